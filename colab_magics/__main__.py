@@ -1,0 +1,117 @@
+"""``colab-magics run|setup``: notebooks on disk, from a shell."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import List, Optional
+
+from ._version import __version__
+from .display import Report
+from .errors import ColabMagicsError
+
+__all__ = ["main"]
+
+
+def main(arguments: Optional[List[str]] = None) -> int:
+    """Run a command; 0 when it did what was asked, 1 with one line and a hint when not."""
+    options = _parser().parse_args(arguments)
+    try:
+        status: int = options.command(options)
+        return status
+    except ColabMagicsError as error:
+        print(f"error: {error.what}", file=sys.stderr)
+        for line in (error.todo, error.details):
+            if line:
+                print(line, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="colab-magics", description=__doc__)
+    parser.add_argument("--version", action="version", version=__version__)
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    run = commands.add_parser("run", help="run a notebook in a fresh kernel, keep its setup cell")
+    run.add_argument("notebook", type=Path)
+    run.add_argument("--output", type=Path, help="save here instead of in place")
+    run.add_argument("--timeout", type=int, help="seconds for each cell (default: no limit)")
+    run.add_argument("--kernel", default="", help="an installed kernel (default: this Python)")
+    run.set_defaults(command=_run)
+    setup = commands.add_parser("setup", help="show, check, write or forget the setup cell")
+    verbs = setup.add_subparsers(metavar="VERB", required=True)
+    for name, help_text in (
+        ("show", "print the setup cell"),
+        ("check", "say of each line whether it holds here"),
+        ("write", "put lines into the setup cell (default: the notebook's own magics)"),
+        ("forget", "take lines out of the setup cell"),
+    ):
+        verb = verbs.add_parser(name, help=help_text)
+        verb.add_argument("notebook", type=Path)
+        verb.set_defaults(command=globals()[f"_{name}"])
+        if name == "check":
+            verb.add_argument("--strict", action="store_true", help="exit 1 unless all hold")
+        if name == "write":
+            verb.add_argument("lines", nargs="*", metavar="LINE", help="such as '%%drive mount'")
+        if name == "forget":
+            verb.add_argument("step", nargs="*", metavar="STEP", help="such as numpy, or drive")
+            verb.add_argument("--all", action="store_true", help="the whole setup cell")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    from .runner import Options, run
+
+    how = Options(options.timeout, options.kernel)
+    result = run(options.notebook, options.output, how, lambda text: print(text, flush=True))
+    if result.failure is not None:
+        failure = result.failure
+        print(
+            f"error: cell {failure.cell} failed: {failure.name}: {failure.message}", file=sys.stderr
+        )
+        print(f"The outputs so far are in {result.path}.", file=sys.stderr)
+    saved = "saved in" if result.changed else "unchanged in"
+    if result.setup is not None:
+        print(f"Setup cell {saved} {result.path}; show it: colab-magics setup show {result.path}")
+    if not result.written:
+        print(f"{result.path} was not changed")
+    return 1 if result.failure else 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from .notebooks import show
+
+    print(show(options.notebook))
+    return 0
+
+
+def _check(options: argparse.Namespace) -> int:
+    from .notebooks import check
+
+    found = check(options.notebook)
+    print(Report(("In this environment:",), found))
+    failing = [row for row in found if row[0] != "ok"]
+    return 1 if options.strict and failing else 0
+
+
+def _write(options: argparse.Namespace) -> int:
+    from .notebooks import write
+
+    record = write(options.notebook, options.lines)
+    print(f"{options.notebook}: {', '.join(record.changes) or 'all of it was there already'}")
+    return 0
+
+
+def _forget(options: argparse.Namespace) -> int:
+    from .notebooks import forget
+
+    if bool(options.step) == options.all:
+        raise ColabMagicsError("Which line?", "Name one (numpy, drive), or --all.")
+    record = forget(options.notebook, options.step)
+    print(f"{options.notebook}: forgotten: {', '.join(record.changes)}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

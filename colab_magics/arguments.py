@@ -1,0 +1,90 @@
+"""The one dialect in which every magic reads its line.
+
+Quotes are honoured; ``#`` after white space and outside quotes starts a comment, so that
+``git+https://host/x#egg=y`` is not cut; backslashes are literal on Windows.
+"""
+
+import argparse
+import os
+import shlex
+from typing import Any, List, NamedTuple, NoReturn, Sequence, Tuple
+
+from .errors import usage_error
+
+__all__ = ["FLAGS", "Parser", "Split", "quote", "split", "split_comment", "split_flags"]
+
+#: Flags that every magic takes; they say how to run a line, not what it means.
+FLAGS = {
+    "-q": "quiet",
+    "--quiet": "quiet",
+    "-o": "output",
+    "--output": "output",
+    "--no-record": "no_record",
+    "--dry-run": "dry_run",
+    "-h": "help",
+    "--help": "help",
+}
+
+
+class Split(NamedTuple):
+    """A line taken apart: its words, the common flags among them, and its trailing comment."""
+
+    words: List[str]
+    flags: Tuple[str, ...]
+    comment: str
+
+
+def split_comment(line: str) -> Tuple[str, str]:
+    """The code of a line and its trailing comment, with the white space before it."""
+    quote_open = ""
+    for at, char in enumerate(line):
+        if quote_open:
+            quote_open = "" if char == quote_open else quote_open
+        elif char in "'\"":
+            quote_open = char
+        elif char == "#" and (at == 0 or line[at - 1].isspace()):
+            code = line[:at].rstrip()
+            return code, line[len(code) :]
+    return line.rstrip(), ""
+
+
+def split(line: str) -> Split:
+    """Words, flags and comment of a magic's line; an unclosed quote is a ``UsageError``."""
+    code, comment = split_comment(line)
+    lexer = shlex.shlex(code, posix=True, punctuation_chars=False)
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    if os.name == "nt":
+        lexer.escape = ""
+    try:
+        words = list(lexer)
+    except ValueError:
+        raise usage_error(f"A quote is not closed in: {code.strip()}", "Close it.") from None
+    rest, flags = split_flags(words)
+    return Split(rest, flags, comment.strip())
+
+
+def split_flags(words: Sequence[str]) -> Tuple[List[str], Tuple[str, ...]]:
+    """The words that are not common flags, and the common flags by their full names."""
+    rest = [word for word in words if word not in FLAGS]
+    return rest, tuple(dict.fromkeys(FLAGS[word] for word in words if word in FLAGS))
+
+
+def quote(word: str) -> str:
+    """A word as it must be written to be read back as itself: quoted only where needed."""
+    if word and split_comment(word) == (word, "") and not set(word) & set(" \t'\"\\"):
+        return word
+    if os.name == "nt" and '"' not in word:
+        return f'"{word}"'
+    return shlex.quote(word)
+
+
+class Parser(argparse.ArgumentParser):
+    """``argparse`` that raises ``UsageError`` instead of leaving the kernel."""
+
+    def __init__(self, prog: str, **options: Any) -> None:
+        super().__init__(prog=prog, add_help=False, allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        """Raise the message as IPython's ``UsageError``."""
+        raise usage_error(f"{self.prog}: {message}", f"Type {self.prog.split()[0]}? for examples.")

@@ -1,0 +1,51 @@
+"""What magics show: a few lines and perhaps a table, as plain text and as HTML.
+
+Nothing here imports IPython; an object with ``_repr_mimebundle_`` is drawn by any front end.
+"""
+
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Dict, Sequence, Tuple
+
+__all__ = ["Report"]
+
+_TABLE = 'style="text-align:left;border-collapse:collapse"'
+_CELL = 'style="text-align:left;padding:1px 12px 1px 0;font-family:monospace;white-space:pre-wrap"'
+
+
+@dataclass(frozen=True)
+class Report:
+    """Lines, a table below them, and lines below that."""
+
+    lines: Tuple[str, ...] = ()
+    rows: Tuple[Tuple[str, ...], ...] = ()
+    after: Tuple[str, ...] = ()
+
+    def text(self) -> str:
+        """The report in plain text; the columns of the table are aligned."""
+        return "\n".join((*self.lines, *_aligned(self.rows), *self.after))
+
+    def html(self) -> str:
+        """The report in HTML, every text escaped."""
+        parts = [f"<div>{escape(line)}</div>" for line in self.lines]
+        if self.rows:
+            body = "".join(
+                "<tr>" + "".join(f"<td {_CELL}>{escape(cell)}</td>" for cell in row) + "</tr>"
+                for row in self.rows
+            )
+            parts.append(f"<table {_TABLE}>{body}</table>")
+        parts += [f"<div>{escape(line)}</div>" for line in self.after]
+        return "\n".join(parts)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Dict[str, str]:
+        return {"text/plain": self.text(), "text/html": self.html()}
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Sequence[str]:
+    if not rows:
+        return ()
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    return ["  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in rows]

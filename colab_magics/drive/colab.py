@@ -1,0 +1,110 @@
+"""Colab's own mount of Google Drive, asked only where it can answer.
+
+``google.colab.drive.mount`` sends its request to the browser before it looks whether the drive
+is mounted, and then waits for two minutes where nobody answers (read in colabtools, 2026-04).
+So a healthy mount is recognised here, and without a person the answer is an error at once.
+"""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Optional
+
+from ..errors import DriveError
+from ..host import Host
+from ..steps import Progress
+from .base import State
+
+__all__ = ["Colab"]
+
+#: Colab's machines have this file; its mount refuses to work without it.
+VM_MARK = Path("/var/colab/hostname")
+MOUNTS = Path("/proc/mounts")
+
+
+class Colab:
+    """Google Drive by ``google.colab.drive``."""
+
+    name = "colab"
+
+    def available(self, host: Host, point: Path) -> Optional[str]:
+        """See `Provider`."""
+        if not host.colab or not VM_MARK.exists():
+            return "this is not a Colab machine"
+        if os.environ.get("VERTEX_PRODUCT") == "COLAB_ENTERPRISE":
+            return "Colab Enterprise has no mount of Drive"
+        try:
+            return None if find_spec("google.colab") else "google.colab is not installed"
+        except ModuleNotFoundError:
+            return "google.colab is not installed"
+
+    def state(self, host: Host, point: Path, source: Optional[Path]) -> Optional[State]:
+        """See `Provider`; a mount that died is there and not healthy."""
+        if not _listed(point):
+            return None
+        try:
+            next(point.iterdir(), None)
+        except OSError:
+            return State(False, f"Google Drive at {point} does not answer")
+        return State(True, f"Google Drive was already at {point}, nothing asked")
+
+    def mount(self, host: Host, point: Path, source: Optional[Path], progress: Progress) -> None:
+        """See `Provider`; a mount that died is made anew."""
+        if source is not None:
+            raise DriveError("--from belongs to the stand-in.", "Add --provider folder.")
+        if " " in str(point):
+            raise DriveError(f"Colab mounts no path with a space: {point}.", "Take it out.")
+        if not host.person:
+            raise DriveError(
+                "Nobody is there to allow access to Google Drive; nothing was mounted.",
+                "Run this in the Colab page, or use: %drive mount --provider folder",
+            )
+        stale = self.state(host, point, None) is not None
+        if stale:
+            os.chdir("/")  # a directory inside a dead mount cannot even be asked for
+        progress("waiting for your permission in the browser")
+        from google.colab import drive
+
+        try:
+            drive.mount(str(point), force_remount=stale)
+        except Exception as error:
+            raise _advice(error) from None
+
+    def unmount(self, host: Host, point: Path) -> str:
+        """See `Provider`; Colab's own flush is the only one that is sure."""
+        from google.colab import drive
+
+        cwd = host.cwd
+        if cwd is None or point == cwd or point in cwd.parents:
+            os.chdir(host.start)
+        drive.flush_and_unmount()
+        return f"Google Drive was flushed and is no longer at {point}"
+
+
+def _listed(point: Path) -> bool:
+    """Whether the kernel of the system lists Drive there; a dead mount lies to ``exists``."""
+    try:
+        lines = MOUNTS.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return False
+    fields = [line.split() for line in lines]
+    return any(
+        len(f) > 2 and f[1].replace("\\040", " ") == str(point) and f[2] == "fuse.drive"
+        for f in fields
+    )
+
+
+def _advice(error: Exception) -> DriveError:
+    """Colab's two known failures in words that help (colabtools #5531, #5944, #6063)."""
+    text = str(error)
+    if "credential propagation" in text:
+        return DriveError(
+            "Google did not get your permission for Drive.",
+            "Run it again and tick every box in Google's window, with the account of this page.",
+        )
+    if "mount failed" in text:
+        return DriveError(
+            "Colab could not mount Google Drive.",
+            "Run it again; if it stays so: Runtime > Disconnect and delete runtime.",
+        )
+    return DriveError(f"Colab could not mount Google Drive: {text}.", "Run it again.")

@@ -1,0 +1,80 @@
+"""The stand-in: a plain folder in the shape of a drive, without credentials and without Google.
+
+It never says that something is mounted, or Drive, without saying in the same line what it is.
+"""
+
+from pathlib import Path
+from typing import Optional
+
+from ..errors import DriveError
+from ..host import Host
+from ..steps import Progress
+from .base import State, short
+
+__all__ = ["Folder"]
+
+
+class Folder:
+    """``MOUNTPOINT/MyDrive`` as a folder of this machine, or as a link to one."""
+
+    name = "folder"
+
+    def available(self, host: Host, point: Path) -> Optional[str]:
+        """See `Provider`: always."""
+        return None
+
+    def state(self, host: Host, point: Path, source: Optional[Path]) -> Optional[State]:
+        """See `Provider`."""
+        files = point / "MyDrive"
+        if not files.is_dir():
+            return None
+        if source is not None and files.resolve() != source.resolve():
+            return State(False, f"{short(files)} is not the folder {short(source)}")
+        return State(True, self._words(host, files))
+
+    def mount(self, host: Host, point: Path, source: Optional[Path], progress: Progress) -> None:
+        """Make the folder, or the link to ``source``."""
+        files = point / "MyDrive"
+        if source is not None and not source.is_dir():
+            raise DriveError(f"There is no folder {short(source)}.", "Make it, or check --from.")
+        try:
+            if source is None:
+                files.mkdir(parents=True, exist_ok=True)
+                return
+            point.mkdir(parents=True, exist_ok=True)
+            self._clear(files)
+            files.symlink_to(source, target_is_directory=True)
+        except OSError as error:
+            raise DriveError(
+                f"{short(files)} cannot be made: {error.strerror}.", "Name another MOUNTPOINT."
+            ) from None
+
+    def unmount(self, host: Host, point: Path) -> str:
+        """Take the link or the empty folder away; a folder with files in it stays."""
+        files = point / "MyDrive"
+        if files.is_dir() and not files.is_symlink() and any(files.iterdir()):
+            return (
+                f"{short(files)} is a folder on this machine, not Google Drive: nothing was "
+                "mounted, and its files stay where they are"
+            )
+        self._clear(files)
+        return f"the stand-in {short(files)} is gone; it was not Google Drive"
+
+    def _clear(self, files: Path) -> None:
+        """Make room for a link without losing a file."""
+        if files.is_symlink():
+            files.unlink()
+        elif files.is_dir():
+            if any(files.iterdir()):
+                raise DriveError(
+                    f"{short(files)} holds files; it was left alone.",
+                    "Name another MOUNTPOINT, or move the files.",
+                )
+            files.rmdir()
+
+    def _words(self, host: Host, files: Path) -> str:
+        lost = ", it is lost with the machine" if host.ephemeral else ""
+        what = f"a link to {short(files.resolve())}" if files.is_symlink() else "a folder"
+        return (
+            f"Not Google Drive: {short(files)} is {what} on this machine; nothing is uploaded{lost}"
+        )

@@ -1,0 +1,102 @@
+"""``%drive mount`` as a step."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, FrozenSet, List, Optional, Tuple
+
+from ..arguments import Parser
+from ..errors import DriveError, usage_error
+from ..host import Host
+from ..registry import load
+from ..steps import Outcome, Progress, Step, Verdict
+from .base import PROVIDERS, Provider, default_mount_point, root
+
+__all__ = ["DriveStep", "parse", "remember"]
+
+
+@dataclass(frozen=True)
+class DriveStep(Step):
+    """A drive at a mount point; empty fields mean: decided by the host."""
+
+    mount_point: str = ""
+    provider: str = ""
+    source: str = ""
+
+    word: ClassVar[str] = "drive"
+    rank: ClassVar[int] = 30
+
+    def arguments(self) -> Tuple[str, ...]:
+        """See `Step`."""
+        options = (("--provider", self.provider), ("--from", self.source))
+        given = (word for option in options if option[1] for word in option)
+        return ("mount", *([self.mount_point] if self.mount_point else []), *given)
+
+    @property
+    def keys(self) -> FrozenSet[str]:
+        """See `Step`: one drive at one mount point."""
+        return frozenset({self.mount_point or "default"})
+
+    def point(self, host: Host) -> Path:
+        """Where it is mounted on this host."""
+        return host.resolve(self.mount_point) if self.mount_point else default_mount_point(host)
+
+    def chosen(self, host: Host) -> "Tuple[Provider, List[str]]":
+        """The provider for this host, and why the earlier ones were passed over."""
+        if self.provider:
+            forced: Provider = load(PROVIDERS[self.provider])()
+            reason = forced.available(host, self.point(host))
+            if reason:
+                raise DriveError(f"{forced.name}: {reason}.", "Take --provider off the line.")
+            return forced, []
+        reasons: List[str] = []
+        for target in PROVIDERS.values():
+            one: Provider = load(target)()
+            reason = one.available(host, self.point(host))
+            if reason is None and not (self.source and one.name == "colab"):
+                return one, reasons
+            reasons.append(f"{one.name}: {reason}")
+        raise DriveError("No provider of a drive can be used here.", "; ".join(reasons))
+
+    def check(self, host: Host) -> Verdict:
+        """See `Step`; nobody is asked."""
+        provider, _ = self.chosen(host)
+        state = provider.state(host, self.point(host), self._source(host))
+        if state is None:
+            return Verdict("differs", "not mounted")
+        if state.healthy:
+            remember(host, self.point(host))
+        return Verdict("ok" if state.healthy else "differs", state.message)
+
+    def apply(self, host: Host, progress: Progress) -> Outcome:
+        """Mount, and prove it by looking."""
+        provider, _ = self.chosen(host)
+        point = self.point(host)
+        provider.mount(host, point, self._source(host), progress)
+        state = provider.state(host, point, self._source(host))
+        if state is None or not state.healthy:
+            raise DriveError("The drive was mounted but cannot be listed.", "Run it again.")
+        remember(host, point)
+        message = state.message.replace("was already at", "is at").replace(", nothing asked", "")
+        return Outcome("applied", message, self)
+
+    def _source(self, host: Host) -> Optional[Path]:
+        return host.resolve(self.source) if self.source else None
+
+
+def remember(host: Host, point: Path) -> None:
+    """Let ``drive:`` paths mean the drive at this mount point from now on."""
+    host.places["drive"] = lambda: root(point)
+
+
+def parse(words: List[str]) -> Optional[DriveStep]:
+    """The drive that a line asks for; None for the commands that mount nothing."""
+    if words[:1] != ["mount"]:
+        return None
+    parser = Parser("%drive", usage="%drive mount [MOUNTPOINT] [--provider NAME] [--from DIR]")
+    parser.add_argument("mount_point", nargs="?", default="")
+    parser.add_argument("--provider", choices=list(PROVIDERS), default="")
+    parser.add_argument("--from", dest="source", default="")
+    found = parser.parse_args(words[1:])
+    if found.mount_point.startswith("drive:"):
+        raise usage_error("%drive mount: a drive cannot be mounted on itself.", "Name a folder.")
+    return DriveStep(found.mount_point, found.provider, found.source)

@@ -1,0 +1,84 @@
+"""What can go wrong, as a person reads it: what failed, then what to do.
+
+::
+
+    Exception
+    └── ColabMagicsError      what failed + what to do
+        ├── InstallFailed     packages could not be installed; the environment is unchanged
+        ├── RestartRequired   installed and remembered, but an older version is loaded
+        ├── DriveError        a drive could not be mounted or unmounted
+        ├── GpuUnmet          ``%gpu require``: the machine does not have it
+        ├── NotebookError     a notebook cannot be read, or not be written safely
+        └── SetupDiffers      ``%setup check --strict``: a line does not hold
+
+Bad arguments are IPython's own ``UsageError``, exactly: IPython prints it as one line, but a
+subclass of it as a whole traceback. ``str(error)`` holds no timing and no path that we added,
+because nbval compares it between machines.
+"""
+
+from typing import List, Tuple, Type
+
+__all__ = [
+    "ColabMagicsError",
+    "DriveError",
+    "GpuUnmet",
+    "InstallFailed",
+    "NotebookError",
+    "RestartRequired",
+    "SetupDiffers",
+    "bad_input",
+    "usage_error",
+]
+
+
+class ColabMagicsError(Exception):
+    """One line that says what is wrong, one that says what to do."""
+
+    def __init__(self, what: str, todo: str = "", details: str = "") -> None:
+        super().__init__(what + ("\n" + todo if todo else ""))
+        self.what, self.todo, self.details = what, todo, details
+
+    def _render_traceback_(self) -> List[str]:
+        """What IPython shows instead of a traceback."""
+        lines = [f"{type(self).__name__}: {self.what}", self.todo, self.details]
+        # One text, since IPython joins the parts differently in each mode.
+        return ["\n".join(line for line in lines if line)]
+
+
+class InstallFailed(ColabMagicsError):
+    """Packages could not be installed; what was installed before is as it was."""
+
+
+class RestartRequired(ColabMagicsError):
+    """The versions are installed and remembered; this kernel still has older ones loaded."""
+
+
+class DriveError(ColabMagicsError):
+    """A drive could not be mounted, reached or unmounted."""
+
+
+class GpuUnmet(ColabMagicsError):
+    """The GPU that ``%gpu require`` names is not here."""
+
+
+class NotebookError(ColabMagicsError):
+    """A notebook cannot be read, or not be written without a risk of losing something."""
+
+
+class SetupDiffers(ColabMagicsError):
+    """``%setup check --strict`` found a line that does not hold, or could not tell."""
+
+
+def usage_error(what: str, todo: str = "") -> Exception:
+    """IPython's ``UsageError`` for bad arguments: ``raise usage_error(...)``."""
+    from IPython.core.error import UsageError
+
+    error: Exception = UsageError(what + ("\n" + todo if todo else ""))
+    return error
+
+
+def bad_input() -> Tuple[Type[Exception], ...]:
+    """The errors that a line itself can be guilty of, for ``except bad_input():``."""
+    from IPython.core.error import UsageError
+
+    return (ColabMagicsError, UsageError)

@@ -1,0 +1,69 @@
+"""Reading and replacing a file that others may be writing too."""
+
+import os
+import stat
+import tempfile
+import time
+from pathlib import Path
+
+from .errors import NotebookError
+
+__all__ = ["private_folder", "read", "replace"]
+
+#: Seconds to wait for a writer that truncates in place (Jupyter Server does) to finish.
+PATIENCE = 2.0
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a file; an empty one is read again for a while, since it may be being saved."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            raise NotebookError(f"There is no {path.name}.", "Check the path.") from None
+        except IsADirectoryError:
+            raise NotebookError(f"{path.name} is a folder.", "Name a file.") from None
+        except PermissionError:
+            raise NotebookError(f"{path.name} may not be read.", "Check its owner.") from None
+        if data or time.monotonic() > until:
+            return data
+        time.sleep(0.02)
+
+
+def replace(path: Path, data: bytes, expected: bytes) -> bool:
+    """Put ``data`` in the place of ``expected``, whole or not at all; False: it was there already.
+
+    Keeps mode and symbolic links. Refused with `NotebookError`, nothing changed, when the file
+    is read-only or does not hold ``expected`` any more. Proved by reading back.
+    """
+    target = path.resolve()
+    if data == expected == read(target):
+        return False
+    mode = target.stat().st_mode
+    if not mode & stat.S_IWUSR or not os.access(target, os.W_OK):
+        raise NotebookError(f"{path.name} is read-only.", "Make it writable, or save a copy.")
+    handle, name = tempfile.mkstemp(prefix=".~", suffix=".tmp", dir=target.parent)
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        temporary.chmod(stat.S_IMODE(mode))
+        if read(target) != expected:
+            raise NotebookError(
+                f"{path.name} was changed by something else meanwhile; it was not overwritten.",
+                "Run this again: it starts from the file as it is now.",
+            )
+        temporary.replace(target)
+    finally:
+        temporary.unlink() if temporary.exists() else None
+    if read(target) != data:
+        raise NotebookError(f"{path.name} does not hold what was written.", "Check the disk.")
+    return True
+
+
+def private_folder(prefix: str) -> Path:
+    """A new folder that only this user can read."""
+    return Path(tempfile.mkdtemp(prefix=prefix))

@@ -1,0 +1,73 @@
+"""NVIDIA GPUs by NVML, through ``nvidia-ml-py`` (the module ``pynvml``).
+
+Source: NVIDIA's NVML API reference. A field that the driver does not support is None, never 0.
+"""
+
+from typing import Any, Callable, Optional, Tuple
+
+from .devices import Found, Gpu
+
+__all__ = ["Nvidia"]
+
+
+class Nvidia:
+    """The GPUs that NVIDIA's driver shows."""
+
+    def find(self) -> Found:
+        """See `Vendor`."""
+        import pynvml
+
+        if not hasattr(pynvml, "_nvmlGetFunctionPointer"):
+            return Found((), ("An outdated package pynvml hides nvidia-ml-py: uninstall pynvml",))
+        try:
+            pynvml.nvmlInit()
+        except pynvml.NVMLError as error:
+            return Found((), _reason(pynvml, error))
+        try:
+            count = pynvml.nvmlDeviceGetCount()
+            driver = _driver(pynvml)
+            return Found(tuple(_gpu(pynvml, i, driver) for i in range(count)))
+        except pynvml.NVMLError as error:
+            return Found((), (f"The NVIDIA driver says: {error}",))
+        finally:
+            pynvml.nvmlShutdown()
+
+
+def _reason(nvml: Any, error: Any) -> Tuple[str, ...]:
+    """What a failed start means; no driver at all is nothing to report."""
+    code = getattr(error, "value", None)
+    if code == nvml.NVML_ERROR_LIBRARY_NOT_FOUND:
+        return ()
+    if code == nvml.NVML_ERROR_DRIVER_NOT_LOADED:
+        return ("The NVIDIA driver is installed but not loaded: restart the machine",)
+    if code == nvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH:
+        return ("The NVIDIA driver was updated while running: restart the machine",)
+    return (f"The NVIDIA driver says: {error}",)
+
+
+def _query(nvml: Any, call: Callable[..., Any], *arguments: Any) -> Any:
+    """The answer, or None where this driver or this GPU has none."""
+    try:
+        answer = call(*arguments)
+    except nvml.NVMLError:
+        return None
+    return answer.decode() if isinstance(answer, bytes) else answer
+
+
+def _driver(nvml: Any) -> str:
+    version = _query(nvml, nvml.nvmlSystemGetDriverVersion) or "n/a"
+    cuda: Optional[int] = _query(nvml, nvml.nvmlSystemGetCudaDriverVersion)
+    return f"driver {version}" + (
+        f" (CUDA up to {cuda // 1000}.{cuda % 1000 // 10})" if cuda else ""
+    )
+
+
+def _gpu(nvml: Any, index: int, driver: str) -> Gpu:
+    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+    memory = _query(nvml, nvml.nvmlDeviceGetMemoryInfo, handle)
+    return Gpu(
+        name=_query(nvml, nvml.nvmlDeviceGetName, handle) or "NVIDIA GPU",
+        free=None if memory is None else int(memory.free),
+        total=None if memory is None else int(memory.total),
+        driver=driver,
+    )

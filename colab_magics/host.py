@@ -1,0 +1,129 @@
+"""Where the kernel runs and what can be done there: capabilities, not names.
+
+Sources: the environment variables of Colab (backend-info), Kaggle and Binder; the metadata that
+front ends send with an execute request (Colab ``colab``, VS Code a ``vscode-notebook-cell:`` URI).
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, Callable, Dict, Optional
+
+from .errors import ColabMagicsError, usage_error
+
+__all__ = ["Host"]
+
+
+class Host:
+    """The machine and the front end, as steps see them.
+
+    ``start`` is the directory that the kernel started in: recorded relative paths mean the same
+    on every run because they are taken from there. ``places`` maps a prefix such as ``drive`` to
+    a function that gives its root, or None where it is not there.
+    """
+
+    def __init__(self, shell: Any = None, start: Optional[Path] = None) -> None:
+        self.shell = shell
+        self.start = start or Path(getattr(shell, "starting_dir", None) or Path.cwd())
+        self.places: Dict[str, Callable[[], Optional[Path]]] = {}
+
+    # ------------------------------------------------------------------ the machine
+    @property
+    def colab(self) -> bool:
+        """Whether this is a Colab machine; its browser is another question: see `person`."""
+        return "COLAB_RELEASE_TAG" in os.environ
+
+    @property
+    def ephemeral(self) -> bool:
+        """Whether the machine is wiped after a while, with all files on it."""
+        wiped = ("COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE", "BINDER_SERVICE_HOST")
+        return any(name in os.environ for name in wiped)
+
+    @property
+    def python(self) -> str:
+        """The interpreter of this kernel."""
+        return sys.executable
+
+    # ------------------------------------------------------------------ the front end
+    @property
+    def request(self) -> Dict[str, Any]:
+        """The execute request that is being answered; empty outside a kernel."""
+        kernel = getattr(self.shell, "kernel", None)
+        get = getattr(kernel, "get_parent", None)
+        return dict(get("shell") or {}) if get else {}
+
+    @property
+    def client(self) -> str:
+        """Who asks: the session of the client's messages, one for each open notebook."""
+        return str(self.request.get("header", {}).get("session", ""))
+
+    @property
+    def may_ask(self) -> bool:
+        """Whether standard input may be asked for; true does not prove that someone is there."""
+        if getattr(self.shell, "kernel", None) is None:
+            return sys.stdin is not None and sys.stdin.isatty()
+        return bool(self.request.get("content", {}).get("allow_stdin", False))
+
+    @property
+    def person(self) -> bool:
+        """Whether a person is known to be there: Colab, VS Code or a terminal said so."""
+        if not self.may_ask:
+            return False
+        metadata = self.request.get("metadata", {})
+        cell = str(metadata.get("cellId", ""))
+        in_kernel = getattr(self.shell, "kernel", None) is not None
+        return not in_kernel or "colab" in metadata or cell.startswith("vscode-notebook-cell:")
+
+    @property
+    def live(self) -> bool:
+        """Whether an output may be updated in place; executors compare outputs, so not there."""
+        return getattr(self.shell, "kernel", None) is not None and self.may_ask
+
+    # ------------------------------------------------------------------ paths
+    @property
+    def cwd(self) -> Optional[Path]:
+        """The current directory, or None where it has vanished."""
+        try:
+            return Path.cwd()
+        except OSError:
+            return None
+
+    def resolve(self, spec: str) -> Path:
+        """The path that a recorded line means: see `spell` for the way back.
+
+        ``drive:x`` is under the drive, ``~/x`` under home, a relative path under `start`.
+        """
+        prefix, colon, rest = spec.partition(":")
+        if colon and prefix in self.places:
+            root = self.places[prefix]()
+            if root is None:
+                raise ColabMagicsError(
+                    f"{spec}: no {prefix} is there.", f"First: %{prefix} mount, or edit this line."
+                )
+            return root / rest.lstrip("/") if rest.strip("/") else root
+        if spec.startswith("~"):
+            try:
+                return Path(spec).expanduser()
+            except RuntimeError:
+                raise usage_error(f"{spec}: there is no such user.", "Write ~/folder.") from None
+        return Path(os.path.normpath(self.start / spec))
+
+    def spell(self, path: Path) -> str:
+        """A path as it should be recorded, so that it survives another machine."""
+        for prefix, find in self.places.items():
+            root = find()
+            if root is not None and _within(path, root):
+                return f"{prefix}:{_relative(path, root)}".replace(":.", ":")
+        if _within(path, self.start):
+            return _relative(path, self.start)
+        if _within(path, Path.home()):
+            return f"~/{_relative(path, Path.home())}"
+        return str(path)
+
+
+def _within(path: Path, root: Path) -> bool:
+    return path == root or root in path.parents
+
+
+def _relative(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix()

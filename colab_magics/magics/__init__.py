@@ -1,0 +1,105 @@
+"""The magics: names, and where each is found when it is first used.
+
+A new magic is one file with a subclass of `Magic` and one line in `MAGICS`.
+"""
+
+from functools import partial
+from typing import Any, Callable, Dict, List, Optional
+
+__all__ = ["MAGICS", "register", "unregister"]
+
+MAGICS = {
+    "pin": "colab_magics.magics.pin:PinMagic",
+    "drive": "colab_magics.magics.drive:DriveMagic",
+    "cd_persist": "colab_magics.magics.cd_persist:DirectoryMagic",
+    "gpu": "colab_magics.magics.gpu:GpuMagic",
+    "setup": "colab_magics.magics.setup:SetupMagic",
+}
+
+#: What one loading added to a shell, as the calls that take it back.
+_UNDO = "_colab_magics_undo"
+
+
+class LazyMagic:
+    """What IPython calls and shows the help of; the magic itself is imported on first use."""
+
+    def __init__(self, name: str, session: Any) -> None:
+        self.__name__ = name
+        self._session, self._magic = session, None
+
+    @property
+    def __doc__(self) -> Optional[str]:  # type: ignore[override]
+        """The help of the magic, for ``%name?``."""
+        text: Optional[str] = self.magic.__doc__
+        return text
+
+    @property
+    def magic(self) -> Any:
+        """The magic, made once."""
+        if self._magic is None:
+            from ..registry import load
+
+            self._magic = load(MAGICS[self.__name__])(self._session)
+        return self._magic
+
+    def __call__(self, line: str, cell: Optional[str] = None) -> Any:
+        return self.magic(line, cell)
+
+    def complete(self, shell: Any, event: Any) -> List[str]:
+        """What Tab offers after this magic's name."""
+        found: List[str] = self.magic.complete(event.line, event.symbol)
+        return found
+
+
+def bodiless(lines: List[str]) -> List[str]:
+    """Let ``%%pin torch==1.5`` alone in a cell reach the magic, as a line magic.
+
+    IPython refuses a cell magic without a body before the magic is asked (7.34 and 9.18).
+    """
+    filled = [line for line in lines if line.strip()]
+    first = filled[0] if len(filled) == 1 else ""
+    word = first[2:].split(None, 1)[:1] if first.startswith("%%") else []
+    if word and word[0] in MAGICS and len(first.split(None, 1)) == 2:
+        return [first[1:]]
+    return lines
+
+
+def register(shell: Any) -> None:
+    """Add the magics, their completion and the recording at the end of each cell."""
+    from .session import session_of
+
+    unregister(shell)
+    session = session_of(shell)
+    undo: List[Callable[[], object]] = []
+    for name in MAGICS:
+        lazy = LazyMagic(name, session)
+        shell.register_magic_function(lazy, "line_cell", name)
+        undo.append(partial(_remove_magic, shell, name))
+        for prefix in (f"%{name}", f"%%{name}"):
+            shell.set_hook("complete_command", lazy.complete, str_key=prefix)
+            undo.append(partial(_remove_completion, shell, prefix))
+    for event, handler in (("pre_run_cell", session.begin), ("post_run_cell", session.end)):
+        shell.events.register(event, handler)
+        undo.append(partial(shell.events.unregister, event, handler))
+    shell.input_transformers_cleanup.append(bodiless)
+    undo.append(partial(shell.input_transformers_cleanup.remove, bodiless))
+    setattr(shell, _UNDO, undo)
+
+
+def unregister(shell: Any) -> None:
+    """Take back what `register` added; pending lines stay with the shell's session."""
+    for call in getattr(shell, _UNDO, ()):
+        call()
+    if hasattr(shell, _UNDO):
+        delattr(shell, _UNDO)
+
+
+def _remove_magic(shell: Any, name: str) -> None:
+    magics: Dict[str, Dict[str, Any]] = shell.magics_manager.magics
+    for kind in magics.values():
+        if isinstance(kind.get(name), LazyMagic):
+            del kind[name]
+
+
+def _remove_completion(shell: Any, prefix: str) -> None:
+    shell.strdispatchers["complete_command"].strs.pop(prefix, None)

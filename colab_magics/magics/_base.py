@@ -1,0 +1,134 @@
+"""What every magic does alike: its line is read, its step applied, its outcome shown."""
+
+import sys
+from dataclasses import dataclass
+from typing import Any, ClassVar, List, Optional, Tuple
+
+from ..arguments import split
+from ..display import Report
+from ..errors import usage_error
+from ..host import Host
+from ..steps import Outcome, Step, parse, perform
+
+__all__ = ["Call", "Magic", "Status", "say", "show"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One use of a magic: its words, the common flags, the trailing comment, the cell's body."""
+
+    words: Tuple[str, ...]
+    flags: Tuple[str, ...] = ()
+    comment: str = ""
+    body: Optional[str] = None
+
+
+def show(report: Report) -> None:
+    """Show a report in whatever is there to show it."""
+    from IPython.display import display
+
+    display(report)
+
+
+def say(*lines: str) -> None:
+    """Show lines of text."""
+    show(Report(lines))
+
+
+class Status:
+    """One display, updated in place until it shows the outcome.
+
+    Where no front end is live (executors compare outputs), only the outcome is displayed.
+    """
+
+    def __init__(self, host: Host, quiet: bool) -> None:
+        self._live = host.live and not quiet
+        self._terminal = not quiet and host.may_ask and not host.live and sys.stdout.isatty()
+        self._handle: Any = None
+
+    def __call__(self, text: str) -> None:
+        """Say what is going on."""
+        if self._terminal:
+            sys.stdout.write(f"\r\x1b[K{text[:100]}")
+            sys.stdout.flush()
+        if not self._live:
+            return
+        if self._handle is None:
+            from IPython.display import display
+
+            self._handle = display(Report((text,)), display_id=True)
+        else:
+            self._handle.update(Report((text,)))
+
+    def done(self, report: Optional[Report]) -> None:
+        """Show the outcome in the same place; None where an error will be shown instead."""
+        if self._terminal:
+            sys.stdout.write("\r\x1b[K")
+        if self._handle is not None:
+            self._handle.update(report or Report())
+        elif report is not None:
+            show(report)
+
+
+class Magic:
+    """One magic. A subclass has a docstring (its help, with examples), `name` and `run`."""
+
+    name: ClassVar[str]
+    #: Words that Tab offers after the name.
+    offers: ClassVar[Tuple[str, ...]] = ()
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+        self.host: Host = session.host
+
+    def __call__(self, line: str, cell: Optional[str] = None) -> Any:
+        parts = split(line)
+        if "help" in parts.flags:
+            say((self.__doc__ or "").strip())
+            return None
+        call = Call(tuple(parts.words), parts.flags, parts.comment, cell)
+        result = self.run(call)
+        return result if "output" in call.flags else None
+
+    def run(self, call: Call) -> Any:
+        """Do what the line says; by default: the step that it means."""
+        self.no_body(call)
+        step = parse(self.name, call.words)
+        return self.bare(call) if step is None else self.perform(step, call)
+
+    def bare(self, call: Call) -> Any:
+        """Show the state, and change nothing."""
+        raise usage_error(f"%{self.name}: nothing to do.", f"Type %{self.name}? for examples.")
+
+    def no_body(self, call: Call) -> None:
+        """Refuse a cell body where there is nothing to do with one."""
+        if call.body is not None and call.body.strip():
+            raise usage_error(f"%%{self.name} takes no body.", f"Use %{self.name}, one line.")
+
+    def perform(self, step: Step, call: Call) -> Optional[Outcome]:
+        """Apply a step, show what became of it, and keep it for the setup cell."""
+        quiet = "quiet" in call.flags
+        if "dry_run" in call.flags:
+            verdict = step.check(self.host)
+            say(f"dry run: {verdict.state}: {verdict.message}")
+            return None
+        status = Status(self.host, quiet)
+        try:
+            outcome = perform(step, self.host, status)
+        except BaseException:
+            status.done(None)
+            raise
+        status.done(None if quiet else self.report(outcome, call))
+        if outcome.step is not None and "no_record" not in call.flags:
+            self.session.remember(outcome.step)
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome
+
+    def report(self, outcome: Outcome, call: Call) -> Report:
+        """What is shown of an outcome."""
+        return Report(tuple(text for text in (outcome.message, outcome.hint) if text))
+
+    def complete(self, line: str, symbol: str) -> List[str]:
+        """What Tab offers for a half-typed word."""
+        return [word for word in self.offers if word.startswith(symbol)]

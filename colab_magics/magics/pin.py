@@ -1,0 +1,87 @@
+"""``%pin``."""
+
+from typing import Any, List
+
+from ..display import Report
+from ..errors import usage_error
+from ..pins.requirements import body_words, carries_secret
+from ..pins.step import PinStep, parse
+from ..setup.report import rows
+from ..steps import Outcome
+from ._base import Call, Magic, show
+
+__all__ = ["PinMagic"]
+
+
+class PinMagic(Magic):
+    """Install exact versions, and remember them in the notebook's setup cell.
+
+    ``%pip`` tries, ``%pin`` keeps. What holds already is left alone; what differs is
+    installed by uv (or pip) with your own pip settings. A name without a version is
+    recorded with the version that is installed.
+
+    Examples
+    --------
+    ::
+
+        %pin numpy==2.1.3 pandas==2.2.3
+        %pin "requests[socks]>=2.31"
+        %pin -r requirements.txt
+        %pin                     # what is pinned, and whether it holds
+
+        %%pin
+        torch==2.4.1             # one requirement a line
+        transformers==4.46.0
+
+    Options
+    -------
+    ``-r FILE``: a requirements file. ``-q``: say nothing. ``-o``: return the outcome.
+    ``--dry-run``: only say what differs. ``--no-record``: do not remember it.
+    """
+
+    name = "pin"
+    offers = ("-r", "--dry-run", "--no-record")
+
+    def run(self, call: Call) -> Any:
+        """Pin what the line and the body ask for."""
+        words = [*call.words, *body_words(call.body or "")]
+        step = parse(words)
+        if step is None and call.body is not None:
+            raise usage_error("%%pin: no requirement in the body.", "Write one a line.")
+        return self.bare(call) if step is None else self.perform(step, call)
+
+    def bare(self, call: Call) -> Any:
+        """Show each pin and whether it holds."""
+        lines, _ = self.session.lines()
+        steps = [line.step for line in lines or ()] + [step for step, _ in self.session.pending]
+        pins = [part for step in steps if isinstance(step, PinStep) for part in step.parts()]
+        show(
+            Report(
+                ()
+                if pins
+                else ("Nothing is pinned in this notebook. For instance: %pin numpy==2.1.3",),
+                rows(pins, self.host),
+            )
+        )
+        return pins
+
+    def report(self, outcome: Outcome, call: Call) -> Report:
+        """Add what to do about a password that was typed."""
+        shown = super().report(outcome, call)
+        if outcome.step is None and carries_secret(" ".join([*call.words, call.body or ""])):
+            return Report((*shown.lines, _TYPED_IN))
+        return shown
+
+    def complete(self, line: str, symbol: str) -> List[str]:
+        """Names of installed packages, and options."""
+        if not symbol or symbol.startswith("-"):
+            return super().complete(line, symbol)
+        from ..pins.installed import versions
+
+        return [f"{n}=={v}" for n, v in sorted(versions().items()) if n.startswith(symbol)]
+
+
+_TYPED_IN = (
+    "Not recorded: the URL holds a password. Take it out of this cell, clear the history "
+    "(%history -g), and use a credential helper."
+)

@@ -1,0 +1,164 @@
+"""One kernel's memory: what the running cell did, and lines not yet in a notebook.
+
+It holds no recipe: the setup cell is read from the notebook each time (see `record`).
+"""
+
+from typing import Any, Dict, List, Optional, Set, Tuple
+from weakref import WeakKeyDictionary
+
+from ..drive.base import default_mount_point, root
+from ..errors import bad_input
+from ..host import Host
+from ..notebook.locate import locate
+from ..setup.cell import Line, is_setup, parse
+from ..setup.recipe import Entry, merge
+from ..setup.record import Record, add, is_off
+from ..steps import Step
+from ._base import say
+
+__all__ = ["Session", "host_for", "session_of"]
+
+_SESSIONS: "WeakKeyDictionary[Any, Session]" = WeakKeyDictionary()
+
+
+def host_for(shell: Any = None, start: Any = None) -> Host:
+    """A host that knows the places that recorded paths may name."""
+    host = Host(shell, start)
+    host.places["drive"] = lambda: root(default_mount_point(host))
+    return host
+
+
+def session_of(shell: Any) -> "Session":
+    """The session of a shell; it outlives reloading the extension."""
+    if shell not in _SESSIONS:
+        _SESSIONS[shell] = Session(shell)
+    return _SESSIONS[shell]
+
+
+class Session:
+    """See the module. Pending lines are kept for each client: two notebooks may share a kernel."""
+
+    def __init__(self, shell: Any) -> None:
+        self.host = host_for(shell)
+        self.source = ""
+        self.writing = False
+        self._cell: List[Entry] = []
+        self._pending: Dict[str, List[Entry]] = {}
+        self._seen: Dict[str, str] = {}
+        self._said: Set[str] = set()
+
+    # ------------------------------------------------------------------ what magics ask
+    @property
+    def pending(self) -> List[Entry]:
+        """Lines of this notebook that are not in it yet."""
+        return self._pending.setdefault(self.host.client, [])
+
+    @property
+    def pending_elsewhere(self) -> int:
+        """How many lines other notebooks (or an earlier page) on this kernel have pending."""
+        return sum(len(v) for k, v in self._pending.items() if k != self.host.client)
+
+    def adopt_pending(self) -> None:
+        """Take over the lines that other clients of this kernel have pending."""
+        for client in [c for c in self._pending if c != self.host.client]:
+            for entry in self._pending.pop(client):
+                self._hold([entry])
+
+    def remember(self, step: Step) -> None:
+        """Keep a step that succeeded, to be recorded when the cell ends."""
+        self._cell.append((step, step.note(self.host)))
+
+    def take(self) -> List[Entry]:
+        """All that is to be recorded, handed over: the caller records it now."""
+        entries = [*self.pending, *self._cell]
+        self.pending.clear()
+        self._cell = []
+        return entries
+
+    def lines(self) -> Tuple[Optional[List[Line]], str]:
+        """The setup cell's lines as far as the kernel can know them, and where they were read."""
+        from ..notebook.writers import writer_for
+
+        writer, _ = writer_for(self.host, self.source)
+        text = writer.read() if writer is not None else None
+        if text is not None:
+            return parse(text), "in the notebook"
+        text = self._seen.get(self.host.client)
+        return (None, "") if text is None else (parse(text), "as it was last run")
+
+    # ------------------------------------------------------------------ events of the shell
+    def begin(self, info: Any) -> None:
+        """``pre_run_cell``; it does not fire for the cell that first loads the extension."""
+        self.source = getattr(info, "raw_cell", None) or ""
+        self._cell, self.writing = [], False
+
+    def end(self, result: Any) -> None:
+        """``post_run_cell``: record what the cell did; errors are shown, IPython drops them."""
+        self.source = getattr(result.info, "raw_cell", None) or ""
+        try:
+            self._finish()
+        except bad_input() as error:
+            say(f"Setup cell: not written. {error}")
+        finally:
+            self._cell, self.writing = [], False
+
+    def _finish(self) -> None:
+        if is_setup(self.source):
+            self._seen[self.host.client] = self.source
+            self._cell = []  # a setup cell is never changed by what it did itself
+            if not self.pending:
+                return
+        elif not self._cell and not self.writing:
+            return
+        from ..notebook.writers import writer_for
+
+        writer, _ = writer_for(self.host, self.source)
+        if writer is None:
+            self._keep()
+            return
+        entries = self.take()
+        try:
+            record = add(writer, entries)
+        except BaseException:
+            self._hold(entries)
+            raise
+        self._announce(record, writer.name)
+
+    def _keep(self) -> None:
+        """No writer applies: the lines are pending, or dropped where nothing may be written."""
+        kind = locate(self.host).kind
+        if kind == "executor":
+            self._once("Setup cell: nothing is written while an executor runs the notebook")
+            return
+        seen = self._seen.get(self.host.client)
+        held = [line.step for line in parse(seen)] if seen else []
+        if is_off([Line("", step) for step in [*held, *(s for s, _ in self.pending)]]):
+            self._once("Setup cell: recording is off; on again: %setup auto on")
+            return
+        self._hold(self._cell)
+        where = "in an empty first cell" if kind == "front end" else "and the path of a notebook"
+        self._once(f"Setup cell: remembered, not in the notebook yet: type %setup write {where}")
+
+    def _hold(self, entries: List[Entry]) -> None:
+        """Merge into what is pending: a later pin of the same package takes the earlier's place."""
+        notes = dict([*self.pending, *entries])
+        lines = merge([], [*self.pending, *entries])[0]
+        self.pending[:] = [(x.step, notes.get(x.step, "")) for x in lines if x.step is not None]
+
+    def _announce(self, record: Record, writer: str) -> None:
+        if writer == "run":
+            self._once("Setup cell: kept by colab-magics run")
+        elif record.state == "off":
+            self._once("Setup cell: recording is off; on again: %setup auto on")
+        elif record.created:
+            say(
+                "Setup cell: this cell is it now. Save the notebook - undo: Ctrl-Z - "
+                "stop: %setup auto off"
+            )
+        elif record.changes:
+            say("Setup cell: took in " + ", ".join(record.changes))
+
+    def _once(self, text: str) -> None:
+        if text not in self._said:
+            self._said.add(text)
+            say(text)

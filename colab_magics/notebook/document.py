@@ -1,0 +1,207 @@
+"""A notebook file as text, edited cell by cell. Pure: text in, text out.
+
+Only the cells that change are written anew; every other byte stays: key order, indent, unknown
+metadata, the format's minor version, line endings. Source: the nbformat 4 documentation.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Optional, Tuple
+
+from ..errors import NotebookError
+
+__all__ = ["ROLE", "Document"]
+
+#: Metadata by which our cell is known, beside the marker in its text. What it prints depends on
+#: the machine, so nbval is told not to compare it.
+ROLE = {"colab_magics": {"role": "setup", "version": 1}, "tags": ["nbval-ignore-output"]}
+
+_ID = "colab-magics-setup"
+_SPACE = re.compile(r"[ \t\r\n]*")
+_decode = json.JSONDecoder().raw_decode
+
+#: Says of a cell's text whether it is a setup cell.
+Test = Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class Document:
+    """The text of a notebook, its cells, and where in the text each stands."""
+
+    text: str
+    cells: Tuple[Dict[str, Any], ...]
+    spans: Tuple[Tuple[int, int], ...]
+    inside: int  # where a first cell goes in an empty list
+    minor: int
+
+    @classmethod
+    def parse(cls, data: bytes, name: str) -> "Document":
+        """Read a notebook; `NotebookError` where it is not JSON, or not nbformat 4."""
+        try:
+            text = data.decode("utf-8")
+            whole = json.loads(text)
+        except ValueError:
+            raise NotebookError(
+                f"{name} is not a notebook: it is not JSON.", "Check that it is the right file."
+            ) from None
+        cells = whole.get("cells") if isinstance(whole, dict) else None
+        if not isinstance(cells, list) or whole.get("nbformat") != 4:
+            raise NotebookError(
+                f"{name} is not a notebook of format 4.",
+                "Open it in Jupyter and save it, or: jupyter nbconvert --to notebook",
+            )
+        inside, spans = _spans(text)
+        return cls(text, tuple(cells), tuple(spans), inside, int(whole.get("nbformat_minor", 0)))
+
+    def encode(self) -> bytes:
+        """The bytes of the file."""
+        return self.text.encode("utf-8")
+
+    # ------------------------------------------------------------------ cells
+    @staticmethod
+    def source(cell: Dict[str, Any]) -> str:
+        """The text of a cell, whichever of the two ways it is stored."""
+        source = cell.get("source", "")
+        return source if isinstance(source, str) else "".join(source)
+
+    def setup_index(self, is_setup: Test) -> Optional[int]:
+        """Which cell is the setup cell; two are refused, since neither can be preferred."""
+        found = [
+            i
+            for i, cell in enumerate(self.cells)
+            if cell.get("cell_type") == "code" and (_has_role(cell) or is_setup(self.source(cell)))
+        ]
+        if len(found) > 1:
+            numbers = " and ".join(str(i + 1) for i in found)
+            raise NotebookError(
+                f"Cells {numbers} are both setup cells; nothing was written.",
+                "Delete the one that you do not want.",
+            )
+        return found[0] if found else None
+
+    def setup_text(self, is_setup: Test) -> Optional[str]:
+        """The text of the setup cell, or None where there is none."""
+        at = self.setup_index(is_setup)
+        return None if at is None else self.source(self.cells[at])
+
+    def with_setup(self, text: Optional[str], is_setup: Test) -> "Document":
+        """The notebook with this setup cell at its place (at the top, if new), or without one."""
+        at = self.setup_index(is_setup)
+        if text is None:
+            return self if at is None else self.without(at)
+        if at is None:
+            return self.inserted(0, self._new(text))
+        if self.source(self.cells[at]) == text:
+            return self
+        return self.replaced(at, {**self.cells[at], "source": _lines(text)})
+
+    def _new(self, text: str) -> Dict[str, Any]:
+        cell: Dict[str, Any] = {"cell_type": "code", "execution_count": None}
+        if self.minor >= 5:
+            cell["id"] = _ID
+        return {**cell, "metadata": ROLE, "outputs": [], "source": _lines(text)}
+
+    # ------------------------------------------------------------------ edits of the text
+    def replaced(self, at: int, cell: Dict[str, Any]) -> "Document":
+        """The notebook with another cell in this place."""
+        if cell == self.cells[at]:
+            return self
+        start, end = self.spans[at]
+        return self._spliced(start, end, self._dump(cell))
+
+    def inserted(self, at: int, cell: Dict[str, Any]) -> "Document":
+        """The notebook with one more cell, before the one that stands at this place."""
+        if at < len(self.spans):
+            start = self.spans[at][0]
+            return self._spliced(start, start, self._dump(cell) + "," + self._between())
+        if not self.spans:
+            closing = self.text.index("]", self.inside)
+            own = self._break(2) + self._dump(cell) + self._break(1)
+            return self._spliced(self.inside, closing, own)
+        end = self.spans[-1][1]
+        return self._spliced(end, end, "," + self._between() + self._dump(cell))
+
+    def without(self, at: int) -> "Document":
+        """The notebook without the cell in this place."""
+        start, end = self.spans[at]
+        if at + 1 < len(self.spans):
+            return self._spliced(start, self.spans[at + 1][0], "")
+        start = self.spans[at - 1][1] if at else self.inside
+        return self._spliced(start, end, "")
+
+    def _spliced(self, start: int, end: int, piece: str) -> "Document":
+        text = self.text[:start] + piece + self.text[end:]
+        return Document.parse(text.encode("utf-8"), "the notebook")
+
+    # ------------------------------------------------------------------ the file's own style
+    def _between(self) -> str:
+        """The white space that stands between two cells of this file."""
+        if len(self.spans) > 1:
+            return self.text[self.spans[0][1] : self.spans[1][0]].partition(",")[2]
+        return self.text[self.inside : self.spans[0][0]]
+
+    def _break(self, depth: int) -> str:
+        indent = self._indent()
+        return "" if indent is None else self._newline() + indent * depth
+
+    def _newline(self) -> str:
+        return "\r\n" if "\r\n" in self.text else "\n"
+
+    def _indent(self) -> Optional[str]:
+        """One step of indentation; None for a file in one line."""
+        found = re.match(r"\{\r?\n([ \t]+)", self.text)
+        return found.group(1) if found else None
+
+    def _dump(self, cell: Dict[str, Any]) -> str:
+        """A cell as this file would write it, at the depth of the list of cells."""
+        plain = self.text.isascii() and "\\u" in self.text
+        indent = self._indent()
+        compact = '":"' in self.text or '":[' in self.text
+        text = json.dumps(
+            cell,
+            indent=indent,
+            ensure_ascii=plain,
+            separators=(",", ":") if compact else None,
+        )
+        return text if indent is None else text.replace("\n", self._newline() + indent * 2)
+
+
+def _has_role(cell: Dict[str, Any]) -> bool:
+    ours = cell.get("metadata", {}).get("colab_magics")
+    return isinstance(ours, dict) and ours.get("role") == "setup"
+
+
+def _lines(text: str) -> List[str]:
+    return text.splitlines(keepends=True)
+
+
+def _spans(text: str) -> Tuple[int, List[Tuple[int, int]]]:
+    """Where the list of cells begins, and where each cell stands, in a text known to be JSON."""
+    at = _skip(text, text.index("{") + 1)
+    while text[at] == '"':
+        key, at = _decode(text, at)
+        at = _skip(text, _skip(text, at) + 1)
+        if key == "cells":
+            return _items(text, at)
+        at = _skip(text, _decode(text, at)[1])
+        at = _skip(text, at + 1) if text[at] == "," else at
+    raise AssertionError("a notebook without cells was let through")
+
+
+def _items(text: str, at: int) -> Tuple[int, List[Tuple[int, int]]]:
+    inside = at + 1
+    spans: List[Tuple[int, int]] = []
+    at = _skip(text, inside)
+    while text[at] != "]":
+        end = _decode(text, at)[1]
+        spans.append((at, end))
+        at = _skip(text, end)
+        at = _skip(text, at + 1) if text[at] == "," else at
+    return inside, spans
+
+
+def _skip(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    assert found is not None  # noqa: S101 - it matches the empty string
+    return found.end()

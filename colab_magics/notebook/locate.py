@@ -1,0 +1,122 @@
+"""Where the kernel's notebook is, judged by evidence; never by a guess that could lose edits.
+
+``colab-magics run`` names its kernel's connection file in the folder that it shares with it, so
+that an executor started inside the notebook, which inherits the variable, does not match.
+"""
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, List, Optional
+
+from ..host import Host
+
+__all__ = ["RUN_VARIABLE", "Site", "held_by", "locate"]
+
+#: Names the folder that ``colab-magics run`` shares with the kernel it started.
+RUN_VARIABLE = "COLAB_MAGICS_RUN"
+
+_SERVER_KERNEL = re.compile(r"kernel-[0-9a-f]{8}-[0-9a-f-]{27}\.json")
+
+
+@dataclass(frozen=True)
+class Site:
+    """What kind of place this is: ``run``, ``executor``, ``front end`` or ``terminal``.
+
+    ``shared`` is the folder of ``colab-magics run``.
+    """
+
+    kind: str
+    shared: Optional[Path] = None
+
+
+def locate(host: Host) -> Site:
+    """Where the notebook of the current request is."""
+    if getattr(host.shell, "kernel", None) is None:
+        return Site("terminal")
+    connection = _connection_file()
+    shared = os.environ.get(RUN_VARIABLE)
+    if shared and connection and _names(Path(shared), connection):
+        return Site("run", Path(shared))
+    served = connection is not None and _SERVER_KERNEL.fullmatch(connection.name)
+    known = {"colab", "cellId"} & set(host.request.get("metadata", {}))
+    if served or known or host.may_ask:
+        return Site("front end")
+    return Site("executor")
+
+
+def _connection_file() -> Optional[Path]:
+    try:
+        from ipykernel.connect import get_connection_file
+
+        return Path(get_connection_file())
+    except Exception:  # no kernel application: an embedded kernel
+        return None
+
+
+def _names(shared: Path, connection: Path) -> bool:
+    try:
+        named = (shared / "kernel").read_text(encoding="utf-8")
+        return Path(named) == connection.resolve()
+    except OSError:
+        return False
+
+
+def held_by(path: Path) -> Optional[str]:
+    """Which running Jupyter server has this notebook open, or may have; None where none does.
+
+    A server that is alive and does not say counts as holding it.
+    """
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    for entry in sorted(Path(jupyter_runtime_dir()).glob("jpserver-*.json")):
+        try:
+            server = json.loads(entry.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if not _alive(server.get("pid")):
+            continue
+        sessions = _sessions(server)
+        if sessions is None:
+            return f"the Jupyter server at {server.get('url')} does not say what it has open"
+        folder = Path(server.get("root_dir") or server.get("notebook_dir") or "/")
+        if any(_same(folder / one.get("path", ""), path) for one in sessions):
+            return f"it is open at {server.get('url')}"
+    return None
+
+
+def _sessions(server: Any) -> Optional[List[Any]]:
+    import requests
+
+    try:
+        answer = requests.get(
+            f"{server['url']}api/sessions",
+            headers={"Authorization": f"token {server.get('token', '')}"},
+            timeout=2,
+        )
+        return list(answer.json()) if answer.ok else None
+    except (requests.RequestException, ValueError, KeyError):
+        return None
+
+
+def _alive(pid: Any) -> bool:
+    if not isinstance(pid, int):
+        return False
+    if os.name == "nt":
+        return True  # os.kill would end it there
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _same(one: Path, other: Path) -> bool:
+    try:
+        return one.samefile(other)
+    except OSError:
+        return False

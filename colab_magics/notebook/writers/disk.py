@@ -1,0 +1,39 @@
+"""A notebook on disk that nobody has open."""
+
+from pathlib import Path
+from typing import Callable, Optional
+
+from ... import files
+from ...errors import NotebookError
+from ..document import Document
+from ..locate import held_by
+
+__all__ = ["DiskWriter"]
+
+
+class DiskWriter:
+    """Reads and replaces the setup cell of a file; `NotebookError` where that is not safe."""
+
+    name = "disk"
+
+    def __init__(self, path: Path, is_setup: Callable[[str], bool]) -> None:
+        self.path, self._is_setup = path, is_setup
+        self._data = b""
+
+    def read(self) -> Optional[str]:
+        """See `Writer`."""
+        self._data = files.read(self.path)
+        return Document.parse(self._data, self.path.name).setup_text(self._is_setup)
+
+    def put(self, text: Optional[str], expected: Optional[str]) -> str:
+        """See `Writer`: ``saved``, proved by reading back."""
+        holder = held_by(self.path)
+        if holder:
+            raise NotebookError(
+                f"{self.path.name} was left alone: {holder}.",
+                "Close it there, or type %setup write in an empty first cell of it.",
+            )
+        document = Document.parse(self._data, self.path.name)
+        changed = document.with_setup(text, self._is_setup)
+        files.replace(self.path, changed.encode(), expected=self._data)
+        return "saved"

@@ -1,0 +1,58 @@
+"""The notebook that ``colab-magics run`` is running: its parent process owns the file.
+
+The setup cell is exchanged through a file in a folder that both share; the parent takes it into
+the notebook together with the outputs.
+"""
+
+from pathlib import Path
+from typing import Optional
+
+from ...host import Host
+from ..locate import Site
+
+__all__ = ["CELL", "RunWriter", "exchange_read", "exchange_write"]
+
+#: Name of the file in the shared folder that holds the text of the setup cell.
+CELL = "setup-cell"
+
+
+def exchange_read(shared: Path) -> Optional[str]:
+    """The setup cell as it stands, or None where there is none."""
+    try:
+        return (shared / CELL).read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        return None
+
+
+def exchange_write(shared: Path, text: Optional[str]) -> None:
+    """Put the setup cell (None: none), whole or not at all."""
+    if text is None:
+        if (shared / CELL).exists():
+            (shared / CELL).unlink()
+        return
+    fresh = shared / (CELL + ".new")
+    fresh.write_bytes(text.encode("utf-8"))
+    fresh.replace(shared / CELL)
+
+
+class RunWriter:
+    """Writes for ``colab-magics run``; only this kernel writes, so there is no conflict."""
+
+    name = "run"
+    shared: Path
+
+    def available(self, host: Host, site: Site, cell: str) -> Optional[str]:
+        """None in a kernel that ``colab-magics run`` has started."""
+        if site.shared is None:
+            return "not started by colab-magics run"
+        self.shared = site.shared
+        return None
+
+    def read(self) -> Optional[str]:
+        """See `Writer`."""
+        return exchange_read(self.shared)
+
+    def put(self, text: Optional[str], expected: Optional[str]) -> str:
+        """See `Writer`: ``written``, since the file is saved when the run ends."""
+        exchange_write(self.shared, text)
+        return "written"

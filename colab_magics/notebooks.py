@@ -1,0 +1,94 @@
+"""``colab-magics setup``: the setup cell of a notebook on disk, without a kernel.
+
+Nothing of the notebook is executed.
+"""
+
+from pathlib import Path
+from typing import List, Optional, Sequence, Tuple
+
+from . import files
+from .arguments import split
+from .errors import NotebookError, bad_input
+from .magics.session import host_for
+from .notebook.document import Document
+from .notebook.writers.disk import DiskWriter
+from .setup.cell import is_setup, parse
+from .setup.forgetting import forget as drop
+from .setup.recipe import Entry
+from .setup.record import Record, add, edit
+from .setup.report import Row, verdicts
+from .steps import parse as parse_step
+
+__all__ = ["check", "forget", "show", "write"]
+
+
+def show(path: Path) -> str:
+    """The text of the setup cell."""
+    text = Document.parse(files.read(path), path.name).setup_text(is_setup)
+    if text is None:
+        raise NotebookError(
+            f"{path.name} has no setup cell.", f"Make one: colab-magics run {path.name}"
+        )
+    return text
+
+
+def check(path: Path) -> Tuple[Row, ...]:
+    """How each line stands in the environment of this program."""
+    return verdicts(parse(show(path)), host_for(start=path.resolve().parent))
+
+
+def write(path: Path, lines: Sequence[str]) -> Record:
+    """Put magic lines into the setup cell: those given, else those of the notebook's own cells."""
+    document = Document.parse(files.read(path), path.name)
+    entries = _entries(lines) if lines else _found(document)
+    if not entries:
+        raise NotebookError(
+            f"{path.name} has no magic line to remember.", "Give one: '%pin numpy==2.1.3'"
+        )
+    return add(DiskWriter(path, is_setup), entries)
+
+
+def forget(path: Path, selector: Sequence[str]) -> Record:
+    """Take lines out; with no selector, the cell."""
+    show(path)
+    record = edit(DiskWriter(path, is_setup), lambda lines: drop(lines or [], selector))
+    if not record.changes:
+        raise NotebookError(f"No line for {' '.join(selector)}.", "See: colab-magics setup show")
+    return record
+
+
+def _entries(lines: Sequence[str]) -> List[Entry]:
+    found = []
+    for line in lines:
+        entry = _entry(line)
+        if entry is None:
+            raise NotebookError(f"Not a line to remember: {line}", "For instance: '%drive mount'")
+        found.append(entry)
+    return found
+
+
+def _found(document: Document) -> List[Entry]:
+    """The steps among the lines of the notebook's own cells; what cannot be read is passed over."""
+    found: List[Entry] = []
+    for cell in document.cells:
+        source = document.source(cell)
+        if cell.get("cell_type") != "code" or is_setup(source) or source.startswith("%%"):
+            continue
+        found += [(line.step, "") for line in parse(source) if line.step and _plain(line.text)]
+    return found
+
+
+def _plain(text: str) -> bool:
+    """IPython would expand these before the magic sees them; what they stand for is not known."""
+    return not set(text) & set("${}")
+
+
+def _entry(line: str) -> Optional[Entry]:
+    if not line.startswith("%"):
+        return None
+    word, _, rest = line[1:].partition(" ")
+    try:
+        step = parse_step(word, split(rest).words)
+    except bad_input() as error:
+        raise NotebookError(*str(error).split("\n", 1)) from None
+    return None if step is None else (step, "")

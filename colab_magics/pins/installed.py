@@ -1,0 +1,106 @@
+"""What is installed in this interpreter, asked in-process: no program is started."""
+
+import json
+from importlib import metadata
+from typing import TYPE_CHECKING, Dict, List, Optional
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+__all__ = ["find", "source_of", "versions", "why_not"]
+
+
+def find(name: str) -> Optional[metadata.Distribution]:
+    """The installed distribution of this name, in any spelling."""
+    from packaging.utils import canonicalize_name
+
+    wanted = canonicalize_name(name)
+    try:
+        return metadata.distribution(wanted)
+    except metadata.PackageNotFoundError:
+        pass
+    # Older wheels kept dots in their folder's name, which Python 3.8 does not fold.
+    for found in metadata.distributions():
+        if canonicalize_name(found.metadata["Name"] or "") == wanted:
+            return found
+    return None
+
+
+def versions() -> Dict[str, str]:
+    """Canonical name → version of everything installed, as Python would find it."""
+    from packaging.utils import canonicalize_name
+
+    found: Dict[str, str] = {}
+    for one in metadata.distributions():
+        name = one.metadata["Name"]
+        if name:
+            found.setdefault(canonicalize_name(name), one.version)
+    return found
+
+
+def source_of(found: metadata.Distribution) -> Optional[str]:
+    """The URL at its commit that a distribution was installed from, by PEP 610; None: an index."""
+    text = found.read_text("direct_url.json")
+    if not text:
+        return None
+    origin = json.loads(text)
+    control = origin.get("vcs_info")
+    if not control:
+        return None
+    return f"{control['vcs']}+{origin['url']}@{control['commit_id']}"
+
+
+def why_not(asked: "Requirement") -> Optional[str]:
+    """Why a requirement does not hold here; None where it does.
+
+    Markers that do not apply hold; extras hold when what they need is installed; a URL holds when
+    ``direct_url.json`` names it.
+    """
+    if asked.marker and not asked.marker.evaluate():
+        return None
+    found = find(asked.name)
+    if found is None:
+        return f"{asked.name} is not installed"
+    if asked.url:
+        return _other_source(asked, found)
+    if not asked.specifier.contains(found.version, prereleases=True):
+        return f"{asked.name} {found.version} is installed, not {asked.specifier}"
+    for extra in sorted(asked.extras):
+        for need in _needs(found, extra):
+            reason = why_not(need)
+            if reason:
+                return f"{asked.name}[{extra}]: {reason}"
+    return None
+
+
+def _needs(found: metadata.Distribution, extra: str) -> List["Requirement"]:
+    """What an extra of a distribution adds to its dependencies, on this machine."""
+    from packaging.requirements import Requirement
+
+    needs = []
+    for text in found.requires or ():
+        need = Requirement(text)
+        if need.marker and need.marker.evaluate({"extra": extra}):
+            if need.marker.evaluate({"extra": ""}):
+                continue
+            need.marker = None
+            needs.append(need)
+    return needs
+
+
+def _other_source(asked: "Requirement", found: metadata.Distribution) -> Optional[str]:
+    """Why an installed distribution is not the one at the URL asked for."""
+    text = found.read_text("direct_url.json")
+    origin = json.loads(text) if text else {}
+    url = (asked.url or "").split("#")[0]
+    control = origin.get("vcs_info")
+    if control:
+        base, at, ref = url.rpartition("@") if "@" in url.split("/")[-1] else (url, "", "")
+        same = base == f"{control['vcs']}+{origin['url']}" and (
+            not at
+            or ref in (control.get("requested_revision"), control["commit_id"])
+            or (len(ref) >= 7 and control["commit_id"].startswith(ref))
+        )
+    else:
+        same = origin.get("url") == url
+    return None if same else f"{asked.name} {found.version} is not from the URL asked for"

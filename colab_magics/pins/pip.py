@@ -1,0 +1,39 @@
+"""Installing with pip, where uv cannot do what the user has set up."""
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence
+
+from .settings import PipSettings
+
+__all__ = ["Pip"]
+
+
+class Pip:
+    """``python -m pip install`` with the interpreter of the kernel."""
+
+    name = "pip"
+
+    def available(self, settings: PipSettings) -> Optional[str]:
+        """None, or why pip cannot be used."""
+        return None if find_spec("pip") else "pip is not installed beside this kernel"
+
+    def command(self, requirements: Path, constraints: Path) -> List[str]:
+        """The command that installs what the two files say."""
+        command = [sys.executable, "-m", "pip", "install", "--no-input"]
+        return [*command, "--requirement", str(requirements), "--constraint", str(constraints)]
+
+    def environment(self, settings: PipSettings) -> Dict[str, str]:
+        """This process's variables; pip reads its settings itself."""
+        quiet = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_PROGRESS_BAR": "off", "NO_COLOR": "1"}
+        return {**os.environ, **quiet}
+
+    def options(self, settings: PipSettings) -> List[str]:
+        """Nothing: pip reads its settings itself."""
+        return []
+
+    def in_place(self, lines: Sequence[str]) -> bool:
+        """Whether it is putting files in place, judged by what it has printed."""
+        return any(line.startswith("Installing collected packages") for line in lines)

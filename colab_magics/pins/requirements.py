@@ -1,0 +1,86 @@
+"""Requirements as people write them: PEP 508 texts, requirements files, ``%%pin`` bodies."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Iterator, List, Tuple
+
+from ..arguments import split_comment
+from ..errors import ColabMagicsError, usage_error
+from ..process import scrub
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+__all__ = ["body_words", "carries_secret", "key", "read_file", "requirement"]
+
+_USERINFO = re.compile(r"([a-z+]+)://([^/@\s:]*)(:[^/@\s]*)?@")
+
+
+def requirement(text: str) -> "Requirement":
+    """The requirement that a text says; a ``UsageError`` where it says none."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        return Requirement(text)
+    except InvalidRequirement:
+        raise usage_error(
+            f"Not a requirement: {scrub(text)}",
+            "Write it without spaces, or in quotes: numpy==2.1.3 or "
+            "\"numpy>=2; python_version>='3.10'\".",
+        ) from None
+
+
+def key(text: str) -> str:
+    """What a requirement decides: its canonical name, and its marker if it has one."""
+    from packaging.utils import canonicalize_name
+
+    asked = requirement(text)
+    return canonicalize_name(asked.name) + (f"; {asked.marker}" if asked.marker else "")
+
+
+def carries_secret(text: str) -> bool:
+    """Whether a URL in the text holds a password or a token (``git@`` over ssh is none)."""
+    return any(
+        password or not scheme.endswith("ssh")
+        for scheme, _, password in _USERINFO.findall(text.lower())
+    )
+
+
+def body_words(body: str) -> List[str]:
+    """The words of a ``%%pin`` body: one requirement or ``-r FILE`` a line, with comments."""
+    words: List[str] = []
+    for line in _logical_lines(body):
+        if line.startswith(("-r", "--requirement")):
+            option, _, rest = line.partition(" ")
+            words += ["-r", (rest or option.partition("=")[2] or option[2:]).strip()]
+        elif line.startswith("-"):
+            raise usage_error(f"%%pin does not take {line.split()[0]}.", "One requirement a line.")
+        else:
+            words.append(line)
+    return words
+
+
+def read_file(path: Path) -> Tuple[List[str], List[str]]:
+    """The requirements of a file and of those it includes, and its option lines."""
+    if not path.is_file():
+        raise ColabMagicsError(f"There is no requirements file {path.name}.", "Check the path.")
+    found: List[str] = []
+    options: List[str] = []
+    for line in _logical_lines(path.read_text(encoding="utf-8-sig", errors="replace")):
+        if line.startswith(("-r ", "--requirement")):
+            inner = read_file(path.parent / re.split(r"[\s=]+", line, maxsplit=1)[1])
+            found += inner[0]
+            options += inner[1]
+        elif line.startswith("-"):
+            options.append(line)
+        else:
+            found.append(re.split(r"\s--hash", line)[0].strip())
+    return found, options
+
+
+def _logical_lines(text: str) -> Iterator[str]:
+    """Lines with continuations joined, without comments and blank lines."""
+    for line in re.sub(r"\\\r?\n", " ", text).splitlines():
+        code = split_comment(line)[0].strip()
+        if code:
+            yield code

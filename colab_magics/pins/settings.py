@@ -1,0 +1,172 @@
+"""The user's pip settings, and what they are in uv's terms.
+
+People behind a mirror have configured pip, not uv; their first pin must not fail for it.
+Sources: pip's user guide ("Configuration": files, their order, ``PIP_*`` variables) and uv's
+reference of environment variables. An explicit ``UV_*`` variable wins over a translated one.
+Values go through the environment, never through arguments: an index's URL may hold a password.
+"""
+
+import configparser
+import os
+import sys
+from pathlib import Path
+from typing import Dict, List, Mapping, NamedTuple, Optional
+
+__all__ = ["ForUv", "PipSettings", "configuration_files", "read_settings"]
+
+#: pip's settings that only change what pip prints, or that uv decides by itself.
+_HARMLESS = {
+    "disable-pip-version-check",
+    "quiet",
+    "verbose",
+    "no-color",
+    "progress-bar",
+    "no-input",
+    "retries",
+    "cache-dir",
+    "root-user-action",
+    "no-warn-script-location",
+    "use-pep517",
+    "no-python-version-warning",
+    "log",
+    "exists-action",
+    "format",
+    "no-compile",
+    "prefer-binary",
+    "use-feature",
+    "use-deprecated",
+    "no-warn-conflicts",
+    "upgrade-strategy",
+    "config-file",
+}
+
+#: pip's setting → the variable of uv with the same meaning and form.
+_SAME = {
+    "index-url": "UV_DEFAULT_INDEX",
+    "client-cert": "SSL_CLIENT_CERT",
+    "cert": "SSL_CERT_FILE",
+    "timeout": "UV_HTTP_TIMEOUT",
+    "default-timeout": "UV_HTTP_TIMEOUT",
+    "trusted-host": "UV_INSECURE_HOST",
+    "constraint": "UV_CONSTRAINT",
+    "keyring-provider": "UV_KEYRING_PROVIDER",
+}
+
+#: pip's switch → uv's variable and value.
+_SWITCHES = {
+    "pre": ("UV_PRERELEASE", "allow"),
+    "no-cache-dir": ("UV_NO_CACHE", "1"),
+    "break-system-packages": ("UV_BREAK_SYSTEM_PACKAGES", "1"),
+    "no-build-isolation": ("UV_NO_BUILD_ISOLATION", "1"),
+}
+
+
+_BEST = "unsafe-best-match"
+
+
+class ForUv(NamedTuple):
+    """pip's settings for uv: variables, lines for the requirements file, and what has no equal."""
+
+    environment: Dict[str, str]
+    options: List[str]
+    untranslated: List[str]
+
+
+class PipSettings:
+    """pip's settings by their long names; later files win over earlier ones."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values = dict(values)
+
+    def words(self, name: str) -> List[str]:
+        """The values of a setting that holds several."""
+        return self.values.get(name, "").split()
+
+    def on(self, name: str) -> bool:
+        """Whether a switch is on."""
+        return self.values.get(name, "").strip().lower() in {"1", "true", "yes", "on"}
+
+    @property
+    def indexes(self) -> List[str]:
+        """The addresses that pip would ask, the main index first."""
+        if self.on("no-index"):
+            return []
+        main = self.values.get("index-url", "https://pypi.org/simple")
+        return [main.strip(), *self.words("extra-index-url")]
+
+    def for_uv(self, environment: Mapping[str, str]) -> ForUv:
+        """These settings as uv is told them; ``environment`` is what is set already."""
+        given: Dict[str, str] = {}
+        options: List[str] = []
+        unknown: List[str] = []
+        for name, value in self.values.items():
+            if name in _SAME:
+                given[_SAME[name]] = " ".join(value.split())
+            elif name in _SWITCHES:
+                given.update([_SWITCHES[name]] if self.on(name) else [])
+            elif name == "proxy":
+                given["HTTP_PROXY"] = given["HTTPS_PROXY"] = value.strip()
+            elif name == "extra-index-url":
+                # pip takes the best version of all indexes; uv would stop at the first.
+                given.update(UV_INDEX=" ".join(value.split()), UV_INDEX_STRATEGY=_BEST)
+            elif name == "find-links":
+                given["UV_FIND_LINKS"] = ",".join(p for p in value.split() if _reachable(p))
+            elif name == "no-index":
+                options += ["--no-index"] if self.on(name) else []
+            elif name in {"only-binary", "no-binary"}:
+                options += [f"--{name} {value.strip()}"]
+            elif name not in _HARMLESS:
+                unknown.append(name)
+        kept = {k: v for k, v in given.items() if v and not _explicit(k, environment)}
+        return ForUv(kept, options, unknown)
+
+
+def _explicit(name: str, environment: Mapping[str, str]) -> bool:
+    older = {"UV_DEFAULT_INDEX": "UV_INDEX_URL", "UV_INDEX": "UV_EXTRA_INDEX_URL"}
+    return name.startswith("UV_") and (name in environment or older.get(name, "") in environment)
+
+
+def _reachable(place: str) -> bool:
+    """Uv insists on folders that exist; pip passes over those that do not."""
+    return "://" in place or Path(place).exists()
+
+
+def configuration_files(environment: Mapping[str, str]) -> List[Path]:
+    """Where pip looks for its settings on this system, those that win last."""
+    home = Path.home()
+    named = environment.get("PIP_CONFIG_FILE")
+    if named == os.devnull:
+        return []
+    if sys.platform == "win32":
+        data = environment.get("APPDATA", str(home / "AppData/Roaming"))
+        files = [Path(environment.get("PROGRAMDATA", "C:/ProgramData"), "pip/pip.ini")]
+        files += [home / "pip/pip.ini", Path(data, "pip/pip.ini"), Path(sys.prefix, "pip.ini")]
+    else:
+        shared = environment.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")
+        config = Path(environment.get("XDG_CONFIG_HOME", str(home / ".config")))
+        files = [Path(folder, "pip/pip.conf") for folder in shared if folder]
+        files += [Path("/etc/pip.conf"), home / ".pip/pip.conf", config / "pip/pip.conf"]
+        if sys.platform == "darwin":
+            support = "Library/Application Support/pip/pip.conf"
+            files = [Path("/") / support, *files, home / support]
+        files.append(Path(sys.prefix, "pip.conf"))
+    return [*files, Path(named)] if named else files
+
+
+def read_settings(environment: Optional[Mapping[str, str]] = None) -> PipSettings:
+    """What pip would go by when it installs into this interpreter."""
+    environment = os.environ if environment is None else environment
+    values: Dict[str, str] = {}
+    for section in ("global", "install"):
+        for path in configuration_files(environment):
+            parser = configparser.RawConfigParser()
+            try:
+                parser.read(path, encoding="utf-8")
+            except (configparser.Error, UnicodeDecodeError):
+                continue  # pip itself says what is wrong with it
+            if parser.has_section(section):
+                values.update({k.replace("_", "-"): v for k, v in parser.items(section)})
+    for name, value in environment.items():
+        if name.startswith("PIP_") and value:
+            values[name[4:].lower().replace("_", "-")] = value
+    return PipSettings(values)

@@ -1,0 +1,173 @@
+"""``%pin`` as a step: requirements that hold, are installed, and are recorded."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import ClassVar, Dict, FrozenSet, List, Optional, Sequence, Tuple
+
+from ..arguments import Parser
+from ..errors import ColabMagicsError, InstallFailed, RestartRequired, usage_error
+from ..host import Host
+from ..steps import Outcome, Progress, Step, Verdict
+from .requirements import carries_secret, key, read_file, requirement
+
+__all__ = ["PinStep", "parse"]
+
+
+@dataclass(frozen=True)
+class PinStep(Step):
+    """Requirements as they were written, and requirements files by their recorded paths."""
+
+    requirements: Tuple[str, ...] = ()
+    files: Tuple[str, ...] = ()
+
+    word: ClassVar[str] = "pin"
+    rank: ClassVar[int] = 50
+
+    def arguments(self) -> Tuple[str, ...]:
+        """See `Step`."""
+        return (*self.requirements, *(w for file in self.files for w in ("-r", file)))
+
+    @property
+    def keys(self) -> FrozenSet[str]:
+        """See `Step`."""
+        return frozenset([*map(key, self.requirements), *(f"-r {file}" for file in self.files)])
+
+    def parts(self) -> Sequence[Step]:
+        """One step for each requirement and each file."""
+        return (
+            *(PinStep(requirements=(text,)) for text in self.requirements),
+            *(PinStep(files=(file,)) for file in self.files),
+        )
+
+    def joined(self, other: Step) -> Optional[Step]:
+        """Requirements of the same key in their places, the others at the end."""
+        if not isinstance(other, PinStep):
+            return None
+        new = {key(text): text for text in other.requirements}
+        kept = tuple(new.pop(key(text), text) for text in self.requirements)
+        files = tuple(dict.fromkeys((*self.files, *other.files)))
+        return PinStep((*kept, *new.values()), files)
+
+    def without(self, keys: FrozenSet[str]) -> Optional[Step]:
+        """See `Step`; a bare name takes every marker of that name out."""
+        left = PinStep(
+            tuple(t for t in self.requirements if not {key(t), key(t).split(";")[0]} & keys),
+            tuple(file for file in self.files if f"-r {file}" not in keys),
+        )
+        return left if left.requirements or left.files else None
+
+    # ------------------------------------------------------------------ on this machine
+    def check(self, host: Host) -> Verdict:
+        """See `Step`; asked in-process, no program is started."""
+        from .installed import why_not
+        from .loaded import STALE
+
+        asked, _ = self._all(host)
+        for text in asked:
+            reason = why_not(requirement(text))
+            if reason:
+                return Verdict("differs", reason)
+        if any(key(text).split(";")[0] in STALE for text in asked):
+            return Verdict("differs", "installed, but an older version is loaded: restart")
+        many = f"{len(asked)} pins already hold" if len(asked) != 1 else "1 pin already holds"
+        return Verdict("ok", f"{many}, nothing to do")
+
+    def apply(self, host: Host, progress: Progress) -> Outcome:
+        """Install what differs; what is loaded in an older version asks for a restart."""
+        from .install import install, summary
+        from .installed import why_not
+        from .loaded import STALE, mark
+
+        asked, options = self._all(host)
+        changes = {}
+        if any(why_not(requirement(text)) for text in asked):
+            progress("installing " + ", ".join(requirement(text).name for text in asked[:5]))
+            changes = install(asked, options, progress)
+        for text in asked:
+            reason = why_not(requirement(text))
+            if reason:
+                raise InstallFailed(
+                    f"Installed, and still: {reason}.", "Another copy on sys.path hides it."
+                )
+        stale = mark(changes)
+        stale.update({n: v for n, v in STALE.items() if n in {key(t).split(";")[0] for t in asked}})
+        message = summary(changes, asked) if changes else "installed already"
+        return Outcome(
+            "applied", message, self.recorded(host), error=_restart(stale) if stale else None
+        )
+
+    def recorded(self, host: Host) -> Optional[Step]:
+        """Bare names with the version that is installed; files that a wipe takes, expanded."""
+        texts = [_pinned(text) for text in self.requirements]
+        files: List[str] = []
+        for file in self.files:
+            path = host.resolve(file)
+            if _survives(path, host):
+                files.append(file if not Path(file).is_absolute() else host.spell(path))
+                continue
+            inner, options = read_file(path)
+            if options:
+                raise ColabMagicsError(
+                    f"{file} goes with this machine, and {options[0].split()[0]} in it "
+                    "cannot stand in a recorded line.",
+                    "Keep the file beside the notebook or on the drive.",
+                )
+            texts += [_pinned(text) for text in inner]
+        step = replace(self, requirements=tuple(texts), files=tuple(files))
+        return step if not any(carries_secret(text) for text in texts) else None
+
+    def _all(self, host: Host) -> Tuple[List[str], List[str]]:
+        """Every requirement, those of files too, and the option lines of the files."""
+        texts, options = list(self.requirements), []
+        for file in self.files:
+            inner, lines = read_file(host.resolve(file))
+            texts += inner
+            options += lines
+        return texts, options
+
+
+def _pinned(text: str) -> str:
+    """A bare name with its installed version, without a local part such as ``+cu128``."""
+    from .installed import find, source_of
+
+    asked = requirement(text)
+    found = find(asked.name)
+    if asked.specifier or asked.url or found is None:
+        return text
+    source = source_of(found)
+    extras = f"[{','.join(sorted(asked.extras))}]" if asked.extras else ""
+    marker = f"; {asked.marker}" if asked.marker else ""
+    version = f" @ {source}" if source else f"=={found.version.split('+')[0]}"
+    return f"{asked.name}{extras}{version}{' ' if source and marker else ''}{marker}"
+
+
+def _survives(path: Path, host: Host) -> bool:
+    """Whether a file is there again after a wipe: on a drive, or kept beside the notebook."""
+    for find in host.places.values():
+        root = find()
+        if root is not None and root in path.parents:
+            return True
+    return host.start in path.parents and not host.ephemeral
+
+
+def _restart(stale: Dict[str, Tuple[str, str]]) -> RestartRequired:
+    named = ", ".join(f"{name} {old} is loaded; {new}" for name, (old, new) in stale.items())
+    return RestartRequired(
+        f"{named} takes effect after a restart.",
+        "It is remembered. Restart the kernel, then run the setup cell.",
+    )
+
+
+def parse(words: List[str]) -> Optional[PinStep]:
+    """The pins that a line asks for; None for a line that asks for nothing."""
+    parser = Parser("%pin", usage="%pin REQUIREMENT... [-r FILE]")
+    parser.add_argument("requirements", nargs="*")
+    parser.add_argument("-r", "--requirement", dest="files", action="append", default=[])
+    found = parser.parse_intermixed_args(words)
+    for text in found.requirements:
+        if text in {"==", "=", ">=", "<=", "~=", "!=", "<", ">", "@"} or text[0] in "=<>~!":
+            raise usage_error(f"%pin: a space before {text}.", "Write numpy==2.1.3 without spaces.")
+    texts = {key(text): " ".join(text.split()) for text in found.requirements}
+    if not texts and not found.files:
+        return None
+    return PinStep(tuple(texts.values()), tuple(dict.fromkeys(found.files)))

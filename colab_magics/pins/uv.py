@@ -1,0 +1,58 @@
+"""Installing with uv, which needs seconds where pip needs a minute."""
+
+import os
+import shutil
+import site
+import sys
+import sysconfig
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence
+
+from .settings import PipSettings
+
+__all__ = ["Uv"]
+
+
+def find_uv() -> Optional[str]:
+    """The uv that was installed with this package, else the one on PATH."""
+    try:
+        from uv import find_uv_bin
+
+        return str(find_uv_bin())
+    except (ImportError, FileNotFoundError):
+        return shutil.which("uv")
+
+
+class Uv:
+    """``uv pip install`` into the interpreter of the kernel."""
+
+    name = "uv"
+
+    def available(self, settings: PipSettings) -> Optional[str]:
+        """None, or why uv cannot do it as this user's pip would."""
+        if find_uv() is None:
+            return "uv has no build for this machine"
+        unknown = settings.for_uv(os.environ).untranslated
+        if unknown:
+            return f"uv has no equivalent of pip's setting {', '.join(unknown)}"
+        if not os.access(sysconfig.get_path("purelib"), os.W_OK) and site.ENABLE_USER_SITE:
+            return "only the user's own site-packages can be written, which uv does not know"
+        return None
+
+    def command(self, requirements: Path, constraints: Path) -> List[str]:
+        """The command that installs what the two files say."""
+        command = [str(find_uv()), "pip", "install", "--python", sys.executable]
+        return [*command, "--requirement", str(requirements), "--constraint", str(constraints)]
+
+    def environment(self, settings: PipSettings) -> Dict[str, str]:
+        """This process's variables and the translated settings of pip."""
+        added = settings.for_uv(os.environ).environment
+        return {**os.environ, "UV_NO_PROGRESS": "1", "NO_COLOR": "1", **added}
+
+    def options(self, settings: PipSettings) -> List[str]:
+        """Lines for the requirements file that say what no variable can."""
+        return settings.for_uv(os.environ).options
+
+    def in_place(self, lines: Sequence[str]) -> bool:
+        """Whether it is putting files in place, judged by what it has printed."""
+        return any(line.startswith(("Prepared", "Uninstalled")) for line in lines)

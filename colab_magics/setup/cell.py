@@ -1,0 +1,156 @@
+"""The setup cell, render ⇄ parse: text that people edit, read back line by line.
+
+``render(parse(text)) == text`` for every text: what is not one of our steps is kept as it is.
+Only a line magic in the first column is a step; an indented one, or one inside a string or a
+bracket, is code.
+"""
+
+import io
+import re
+import tokenize
+from dataclasses import dataclass, replace
+from typing import List, Optional, Sequence, Tuple
+
+from ..arguments import quote, split, split_comment, split_flags
+from ..errors import NotebookError, bad_input
+from ..steps import STEPS, Step
+from ..steps import parse as parse_step
+from .origin import install_lines
+
+__all__ = ["FORMAT", "Line", "is_setup", "new_cell", "parse", "render", "render_step", "step_line"]
+
+#: The version of the cell's format; a newer one is refused, not guessed at.
+FORMAT = 1
+
+_ABOUT = "https://pypi.org/project/colab-magics/"
+_MARKER = re.compile(r"#\s*colab_magics:setup v(\d+)\b")
+_MAGIC = re.compile(r"%([A-Za-z_]\w*)(?=\s|$)")
+_MANY = 5
+
+
+@dataclass(frozen=True)
+class Line:
+    """One statement of the cell: its text as it stands, and the step it means, if any.
+
+    ``comment`` is the trailing comment with the white space before it; ``problem`` says why a
+    line that begins like a step cannot be read as one.
+    """
+
+    text: str
+    step: Optional[Step] = None
+    comment: str = ""
+    flags: Tuple[str, ...] = ()
+    problem: str = ""
+
+    def with_step(self, step: Step) -> "Line":
+        """This line saying ``step`` instead; unchanged where it says so already."""
+        if step == self.step:
+            return self
+        return replace(self, step=step, text=render_step(step, self.flags) + self.comment)
+
+
+def is_setup(source: str) -> bool:
+    """Whether a cell is a setup cell: our marker stands in its leading comments."""
+    return _version(source) is not None
+
+
+def _version(source: str) -> Optional[int]:
+    for line in source.split("\n"):
+        if line.strip() and not line.startswith("#"):
+            break
+        found = _MARKER.match(line)
+        if found:
+            return int(found.group(1))
+    return None
+
+
+def parse(source: str) -> List[Line]:
+    """The lines of a setup cell; `NotebookError` where a newer version of us wrote it."""
+    version = _version(source)
+    if version is not None and version > FORMAT:
+        raise NotebookError(
+            f"This setup cell has format v{version}; this colab_magics reads v{FORMAT}.",
+            "Upgrade: %pip install -U colab-magics, then restart.",
+        )
+    lines: List[Line] = []
+    rest = source.split("\n")
+    code: List[str] = []
+    while rest:
+        found = _MAGIC.match(rest[0])
+        if found is None or found.group(1) not in STEPS or _inside("\n".join(code)):
+            code.append(rest[0])
+            lines.append(Line(rest.pop(0)))
+            continue
+        taken = 1
+        while rest[taken - 1].endswith("\\") and taken < len(rest):
+            taken += 1
+        lines.append(_read(found.group(1), "\n".join(rest[:taken])))
+        del rest[:taken]
+        code.append("pass")
+    return lines
+
+
+def render(lines: Sequence[Line]) -> str:
+    """The text of the cell."""
+    return "\n".join(line.text for line in lines)
+
+
+def _read(word: str, text: str) -> Line:
+    code = text[len(word) + 1 :].replace("\\\n", " ")
+    try:
+        parts = split(code)
+        step = parse_step(word, parts.words)
+    except bad_input() as error:
+        return Line(text, problem=str(error).split("\n")[0])
+    comment = split_comment(text.split("\n")[-1])[1]
+    typed = tuple(w for w in code.split() if split_flags([w])[1]) if parts.flags else ()
+    return Line(text, step, comment, typed)
+
+
+def _inside(code: str) -> bool:
+    """Whether the code before a line leaves a string or a bracket open."""
+    plain = re.sub(r"(?m)^(\s*)[%!?].*$", r"\1pass", code)
+    try:
+        for _ in tokenize.generate_tokens(io.StringIO(plain + "\n").readline):
+            pass
+    except tokenize.TokenError as error:
+        return "multi-line" in str(error) or "triple-quoted" in str(error)
+    except SyntaxError:
+        return False
+    return False
+
+
+def render_step(step: Step, flags: Sequence[str] = ()) -> str:
+    """The magic line of a step; more than five arguments stand one on a line."""
+    words = [quote(word) for word in step.arguments()]
+    groups: List[str] = []
+    for word in words:
+        if groups and groups[-1].startswith("-") and " " not in groups[-1]:
+            groups[-1] += " " + word
+        else:
+            groups.append(word)
+    head = " ".join([f"%{step.word}", *flags])
+    if len(groups) > _MANY:
+        return " \\\n    ".join([head, *groups])
+    return " ".join([head, *groups])
+
+
+def step_line(step: Step, note: str = "") -> Line:
+    """A new line for a step, with a note as its trailing comment."""
+    text = render_step(step)
+    comment = " " * max(2, 28 - len(text)) + "# " + note if note else ""
+    return Line(text + comment, step, comment)
+
+
+def new_cell() -> List[Line]:
+    """The beginning of a new setup cell: what it is, and how it gets this package."""
+    return [
+        Line(text)
+        for text in (
+            "#@title Setup: run this first, and again after a restart",
+            "# Brings back packages, Drive and folder. Safe to run twice. Edit freely.",
+            f"# colab_magics:setup v{FORMAT} - what is this? {_ABOUT}",
+            *install_lines(),
+            "%reload_ext colab_magics",
+        )
+    ]

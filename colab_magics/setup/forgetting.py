@@ -1,0 +1,73 @@
+"""Which lines ``%setup forget numpy`` means."""
+
+import re
+from typing import FrozenSet, List, Sequence, Set, Tuple
+
+from ..errors import NotebookError
+from ..steps import STEPS
+from .cell import Line, new_cell
+from .recipe import Merged
+from .recipe import forget as drop
+
+__all__ = ["forget"]
+
+
+def forget(lines: Sequence[Line], selector: Sequence[str]) -> Merged:
+    """The lines without the steps that a selector names; with none, no lines at all.
+
+    A selector is a kind (``pin``), a kind and a name (``pin numpy``), or the name of a pinned
+    package. `NotebookError` where all are to go and lines of the user's own would go with them.
+    """
+    if not selector:
+        return _all(lines)
+    word, names = selector[0], list(selector[1:])
+    if word in {"cd", "auto"}:
+        word = {"cd": "cd_persist", "auto": "setup"}[word]
+    if word not in STEPS:
+        word, names = "pin", list(selector)
+    result = list(lines)
+    gone: List[str] = []
+    for keys in [_matching(lines, word, name) for name in names] or [frozenset()]:
+        if names and not keys:
+            continue
+        result, changes = drop(result, word, keys)
+        gone += changes
+    return result, tuple(gone)
+
+
+def _matching(lines: Sequence[Line], word: str, name: str) -> FrozenSet[str]:
+    """The keys of a kind that a person means by a name: any spelling, with any marker."""
+    wanted = _folded(name)
+    return frozenset(
+        key
+        for line in lines
+        if line.step is not None and line.step.word == word
+        for key in line.step.keys
+        if wanted in (_folded(key), _folded(key.split(";")[0]), _folded(key).replace("-r ", ""))
+    )
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", re.split(r"[=<>~!\[ ;]", name)[0] or name).lower()
+
+
+def _all(lines: Sequence[Line]) -> Merged:
+    """No lines, unless some are the user's own."""
+    head = {line.text for line in new_cell()}
+    own = [line.text for line in lines if line.step is None and _own(line.text, head)]
+    if own:
+        raise NotebookError(
+            f"The setup cell also holds lines of your own: {'; '.join(own[:3])}.",
+            "Delete the cell by hand, or forget the lines one by one.",
+        )
+    gone: Tuple[str, ...] = tuple(line.text for line in lines if line.step is not None)
+    return [], gone or (("the setup cell",) if lines else ())
+
+
+def _own(text: str, head: Set[str]) -> bool:
+    plain = text.strip()
+    ours = plain in {"try:", "import colab_magics", "except ModuleNotFoundError:"}
+    installs = plain.startswith("%pip install -q") and "colab-magics" in plain
+    return (
+        bool(plain) and not plain.startswith("#") and not ours and not installs and text not in head
+    )

@@ -1,0 +1,85 @@
+"""Putting steps into a notebook's setup cell through a writer: read, merge, put.
+
+The kernel holds no recipe of its own. The cell is read from the writer each time, so that a
+fresh kernel loses no line of yesterday and two notebooks on one kernel keep their own.
+"""
+
+from dataclasses import dataclass
+from typing import Callable, List, Optional, Protocol, Sequence, Tuple
+
+from ..errors import NotebookError
+from .auto import AutoOff
+from .cell import Line, new_cell, parse, render
+from .recipe import Entry, Merged, merge
+
+__all__ = ["Conflict", "Record", "Writer", "add", "edit", "is_off"]
+
+
+class Conflict(Exception):
+    """The setup cell is not what it was when it was read; nothing was written."""
+
+
+class Writer(Protocol):
+    """One way to read and write the setup cell of one notebook."""
+
+    name: str
+
+    def read(self) -> Optional[str]:
+        """The text of the setup cell, or None where there is none yet."""
+
+    def put(self, text: Optional[str], expected: Optional[str]) -> str:
+        """Put the text (None: take the cell out) where ``expected`` stands, and say how it ended.
+
+        Ends as ``saved`` (read back from the file) or ``written``; raises `Conflict` where the
+        cell is not ``expected`` any more.
+        """
+
+
+@dataclass(frozen=True)
+class Record:
+    """What recording came to: ``state`` is the writer's word, or ``unchanged`` or ``off``."""
+
+    state: str
+    changes: Tuple[str, ...] = ()
+    created: bool = False
+
+
+def is_off(lines: Sequence[Line]) -> bool:
+    """Whether ``%setup auto off`` stands in the cell."""
+    return any(isinstance(line.step, AutoOff) for line in lines)
+
+
+def add(writer: Writer, entries: Sequence[Entry]) -> Record:
+    """Merge steps into the setup cell, making one where there is none."""
+
+    def change(lines: Optional[List[Line]]) -> Optional[Merged]:
+        if lines is not None and is_off(lines):
+            return None
+        return merge(new_cell() if lines is None else lines, entries)
+
+    return edit(writer, change)
+
+
+def edit(writer: Writer, change: Callable[[Optional[List[Line]]], Optional[Merged]]) -> Record:
+    """Read, change, put; after a conflict once more, then refused.
+
+    ``change`` gets the lines (None: no cell) and gives the new ones and what changed; None means
+    that this notebook does not want it, and no lines at all that the cell goes.
+    """
+    for _ in range(2):
+        old = writer.read()
+        result = change(None if old is None else parse(old))
+        if result is None:
+            return Record("off")
+        lines, changes = result
+        if not changes:
+            return Record("unchanged")
+        try:
+            state = writer.put(render(lines) if lines else None, old)
+        except Conflict:
+            continue
+        return Record(state, changes, created=old is None)
+    raise NotebookError(
+        "The setup cell is being edited; nothing was written into it.",
+        "Run this again when the edit is done.",
+    )

@@ -1,0 +1,1 @@
+"""What a shell would do: the working directory."""

@@ -1,0 +1,1 @@
+"""Stand-ins for software that the test machine does not have."""
