@@ -10,7 +10,7 @@ from typing import Any, Dict, Sequence, Tuple
 __all__ = ["Report"]
 
 _TABLE = 'style="text-align:left;border-collapse:collapse"'
-_CELL = 'style="text-align:left;padding:1px 12px 1px 0;font-family:monospace;white-space:pre-wrap"'
+_CELL = "text-align:left;vertical-align:top;padding:1px 12px 1px 0;font-family:monospace"
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,7 @@ class Report:
         """The report in HTML, every text escaped."""
         parts = [f"<div>{escape(line)}</div>" for line in self.lines]
         if self.rows:
-            body = "".join(
-                "<tr>" + "".join(f"<td {_CELL}>{escape(cell)}</td>" for cell in row) + "</tr>"
-                for row in self.rows
-            )
+            body = "".join(f"<tr>{_cells(row)}</tr>" for row in self.rows)
             parts.append(f"<table {_TABLE}>{body}</table>")
         parts += [f"<div>{escape(line)}</div>" for line in self.after]
         return "\n".join(parts)
@@ -42,6 +39,15 @@ class Report:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Dict[str, str]:
         return {"text/plain": self.text(), "text/html": self.html()}
+
+
+def _cells(row: Sequence[str]) -> str:
+    """The cells of a row; only the last one, which explains, may be broken into lines."""
+    wraps = ["nowrap"] * (len(row) - 1) + ["normal"]
+    return "".join(
+        f'<td style="{_CELL};white-space:{wrap}">{escape(cell)}</td>'
+        for cell, wrap in zip(row, wraps)
+    )
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> Sequence[str]:

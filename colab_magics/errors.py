@@ -13,9 +13,10 @@
 
 Bad arguments are IPython's own ``UsageError``, exactly: IPython prints it as one line, but a
 subclass of it as a whole traceback. ``str(error)`` holds no timing and no path that we added,
-because nbval compares it between machines.
+because nbval compares it between machines, and no password of a URL.
 """
 
+import re
 from typing import List, Tuple, Type
 
 __all__ = [
@@ -27,16 +28,24 @@ __all__ = [
     "RestartRequired",
     "SetupDiffers",
     "bad_input",
+    "scrub",
     "usage_error",
 ]
+
+_USERINFO = re.compile(r"(://)[^/@\s]+@")
+
+
+def scrub(text: str) -> str:
+    """Text with user names and passwords taken out of its URLs."""
+    return _USERINFO.sub(r"\1****@", text)
 
 
 class ColabMagicsError(Exception):
     """One line that says what is wrong, one that says what to do."""
 
     def __init__(self, what: str, todo: str = "", details: str = "") -> None:
-        super().__init__(what + ("\n" + todo if todo else ""))
-        self.what, self.todo, self.details = what, todo, details
+        self.what, self.todo, self.details = scrub(what), scrub(todo), scrub(details)
+        super().__init__(self.what + ("\n" + self.todo if todo else ""))
 
     def _render_traceback_(self) -> List[str]:
         """What IPython shows instead of a traceback."""
@@ -73,7 +82,7 @@ def usage_error(what: str, todo: str = "") -> Exception:
     """IPython's ``UsageError`` for bad arguments: ``raise usage_error(...)``."""
     from IPython.core.error import UsageError
 
-    error: Exception = UsageError(what + ("\n" + todo if todo else ""))
+    error: Exception = UsageError(scrub(what) + ("\n" + todo if todo else ""))
     return error
 
 

@@ -15,7 +15,8 @@ from .notebook.writers.disk import DiskWriter
 from .setup.cell import is_setup, parse
 from .setup.forgetting import forget as drop
 from .setup.recipe import Entry
-from .setup.record import Record, add, edit
+from .setup.record import Record, edit
+from .setup.record import write as put
 from .setup.report import Row, verdicts
 from .steps import parse as parse_step
 
@@ -45,7 +46,7 @@ def write(path: Path, lines: Sequence[str]) -> Record:
         raise NotebookError(
             f"{path.name} has no magic line to remember.", "Give one: '%pin numpy==2.1.3'"
         )
-    return add(DiskWriter(path, is_setup), entries)
+    return put(DiskWriter(path, is_setup), entries, path.name)
 
 
 def forget(path: Path, selector: Sequence[str]) -> Record:

@@ -1,24 +1,18 @@
 """Running another program: time-boxed, interruptible, and without secrets in what it says."""
 
 import os
-import re
 import signal
 import subprocess
 import threading
 from dataclasses import dataclass
 from typing import Callable, List, Mapping, Optional, Sequence, Tuple
 
-__all__ = ["Finished", "run", "scrub"]
+from .errors import scrub
+
+__all__ = ["Finished", "run"]
 
 #: Seconds that a program gets to end by itself after Ctrl-C.
 GRACE = 10.0
-
-_USERINFO = re.compile(r"(://)[^/@\s]+@")
-
-
-def scrub(text: str) -> str:
-    """Text with user names and passwords taken out of its URLs."""
-    return _USERINFO.sub(r"\1****@", text)
 
 
 @dataclass(frozen=True)

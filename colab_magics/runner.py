@@ -4,14 +4,19 @@ This process owns the file. The kernel puts the setup cell into a shared folder 
 `notebook.writers.run`); at the end both it and the outputs go into the notebook, in one write.
 """
 
+import asyncio
+import atexit
 import json
 import os
 import shutil
+import signal
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Set, Tuple
+from typing import Any, Callable, Dict, List, NoReturn, Optional, Set, Tuple
 
 from . import files
 from .errors import NotebookError
@@ -62,8 +67,9 @@ def run(path: Path, output: Optional[Path], options: Options, say: Say) -> Resul
     document = Document.parse(data, path.name)
     text = document.setup_text(is_setup)
     parse(text or "")
-    if output is None:
-        _refuse_unwritable(path)
+    if output is not None and output.exists() and output.samefile(path):
+        output = None
+    _refuse_unwritable(path if output is None else output)
     shared = files.private_folder("colab-magics-run-")
     try:
         exchange_write(shared, text)
@@ -80,7 +86,9 @@ def run(path: Path, output: Optional[Path], options: Options, say: Say) -> Resul
 
 def _refuse_unwritable(path: Path) -> None:
     """Better before the run than after it."""
-    if not path.stat().st_mode & 0o200 or not os.access(path, os.W_OK):
+    if not path.parent.is_dir() or path.is_dir():
+        raise NotebookError(f"{path} cannot be written there.", "Name a file in a folder.")
+    if path.exists() and not (path.stat().st_mode & 0o200 and os.access(path, os.W_OK)):
         raise NotebookError(f"{path.name} is read-only.", "Make it writable, or use --output.")
     holder = held_by(path)
     if holder:
@@ -90,14 +98,14 @@ def _refuse_unwritable(path: Path) -> None:
 def _save(final: Document, path: Path, output: Optional[Path], data: bytes) -> bool:
     """Save in place of what was read; a file that changed meanwhile is left, ours put beside it."""
     if output is not None:
-        before = output.read_bytes() if output.exists() else None
-        if before is None:
+        if not output.exists() or not output.stat().st_size:
             output.write_bytes(b" ")
-        return files.replace(output, final.encode(), expected=before or b" ")
+        return files.replace(output, final.encode(), expected=output.read_bytes())
     try:
         return files.replace(path, final.encode(), expected=data)
     except NotebookError as error:
-        beside = path.with_name(f"{path.stem}-run{path.suffix}")
+        names = (f"{path.stem}-run{n or ''}{path.suffix}" for n in count())
+        beside = next(p for p in map(path.with_name, names) if not p.exists())
         beside.write_bytes(final.encode())
         raise NotebookError(error.what, f"The run was saved as {beside.name}.") from None
 
@@ -120,19 +128,11 @@ def _once(
     document: Document, folder: Path, shared: Path, options: Options, say: Say
 ) -> Tuple[Document, Optional[Failure]]:
     import nbformat
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
+    from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
     node = nbformat.reads(document.text, as_version=4)
     progress = _Progress(len(node.cells), say)
-    client = NotebookClient(
-        node,
-        timeout=options.timeout,
-        record_timing=False,
-        resources={"metadata": {"path": str(folder.resolve())}},
-        on_cell_start=progress.begin,
-        on_cell_executed=progress.end,
-    )
+    client = _client(node, folder, options, progress)
     client.km = _manager(shared, options.kernel)  # given later, so that the client ends it
     failure: Optional[Failure] = None
     try:
@@ -141,9 +141,46 @@ def _once(
         failure = Failure(progress.cell, error.ename, error.evalue)
     except CellTimeoutError:
         failure = Failure(progress.cell, "CellTimeout", f"not done in {options.timeout} s")
-    except (DeadKernelError, KeyboardInterrupt):
-        failure = Failure(progress.cell, "KernelDied", "the kernel was interrupted or ended")
+    except KeyboardInterrupt:  # only where Ctrl-C cannot be handled: on Windows
+        progress.stopped = True
+    except (RuntimeError, OSError):  # so says nbclient of a kernel that is gone or has no program
+        if not progress.cell:
+            atexit.unregister(client._cleanup_kernel)  # nbclient's, which needs a kernel
+            _not_started(progress.stopped)
+        failure = Failure(progress.cell, "KernelDied", "the kernel has ended")
+    if progress.stopped:
+        failure = Failure(progress.cell, "KeyboardInterrupt", "the run was interrupted")
     return _with_outputs(document, node), failure
+
+
+def _not_started(stopped: bool) -> NoReturn:
+    if stopped:
+        raise KeyboardInterrupt
+    raise NotebookError("The kernel did not start.", "Try another: --kernel NAME") from None
+
+
+def _client(node: Any, folder: Path, options: Options, progress: "_Progress") -> Any:
+    """A client that on Ctrl-C ends the cell; nbclient's own way loses what it has put out."""
+    from nbclient import NotebookClient
+
+    class Interruptible(NotebookClient):  # type: ignore[misc]
+        """Called at the start, so that these handlers take the place of nbclient's."""
+
+        async def async_start_new_kernel(self, **kwargs: Any) -> None:
+            loop = asyncio.get_running_loop()
+            with suppress(NotImplementedError):  # Windows has none
+                for number in (signal.SIGINT, signal.SIGTERM):
+                    loop.add_signal_handler(number, progress.stop, self.km)
+            await super().async_start_new_kernel(**kwargs)
+
+    return Interruptible(
+        node,
+        timeout=options.timeout,
+        record_timing=False,
+        resources={"metadata": {"path": str(folder.resolve())}},
+        on_cell_start=progress.begin,
+        on_cell_executed=progress.end,
+    )
 
 
 def _manager(shared: Path, kernel: str) -> Any:
@@ -164,9 +201,21 @@ def _manager(shared: Path, kernel: str) -> Any:
     manager = AsyncKernelManager(connection_file=str(connection))
     if kernel:
         manager.kernel_name = kernel
+        _known(manager)
     else:
         manager.kernel_spec_manager = ThisPython()
     return manager
+
+
+def _known(manager: Any) -> None:
+    from jupyter_client.kernelspec import NoSuchKernel
+
+    try:
+        _ = manager.kernel_spec
+    except NoSuchKernel as error:
+        raise NotebookError(
+            f"There is no kernel {error.name}.", "They are named by: jupyter kernelspec list"
+        ) from None
 
 
 class _Progress:
@@ -174,10 +223,21 @@ class _Progress:
 
     def __init__(self, total: int, say: Say) -> None:
         self.total, self.say, self.cell = total, say, 0
+        self.stopped = False
         self._started = 0.0
+        self._task: Any = None
+
+    def stop(self, manager: Any) -> None:
+        """Interrupt the kernel; asked again, end it."""
+        again, self.stopped = self.stopped, True
+        if manager.has_kernel:
+            ending = manager.shutdown_kernel(now=True) if again else manager.interrupt_kernel()
+            self._task = asyncio.ensure_future(ending)
 
     def begin(self, cell: Any, cell_index: int) -> None:
-        """A cell is about to run."""
+        """A cell is about to run; none is after Ctrl-C."""
+        if self.stopped:
+            raise RuntimeError
         self.cell, self._started = cell_index + 1, time.monotonic()
 
     def end(self, cell: Any, cell_index: int, execute_reply: Dict[str, Any]) -> None:

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Any, Iterator
 
 import pytest
+
+#: In CI a part that could have been installed and is missing is a failure, not a skip.
+STRICT = bool(os.environ.get("COLAB_MAGICS_STRICT"))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="all rounds of the long tests")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Iterator[None]:
+    """With ``--strict`` a skip fails, unless its reason says that the test runs elsewhere."""
+    outcome: Any = yield
+    report = outcome.get_result()
+    if STRICT and report.skipped and isinstance(report.longrepr, tuple):
+        reason = str(report.longrepr[2]).replace("Skipped: ", "")
+        if not reason.startswith("elsewhere:"):
+            report.outcome, report.longrepr = "failed", f"skipped in CI: {reason}"
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from ..host import Host
 from ..steps import Progress
 from .base import State
 
-__all__ = ["Colab"]
+__all__ = ["Colab", "listed"]
 
 #: Colab's machines have this file; its mount refuses to work without it.
 VM_MARK = Path("/var/colab/hostname")
@@ -40,7 +40,7 @@ class Colab:
 
     def state(self, host: Host, point: Path, source: Optional[Path]) -> Optional[State]:
         """See `Provider`; a mount that died is there and not healthy."""
-        if not _listed(point):
+        if not listed(point):
             return None
         try:
             next(point.iterdir(), None)
@@ -61,7 +61,7 @@ class Colab:
             )
         stale = self.state(host, point, None) is not None
         if stale:
-            os.chdir("/")  # a directory inside a dead mount cannot even be asked for
+            _leave(host, point)
         progress("waiting for your permission in the browser")
         from google.colab import drive
 
@@ -74,14 +74,12 @@ class Colab:
         """See `Provider`; Colab's own flush is the only one that is sure."""
         from google.colab import drive
 
-        cwd = host.cwd
-        if cwd is None or point == cwd or point in cwd.parents:
-            os.chdir(host.start)
+        _leave(host, point)
         drive.flush_and_unmount()
         return f"Google Drive was flushed and is no longer at {point}"
 
 
-def _listed(point: Path) -> bool:
+def listed(point: Path) -> bool:
     """Whether the kernel of the system lists Drive there; a dead mount lies to ``exists``."""
     try:
         lines = MOUNTS.read_text(encoding="utf-8").splitlines()
@@ -92,6 +90,13 @@ def _listed(point: Path) -> bool:
         len(f) > 2 and f[1].replace("\\040", " ") == str(point) and f[2] == "fuse.drive"
         for f in fields
     )
+
+
+def _leave(host: Host, point: Path) -> None:
+    """Step out of the mount; a directory inside a dead one cannot even be asked for."""
+    cwd = host.cwd
+    if cwd is None or point in (cwd, *cwd.parents):
+        os.chdir("/" if point in (host.start, *host.start.parents) else host.start)
 
 
 def _advice(error: Exception) -> DriveError:

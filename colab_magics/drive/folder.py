@@ -10,6 +10,7 @@ from ..errors import DriveError
 from ..host import Host
 from ..steps import Progress
 from .base import State, short
+from .colab import listed
 
 __all__ = ["Folder"]
 
@@ -20,8 +21,8 @@ class Folder:
     name = "folder"
 
     def available(self, host: Host, point: Path) -> Optional[str]:
-        """See `Provider`: always."""
-        return None
+        """See `Provider`: always, but not on top of Google's own."""
+        return "Google Drive is there" if listed(point) else None
 
     def state(self, host: Host, point: Path, source: Optional[Path]) -> Optional[State]:
         """See `Provider`."""
@@ -54,11 +55,14 @@ class Folder:
         files = point / "MyDrive"
         if files.is_dir() and not files.is_symlink() and any(files.iterdir()):
             return (
-                f"{short(files)} is a folder on this machine, not Google Drive: nothing was "
-                "mounted, and its files stay where they are"
+                f"Not Google Drive: {short(files)} is a folder on this machine; nothing is "
+                "uploaded, and its files stay where they are"
             )
         self._clear(files)
-        return f"the stand-in {short(files)} is gone; it was not Google Drive"
+        return (
+            f"{short(files)} is gone. It was not Google Drive but a folder on this machine; "
+            "nothing is uploaded"
+        )
 
     def _clear(self, files: Path) -> None:
         """Make room for a link without losing a file."""

@@ -9,9 +9,9 @@ from ..errors import DriveError, usage_error
 from ..host import Host
 from ..registry import load
 from ..steps import Outcome, Progress, Step, Verdict
-from .base import PROVIDERS, Provider, default_mount_point, root
+from .base import PROVIDERS, Provider, State, default_mount_point, root
 
-__all__ = ["DriveStep", "parse", "remember"]
+__all__ = ["DriveStep", "parse", "remember", "standing"]
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,17 @@ class DriveStep(Step):
 
     def _source(self, host: Host) -> Optional[Path]:
         return host.resolve(self.source) if self.source else None
+
+
+def standing(host: Host, point: Path) -> "Optional[Tuple[Provider, State]]":
+    """The provider whose drive stands at a mount point, and how; None where none does."""
+    for target in PROVIDERS.values():
+        one: Provider = load(target)()
+        if one.available(host, point) is None:
+            state = one.state(host, point, None)
+            if state is not None:
+                return one, state
+    return None
 
 
 def remember(host: Host, point: Path) -> None:

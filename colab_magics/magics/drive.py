@@ -4,7 +4,7 @@ from typing import Any
 
 from ..arguments import Parser
 from ..drive.base import PROVIDERS
-from ..drive.step import DriveStep
+from ..drive.step import DriveStep, standing
 from ..errors import usage_error
 from ._base import Call, Magic, say
 
@@ -44,15 +44,12 @@ class DriveMagic(Magic):
         parser.add_argument("command", nargs="?", choices=["mount", "unmount"])
         parser.add_argument("mount_point", nargs="?", default="")
         found = parser.parse_args(list(call.words))
-        step = DriveStep(found.mount_point)
-        provider, _ = step.chosen(self.host)
-        point = step.point(self.host)
-        state = provider.state(self.host, point, None)
+        point = DriveStep(found.mount_point).point(self.host)
+        there = standing(self.host, point)
         if found.command != "unmount":
-            text = state.message if state else "No drive is there. Mount one: %drive mount"
-        elif state is None:
+            say(there[1].message if there else "No drive is there. Mount one: %drive mount")
+        elif there is None:
             raise usage_error("%drive unmount: nothing is there.", "Type %drive for the state.")
         else:
-            text = provider.unmount(self.host, point)
-        say(text)
-        return state
+            say(there[0].unmount(self.host, point))
+        return there[1] if there else None

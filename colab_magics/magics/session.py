@@ -9,8 +9,8 @@ from weakref import WeakKeyDictionary
 from ..drive.base import default_mount_point, root
 from ..errors import bad_input
 from ..host import Host
-from ..notebook.locate import locate
-from ..setup.cell import Line, is_setup, parse
+from ..notebook.locate import RunningCell, locate
+from ..setup.cell import Line, is_setup, only_setup, parse, render_step
 from ..setup.recipe import Entry, merge
 from ..setup.record import Record, add, is_off
 from ..steps import Step
@@ -64,8 +64,15 @@ class Session:
             for entry in self._pending.pop(client):
                 self._hold([entry])
 
+    def forget_cell(self) -> None:
+        """The setup cell that was run is gone, or is to be."""
+        self._seen.pop(self.host.client, None)
+
     def remember(self, step: Step) -> None:
         """Keep a step that succeeded, to be recorded when the cell ends."""
+        if set(render_step(step)) & set("${}"):
+            say("Setup cell: not remembered: IPython would expand $ and braces in that line")
+            return
         self._cell.append((step, step.note(self.host)))
 
     def take(self) -> List[Entry]:
@@ -75,11 +82,16 @@ class Session:
         self._cell = []
         return entries
 
-    def lines(self) -> Tuple[Optional[List[Line]], str]:
-        """The setup cell's lines as far as the kernel can know them, and where they were read."""
+    def writer(self) -> Any:
+        """The writer that applies to the running cell, or None."""
         from ..notebook.writers import writer_for
 
-        writer, _ = writer_for(self.host, self.source)
+        cell = RunningCell(self.source, is_setup(self.source), self.writing)
+        return writer_for(self.host, cell)[0]
+
+    def lines(self) -> Tuple[Optional[List[Line]], str]:
+        """The setup cell's lines as far as the kernel can know them, and where they were read."""
+        writer = self.writer()
         text = writer.read() if writer is not None else None
         if text is not None:
             return parse(text), "in the notebook"
@@ -110,9 +122,12 @@ class Session:
                 return
         elif not self._cell and not self.writing:
             return
-        from ..notebook.writers import writer_for
-
-        writer, _ = writer_for(self.host, self.source)
+        reason = self._against_writing() if self.writing else ""
+        if reason:
+            self._hold(self._cell)
+            say(f"Setup cell: not written: {reason}")
+            return
+        writer = self.writer()
         if writer is None:
             self._keep()
             return
@@ -122,7 +137,21 @@ class Session:
         except BaseException:
             self._hold(entries)
             raise
+        if record.text is not None:
+            self._seen[self.host.client] = record.text
         self._announce(record, writer.name)
+
+    def _against_writing(self) -> str:
+        """Why the running cell should not become the setup cell; empty where it may."""
+        if not only_setup(self.source):
+            return "this cell holds code of yours. Use an empty cell"
+        if self.host.client in self._seen and not is_setup(self.source):
+            return "this notebook has a setup cell. Run that one, it takes in what is new"
+        if self._cell or self.pending:
+            return ""
+        if self.pending_elsewhere:
+            return "what was typed belongs to another notebook or page. Take it: %setup write --all"
+        return "nothing is remembered yet. For instance: %pin numpy==2.1.3"
 
     def _keep(self) -> None:
         """No writer applies: the lines are pending, or dropped where nothing may be written."""
@@ -130,12 +159,14 @@ class Session:
         if kind == "executor":
             self._once("Setup cell: nothing is written while an executor runs the notebook")
             return
-        seen = self._seen.get(self.host.client)
-        held = [line.step for line in parse(seen)] if seen else []
-        if is_off([Line("", step) for step in [*held, *(s for s, _ in self.pending)]]):
+        seen = parse(self._seen.get(self.host.client, ""))
+        if is_off([*seen, *(Line("", step) for step, _ in self.pending)]):
             self._once("Setup cell: recording is off; on again: %setup auto on")
             return
-        self._hold(self._cell)
+        new = [entry for entry in self._cell if merge(seen, [entry])[1]]
+        if not new:
+            return
+        self._hold(new)
         where = "in an empty first cell" if kind == "front end" else "and the path of a notebook"
         self._once(f"Setup cell: remembered, not in the notebook yet: type %setup write {where}")
 
@@ -152,8 +183,8 @@ class Session:
             self._once("Setup cell: recording is off; on again: %setup auto on")
         elif record.created:
             say(
-                "Setup cell: this cell is it now. Save the notebook - undo: Ctrl-Z - "
-                "stop: %setup auto off"
+                "Setup cell: this cell is it now; delete an older one. Save the notebook - "
+                "undo: Ctrl-Z - stop: %setup auto off"
             )
         elif record.changes:
             say("Setup cell: took in " + ", ".join(record.changes))

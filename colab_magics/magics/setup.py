@@ -7,13 +7,12 @@ from ..arguments import Parser
 from ..display import Report
 from ..errors import SetupDiffers, usage_error
 from ..notebook.locate import locate
-from ..notebook.writers import writer_for
 from ..notebook.writers.disk import DiskWriter
 from ..setup.auto import AutoOff
 from ..setup.cell import is_setup, new_cell, render, step_line
 from ..setup.forgetting import forget
 from ..setup.recipe import merge
-from ..setup.record import add, edit
+from ..setup.record import edit, write
 from ..setup.report import Row, verdicts
 from ._base import Call, Magic, say, show
 
@@ -27,6 +26,7 @@ _HELP = """\
 %setup write               turn this (empty, first) cell into the setup cell
 
 %setup write PATH          put the lines into a notebook on disk that nobody has open
+%setup write --all         also those typed in another notebook or page on this kernel
 %setup check [--strict]    check every line, changing nothing; --strict raises
 %setup forget STEP|--all   take lines out: forget numpy, forget drive, forget pin
 %setup auto on|off         remember what magics do, or do not; kept in the notebook"""
@@ -103,7 +103,9 @@ class SetupMagic(Magic):
     # ------------------------------------------------------------------ changing
     def write(self, call: Call, words: List[str]) -> Any:
         """Put the lines into this cell, or into a notebook on disk."""
-        if words:
+        if words == ["--all"]:
+            self.session.adopt_pending()
+        elif words:
             return self._write_file(Path(words[0]).expanduser(), words[1:])
         kind = locate(self.host).kind
         if kind == "run":
@@ -113,8 +115,6 @@ class SetupMagic(Magic):
         elif kind == "executor":
             say("Setup cell: nothing is written while an executor runs the notebook")
         else:
-            if self.session.pending_elsewhere and not self.session.pending:
-                self.session.adopt_pending()
             self.session.writing = True
         return None
 
@@ -128,7 +128,7 @@ class SetupMagic(Magic):
         if not entries:
             raise usage_error("%setup write: nothing to write.", "First: %pin, %drive mount ...")
         try:
-            record = add(DiskWriter(path, is_setup), entries)
+            record = write(DiskWriter(path, is_setup), entries, path.name)
         except BaseException:
             self.session.pending.extend(entries)
             raise
@@ -144,19 +144,26 @@ class SetupMagic(Magic):
         found = parser.parse_args(words)
         if bool(found.step) == found.all:
             raise usage_error("%setup forget: which line?", "Name it (numpy, drive), or --all.")
-        kept = forget([step_line(s) for s, _ in self.session.pending], found.step)
-        gone = list(kept[1])
-        self.session.pending[:] = [(line.step, "") for line in kept[0] if line.step]
-        writer, _ = writer_for(self.host, self.session.source)
-        if writer is not None:
-            gone += edit(writer, lambda lines: forget(lines or [], found.step)).changes
+        gone = self._drop(found.step)
+        if gone:
+            say(f"forgotten: {', '.join(gone)}")
         elif forget(self.session.lines()[0] or [], found.step)[1]:
-            say("To take it out of the setup cell, delete its line there.")
-            return gone
-        if not gone:
+            say("To take it out of the setup cell, delete " + ("it." if found.all else "its line."))
+        else:
             raise usage_error(f"%setup forget: no line for {' '.join(found.step)}.", "See %setup.")
-        say(f"forgotten: {', '.join(gone)}")
+        if found.all:
+            self.session.forget_cell()
         return gone
+
+    def _drop(self, selector: List[str]) -> List[str]:
+        """Take lines out of what is pending, and out of the notebook where it can be written."""
+        notes = dict(self.session.pending)
+        kept, gone = forget([step_line(step) for step in notes], selector)
+        self.session.pending[:] = [(x.step, notes.get(x.step, "")) for x in kept if x.step]
+        writer = self.session.writer()
+        if writer is None:
+            return list(gone)
+        return [*gone, *edit(writer, lambda lines: forget(lines or [], selector)).changes]
 
     def auto(self, call: Call, words: List[str]) -> Any:
         """Turn remembering on or off in this notebook."""
@@ -164,10 +171,8 @@ class SetupMagic(Magic):
             return self.perform(AutoOff(), call)
         if words != ["on"]:
             raise usage_error("%setup auto: on or off?", "Type %setup auto off to stop.")
-        try:
-            self.forget(call, ["auto"])
-        except usage_error("").__class__:
-            say("Recording is on.")
+        self._drop(["auto"])
+        say("Recording is on in this notebook.")
         return None
 
 

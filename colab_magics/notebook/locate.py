@@ -13,7 +13,7 @@ from typing import Any, List, Optional
 
 from ..host import Host
 
-__all__ = ["RUN_VARIABLE", "Site", "held_by", "locate"]
+__all__ = ["RUN_VARIABLE", "RunningCell", "Site", "held_by", "locate"]
 
 #: Names the folder that ``colab-magics run`` shares with the kernel it started.
 RUN_VARIABLE = "COLAB_MAGICS_RUN"
@@ -30,6 +30,15 @@ class Site:
 
     kind: str
     shared: Optional[Path] = None
+
+
+@dataclass(frozen=True)
+class RunningCell:
+    """The cell that is running: its text, whether it is the setup cell, or is to become it."""
+
+    text: str = ""
+    is_setup: bool = False
+    becomes_setup: bool = False
 
 
 def locate(host: Host) -> Site:

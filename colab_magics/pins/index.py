@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Dict, FrozenSet, List, Optional, Sequence, Set
 from urllib.parse import urlsplit
 
 from ..errors import InstallFailed
-from ..process import scrub
 from .requirements import requirement
 from .settings import PipSettings
 
@@ -199,7 +198,7 @@ def _some(versions: Sequence["Version"]) -> str:
 
 
 def _shortened(line: str) -> str:
-    line = re.sub(r"^(error:|cause:|×|╰─▶|\s)+", "", scrub(line).strip(), flags=re.I)
+    line = re.sub(r"^(error:|cause:|×|╰─▶|\s)+", "", line.strip(), flags=re.I)
     return line.replace(", we can conclude that your requirements are unsatisfiable", "")
 
 

@@ -44,8 +44,8 @@ class Installer(Protocol):
     def available(self, settings: PipSettings) -> Optional[str]:
         """None, or why it cannot be used here."""
 
-    def command(self, requirements: Path, constraints: Path) -> List[str]:
-        """The command that installs what the two files say."""
+    def command(self, requirements: Path, constraints: Path, again: Sequence[str]) -> List[str]:
+        """The command that installs what the two files say, and ``again`` even if it is there."""
 
     def environment(self, settings: PipSettings) -> Dict[str, str]:
         """The variables that it runs with; secrets travel here, not in arguments."""
@@ -71,7 +71,9 @@ def install(requirements: Sequence[str], options: Sequence[str], progress: Progr
         raise InstallFailed(f"No installer can be used here ({because}).", "Install pip.")
     before = versions()
     lines = [*installer.options(settings), *options, *requirements]
-    status, said = _run(installer, settings, lines, _constraints(before), progress)
+    again = [text for text in requirements if requirement(text).url and why_not(requirement(text))]
+    named = [requirement(text).name for text in again]
+    status, said = _run(installer, settings, lines, _constraints(before), named, progress)
     importlib.invalidate_caches()
     if status:
         from .index import explain
@@ -116,6 +118,7 @@ def _run(
     settings: PipSettings,
     lines: Sequence[str],
     constraints: Sequence[str],
+    again: Sequence[str],
     progress: Progress,
 ) -> Tuple[int, Tuple[str, ...]]:
     """Run the installer on files that only this user can read, and take them away again."""
@@ -125,7 +128,7 @@ def _run(
         wanted.write_text("\n".join(lines) + "\n", encoding="utf-8")
         held.write_text("\n".join(constraints) + "\n", encoding="utf-8")
         done = run(
-            installer.command(wanted, held),
+            installer.command(wanted, held, again),
             installer.environment(settings),
             on_line=progress,
             holds=installer.in_place,
@@ -137,12 +140,10 @@ def _run(
 
 
 def summary(changes: Changes, asked: Sequence[str]) -> str:
-    """What changed in one line: each requirement asked for, and a count of the others."""
+    """What changed in one line: what was asked for, and a count of what came with it."""
     named = [name for name in (key(text).split(";")[0] for text in asked) if name in changes]
-    shown = [f"{_arrow(name, *changes[name])}" for name in named[:5]]
+    shown = [_arrow(name, *changes[name]) for name in (named or list(changes))[:5]]
     more = len(changes) - len(shown)
-    if not shown:
-        return f"{len(changes)} package{'s' * (len(changes) != 1)} installed"
     return ", ".join(shown) + (f" and {more} more" if more else "") + " installed"
 
 

@@ -20,8 +20,8 @@ class Pip:
         """None, or why pip cannot be used."""
         return None if find_spec("pip") else "pip is not installed beside this kernel"
 
-    def command(self, requirements: Path, constraints: Path) -> List[str]:
-        """The command that installs what the two files say."""
+    def command(self, requirements: Path, constraints: Path, again: Sequence[str]) -> List[str]:
+        """See `Installer`; pip itself installs again what came from another URL."""
         command = [sys.executable, "-m", "pip", "install", "--no-input"]
         return [*command, "--requirement", str(requirements), "--constraint", str(constraints)]
 

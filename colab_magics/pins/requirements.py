@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Iterator, List, Tuple
 
 from ..arguments import split_comment
 from ..errors import ColabMagicsError, usage_error
-from ..process import scrub
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-__all__ = ["body_words", "carries_secret", "key", "read_file", "requirement"]
+__all__ = ["body_words", "carries_secret", "key", "normal", "read_file", "requirement"]
 
 _USERINFO = re.compile(r"([a-z+]+)://([^/@\s:]*)(:[^/@\s]*)?@")
 
@@ -24,10 +23,22 @@ def requirement(text: str) -> "Requirement":
         return Requirement(text)
     except InvalidRequirement:
         raise usage_error(
-            f"Not a requirement: {scrub(text)}",
+            f"Not a requirement: {text}",
             "Write it without spaces, or in quotes: numpy==2.1.3 or "
             "\"numpy>=2; python_version>='3.10'\".",
         ) from None
+
+
+def normal(text: str) -> str:
+    """A requirement as it is kept: one space between words, a bare URL by its ``#egg=`` name."""
+    text = " ".join(text.split())
+    if not re.match(r"[a-z+]+://", text):
+        return text
+    url, _, fragment = text.partition("#")
+    name = re.search(r"egg=([A-Za-z0-9._-]+)", fragment)
+    if name is None:
+        raise usage_error(f"No name for {text}.", "Write it as: NAME @ URL, in quotes.")
+    return f"{name.group(1)} @ {url}"
 
 
 def key(text: str) -> str:
@@ -74,7 +85,7 @@ def read_file(path: Path) -> Tuple[List[str], List[str]]:
         elif line.startswith("-"):
             options.append(line)
         else:
-            found.append(re.split(r"\s--hash", line)[0].strip())
+            found.append(normal(re.split(r"\s--hash", line)[0]))
     return found, options
 
 

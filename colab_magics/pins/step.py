@@ -8,7 +8,7 @@ from ..arguments import Parser
 from ..errors import ColabMagicsError, InstallFailed, RestartRequired, usage_error
 from ..host import Host
 from ..steps import Outcome, Progress, Step, Verdict
-from .requirements import carries_secret, key, read_file, requirement
+from .requirements import carries_secret, key, normal, read_file, requirement
 
 __all__ = ["PinStep", "parse"]
 
@@ -79,10 +79,11 @@ class PinStep(Step):
         from .loaded import STALE, mark
 
         asked, options = self._all(host)
-        changes = {}
+        changes, message = {}, "installed already"
         if any(why_not(requirement(text)) for text in asked):
             progress("installing " + ", ".join(requirement(text).name for text in asked[:5]))
             changes = install(asked, options, progress)
+            message = summary(changes, asked) if changes else "installed from the URL asked for"
         for text in asked:
             reason = why_not(requirement(text))
             if reason:
@@ -91,7 +92,6 @@ class PinStep(Step):
                 )
         stale = mark(changes)
         stale.update({n: v for n, v in STALE.items() if n in {key(t).split(";")[0] for t in asked}})
-        message = summary(changes, asked) if changes else "installed already"
         return Outcome(
             "applied", message, self.recorded(host), error=_restart(stale) if stale else None
         )
@@ -142,12 +142,18 @@ def _pinned(text: str) -> str:
 
 
 def _survives(path: Path, host: Host) -> bool:
-    """Whether a file is there again after a wipe: on a drive, or kept beside the notebook."""
+    """Whether a file is there again after a wipe: on a drive, or kept beside the notebook.
+
+    A clone below the notebook's folder is not: nothing recorded brings it back.
+    """
     for find in host.places.values():
         root = find()
         if root is not None and root in path.parents:
             return True
-    return host.start in path.parents and not host.ephemeral
+    if host.start not in path.parents or host.ephemeral:
+        return False
+    below = [folder for folder in path.parents if host.start in folder.parents]
+    return not any((folder / ".git").exists() for folder in below)
 
 
 def _restart(stale: Dict[str, Tuple[str, str]]) -> RestartRequired:
@@ -164,10 +170,10 @@ def parse(words: List[str]) -> Optional[PinStep]:
     parser.add_argument("requirements", nargs="*")
     parser.add_argument("-r", "--requirement", dest="files", action="append", default=[])
     found = parser.parse_intermixed_args(words)
-    for text in found.requirements:
+    for text in found.requirements:  # typed with spaces around the operator
         if text in {"==", "=", ">=", "<=", "~=", "!=", "<", ">", "@"} or text[0] in "=<>~!":
             raise usage_error(f"%pin: a space before {text}.", "Write numpy==2.1.3 without spaces.")
-    texts = {key(text): " ".join(text.split()) for text in found.requirements}
+    texts = {key(text): text for text in map(normal, found.requirements)}
     if not texts and not found.files:
         return None
     return PinStep(tuple(texts.values()), tuple(dict.fromkeys(found.files)))

@@ -39,9 +39,10 @@ class Uv:
             return "only the user's own site-packages can be written, which uv does not know"
         return None
 
-    def command(self, requirements: Path, constraints: Path) -> List[str]:
-        """The command that installs what the two files say."""
+    def command(self, requirements: Path, constraints: Path, again: Sequence[str]) -> List[str]:
+        """See `Installer`."""
         command = [str(find_uv()), "pip", "install", "--python", sys.executable]
+        command += [word for name in again for word in ("--reinstall-package", name)]
         return [*command, "--requirement", str(requirements), "--constraint", str(constraints)]
 
     def environment(self, settings: PipSettings) -> Dict[str, str]:

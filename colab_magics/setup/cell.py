@@ -17,7 +17,17 @@ from ..steps import STEPS, Step
 from ..steps import parse as parse_step
 from .origin import install_lines
 
-__all__ = ["FORMAT", "Line", "is_setup", "new_cell", "parse", "render", "render_step", "step_line"]
+__all__ = [
+    "FORMAT",
+    "Line",
+    "is_setup",
+    "new_cell",
+    "only_setup",
+    "parse",
+    "render",
+    "render_step",
+    "step_line",
+]
 
 #: The version of the cell's format; a newer one is refused, not guessed at.
 FORMAT = 1
@@ -25,6 +35,9 @@ FORMAT = 1
 _ABOUT = "https://pypi.org/project/colab-magics/"
 _MARKER = re.compile(r"#\s*colab_magics:setup v(\d+)\b")
 _MAGIC = re.compile(r"%([A-Za-z_]\w*)(?=\s|$)")
+_OURS = re.compile(
+    r"%(setup write( --all)?|(re)?load_ext colab_magics|pip install\b.*colab.magics)\s*(#|$)"
+)
 _MANY = 5
 
 
@@ -62,6 +75,14 @@ def _version(source: str) -> Optional[int]:
         if found:
             return int(found.group(1))
     return None
+
+
+def only_setup(source: str) -> bool:
+    """Whether a cell holds nothing but our own lines, so that a setup cell may take its place."""
+    return all(
+        line.step is not None or _OURS.match(line.text) or not split_comment(line.text)[0].strip()
+        for line in parse(source)
+    )
 
 
 def parse(source: str) -> List[Line]:

@@ -12,7 +12,7 @@ from .auto import AutoOff
 from .cell import Line, new_cell, parse, render
 from .recipe import Entry, Merged, merge
 
-__all__ = ["Conflict", "Record", "Writer", "add", "edit", "is_off"]
+__all__ = ["Conflict", "Record", "Writer", "add", "edit", "is_off", "write"]
 
 
 class Conflict(Exception):
@@ -42,6 +42,8 @@ class Record:
     state: str
     changes: Tuple[str, ...] = ()
     created: bool = False
+    #: The text of the setup cell from now on, where it was written.
+    text: Optional[str] = None
 
 
 def is_off(lines: Sequence[Line]) -> bool:
@@ -60,6 +62,17 @@ def add(writer: Writer, entries: Sequence[Entry]) -> Record:
     return edit(writer, change)
 
 
+def write(writer: Writer, entries: Sequence[Entry], name: str) -> Record:
+    """Like `add`, for a notebook that was named; `NotebookError` where it has recording off."""
+    record = add(writer, entries)
+    if record.state == "off":
+        raise NotebookError(
+            f"Recording is off in {name}; nothing was written.",
+            "Take the line %setup auto off out of its setup cell first.",
+        )
+    return record
+
+
 def edit(writer: Writer, change: Callable[[Optional[List[Line]]], Optional[Merged]]) -> Record:
     """Read, change, put; after a conflict once more, then refused.
 
@@ -72,13 +85,14 @@ def edit(writer: Writer, change: Callable[[Optional[List[Line]]], Optional[Merge
         if result is None:
             return Record("off")
         lines, changes = result
-        if not changes:
+        text = render(lines) if lines else None
+        if not changes or text == old:
             return Record("unchanged")
         try:
-            state = writer.put(render(lines) if lines else None, old)
+            state = writer.put(text, old)
         except Conflict:
             continue
-        return Record(state, changes, created=old is None)
+        return Record(state, changes, old is None, text)
     raise NotebookError(
         "The setup cell is being edited; nothing was written into it.",
         "Run this again when the edit is done.",

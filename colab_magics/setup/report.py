@@ -2,7 +2,7 @@
 
 from typing import List, Sequence, Tuple
 
-from ..errors import bad_input
+from ..errors import bad_input, scrub
 from ..host import Host
 from ..steps import Step, Verdict
 from .cell import Line, render_step
@@ -35,11 +35,12 @@ def verdicts(lines: Sequence[Line], host: Host) -> Tuple[Row, ...]:
         if line.step is not None:
             found.append(_row(render_step(line.step), judge(line.step, host)))
         elif line.problem:
-            found.append(("cannot tell", line.text, line.problem))
+            found.append(_row(line.text, Verdict("cannot tell", line.problem)))
         elif line.text.strip() and not line.text.startswith("#"):
-            found.append(("cannot tell", line.text, "not one of our magics"))
+            found.append(_row(line.text, Verdict("cannot tell", "not one of our magics")))
     return tuple(found)
 
 
 def _row(text: str, verdict: Verdict) -> Row:
-    return (verdict.state, text.replace(" \\\n   ", ""), verdict.message.split("\n")[0])
+    line = scrub(text.replace(" \\\n   ", ""))
+    return (verdict.state, line, verdict.message.split("\n")[0])

@@ -52,7 +52,7 @@ class DirectoryStep(Step):
             os.chdir(target)
         except OSError as error:
             raise usage_error(f"{self.path}: {error.strerror}.", "Choose another.") from None
-        return Outcome("applied", f"in {self.path}", self)
+        return Outcome("applied", f"in {self.path}", self.recorded(host))
 
     def recorded(self, host: Host) -> Optional[Step]:
         """Relative as typed; an absolute path under the drive as ``drive:``."""

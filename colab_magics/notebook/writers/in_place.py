@@ -4,16 +4,12 @@ By IPython's ``set_next_input(text, replace=True)``, which JupyterLab, Notebook 
 answer by replacing the running cell; no extension is needed.
 """
 
-import re
 from typing import Any, Optional
 
 from ...host import Host
-from ..locate import Site
+from ..locate import RunningCell, Site
 
 __all__ = ["InPlaceWriter"]
-
-_MARKER = re.compile(r"(?m)\A(?:#.*\n|\s*\n)*#\s*colab_magics:setup v\d")
-_WRITE = re.compile(r"(?m)^%setup\s+write\s*$")
 
 
 class InPlaceWriter:
@@ -21,20 +17,20 @@ class InPlaceWriter:
 
     name = "in place"
     shell: Any
-    cell: str
+    cell: RunningCell
 
-    def available(self, host: Host, site: Site, cell: str) -> Optional[str]:
-        """None where a front end runs a setup cell, or ``%setup write`` alone in a cell."""
+    def available(self, host: Host, site: Site, cell: RunningCell) -> Optional[str]:
+        """None where a front end runs the setup cell, or a cell that says ``%setup write``."""
         if site.kind != "front end":
             return f"no front end shows this cell ({site.kind})"
-        if not _MARKER.match(cell) and not _WRITE.search(cell):
+        if not cell.is_setup and not cell.becomes_setup:
             return "this cell is not the setup cell"
         self.shell, self.cell = host.shell, cell
         return None
 
     def read(self) -> Optional[str]:
         """See `Writer`: the running cell, if it is the setup cell."""
-        return self.cell if _MARKER.match(self.cell) else None
+        return self.cell.text if self.cell.is_setup else None
 
     def put(self, text: Optional[str], expected: Optional[str]) -> str:
         """See `Writer`: ``written``; the front end replaces the cell when it ends."""

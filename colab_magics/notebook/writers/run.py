@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Optional
 
 from ...host import Host
-from ..locate import Site
+from ..locate import RunningCell, Site
 
 __all__ = ["CELL", "RunWriter", "exchange_read", "exchange_write"]
 
@@ -41,7 +41,7 @@ class RunWriter:
     name = "run"
     shared: Path
 
-    def available(self, host: Host, site: Site, cell: str) -> Optional[str]:
+    def available(self, host: Host, site: Site, cell: RunningCell) -> Optional[str]:
         """None in a kernel that ``colab-magics run`` has started."""
         if site.shared is None:
             return "not started by colab-magics run"

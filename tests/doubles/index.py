@@ -1,0 +1,123 @@
+"""A package index on loopback, with tiny wheels that are real: no test needs the network."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import zipfile
+from contextlib import contextmanager
+from html import escape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Dict, Iterable, Iterator, List, Mapping, Optional
+
+
+def make_wheel(
+    folder: Path,
+    name: str,
+    version: str,
+    files: Optional[Mapping[str, str]] = None,
+    requires: Iterable[str] = (),
+    requires_python: Optional[str] = None,
+    tag: str = "py3-none-any",
+) -> Path:
+    """Write a wheel of a few lines; without `files`, a package that knows its version."""
+    module = re.sub(r"[-_.]+", "_", name).lower()
+    stem = f"{module}-{version}"
+    info = f"{stem}.dist-info"
+    metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]
+    metadata += [f"Requires-Dist: {one}" for one in requires]
+    if requires_python:
+        metadata.append(f"Requires-Python: {requires_python}")
+    wheel = ["Wheel-Version: 1.0", "Generator: colab_magics tests", "Root-Is-Purelib: true"]
+    members = dict(files or {f"{module}/__init__.py": f"__version__ = {version!r}\n"})
+    members[f"{info}/METADATA"] = "\n".join(metadata) + "\n"
+    members[f"{info}/WHEEL"] = "\n".join([*wheel, f"Tag: {tag}"]) + "\n"
+    record = [_recorded(path, text) for path, text in members.items()]
+    members[f"{info}/RECORD"] = "\n".join([*record, f"{info}/RECORD,,"]) + "\n"
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{stem}-{tag}.whl"
+    with zipfile.ZipFile(target, "w") as archive:
+        for path, text in members.items():
+            archive.writestr(path, text)
+    return target
+
+
+@contextmanager
+def serve(folder: Path) -> Iterator[str]:
+    """Serve a folder of wheels by PEP 503, as it is at each request; give the index URL."""
+    handler = type("Handler", (_Handler,), {"folder": folder})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/simple/"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """`/simple/` and `/simple/NAME/`; the wheels themselves lie under `/files/`."""
+
+    folder: Path
+
+    def do_HEAD(self) -> None:
+        self._answer(body=False)
+
+    def do_GET(self) -> None:
+        self._answer(body=True)
+
+    def _answer(self, body: bool) -> None:
+        kind, content = self._find()
+        self.send_response(404 if content is None else 200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content or b"")))
+        self.end_headers()
+        if body:
+            self.wfile.write(content or b"")
+
+    def _find(self) -> tuple[str, Optional[bytes]]:
+        parts = self.path.split("?")[0].strip("/").split("/")
+        if parts[0] == "files" and len(parts) == 2 and (self.folder / parts[1]).is_file():
+            return "application/octet-stream", (self.folder / parts[1]).read_bytes()
+        projects = self._projects()
+        if parts == ["simple"]:
+            return _page(f'<a href="/simple/{name}/">{name}</a>' for name in projects)
+        if parts[0] == "simple" and len(parts) == 2 and parts[1] in projects:
+            return _page(_link(wheel) for wheel in projects[parts[1]])
+        return "text/plain", None
+
+    def _projects(self) -> Dict[str, List[Path]]:
+        projects: Dict[str, List[Path]] = {}
+        for wheel in sorted(self.folder.glob("*.whl")):
+            projects.setdefault(wheel.name.split("-")[0].replace("_", "-"), []).append(wheel)
+        return projects
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: a test's output is its own."""
+
+
+def _recorded(path: str, text: str) -> str:
+    data = text.encode()
+    digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=").decode()
+    return f"{path},sha256={digest},{len(data)}"
+
+
+def _page(links: Iterable[str]) -> tuple[str, bytes]:
+    return "text/html", (
+        "<!DOCTYPE html><html><body>" + "\n".join(links) + "</body></html>"
+    ).encode()
+
+
+def _link(wheel: Path) -> str:
+    with zipfile.ZipFile(wheel) as archive:
+        name = next(one for one in archive.namelist() if one.endswith(".dist-info/METADATA"))
+        lines = archive.read(name).decode().splitlines()
+    wanted = [one.split(": ", 1)[1] for one in lines if one.startswith("Requires-Python: ")]
+    python = f' data-requires-python="{escape(wanted[0])}"' if wanted else ""
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    return f'<a href="/files/{wheel.name}#sha256={digest}"{python}>{wheel.name}</a>'

@@ -1,0 +1,1 @@
+"""Real kernels: the command line, executors, and a front end played by jupyter_client."""

@@ -1,0 +1,119 @@
+"""A front end as a kernel sees it, played by jupyter_client: sessions, cell ids, payloads."""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Dict, Iterator, List
+
+from jupyter_client import BlockingKernelClient, KernelManager
+from jupyter_client.kernelspec import KernelSpecManager
+
+from .machine import Machine
+
+#: Seconds within which a kernel must say something.
+PATIENCE = 60
+
+
+@dataclass(frozen=True)
+class Answer:
+    """All that a kernel sent for one cell."""
+
+    reply: Dict[str, Any]
+    messages: List[Dict[str, Any]]
+
+    def of(self, kind: str) -> List[Dict[str, Any]]:
+        """The contents of the messages of one kind."""
+        return [m["content"] for m in self.messages if m["header"]["msg_type"] == kind]
+
+    @property
+    def text(self) -> str:
+        """What was printed or displayed; later states of a display stand after earlier ones."""
+        parts = [one["text"] for one in self.of("stream")]
+        for kind in ("display_data", "update_display_data", "execute_result"):
+            parts += [one["data"]["text/plain"] for one in self.of(kind)]
+        return "\n".join([*parts, *(f"{e['ename']}: {e['evalue']}" for e in self.of("error"))])
+
+    @property
+    def payload(self) -> List[Dict[str, Any]]:
+        """What the front end is asked to do with the cell."""
+        found: List[Dict[str, Any]] = self.reply["payload"]
+        return found
+
+
+class Page:
+    """One open notebook: a client with a session of its own. Cells run in the order of calls."""
+
+    def __init__(self, connection: str) -> None:
+        self._client = BlockingKernelClient(connection_file=connection)
+        self._client.load_connection_file()
+        self._client.start_channels()
+        self._client.wait_for_ready(timeout=PATIENCE)
+
+    def run(self, code: str, allow_stdin: bool = True) -> Answer:
+        """Run a cell as JupyterLab does, and wait for all that the kernel says about it."""
+        client = self._client
+        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}}
+        content.update(allow_stdin=allow_stdin, stop_on_error=True)
+        metadata = {"cellId": str(uuid.uuid4())} if allow_stdin else {}
+        request = client.session.msg("execute_request", content, metadata=metadata)
+        client.shell_channel.send(request)
+        mine = request["header"]["msg_id"]
+        messages: List[Dict[str, Any]] = []
+        while not messages or messages[-1]["content"].get("execution_state") != "idle":
+            message = client.get_iopub_msg(timeout=PATIENCE)
+            if message["parent_header"].get("msg_id") == mine:
+                messages.append(message)
+        while True:
+            reply = client.get_shell_msg(timeout=PATIENCE)
+            if reply["parent_header"].get("msg_id") == mine:
+                return Answer({"payload": [], **reply["content"]}, messages)
+
+    def ok(self, code: str, allow_stdin: bool = True) -> Answer:
+        """Run a cell that must end well."""
+        answer = self.run(code, allow_stdin)
+        assert answer.reply["status"] == "ok", answer.text
+        return answer
+
+    def close(self) -> None:
+        """Leave; the kernel stays."""
+        self._client.stop_channels()
+
+
+class Kernel:
+    """A kernel that a server has started: its connection file is named as servers name it."""
+
+    def __init__(self, connection: str) -> None:
+        self._connection = connection
+        self._pages: List[Page] = []
+
+    def page(self) -> Page:
+        """Open one more notebook on this kernel."""
+        self._pages.append(Page(self._connection))
+        return self._pages[-1]
+
+    def close(self) -> None:
+        """Close all notebooks."""
+        for page in self._pages:
+            page.close()
+
+
+@contextmanager
+def started(machine: Machine, folder: Path) -> Iterator[Kernel]:
+    """A fresh kernel of a machine, in a folder."""
+    specs = str(Path(machine.variables["JUPYTER_PATH"], "kernels"))
+    connection = machine.home / f"kernel-{uuid.uuid4()}.json"
+    manager = KernelManager(
+        connection_file=str(connection),
+        kernel_name="python3",
+        kernel_spec_manager=KernelSpecManager(kernel_dirs=[specs]),
+    )
+    manager.start_kernel(env=machine.variables, cwd=str(folder))
+    kernel = Kernel(str(connection))
+    try:
+        yield kernel
+    finally:
+        kernel.close()
+        manager.shutdown_kernel(now=True)

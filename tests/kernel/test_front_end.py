@@ -1,0 +1,264 @@
+"""A notebook that is open in a front end: what is remembered, and how it gets into the cell."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Timer
+from typing import Any, Callable, Iterator
+
+import pytest
+
+from .files import MARKER, notebook, setup_text, state
+from .front_end import Answer, Kernel, Page, started
+from .machine import Machine
+
+LOAD = "%load_ext colab_magics"
+REMEMBERED = "Setup cell: remembered, not in the notebook yet: type %setup write"
+
+
+@pytest.fixture
+def kernel(machine: Machine, folder: Path) -> Iterator[Kernel]:
+    """A fresh kernel in the folder of the notebooks, which has two folders to go to."""
+    for name in ("a", "b"):
+        (folder / name).mkdir()
+    with started(machine, folder) as running:
+        yield running
+
+
+@pytest.fixture
+def page(kernel: Kernel) -> Page:
+    """A notebook on that kernel, with the extension loaded."""
+    page = kernel.page()
+    page.ok(LOAD)
+    return page
+
+
+def _put(answer: Answer) -> str:
+    """The text that the running cell is to be replaced by."""
+    assert [(p["source"], p["replace"]) for p in answer.payload] == [("set_next_input", True)]
+    text: str = answer.payload[0]["text"]
+    return text
+
+
+def test_lines_are_pending_and_that_is_said_once(page: Page, folder: Path) -> None:
+    """Where nothing can be written the lines wait, and one notice says what to type."""
+    before = state(folder)
+    first = page.ok("%cd_persist a")
+    second = page.ok("%pin tinypkg==1.0")
+    assert first.text.count(REMEMBERED) == 1
+    assert REMEMBERED not in second.text
+    assert first.payload == second.payload == []
+    shown = page.ok("%setup").text
+    assert "Not in the notebook yet" in shown
+    assert "%cd_persist a" in shown and "%pin tinypkg==1.0" in shown
+    assert state(folder) == before
+
+
+def test_write_turns_the_cell_into_the_setup_cell(page: Page) -> None:
+    """%setup write replaces its cell by one that holds every line; running that asks no more."""
+    page.ok("%cd_persist a")
+    page.ok("%pin tinypkg==1.0")
+    text = _put(page.ok("%setup write"))
+    assert MARKER in text
+    assert text.split("\n")[-2:] == ["%pin tinypkg==1.0", "%cd_persist a"]
+    again = page.ok(text)
+    assert again.payload == []
+    assert "already" in again.text
+    assert "Not in the notebook yet" not in page.ok("%setup").text
+
+
+def test_a_failed_or_tried_line_is_not_remembered(page: Page) -> None:
+    """What raised, and what --no-record or --dry-run only tried, does not get into the cell."""
+    page.ok("%cd_persist a")
+    assert page.run("%cd_persist no-such-folder").reply["status"] == "error"
+    assert page.run("%pin no-such-package==1.0").reply["status"] == "error"
+    page.ok("%pin --no-record tinypkg==1.0")
+    page.ok("%pin --dry-run tinyother==1.0")
+    assert _put(page.ok("%setup write")).split("\n")[-1] == "%cd_persist a"
+
+
+def test_a_setup_cell_takes_in_what_is_pending(page: Page) -> None:
+    """Run with pending lines the setup cell is replaced by itself and them; its own lines stay."""
+    mine = f"{MARKER}\n%reload_ext colab_magics\nmine = 1   # keep\n%cd_persist a\n"
+    assert page.ok(mine).payload == []
+    page.ok("%pin tinypkg==1.0")
+    merged = _put(page.ok(mine))
+    assert (
+        merged == mine.replace("mine", "%pin tinypkg==1.0\nmine", 1)
+        or merged.replace("%pin tinypkg==1.0\n", "") == mine
+    )
+    assert merged.count("%pin tinypkg==1.0") == 1
+    assert page.ok(merged).payload == []
+
+
+def test_a_setup_cell_that_raises_keeps_what_is_pending(page: Page) -> None:
+    """An error in the setup cell loses neither its text nor a pending line."""
+    page.ok("%pin tinypkg==1.0")
+    broken = f"{MARKER}\n%reload_ext colab_magics\n%cd_persist no-such-folder"
+    answer = page.run(broken)
+    assert answer.reply["status"] == "error"
+    text = _put(answer) if answer.payload else _put(page.ok("%setup write"))
+    assert "%pin tinypkg==1.0" in text
+
+
+def test_two_notebooks_on_one_kernel_do_not_mix(kernel: Kernel) -> None:
+    """Each client's lines get into its own setup cell, and only there."""
+    one, other = kernel.page(), kernel.page()
+    one.ok(LOAD + "\n%cd_persist a")
+    other.ok("%cd_persist b\n%pin tinypkg==1.0")
+    written = _put(one.ok("%setup write"))
+    assert "%cd_persist a" in written and "%cd_persist b" not in written
+    assert "%pin" not in written.split("%reload_ext")[1]
+    written = _put(other.ok("%setup write"))
+    assert "%cd_persist b" in written and "%cd_persist a" not in written
+
+
+def test_a_page_that_was_reloaded_finds_its_lines(kernel: Kernel) -> None:
+    """A new client of the same kernel is told of the lines that wait there, and can have them."""
+    kernel.page().ok(LOAD + "\n%cd_persist a")
+    later = kernel.page()
+    told = later.ok("%setup write")
+    assert told.payload == [] and "%setup write --all" in told.text
+    assert "%cd_persist a" in _put(later.ok("%setup write --all"))
+
+
+@pytest.mark.parametrize("apart", [True, False], ids=["two cells", "one cell"])
+def test_reloading_the_extension_loses_no_line(apart: bool, page: Page) -> None:
+    """%reload_ext keeps what is pending, and records each later line once."""
+    for cell in (
+        ["%cd_persist a", "%reload_ext colab_magics"]
+        if apart
+        else ["%cd_persist a\n%reload_ext colab_magics"]
+    ):
+        page.ok(cell)
+    page.ok("%pin tinypkg==1.0")
+    text = _put(page.ok("%setup write"))
+    assert text.split("\n")[-2:] == ["%pin tinypkg==1.0", "%cd_persist a"]
+
+
+def test_a_fresh_kernel_adds_to_the_cell_on_disk(page: Page, folder: Path) -> None:
+    """A kernel that never ran the setup cell adds its line to the one on disk, and loses none."""
+    standing = f"#@title Mine\n{MARKER}\n%pin tinyother==2.0  # why\n# a note\n%cd_persist b"
+    path = notebook(folder / "nb.ipynb", standing, "print('hello')")
+    page.ok("%pin tinypkg==1.0")
+    page.ok(f"%setup write {path}")
+    found = (setup_text(path) or "").split("\n")
+    assert found == [
+        "#@title Mine",
+        MARKER,
+        "%pin tinyother==2.0 tinypkg==1.0  # why",
+        "# a note",
+        "%cd_persist b",
+    ]
+    assert "Not in the notebook yet" not in page.ok("%setup").text
+
+
+@pytest.fixture
+def opened(machine: Machine, folder: Path) -> Iterator[Callable[[str], Any]]:
+    """A real Jupyter Server of these notebooks; open one by its name, and get how to close it."""
+    if importlib.util.find_spec("jupyter_server") is None:
+        pytest.skip("jupyter_server is not installed: pip install jupyter_server")
+    with _serving(machine, folder) as ask:
+
+        def opened(name: str) -> Callable[[], None]:
+            kernel = {"name": "python3"}
+            session = ask(
+                "POST", "", {"path": name, "name": name, "type": "notebook", "kernel": kernel}
+            )
+            return lambda: ask("DELETE", "/" + session["id"], None)
+
+        yield opened
+
+
+@contextmanager
+def _serving(machine: Machine, folder: Path) -> Iterator[Callable[[str, str, Any], Any]]:
+    options = {"port": 0, "allow_root": True, "open_browser": False, "root_dir": folder}
+    words = [f"--ServerApp.{name}={value}" for name, value in options.items()]
+    process = subprocess.Popen(
+        [str(machine.python), "-m", "jupyter_server", "--IdentityProvider.token=t", *words],
+        env=machine.variables,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = Timer(60, process.kill)
+    deadline.start()
+    with process:
+        try:
+            assert process.stderr is not None
+            lines = iter(process.stderr.readline, "")
+            url = next(line for line in lines if "?token=" in line).split()[-1].split("?")[0]
+            api = url.rsplit("/", 1)[0] + "/api/sessions"
+            deadline.cancel()
+
+            def ask(method: str, where: str, body: Any) -> Any:
+                data = None if body is None else json.dumps(body).encode()
+                request = urllib.request.Request(api + where, data, method=method)
+                request.add_header("Authorization", "token t")
+                with urllib.request.urlopen(request, timeout=60) as answer:
+                    return json.loads(answer.read() or b"null")
+
+            yield ask
+        finally:
+            deadline.cancel()
+            process.terminate()
+            process.communicate(timeout=60)
+
+
+def test_a_notebook_that_a_server_has_open_is_left_alone(
+    opened: Callable[[str], Any], page: Page, folder: Path
+) -> None:
+    """%setup write PATH is refused while a session is on it; the lines wait, and go in later."""
+    path = notebook(folder / "nb.ipynb", "print('hello')")
+    close = opened("nb.ipynb")
+    page.ok("%pin tinypkg==1.0")
+    before = state(folder)
+    refused = page.run(f"%setup write {path}")
+    assert refused.reply["ename"] == "NotebookError"
+    assert "it is open at" in refused.text
+    assert state(folder) == before
+    close()
+    page.ok(f"%setup write {path}")
+    assert "%pin tinypkg==1.0" in (setup_text(path) or "")
+
+
+def test_a_display_is_updated_only_where_someone_looks(kernel: Kernel) -> None:
+    """Live, progress turns into the outcome in place; for an executor there is one display."""
+    page = kernel.page()
+    page.ok(LOAD)
+    live = page.ok("%pin tinypkg==1.0")
+    started_as = [one for one in live.of("display_data") if one["transient"].get("display_id")]
+    updates = live.of("update_display_data")
+    assert len(started_as) == 1 and updates
+    assert {one["transient"]["display_id"] for one in updates} == {
+        started_as[0]["transient"]["display_id"]
+    }
+    assert updates[-1]["data"]["text/plain"] == "tinypkg 1.0 installed"
+
+    for line, says in (
+        ("%pin tinyother==1.0", "tinyother 1.0 installed"),
+        ("%pin tinyother==1.0", "1 pin already holds, nothing to do"),
+        ("%cd_persist a", "in a"),
+    ):
+        quiet = page.ok(line, allow_stdin=False)
+        texts = [one["data"]["text/plain"] for one in quiet.of("display_data")]
+        assert [text for text in texts if not text.startswith("Setup cell:")] == [says]
+        assert quiet.of("update_display_data") == []
+
+
+def test_a_restart_that_is_needed_is_a_clear_error_and_remembered(
+    page: Page, machine: Machine
+) -> None:
+    """RestartRequired stops the cell after its line was remembered; other cells go on."""
+    page.ok("%pin tinypkg==1.0\nimport tinypkg")
+    answer = page.run("%pin tinypkg==2.0\nprint('not reached')")
+    assert answer.reply["ename"] == "RestartRequired"
+    assert "not reached" not in answer.text
+    assert len(answer.of("error")[0]["traceback"]) == 1
+    assert "tinypkg-2.0.dist-info" in machine.installed()
+    assert "%pin tinypkg==2.0" in _put(page.ok("%setup write"))

@@ -1,0 +1,69 @@
+"""What the shell tests share: a fresh shell with the extension loaded."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator
+
+import pytest
+
+from .cells import Cells, new_shell
+
+Distribution = Callable[..., Path]
+
+
+@pytest.fixture
+def bare(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cells]:
+    """A fresh shell without the extension; nobody is at its standard input."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    for name in ("VIRTUAL_ENV", "PYTHONSTARTUP"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    with open(os.devnull) as nobody:
+        monkeypatch.setattr(sys, "stdin", nobody)
+        yield Cells(new_shell())
+    InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def run(bare: Cells) -> Iterator[Cells]:
+    """A fresh shell with the extension loaded: ``run(cell)`` gives the text shown."""
+    from colab_magics.pins.loaded import STALE
+
+    bare("%load_ext colab_magics")
+    yield bare
+    STALE.clear()
+
+
+@pytest.fixture
+def distribution(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Distribution:
+    """Make a distribution seem installed: its ``dist-info`` lies in a folder on ``sys.path``."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(str(site))
+
+    def add(name: str, version: str, **files: str) -> Path:
+        info = site / f"{name.replace('-', '_')}-{version}.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{files.pop('more', '')}"
+        )
+        for file, text in files.items():
+            (info / f"{file}.json").write_text(text)
+        return info
+
+    return add
+
+
+@pytest.fixture
+def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make starting any process a failure."""
+    import subprocess
+
+    def refuse(command: Any, **options: Dict[str, Any]) -> None:
+        pytest.fail(f"a process was started: {command}")
+
+    monkeypatch.setattr(subprocess, "Popen", refuse)

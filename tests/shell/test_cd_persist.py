@@ -1,0 +1,160 @@
+"""``%cd_persist`` in a shell."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from IPython.core.error import UsageError
+
+from .cells import Cells
+
+
+@pytest.fixture
+def work(home: Path) -> Path:
+    """The directory that the shell starts in, with folders below it."""
+    (home / "work" / "data" / "inner").mkdir(parents=True)
+    return home / "work"
+
+
+def test_changes_the_directory_and_remembers_it(run: Cells, work: Path) -> None:
+    """The directory changes, one line says so, and the line is remembered as typed."""
+    shown = run("%cd_persist data")
+    assert shown.splitlines()[0] == "in data"
+    assert Path.cwd() == work / "data"
+    assert run.steps() == ["%cd_persist data"]
+
+
+def test_second_time_changes_nothing(run: Cells, work: Path) -> None:
+    """Run twice, it stays where it is and says so: the path counts from the start directory."""
+    run("%cd_persist data")
+    assert run("%cd_persist data") == "already in data"
+    assert Path.cwd() == work / "data"
+    assert run.steps() == ["%cd_persist data"]
+
+
+def test_a_later_one_takes_the_place_of_an_earlier(run: Cells, work: Path) -> None:
+    """A notebook works in one directory: the last one is remembered."""
+    run("%cd_persist data")
+    run("%cd_persist data/inner")
+    assert run.steps() == ["%cd_persist data/inner"]
+
+
+def test_a_path_that_is_only_here_gets_a_hint(run: Cells, work: Path) -> None:
+    """A path that exists below the current directory, not below the start, is refused with why."""
+    os.chdir("data")
+    reply = run.attempt("%cd_persist inner")
+    assert type(reply.error) is UsageError
+    assert "data/inner" in str(reply.error)
+    assert Path.cwd() == work / "data"
+    assert run.steps() == []
+
+
+def test_bare_shows_and_changes_nothing(run: Cells, work: Path) -> None:
+    """Alone it shows the directory, remembers nothing and does not move."""
+    os.chdir("data")
+    assert run("%cd_persist") == "in data"
+    assert Path.cwd() == work / "data"
+    assert run.steps() == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "recorded"),
+    [
+        ("~/project", "~/project"),
+        ("{home}/project", "{home}/project"),
+        ("'with space'", "'with space'"),
+        ("./data/../data", "./data/../data"),
+        ("data   # why", "data"),
+    ],
+)
+def test_is_remembered_as_typed(
+    run: Cells, work: Path, home: Path, typed: str, recorded: str
+) -> None:
+    """Under home, absolute, with spaces: the line reads back as the same folder."""
+    (home / "project").mkdir()
+    (work / "with space").mkdir()
+    run("%cd_persist " + typed.format(home=home))
+    assert run.steps() == ["%cd_persist " + recorded.format(home=home)]
+
+
+def test_under_the_drive_is_remembered_by_its_name(run: Cells, home: Path) -> None:
+    """An absolute path under the mounted drive is remembered as ``drive:``."""
+    run("%drive mount ~/mnt --provider folder")
+    (home / "mnt" / "MyDrive" / "project").mkdir()
+    run(f"%cd_persist {home}/mnt/MyDrive/project")
+    assert run.steps()[-1] == "%cd_persist drive:project"
+    assert run("%cd_persist drive:project") == "already in drive:project"
+    assert Path.cwd() == home / "mnt" / "MyDrive" / "project"
+
+
+def test_goes_back(run: Cells, work: Path) -> None:
+    """``%cd_persist -`` goes back, to where IPython's own ``%cd`` would, and remembers that."""
+    run("%cd_persist data")
+    run("%cd_persist data/inner")
+    assert "in data" in run("%cd_persist -")
+    assert Path.cwd() == work / "data"
+    assert run.steps() == ["%cd_persist data"]
+
+
+def test_nowhere_to_go_back_to(run: Cells) -> None:
+    """With no directory before this one, ``-`` is refused."""
+    run.shell.user_ns["_dh"] = [os.getcwd()]
+    assert type(run.attempt("%cd_persist -").error) is UsageError
+
+
+def test_ipythons_history_of_directories_stays_true(run: Cells, work: Path) -> None:
+    """After ``%cd_persist``, IPython's own ``%cd -`` goes back to where we were."""
+    run("%cd_persist data")
+    run("%cd -q inner")
+    run("%cd -q -")
+    assert Path.cwd() == work / "data"
+
+
+def test_a_directory_that_vanished_can_be_left(run: Cells, work: Path) -> None:
+    """A current directory that is gone is said, and can be left."""
+    (work / "gone").mkdir()
+    os.chdir("gone")
+    (work / "gone").rmdir()
+    assert "gone" in run("%cd_persist")
+    run("%cd_persist data")
+    assert Path.cwd() == work / "data"
+
+
+@pytest.mark.parametrize(
+    ("options", "shown", "remembered"),
+    [
+        ("-q", False, True),
+        ("--quiet", False, True),
+        ("--no-record", True, False),
+        ("-q --no-record", False, False),
+    ],
+)
+def test_options(run: Cells, work: Path, options: str, shown: bool, remembered: bool) -> None:
+    """``-q`` says nothing of the step, ``--no-record`` remembers nothing; both change directory."""
+    assert ("in data" in run(f"%cd_persist {options} data")) is shown
+    assert run.steps() == (["%cd_persist data"] if remembered else [])
+    assert Path.cwd() == work / "data"
+
+
+def test_dry_run_changes_nothing(run: Cells, work: Path) -> None:
+    """``--dry-run`` says what differs, and neither moves nor remembers."""
+    assert run("%cd_persist --dry-run data").startswith("dry run: differs")
+    assert Path.cwd() == work
+    assert run.steps() == []
+
+
+def test_output_is_returned(run: Cells, work: Path) -> None:
+    """``-o`` returns the outcome; without it nothing is returned."""
+    run("out = %cd_persist -o data")
+    assert run.shell.user_ns["out"].status == "applied"
+    run("out = %cd_persist data")
+    assert run.shell.user_ns["out"] is None
+
+
+def test_expanded_variables_are_remembered_expanded(run: Cells, work: Path) -> None:
+    """A ``{name}`` that IPython expanded is remembered by its value, without braces."""
+    run("folder = 'data'")
+    run("%cd_persist {folder}/inner")
+    assert run.steps() == ["%cd_persist data/inner"]
