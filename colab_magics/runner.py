@@ -75,8 +75,6 @@ def run(path: Path, output: Optional[Path], options: Options, say: Say) -> Resul
         exchange_write(shared, text)
         done, failure = _until_done(document, path.parent, shared, options, say)
         setup = exchange_read(shared)
-        if setup is not None and failure is None:
-            parse(setup)
         final = done.with_setup(setup, is_setup)
         written = _save(final, path, output, data)
         return Result(output or path, setup, setup != text, written, failure)

@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from html import unescape
-from typing import TYPE_CHECKING, Dict, FrozenSet, List, Optional, Sequence, Set
+from typing import TYPE_CHECKING, Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
 from urllib.parse import urlsplit
 
 from ..errors import InstallFailed
@@ -56,9 +56,20 @@ def explain(asked: Sequence[str], settings: PipSettings, said: Sequence[str]) ->
         found = _judge(wanted, files, settings)
         if found is not None:
             return found
-    core = [line for line in said if "ecause " in line or line.lower().startswith("error")]
-    what = _shortened(core[-1] if core else (said[-1] if said else "the installer gave no reason"))
-    return InstallFailed(f"Not installed: {what}", "Loosen one of the versions, and run it again.")
+    what, details = _reason(said)
+    todo = "Loosen one of the versions, and run it again."
+    return InstallFailed(f"Not installed: {what}", todo, details)
+
+
+def _reason(said: Sequence[str]) -> Tuple[str, str]:
+    """What an installer gives as its reason, in one line, and the lines that come after it."""
+    because = [line for line in said if "ecause " in line]
+    errors = [line for line in said if line.lower().startswith("error")]
+    core = (because or errors or list(said[-1:]))[:2]
+    if not core:
+        return "the installer gave no reason", ""
+    after = said[said.index(core[-1]) + 1 :]
+    return " ".join(map(_shortened, core)), "\n".join(after[:8])
 
 
 def _judge(
@@ -73,9 +84,10 @@ def _judge(
     chosen = set(wanted.specifier.filter({file.version for file in files}))
     if chosen & set(here):
         return None
+    final = [version for version in here if not version.is_prerelease] or here
     python = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
     todo = (
-        f"For {python} there is: {_some(here)}. For instance: %pin {name}=={here[-1]}"
+        f"For {python} there is: {_some(final)}. For instance: %pin {name}=={final[-1]}"
         if here
         else f"No version of {name} has a build for {python} on this machine."
     )

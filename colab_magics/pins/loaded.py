@@ -9,10 +9,12 @@ from typing import Dict, Iterable, Mapping, Set, Tuple
 
 from .installed import find
 
-__all__ = ["STALE", "mark", "owned"]
+__all__ = ["STALE", "mark", "owned", "stale"]
 
 #: Canonical name → (version loaded, version installed), of this process.
 STALE: Dict[str, Tuple[str, str]] = {}
+#: Canonical name → the names that were pinned when it changed.
+_CAUSES: Dict[str, Set[str]] = {}
 
 
 def owned(names: Iterable[str]) -> Dict[str, int]:
@@ -32,18 +34,25 @@ def owned(names: Iterable[str]) -> Dict[str, int]:
     return counts
 
 
-def mark(changed: Mapping[str, Tuple[str, str]]) -> Dict[str, Tuple[str, str]]:
-    """Remember which changed distributions (name → old, new version) are loaded, and return them.
+def mark(changed: Mapping[str, Tuple[str, str]], asked: Iterable[str]) -> None:
+    """Remember which changed distributions (name → old, new version) are loaded.
 
-    A distribution that is put back to the version that is loaded is stale no more.
+    ``asked`` are the names that were pinned when they changed. A distribution that is put back
+    to the version that is loaded is stale no more.
     """
-    for name, (old, new) in changed.items():
-        was = STALE.get(name, (old, ""))[0]
-        if was == new:
-            STALE.pop(name, None)
-        elif name in STALE:
-            STALE[name] = (was, new)
-    fresh = [name for name, (old, _) in changed.items() if old and name not in STALE]
+    known = [name for name in changed if name in STALE]
+    for name in known:
+        loaded, new = STALE.pop(name)[0], changed[name][1]
+        if loaded != new:
+            STALE[name] = (loaded, new)
+    fresh = [name for name, (old, _) in changed.items() if old and name not in known]
     for name in owned(fresh):
         STALE[name] = changed[name]
-    return {name: STALE[name] for name in changed if name in STALE}
+    for name in changed:
+        _CAUSES.setdefault(name, set()).update(asked)
+
+
+def stale(asked: Iterable[str]) -> Dict[str, Tuple[str, str]]:
+    """Those stale distributions that these names are, or that pinning them has changed."""
+    wanted = set(asked)
+    return {n: v for n, v in STALE.items() if n in wanted or wanted & _CAUSES.get(n, set())}

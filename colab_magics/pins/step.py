@@ -49,9 +49,9 @@ class PinStep(Step):
         return PinStep((*kept, *new.values()), files)
 
     def without(self, keys: FrozenSet[str]) -> Optional[Step]:
-        """See `Step`; a bare name takes every marker of that name out."""
+        """See `Step`; a name with a marker is another key."""
         left = PinStep(
-            tuple(t for t in self.requirements if not {key(t), key(t).split(";")[0]} & keys),
+            tuple(text for text in self.requirements if key(text) not in keys),
             tuple(file for file in self.files if f"-r {file}" not in keys),
         )
         return left if left.requirements or left.files else None
@@ -60,14 +60,14 @@ class PinStep(Step):
     def check(self, host: Host) -> Verdict:
         """See `Step`; asked in-process, no program is started."""
         from .installed import why_not
-        from .loaded import STALE
+        from .loaded import stale
 
         asked, _ = self._all(host)
         for text in asked:
             reason = why_not(requirement(text))
             if reason:
                 return Verdict("differs", reason)
-        if any(key(text).split(";")[0] in STALE for text in asked):
+        if stale(map(_name, asked)):
             return Verdict("differs", "installed, but an older version is loaded: restart")
         many = f"{len(asked)} pins already hold" if len(asked) != 1 else "1 pin already holds"
         return Verdict("ok", f"{many}, nothing to do")
@@ -76,7 +76,7 @@ class PinStep(Step):
         """Install what differs; what is loaded in an older version asks for a restart."""
         from .install import install, summary
         from .installed import why_not
-        from .loaded import STALE, mark
+        from .loaded import mark, stale
 
         asked, options = self._all(host)
         changes, message = {}, "installed already"
@@ -90,10 +90,11 @@ class PinStep(Step):
                 raise InstallFailed(
                     f"Installed, and still: {reason}.", "Another copy on sys.path hides it."
                 )
-        stale = mark(changes)
-        stale.update({n: v for n, v in STALE.items() if n in {key(t).split(";")[0] for t in asked}})
+        names = [_name(text) for text in asked]
+        mark(changes, names)
+        behind = stale(names)
         return Outcome(
-            "applied", message, self.recorded(host), error=_restart(stale) if stale else None
+            "applied", message, self.recorded(host), error=_restart(behind) if behind else None
         )
 
     def recorded(self, host: Host) -> Optional[Step]:
@@ -124,6 +125,10 @@ class PinStep(Step):
             texts += inner
             options += lines
         return texts, options
+
+
+def _name(text: str) -> str:
+    return key(text).split(";")[0]
 
 
 def _pinned(text: str) -> str:
@@ -171,7 +176,7 @@ def parse(words: List[str]) -> Optional[PinStep]:
     parser.add_argument("-r", "--requirement", dest="files", action="append", default=[])
     found = parser.parse_intermixed_args(words)
     for text in found.requirements:  # typed with spaces around the operator
-        if text in {"==", "=", ">=", "<=", "~=", "!=", "<", ">", "@"} or text[0] in "=<>~!":
+        if text in {"==", "=", ">=", "<=", "~=", "!=", "<", ">", "@"} or text[:1] in {*"=<>~!"}:
             raise usage_error(f"%pin: a space before {text}.", "Write numpy==2.1.3 without spaces.")
     texts = {key(text): text for text in map(normal, found.requirements)}
     if not texts and not found.files:

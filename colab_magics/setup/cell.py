@@ -35,6 +35,7 @@ FORMAT = 1
 _ABOUT = "https://pypi.org/project/colab-magics/"
 _MARKER = re.compile(r"#\s*colab_magics:setup v(\d+)\b")
 _MAGIC = re.compile(r"%([A-Za-z_]\w*)(?=\s|$)")
+_ESCAPED = re.compile(r"(\s*)(?:[\w.,\[\] ]+=\s*)?[%!?]")
 _OURS = re.compile(
     r"%(setup write( --all)?|(re)?load_ext colab_magics|pip install\b.*colab.magics)\s*(#|$)"
 )
@@ -97,17 +98,20 @@ def parse(source: str) -> List[Line]:
     rest = source.split("\n")
     code: List[str] = []
     while rest:
-        found = _MAGIC.match(rest[0])
-        if found is None or found.group(1) not in STEPS or _inside("\n".join(code)):
+        escaped, found = _ESCAPED.match(rest[0]), _MAGIC.match(rest[0])
+        if escaped is None or _inside("\n".join(code)):
             code.append(rest[0])
             lines.append(Line(rest.pop(0)))
             continue
         taken = 1
         while rest[taken - 1].endswith("\\") and taken < len(rest):
             taken += 1
-        lines.append(_read(found.group(1), "\n".join(rest[:taken])))
+        if found is not None and found.group(1) in STEPS:
+            lines.append(_read(found.group(1), "\n".join(rest[:taken])))
+        else:
+            lines += map(Line, rest[:taken])
         del rest[:taken]
-        code.append("pass")
+        code.append(escaped.group(1) + "pass")
     return lines
 
 
@@ -123,16 +127,15 @@ def _read(word: str, text: str) -> Line:
         step = parse_step(word, parts.words)
     except bad_input() as error:
         return Line(text, problem=str(error).split("\n")[0])
-    comment = split_comment(text.split("\n")[-1])[1]
-    typed = tuple(w for w in code.split() if split_flags([w])[1]) if parts.flags else ()
+    plain, comment = split_comment(code)
+    typed = tuple(w for w in plain.split() if split_flags([w])[1]) if parts.flags else ()
     return Line(text, step, comment, typed)
 
 
 def _inside(code: str) -> bool:
-    """Whether the code before a line leaves a string or a bracket open."""
-    plain = re.sub(r"(?m)^(\s*)[%!?].*$", r"\1pass", code)
+    """Whether the code before a line, its magics taken out, leaves a string or a bracket open."""
     try:
-        for _ in tokenize.generate_tokens(io.StringIO(plain + "\n").readline):
+        for _ in tokenize.generate_tokens(io.StringIO(code + "\n").readline):
             pass
     except tokenize.TokenError as error:
         return "multi-line" in str(error) or "triple-quoted" in str(error)

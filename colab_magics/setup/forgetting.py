@@ -43,7 +43,7 @@ def _matching(lines: Sequence[Line], word: str, name: str) -> FrozenSet[str]:
         for line in lines
         if line.step is not None and line.step.word == word
         for key in line.step.keys
-        if wanted in (_folded(key), _folded(key.split(";")[0]), _folded(key).replace("-r ", ""))
+        if key in (name, f"-r {name}") or (word == "pin" and _folded(key) == wanted)
     )
 
 
@@ -67,7 +67,11 @@ def _all(lines: Sequence[Line]) -> Merged:
 def _own(text: str, head: Set[str]) -> bool:
     plain = text.strip()
     ours = plain in {"try:", "import colab_magics", "except ModuleNotFoundError:"}
-    installs = plain.startswith("%pip install -q") and "colab-magics" in plain
+    loads = re.match(r"%(re)?load_ext colab_magics$", plain)
+    installs = re.match(r"%pip install -q \S*colab[-_]magics\S*$", plain)
     return (
-        bool(plain) and not plain.startswith("#") and not ours and not installs and text not in head
+        bool(plain)
+        and not plain.startswith("#")
+        and not (ours or loads or installs)
+        and text not in head
     )

@@ -4,10 +4,11 @@ Lines that are there never move. A later step takes the place of an earlier one 
 key; a new one goes after the last of its kind, else by rank.
 """
 
+import re
 from typing import FrozenSet, List, Optional, Sequence, Tuple
 
 from ..steps import Step
-from .cell import Line, render_step, step_line
+from .cell import Line, is_setup, render_step, step_line
 
 __all__ = ["Entry", "Merged", "forget", "merge"]
 
@@ -16,6 +17,10 @@ Entry = Tuple[Step, str]
 
 #: The new lines, and what changed, one text for each change.
 Merged = Tuple[List[Line], Tuple[str, ...]]
+
+_LOAD = re.compile(r"%(re)?load_ext colab_magics\b")
+#: A comment, not the last line of a string.
+_COMMENT = re.compile(r"#(?!.*(\"\"\"|'''))")
 
 
 def merge(lines: Sequence[Line], entries: Sequence[Entry]) -> Merged:
@@ -65,13 +70,15 @@ def _place(lines: Sequence[Line], part: Step) -> int:
     before = [i for i, step in steps if step.rank <= part.rank]
     if before:
         return before[-1] + 1
-    loads = [i for i, line in enumerate(lines) if "load_ext colab_magics" in line.text]
+    loads = [i for i, line in enumerate(lines) if _LOAD.match(line.text)]
     if loads and (not steps or loads[0] < steps[0][0]):
         return loads[0] + 1
     if not steps:
         return len(lines)
     first = steps[0][0]
-    while first > 0 and lines[first - 1].text.startswith("#"):
+    while first > 0 and _COMMENT.match(lines[first - 1].text):
+        if is_setup(lines[first - 1].text):
+            break  # the marker stays in the leading comments
         first -= 1
     return first
 

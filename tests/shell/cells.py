@@ -6,6 +6,7 @@ need an environment, an interpreter or modules of their own.
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import re
@@ -75,10 +76,12 @@ def new_shell(instance: bool = True) -> Any:
     config = Config()
     config.HistoryManager.enabled = False
     config.InteractiveShell.colors = "NoColor" if sys.version_info < (3, 11) else "nocolor"
-    if not instance:
-        return InteractiveShell(config=config, user_ns={})
-    InteractiveShell.clear_instance()
-    return InteractiveShell.instance(config=config, user_ns={})
+    if instance:
+        InteractiveShell.clear_instance()
+    make = InteractiveShell.instance if instance else InteractiveShell
+    shell = make(config=config, user_ns={})
+    atexit.unregister(shell.atexit_operations)  # they take a quarter of a second for each shell
+    return shell
 
 
 class Answer(NamedTuple):
@@ -94,10 +97,14 @@ class Child:
     """A shell in another process."""
 
     def __init__(self, environment: Mapping[str, str], python: str = sys.executable) -> None:
-        folders = [str(TESTS), str(PACKAGE), environment.get("PYTHONPATH", "")]
+        seen = [str(TESTS)] if PACKAGE.name == "site-packages" else [str(TESTS), str(PACKAGE)]
         self.process = subprocess.Popen(
             [python, "-m", "shell.cells"],
-            env={**environment, "PYTHONPATH": os.pathsep.join(filter(None, folders))},
+            env={
+                **environment,
+                "PYTHONPATH": os.pathsep.join(seen),
+                "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            },
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

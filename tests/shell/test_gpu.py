@@ -106,11 +106,12 @@ def test_the_setup_cell_says_what_changed(on: On, scenario: str, news: str) -> N
     The setup cell itself is not rewritten by its own run.
     """
     cell = "# colab_magics:setup v1\n%gpu                        # made on Tesla T4\nx = 1"
-    answer = on(scenario).attempt(cell)
+    child = on(scenario)
+    answer = child.attempt(cell)
     assert not answer.error
     assert [x for x in answer.shown.splitlines() if "made on" in x] == ([news] if news else [])
     assert answer.steps == []
-    assert on(scenario)("print(x)") == "1"
+    assert child("print(x)") == "1"
 
 
 @pytest.mark.parametrize(
@@ -123,6 +124,7 @@ def test_the_setup_cell_says_what_changed(on: On, scenario: str, news: str) -> N
         ("t4", "T4 --memory 16GB"),
         ("t4", "--memory 15GiB"),
         ("t4", "--memory 15000mb"),
+        ("t4", "--memory 16GiB"),
         ("l4", "--memory 24GB"),
         ("two", "A100 --memory 40GB"),
         ("two", "a100-sxm4"),
@@ -150,7 +152,7 @@ def test_a_requirement_that_is_met(on: On, scenario: str, wish: str) -> None:
     ],
 )
 def test_a_requirement_that_is_not_met(on: On, scenario: str, wish: str) -> None:
-    """What is not there stops Run All: what is here, what to do, and the line to edit at the end."""
+    """What is not there stops Run All, and the error ends with the line to edit."""
     answer = on(scenario).attempt(f"%gpu require {wish}")
     assert answer.error == "GpuUnmet"
     assert "required; here: " in answer.message.splitlines()[0]
@@ -166,18 +168,20 @@ def test_a_mismatch_is_named_in_the_error(on: On) -> None:
 
 def test_require_takes_the_place_of_a_plain_line(on: On) -> None:
     """A notebook has one line on its GPU: the later one."""
-    on("t4")("%gpu")
-    answer = on("t4").attempt("%gpu require T4")
+    child = on("t4")
+    child("%gpu")
+    answer = child.attempt("%gpu require T4")
     assert [line.split("  ")[0] for line in answer.steps] == ["%gpu require T4"]
 
 
 def test_setup_shows_how_the_line_stands(on: On) -> None:
     """``%setup`` says of the recorded line whether it holds."""
-    on("t4")("%gpu")
-    assert "ok" in on("t4")("%setup")
     cell = "# colab_magics:setup v1\n%reload_ext colab_magics\n%gpu require T4"
-    on("nogpu").attempt(cell)
-    assert "differs  %gpu require T4" in on("nogpu")("%setup")
+    here, elsewhere = on("t4"), on("nogpu")
+    here(cell)
+    assert "ok  %gpu require T4" in here("%setup")
+    elsewhere.attempt(cell)
+    assert "differs  %gpu require T4" in elsewhere("%setup")
 
 
 def test_the_scenarios_are_all_used() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from .cells import Cells
 from .conftest import Distribution
 
 SECRET = "https://me:hunter2@127.0.0.1/demo_thing-1.0-py3-none-any.whl"
+#: What installers write of it (PEP 610).
+ORIGIN = json.dumps({"url": SECRET.replace("me:hunter2@", "")})
 
 pytestmark = pytest.mark.usefixtures("nothing_starts")
 
@@ -65,6 +68,9 @@ def test_extras_hold_when_what_they_need_is_there(run: Cells, distribution: Dist
         "1.0",
         more="Provides-Extra: more\nRequires-Dist: other-thing>=2; extra == 'more'\n",
     )
+    older = distribution("other-thing", "1.0")
+    assert "other-thing 1.0 is installed, not >=2" in run("%pin --dry-run demo-thing[more]")
+    shutil.rmtree(older)
     distribution("other-thing", "2.0")
     run("%pin demo-thing[more]")
     assert run.steps() == ["%pin demo-thing[more]==1.0"]
@@ -156,7 +162,7 @@ def test_a_file_on_the_drive_is_kept_by_its_place(
 
 def test_a_password_is_not_recorded(run: Cells, distribution: Distribution) -> None:
     """A URL with a password holds and is not remembered; the message says what to do with it."""
-    distribution("demo-thing", "1.0", direct_url=json.dumps({"url": SECRET.replace("me:hunter2@", "")}))
+    distribution("demo-thing", "1.0", direct_url=ORIGIN)
     shown = run(f"%pin 'demo-thing @ {SECRET}'")
     assert "Not recorded" in shown
     assert "clear the history" in shown
@@ -166,7 +172,7 @@ def test_a_password_is_not_recorded(run: Cells, distribution: Distribution) -> N
 
 def test_a_password_in_the_setup_cell_is_not_shown(run: Cells, distribution: Distribution) -> None:
     """A password that a person wrote into the setup cell does not reach the outputs."""
-    distribution("demo-thing", "1.0", direct_url=json.dumps({"url": SECRET.replace("me:hunter2@", "")}))
+    distribution("demo-thing", "1.0", direct_url=ORIGIN)
     run(f"# colab_magics:setup v1\n%pin 'demo-thing @ {SECRET}'\nx = '{SECRET}'")
     shown = run("%setup") + run("%pin") + run.attempt("%setup check --strict").shown
     assert "****@127.0.0.1" in shown

@@ -1,0 +1,455 @@
+"""``%drive`` in a shell: the stand-in, Colab's own mount, and what every provider promises."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Dict, Iterator, List, Optional
+
+import doubles
+import pytest
+
+from colab_magics.drive import colab
+from colab_magics.drive.base import PROVIDERS, Provider, root
+from colab_magics.errors import DriveError
+from colab_magics.host import Host
+from colab_magics.registry import load
+
+from .cells import Cells
+
+COLABS_REQUEST: Dict[str, Any] = {
+    "header": {"session": "one"},
+    "metadata": {"colab": {}},
+    "content": {"allow_stdin": True},
+}
+
+
+# ---------------------------------------------------------------------- the stand-in
+def honest(shown: str) -> List[str]:
+    """The lines that speak of a drive, each of which says that it is a folder on this machine."""
+    lines = [x for x in shown.splitlines() if "mounted" in x or "Google" in x or "MyDrive" in x]
+    for line in lines:
+        assert "on this machine" in line, line
+        assert "nothing is uploaded" in line, line
+    return lines
+
+
+def test_the_stand_in_says_what_it_is(run: Cells, home: Path) -> None:
+    """Mounting, again, checking and unmounting: each line says that nothing is uploaded."""
+    for cell in ("mount ~/d", "mount ~/d", "mount --dry-run ~/d", "unmount ~/d"):
+        assert honest(run(f"%drive {cell}")), cell
+    (home / "kept").mkdir()
+    (home / "kept" / "file").write_text("x")
+    assert honest(run("%drive mount ~/e --from ~/kept"))
+    assert honest(run("%drive unmount ~/e"))
+    assert (home / "kept" / "file").read_text() == "x"
+
+
+def test_mounting_makes_the_shape_of_a_drive(run: Cells, home: Path) -> None:
+    """``%drive mount`` makes ``MyDrive`` under the mount point, and ``drive:`` means it."""
+    shown = run("%drive mount ~/d")
+    assert (home / "d" / "MyDrive").is_dir()
+    assert "~/d/MyDrive is a folder on this machine" in shown
+    assert run.steps() == ["%drive mount ~/d"]
+    run("%cd_persist drive:")
+    assert Path.cwd() == home / "d" / "MyDrive"
+
+
+@pytest.mark.skipif(Path("/content").is_dir(), reason="this machine has Colab's /content")
+def test_alone_it_mounts_under_home(run: Cells, home: Path) -> None:
+    """Where there is no ``/content``, the drive is ``~/drive``, and recorded without a place."""
+    assert "No drive is there" in run("%drive")
+    run("%drive mount")
+    assert (home / "drive" / "MyDrive").is_dir()
+    assert run.steps() == ["%drive mount"]
+    assert honest(run("%drive"))
+    run("%drive unmount")
+    assert not (home / "drive" / "MyDrive").exists()
+    assert "No drive is there" in run("%drive")
+
+
+def test_mounting_again_changes_nothing(run: Cells, home: Path) -> None:
+    """What is there stays, with its files; the outcome is `unchanged`, the line is the same."""
+    first = run("%drive mount ~/d").splitlines()[0]
+    (home / "d" / "MyDrive" / "file").write_text("x")
+    assert run("again = %drive mount ~/d -o") == first
+    assert run.shell.user_ns["again"].status == "unchanged"
+    assert (home / "d" / "MyDrive" / "file").read_text() == "x"
+    assert run.steps() == ["%drive mount ~/d"]
+
+
+def test_from_links_a_folder(run: Cells, home: Path) -> None:
+    """``--from`` shows a folder as the drive, by a link: a file written there is the same file."""
+    (home / "data").mkdir()
+    shown = run("%drive mount ~/d --from ~/data")
+    assert "a link to ~/data" in shown
+    (home / "d" / "MyDrive" / "file").write_text("x")
+    assert (home / "data" / "file").read_text() == "x"
+    assert run.steps() == ["%drive mount ~/d --from ~/data"]
+    run("again = %drive mount ~/d --from ~/data -o")
+    assert run.shell.user_ns["again"].status == "unchanged"
+
+
+def test_another_from_moves_the_link(run: Cells, home: Path) -> None:
+    """Another ``--from`` points the link elsewhere; the first folder keeps its files."""
+    for name in ("one", "two"):
+        (home / name).mkdir()
+        (home / name / "file").write_text(name)
+    run("%drive mount ~/d --from ~/one")
+    run("%drive mount ~/d --from ~/two")
+    assert (home / "d" / "MyDrive" / "file").read_text() == "two"
+    assert (home / "one" / "file").read_text() == "one"
+    assert run.steps() == ["%drive mount ~/d --from ~/two"]
+
+
+def test_from_does_not_replace_a_folder_with_files(run: Cells, home: Path) -> None:
+    """A stand-in that holds files is left alone when a link is asked for."""
+    (home / "data").mkdir()
+    run("%drive mount ~/d")
+    (home / "d" / "MyDrive" / "file").write_text("x")
+    reply = run.attempt("%drive mount ~/d --from ~/data")
+    assert isinstance(reply.error, DriveError)
+    assert (home / "d" / "MyDrive" / "file").read_text() == "x"
+    assert run.steps() == ["%drive mount ~/d"]
+
+
+def test_unmounting_keeps_files(run: Cells, home: Path) -> None:
+    """Unmounting a stand-in that holds files leaves them where they are, and says so."""
+    run("%drive mount ~/d")
+    (home / "d" / "MyDrive" / "file").write_text("x")
+    (line,) = honest(run("%drive unmount ~/d"))
+    assert "stay" in line
+    assert (home / "d" / "MyDrive" / "file").read_text() == "x"
+
+
+def test_a_file_in_the_way_is_said(run: Cells, home: Path) -> None:
+    """A mount point that is a file is refused, with what to do, and left alone."""
+    (home / "d").write_text("x")
+    reply = run.attempt("%drive mount ~/d")
+    assert isinstance(reply.error, DriveError)
+    assert (home / "d").read_text() == "x"
+    assert run.steps() == []
+
+
+@pytest.mark.parametrize(
+    "variable", ["KAGGLE_KERNEL_RUN_TYPE", "BINDER_SERVICE_HOST", "COLAB_RELEASE_TAG"]
+)
+def test_where_the_machine_is_wiped_it_says_so(
+    run: Cells, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """On a machine that is wiped, the line also says that the files go with it; elsewhere not."""
+    assert "lost with the machine" not in run("%drive mount ~/d --provider folder")
+    monkeypatch.setenv(variable, "x")
+    (line,) = honest(run("%drive mount ~/d --provider folder"))
+    assert "it is lost with the machine" in line
+
+
+def test_two_mount_points_are_two_lines(run: Cells) -> None:
+    """Each mount point is a drive of its own."""
+    run("%drive mount ~/d")
+    run("%drive mount ~/e")
+    assert run.steps() == ["%drive mount ~/d", "%drive mount ~/e"]
+
+
+# ---------------------------------------------------------------------- Colab
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A machine that looks like Colab's, with the stub of its package: gives the stub."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(str(Path(doubles.__file__).parent / "google_colab"))
+    for name in [name for name in sys.modules if name.split(".")[0] == "google"]:
+        monkeypatch.delitem(sys.modules, name)
+    mark, mounts = tmp_path / "hostname", tmp_path / "mounts"
+    mark.write_text("vm\n")
+    mounts.write_text("proc /proc proc rw,nosuid,nodev,noexec,relatime 0 0\n")
+    monkeypatch.setattr(colab, "VM_MARK", mark)
+    monkeypatch.setattr(colab, "MOUNTS", mounts)
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab-external_20261101")
+    monkeypatch.delenv("VERTEX_PRODUCT", raising=False)
+    stub = importlib.import_module("google.colab.drive")
+    monkeypatch.setattr(stub, "MOUNTS", mounts)
+    yield stub
+    for name in [name for name in set(sys.modules) - before if name.startswith("google")]:
+        del sys.modules[name]
+
+
+@pytest.fixture
+def person(run: Cells) -> Cells:
+    """A shell in a kernel whose request came from Colab's page."""
+    return asked_by(run, COLABS_REQUEST)
+
+
+def asked_by(run: Cells, request: Dict[str, Any]) -> Cells:
+    """The shell, in a kernel that answers this request."""
+    run.shell.kernel = SimpleNamespace(get_parent=lambda channel: request)
+    return run
+
+
+def mounts(stub: Any) -> List[Dict[str, Any]]:
+    """The mounts that Colab was asked for."""
+    return [details for name, details in stub.CALLS if name == "mount"]
+
+
+def test_with_a_person_it_mounts(person: Cells, machine: Any, home: Path) -> None:
+    """With Colab's page there, Drive is mounted once, and the line stands for the next time."""
+    shown = person("%drive mount ~/d")
+    assert f"Google Drive is at {home}/d" in shown
+    assert mounts(machine) == [{"mountpoint": f"{home}/d", "force_remount": False}]
+    assert person.steps() == ["%drive mount ~/d"]
+    person("%cd_persist drive:")
+    assert Path.cwd() == home / "d" / "MyDrive"
+
+
+def test_a_healthy_mount_asks_nothing(person: Cells, machine: Any, home: Path) -> None:
+    """A mount that answers is left alone: Colab is not called, which would ask the person."""
+    person("%drive mount ~/d")
+    machine.CALLS.clear()
+    shown = person("%drive mount ~/d")
+    assert f"Google Drive was already at {home}/d, nothing asked" in shown
+    asked_by(person, {"content": {"allow_stdin": False}})
+    assert "nothing asked" in person("%drive mount ~/d")
+    assert machine.CALLS == []
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        {"content": {"allow_stdin": False}, "metadata": {"colab": {}}},
+        {"content": {"allow_stdin": True}},
+        {"content": {"allow_stdin": True}, "metadata": {"cellId": "x"}},
+    ],
+)
+def test_without_a_person_it_fails_at_once(
+    run: Cells, machine: Any, home: Path, request_: Dict[str, Any]
+) -> None:
+    """Where nobody is known to be there, Colab is not called: one error, with the way out."""
+    reply = asked_by(run, request_).attempt("%drive mount ~/d")
+    assert isinstance(reply.error, DriveError)
+    assert "Nobody is there" in str(reply.error)
+    assert "--provider folder" in str(reply.error)
+    assert machine.CALLS == []
+    assert not (home / "d").exists()
+    assert run.steps() == []
+
+
+@pytest.mark.parametrize(
+    ("failure", "what", "todo"),
+    [
+        ("mount failed", "could not mount", "Disconnect and delete runtime"),
+        (
+            "Error: credential propagation was unsuccessful",
+            "did not get your permission",
+            "tick every box",
+        ),
+        ("something new", "something new", "again"),
+    ],
+)
+def test_colabs_failures_become_advice(
+    person: Cells,
+    machine: Any,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: str,
+    what: str,
+    todo: str,
+) -> None:
+    """Colab's known failures are said in words that help; nothing is remembered."""
+    from google.colab import _message
+
+    kind = _message.MessageError if "credential" in failure else ValueError
+    monkeypatch.setattr(machine, "FAILURE", kind(failure))
+    reply = person.attempt("%drive mount ~/d")
+    assert isinstance(reply.error, DriveError)
+    assert what in reply.error.what
+    assert todo in reply.error.todo
+    assert "Traceback" not in reply.shown
+    assert person.steps() == []
+
+
+def dead(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a directory answer as a mount whose process has died does."""
+    import errno
+    import os
+
+    error = OSError(errno.ENOTCONN, os.strerror(errno.ENOTCONN))
+    real = Path.iterdir
+
+    def iterdir(self: Path) -> Any:
+        if self == path:
+            raise error
+        return real(self)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_mount_that_died_is_made_anew(
+    person: Cells, machine: Any, home: Path, monkeypatch: pytest.MonkeyPatch, inside: bool
+) -> None:
+    """A dead mount is mounted anew by force, from outside it, and a directory elsewhere is kept."""
+    person("%drive mount ~/d")
+    person("%cd -q ~/d" if inside else "%cd -q ~")
+    machine.CALLS.clear()
+    with monkeypatch.context() as patched:
+        dead(home / "d", patched)
+        assert "does not answer" in person("%drive mount ~/d --dry-run")
+        real = machine.mount
+        patched.setattr(machine, "mount", lambda *a, **k: (patched.undo(), real(*a, **k)))
+        person("%drive mount ~/d")
+    assert mounts(machine) == [{"mountpoint": f"{home}/d", "force_remount": True}]
+    assert Path.cwd() == (home / "work" if inside else home)
+
+
+def test_unmounting_flushes(person: Cells, machine: Any, home: Path) -> None:
+    """Unmounting is Colab's own flush, from outside the mount."""
+    person("%drive mount ~/d")
+    person("%cd -q ~/d/MyDrive")
+    assert "flushed" in person("%drive unmount ~/d")
+    assert machine.CALLS[-1][0] == "flush_and_unmount"
+    assert Path.cwd() == home / "work"
+
+
+def test_the_stand_in_on_colab(person: Cells, machine: Any, home: Path) -> None:
+    """``--provider folder`` on Colab asks nobody; showing and unmounting find it again."""
+    assert honest(person("%drive mount ~/d --provider folder"))
+    machine.CALLS.clear()
+    assert honest(person("%drive unmount ~/d"))
+    assert not (home / "d" / "MyDrive").exists()
+    assert machine.CALLS == []
+
+
+def test_google_drive_is_never_called_a_folder(person: Cells, machine: Any, home: Path) -> None:
+    """Where Drive is mounted, the stand-in is refused: it would say that nothing is uploaded."""
+    person("%drive mount ~/d")
+    reply = person.attempt("%drive mount ~/d --provider folder")
+    assert isinstance(reply.error, DriveError)
+    assert "nothing is uploaded" not in reply.shown
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ("release", "not a Colab machine"),
+        ("mark", "not a Colab machine"),
+        ("enterprise", "Enterprise"),
+        ("package", "google.colab is not installed"),
+    ],
+)
+def test_why_colab_cannot_be_used_is_said(
+    person: Cells,
+    machine: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    change: str,
+    reason: str,
+) -> None:
+    """Off Colab, and on its relatives, the forced provider is refused with the reason."""
+    if change == "release":
+        monkeypatch.delenv("COLAB_RELEASE_TAG")
+    elif change == "mark":
+        colab.VM_MARK.unlink()
+    elif change == "enterprise":
+        monkeypatch.setenv("VERTEX_PRODUCT", "COLAB_ENTERPRISE")
+    else:
+        monkeypatch.setattr(colab, "find_spec", lambda name: None)
+    reply = person.attempt("%drive mount ~/d --provider colab")
+    assert isinstance(reply.error, DriveError)
+    assert reason in str(reply.error)
+    assert machine.CALLS == []
+
+
+def test_a_space_in_the_path_is_refused(person: Cells, machine: Any) -> None:
+    """Colab mounts no path with a space: said before it is asked."""
+    reply = person.attempt("%drive mount '~/my drive' --provider colab")
+    assert isinstance(reply.error, DriveError)
+    assert "space" in str(reply.error)
+    assert machine.CALLS == []
+
+
+def test_from_on_colab_is_the_stand_in(person: Cells, machine: Any, home: Path) -> None:
+    """``--from`` means a folder of this machine, also on Colab: nobody is asked."""
+    (home / "data").mkdir()
+    assert honest(person("%drive mount ~/d --from ~/data"))
+    assert machine.CALLS == []
+
+
+# ---------------------------------------------------------------------- every provider
+class Here:
+    """A provider where it can be used: on the pretended Colab machine, a person being there."""
+
+    def __init__(self, name: str, shell: Any, point: Path) -> None:
+        self.provider: Provider = load(PROVIDERS[name])()
+        self.host, self.point = Host(shell), point
+        self.said: List[str] = []
+
+    def mount(self) -> None:
+        """Mount it."""
+        self.provider.mount(self.host, self.point, None, self.said.append)
+
+    @property
+    def message(self) -> Optional[str]:
+        """The line on how it stands, or None."""
+        state = self.provider.state(self.host, self.point, None)
+        assert state is None or state.healthy
+        return state.message if state else None
+
+
+@pytest.fixture(params=list(PROVIDERS))
+def here(request: pytest.FixtureRequest, person: Cells, machine: Any, home: Path) -> Here:
+    """Each provider in turn."""
+    one = Here(request.param, person.shell, home / "d")
+    reason = one.provider.available(one.host, one.point)
+    if reason:
+        pytest.skip(f"{request.param}: {reason}")
+    return one
+
+
+def test_provider_is_known_by_its_name(here: Here) -> None:
+    """A provider's name is the one by which it is registered."""
+    assert PROVIDERS[here.provider.name].endswith(f":{type(here.provider).__name__}")
+
+
+def test_provider_asks_nobody_for_its_state(here: Here, machine: Any) -> None:
+    """Before anything is mounted there is no state, and finding that out makes nothing."""
+    assert here.message is None
+    assert machine.CALLS == []
+    assert not here.point.exists()
+
+
+def test_provider_mounts_in_the_shape_of_a_drive(here: Here) -> None:
+    """After mounting it is healthy, in one line, and its files can be written and read."""
+    here.mount()
+    assert here.message and "\n" not in here.message
+    files = root(here.point)
+    assert files == here.point / "MyDrive"
+    (files / "file").write_text("x")
+    assert (files / "file").read_text() == "x"
+
+
+def test_provider_loses_no_file(here: Here, home: Path) -> None:
+    """A file survives unmounting: here, or in the cloud, and one line says how it ended."""
+    here.mount()
+    (here.point / "MyDrive" / "file").write_text("x")
+    said = here.provider.unmount(here.host, here.point)
+    assert said and "\n" not in said
+    assert [path.read_text() for path in home.rglob("file")] == ["x"]
+
+
+def test_provider_can_be_mounted_after_unmounting(here: Here) -> None:
+    """Unmounting leaves nothing that would stop the next mount."""
+    here.mount()
+    here.provider.unmount(here.host, here.point)
+    assert here.message is None
+    here.mount()
+    assert here.message
+
+
+def test_provider_says_when_it_cannot(here: Here, home: Path) -> None:
+    """Where it cannot be made, it raises `DriveError` with what to do, and leaves all as it was."""
+    here.point.write_text("in the way")
+    with pytest.raises(DriveError) as caught:
+        here.mount()
+    assert caught.value.todo
+    assert here.point.read_text() == "in the way"
