@@ -131,7 +131,7 @@ def check(version: Version, python: Path, built: Path, options: argparse.Namespa
     tests = [folder / "pytest", "-q", "-p", "no:cacheprovider"]
     # The command, not `python -m pytest`: that would import the checkout, not the wheel.
     commands = [
-        [*tests, "tests", *(["--long"] if options.long else [])],
+        [*tests, "tests", "-n", "2", *(["--long"] if options.long else [])],
         [*tests, "notebooks", "--nbval", "--nbval-current-env", "--nbval-sanitize-with=setup.cfg"],
     ]
     if "lint" in version.extras:
