@@ -4,7 +4,9 @@ import os
 import stat
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Tuple
 
 from .errors import NotebookError
 
@@ -34,23 +36,25 @@ def read(path: Path) -> bytes:
 def replace(path: Path, data: bytes, expected: bytes) -> bool:
     """Put ``data`` in the place of ``expected``, whole or not at all; False: it was there already.
 
-    Keeps mode and symbolic links. Refused with `NotebookError`, nothing changed, when the file
-    is read-only or does not hold ``expected`` any more. Proved by reading back.
+    Keeps mode, owner and symbolic links. Refused with `NotebookError`, nothing changed, when the
+    file is read-only or does not hold ``expected`` any more. Proved by reading back.
     """
     target = path.resolve()
     if data == expected == read(target):
         return False
-    mode = target.stat().st_mode
-    if not mode & stat.S_IWUSR or not os.access(target, os.W_OK):
+    was = target.stat()
+    if not was.st_mode & stat.S_IWUSR or not os.access(target, os.W_OK):
         raise NotebookError(f"{path.name} is read-only.", "Make it writable, or save a copy.")
-    handle, name = tempfile.mkstemp(prefix=".~", suffix=".tmp", dir=target.parent)
-    temporary = Path(name)
+    handle, temporary = _beside(target)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(data)
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.chmod(stat.S_IMODE(mode))
+        if hasattr(os, "chown"):
+            with suppress(OSError):  # only root may give a file to its owner
+                os.chown(temporary, was.st_uid, was.st_gid)
+        temporary.chmod(stat.S_IMODE(was.st_mode))
         if read(target) != expected:
             raise NotebookError(
                 f"{path.name} was changed by something else meanwhile; it was not overwritten.",
@@ -62,6 +66,17 @@ def replace(path: Path, data: bytes, expected: bytes) -> bool:
     if read(target) != data:
         raise NotebookError(f"{path.name} does not hold what was written.", "Check the disk.")
     return True
+
+
+def _beside(target: Path) -> Tuple[int, Path]:
+    """A new file in the folder of another, opened."""
+    try:
+        handle, name = tempfile.mkstemp(prefix=".~", suffix=".tmp", dir=target.parent)
+    except PermissionError:
+        raise NotebookError(
+            f"The folder of {target.name} may not be written.", "Save a copy elsewhere."
+        ) from None
+    return handle, Path(name)
 
 
 def private_folder(prefix: str) -> Path:

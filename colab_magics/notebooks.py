@@ -12,7 +12,7 @@ from .errors import NotebookError, bad_input
 from .magics.session import host_for
 from .notebook.document import Document
 from .notebook.writers.disk import DiskWriter
-from .setup.cell import is_setup, parse
+from .setup.cell import Line, is_setup, parse
 from .setup.forgetting import forget as drop
 from .setup.recipe import Entry
 from .setup.record import Record, edit
@@ -73,15 +73,16 @@ def _found(document: Document) -> List[Entry]:
     found: List[Entry] = []
     for cell in document.cells:
         source = document.source(cell)
-        if cell.get("cell_type") != "code" or is_setup(source) or source.startswith("%%"):
+        whole = source.lstrip().startswith("%%")  # IPython passes over blank lines before it
+        if cell.get("cell_type") != "code" or is_setup(source) or whole:
             continue
-        found += [(line.step, "") for line in parse(source) if line.step and _plain(line.text)]
+        found += [(line.step, "") for line in parse(source) if line.step and _wanted(line)]
     return found
 
 
-def _plain(text: str) -> bool:
-    """IPython would expand these before the magic sees them; what they stand for is not known."""
-    return not set(text) & set("${}")
+def _wanted(line: Line) -> bool:
+    """Not what was typed to leave no trace, nor what IPython would expand: its meaning is open."""
+    return not {"--no-record", "--dry-run"} & set(line.flags) and not set(line.text) & set("${}")
 
 
 def _entry(line: str) -> Optional[Entry]:

@@ -25,7 +25,7 @@ from .notebook.locate import RUN_VARIABLE, held_by
 from .notebook.writers.run import exchange_read, exchange_write
 from .setup.cell import is_setup, parse
 
-__all__ = ["Failure", "Result", "run"]
+__all__ = ["Failure", "Options", "Result", "run"]
 
 Say = Callable[[str], None]
 

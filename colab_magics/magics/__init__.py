@@ -6,7 +6,7 @@ A new magic is one file with a subclass of `Magic` and one line in `MAGICS`.
 from functools import partial
 from typing import Any, Callable, Dict, List, Optional
 
-__all__ = ["MAGICS", "register", "unregister"]
+__all__ = ["MAGICS", "LazyMagic", "bodiless", "register", "unregister"]
 
 MAGICS = {
     "pin": "colab_magics.magics.pin:PinMagic",
@@ -43,6 +43,7 @@ class LazyMagic:
         return self._magic
 
     def __call__(self, line: str, cell: Optional[str] = None) -> Any:
+        """Run the magic on what stands behind its name."""
         return self.magic(line, cell)
 
     def complete(self, shell: Any, event: Any) -> List[str]:

@@ -16,7 +16,7 @@ from ..setup.record import edit, write
 from ..setup.report import Row, verdicts
 from ._base import Call, Magic, say, show
 
-__all__ = ["SetupMagic", "differing"]
+__all__ = ["SetupMagic", "differing", "raise_if_differing"]
 
 _HELP = """\
 %setup                     each remembered line: ok, differs, cannot tell

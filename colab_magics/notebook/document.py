@@ -45,14 +45,17 @@ class Document:
             raise NotebookError(
                 f"{name} is not a notebook: it is not JSON.", "Check that it is the right file."
             ) from None
-        cells = whole.get("cells") if isinstance(whole, dict) else None
-        if not isinstance(cells, list) or whole.get("nbformat") != 4:
+        whole = whole if isinstance(whole, dict) else {}
+        cells: Any = whole.get("cells")
+        minor = whole.get("nbformat_minor", 0)
+        listed = isinstance(cells, list) and all(isinstance(cell, dict) for cell in cells)
+        if not listed or whole.get("nbformat") != 4 or not isinstance(minor, int):
             raise NotebookError(
                 f"{name} is not a notebook of format 4.",
                 "Open it in Jupyter and save it, or: jupyter nbconvert --to notebook",
             )
         inside, spans = _spans(text)
-        return cls(text, tuple(cells), tuple(spans), inside, int(whole.get("nbformat_minor", 0)))
+        return cls(text, tuple(cells), tuple(spans), inside, minor)
 
     def encode(self) -> bytes:
         """The bytes of the file."""
@@ -127,8 +130,9 @@ class Document:
         start, end = self.spans[at]
         if at + 1 < len(self.spans):
             return self._spliced(start, self.spans[at + 1][0], "")
-        start = self.spans[at - 1][1] if at else self.inside
-        return self._spliced(start, end, "")
+        if at:
+            return self._spliced(self.spans[at - 1][1], end, "")
+        return self._spliced(self.inside, self.text.index("]", end), "")
 
     def _spliced(self, start: int, end: int, piece: str) -> "Document":
         text = self.text[:start] + piece + self.text[end:]
@@ -157,7 +161,7 @@ class Document:
         """A cell as this file would write it, at the depth of the list of cells."""
         plain = self.text.isascii() and "\\u" in self.text
         indent = self._indent()
-        compact = '":"' in self.text or '":[' in self.text
+        compact = re.match(r'\s*\{\s*"[^"]*":\S', self.text)
         text = json.dumps(
             cell,
             indent=indent,

@@ -25,6 +25,8 @@ __all__ = ["File", "Unreachable", "explain", "files_of"]
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.2"
 _TIMEOUT = (5, 20)
+#: Answers of those who want a password first; they say nothing of packages.
+_UNSAID = {401, 407}
 
 
 class Unreachable(Exception):
@@ -110,6 +112,7 @@ def files_of(name: str, settings: PipSettings) -> List[File]:
 
     found: Dict[str, Optional[str]] = {}
     reached = False
+    proxy = settings.values.get("proxy", "").strip()
     for base in _asked(settings):
         trusted = urlsplit(base).hostname in settings.words("trusted-host")
         try:
@@ -117,9 +120,12 @@ def files_of(name: str, settings: PipSettings) -> List[File]:
                 f"{base.rstrip('/')}/{canonicalize_name(name)}/",
                 headers={"Accept": _ACCEPT},
                 timeout=_TIMEOUT,
+                proxies={"http": proxy, "https": proxy} if proxy else None,
                 verify=False if trusted else settings.values.get("cert", "").strip() or True,
             )
         except requests.RequestException:
+            continue
+        if answer.status_code in _UNSAID or answer.status_code >= 500:
             continue
         reached = True
         if answer.ok:

@@ -16,7 +16,7 @@ from .installed import find, versions, why_not
 from .requirements import key, requirement
 from .settings import PipSettings, read_settings
 
-__all__ = ["INSTALLERS", "KERNEL", "Changes", "Installer", "install"]
+__all__ = ["INSTALLERS", "KERNEL", "Changes", "Installer", "install", "summary"]
 
 #: In the order to try: adding one is one file and one line here.
 INSTALLERS = ("colab_magics.pins.uv:Uv", "colab_magics.pins.pip:Pip")

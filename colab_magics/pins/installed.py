@@ -3,6 +3,7 @@
 import json
 import re
 from importlib import metadata
+from itertools import chain
 from typing import TYPE_CHECKING, Dict, List, Optional
 
 if TYPE_CHECKING:
@@ -16,27 +17,29 @@ def find(name: str) -> Optional[metadata.Distribution]:
     from packaging.utils import canonicalize_name
 
     wanted = canonicalize_name(name)
-    try:
-        return metadata.distribution(wanted)
-    except metadata.PackageNotFoundError:
-        pass
     # Older wheels kept dots in their folder's name, which Python 3.8 does not fold.
-    for found in metadata.distributions():
-        if canonicalize_name(found.metadata["Name"] or "") == wanted:
+    for found in chain(metadata.distributions(name=wanted), metadata.distributions()):
+        if _name(found) == wanted:
             return found
     return None
 
 
 def versions() -> Dict[str, str]:
     """Canonical name → version of everything installed, as Python would find it."""
-    from packaging.utils import canonicalize_name
-
     found: Dict[str, str] = {}
     for one in metadata.distributions():
-        name = one.metadata["Name"]
+        name = _name(one)
         if name:
-            found.setdefault(canonicalize_name(name), one.version)
+            found.setdefault(name, one.version)
     return found
+
+
+def _name(found: metadata.Distribution) -> str:
+    """The canonical name; empty for what an interrupted installation has left."""
+    from packaging.utils import canonicalize_name
+
+    said = found.metadata
+    return canonicalize_name(said["Name"]) if "Name" in said and "Version" in said else ""
 
 
 def source_of(found: metadata.Distribution) -> Optional[str]:

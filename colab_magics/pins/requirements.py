@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 __all__ = ["body_words", "carries_secret", "key", "normal", "read_file", "requirement"]
 
+_INCLUDED = re.compile(r"(?:-r\s*|--requirement(?:\s+|=))(.+)")
+_NAMES_PATH = re.compile(r"(-[cef](?=\s)|--(?:constraint|editable|find-links)(?=[\s=]))[\s=]*(.+)")
 _USERINFO = re.compile(r"([a-z+]+)://([^/@\s:]*)(:[^/@\s]*)?@")
 
 
@@ -61,9 +63,9 @@ def body_words(body: str) -> List[str]:
     """The words of a ``%%pin`` body: one requirement or ``-r FILE`` a line, with comments."""
     words: List[str] = []
     for line in _logical_lines(body):
-        if line.startswith(("-r", "--requirement")):
-            option, _, rest = line.partition(" ")
-            words += ["-r", (rest or option.partition("=")[2] or option[2:]).strip()]
+        included = _INCLUDED.match(line)
+        if included:
+            words += ["-r", included.group(1)]
         elif line.startswith("-"):
             raise usage_error(f"%%pin does not take {line.split()[0]}.", "One requirement a line.")
         else:
@@ -71,22 +73,36 @@ def body_words(body: str) -> List[str]:
     return words
 
 
-def read_file(path: Path) -> Tuple[List[str], List[str]]:
-    """The requirements of a file and of those it includes, and its option lines."""
+def read_file(path: Path, above: Tuple[Path, ...] = ()) -> Tuple[List[str], List[str]]:
+    """The requirements of a file and of those it includes, and their option lines.
+
+    ``above`` are the files that include this one.
+    """
     if not path.is_file():
         raise ColabMagicsError(f"There is no requirements file {path.name}.", "Check the path.")
+    if path.resolve() in above:
+        raise ColabMagicsError(f"{path.name} includes itself.", "Take that line out of it.")
     found: List[str] = []
     options: List[str] = []
     for line in _logical_lines(path.read_text(encoding="utf-8-sig", errors="replace")):
-        if line.startswith(("-r ", "--requirement")):
-            inner = read_file(path.parent / re.split(r"[\s=]+", line, maxsplit=1)[1])
+        included = _INCLUDED.match(line)
+        if included:
+            inner = read_file(path.parent / included.group(1), (*above, path.resolve()))
             found += inner[0]
             options += inner[1]
         elif line.startswith("-"):
-            options.append(line)
+            options.append(_placed(line, path.parent))
         else:
             found.append(normal(re.split(r"\s--hash", line)[0]))
     return found, options
+
+
+def _placed(line: str, folder: Path) -> str:
+    """An option line whose path, if it names one, counts from the folder of its file."""
+    found = _NAMES_PATH.match(line)
+    if found and (folder / found.group(2).split("[")[0]).exists():
+        return f"{found.group(1)} {folder / found.group(2)}"
+    return line
 
 
 def _logical_lines(text: str) -> Iterator[str]:

@@ -8,6 +8,7 @@ Values go through the environment, never through arguments: an index's URL may h
 
 import configparser
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Dict, List, Mapping, NamedTuple, Optional
@@ -137,18 +138,22 @@ def configuration_files(environment: Mapping[str, str]) -> List[Path]:
     named = environment.get("PIP_CONFIG_FILE")
     if named == os.devnull:
         return []
+    alone = bool(named) and Path(str(named)).exists()  # then pip passes over the user's own
     if sys.platform == "win32":
         data = environment.get("APPDATA", str(home / "AppData/Roaming"))
         files = [Path(environment.get("PROGRAMDATA", "C:/ProgramData"), "pip/pip.ini")]
-        files += [home / "pip/pip.ini", Path(data, "pip/pip.ini"), Path(sys.prefix, "pip.ini")]
+        files += [] if alone else [home / "pip/pip.ini", Path(data, "pip/pip.ini")]
+        files.append(Path(sys.prefix, "pip.ini"))
     else:
         shared = environment.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":")
         config = Path(environment.get("XDG_CONFIG_HOME", str(home / ".config")))
         files = [Path(folder, "pip/pip.conf") for folder in shared if folder]
-        files += [Path("/etc/pip.conf"), home / ".pip/pip.conf", config / "pip/pip.conf"]
+        files.append(Path("/etc/pip.conf"))
+        own = [home / ".pip/pip.conf", config / "pip/pip.conf"]
         if sys.platform == "darwin":
             support = "Library/Application Support/pip/pip.conf"
-            files = [Path("/") / support, *files, home / support]
+            files, own = [Path("/") / support, *files], [*own, home / support]
+        files += [] if alone else own
         files.append(Path(sys.prefix, "pip.conf"))
     return [*files, Path(named)] if named else files
 
@@ -158,15 +163,23 @@ def read_settings(environment: Optional[Mapping[str, str]] = None) -> PipSetting
     environment = os.environ if environment is None else environment
     values: Dict[str, str] = {}
     for section in ("global", "install"):
+        found: Dict[str, str] = {}
         for path in configuration_files(environment):
-            parser = configparser.RawConfigParser()
-            try:
-                parser.read(path, encoding="utf-8")
-            except (configparser.Error, UnicodeDecodeError):
-                continue  # pip itself says what is wrong with it
-            if parser.has_section(section):
-                values.update({k.replace("_", "-"): v for k, v in parser.items(section)})
+            found.update(_section(path, section))
+        values.update({name: value for name, value in found.items() if value})
     for name, value in environment.items():
         if name.startswith("PIP_") and value:
             values[name[4:].lower().replace("_", "-")] = value
     return PipSettings(values)
+
+
+def _section(path: Path, section: str) -> Dict[str, str]:
+    """The settings in one section of a file, if both are there."""
+    parser = configparser.RawConfigParser()
+    try:
+        parser.read(path, encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError):
+        return {}  # pip itself says what is wrong with it
+    if not parser.has_section(section):
+        return {}
+    return {re.sub("^--", "", k.replace("_", "-")): v for k, v in parser.items(section)}

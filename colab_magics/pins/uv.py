@@ -10,7 +10,7 @@ from typing import Dict, List, Optional, Sequence
 
 from .settings import PipSettings
 
-__all__ = ["Uv"]
+__all__ = ["Uv", "find_uv"]
 
 
 def find_uv() -> Optional[str]:

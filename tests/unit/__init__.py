@@ -1,0 +1,1 @@
+"""Tests of the pure parts: text in, text out, and files in folders of the test's own."""

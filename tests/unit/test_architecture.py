@@ -1,0 +1,223 @@
+"""What holds for every part that is registered, now and when one is added: nothing to edit here."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Dict, List, Tuple
+
+import pytest
+
+import colab_magics
+from colab_magics import errors
+from colab_magics.drive.base import PROVIDERS, Provider
+from colab_magics.errors import ColabMagicsError
+from colab_magics.gpu.devices import VENDORS, Vendor
+from colab_magics.magics import MAGICS
+from colab_magics.notebook.writers import WRITERS
+from colab_magics.pins.install import INSTALLERS, Installer
+from colab_magics.registry import choose, load
+from colab_magics.setup.cell import parse as parse_cell
+from colab_magics.setup.record import Writer
+from colab_magics.steps import STEPS, Step, parse
+
+MODULES = [
+    "colab_magics",
+    *(found.name for found in pkgutil.walk_packages(colab_magics.__path__, "colab_magics.")),
+]
+#: Every string of every registry.
+TARGETS = [
+    *MAGICS.values(),
+    *STEPS.values(),
+    *PROVIDERS.values(),
+    *INSTALLERS,
+    *VENDORS,
+    *WRITERS,
+]
+#: The parts of a registry, and the protocol that they follow.
+PARTS = [
+    *((target, Provider) for target in PROVIDERS.values()),
+    *((target, Installer) for target in INSTALLERS),
+    *((target, Vendor) for target in VENDORS),
+    *((target, Writer) for target in WRITERS),
+]
+
+
+def examples(name: str) -> List[str]:
+    """The lines of the examples in a magic's help."""
+    text = inspect.cleandoc(load(MAGICS[name]).__doc__)
+    section = text.partition("Examples\n--------\n")[2]
+    return [line.strip() for line in re.split(r"\n\w+\n-+\n", section)[0].split("\n")]
+
+
+def documented(name: str) -> List[Step]:
+    """The steps among the examples of a magic."""
+    return [line.step for text in examples(name) for line in parse_cell(text) if line.step]
+
+
+EXAMPLES: List[Tuple[str, Step]] = [(name, step) for name in STEPS for step in documented(name)]
+
+
+# ---------------------------------------------------------------------- registries
+@pytest.mark.parametrize("target", TARGETS)
+def test_every_registered_string_names_something(target: str) -> None:
+    """What a registry names exists, and can be called to make the part."""
+    assert callable(load(target))
+
+
+@pytest.mark.parametrize(("target", "protocol"), PARTS)
+def test_every_part_follows_its_protocol(target: str, protocol: Any) -> None:
+    """A part has each method of its protocol, with the same arguments."""
+    part = load(target)()
+    for name, wanted in vars(protocol).items():
+        if name.startswith("_") or not inspect.isfunction(wanted):
+            continue
+        asked = list(inspect.signature(wanted).parameters)[1:]
+        assert list(inspect.signature(getattr(part, name)).parameters) == asked, name
+        assert inspect.getdoc(getattr(part, name)), name
+
+
+@pytest.mark.parametrize("name", list(PROVIDERS))
+def test_a_provider_is_known_by_its_name(name: str) -> None:
+    """The name that people type is the name that the provider gives itself."""
+    assert load(PROVIDERS[name])().name == name
+
+
+def test_the_first_part_without_a_reason_is_chosen() -> None:
+    """Parts are asked in order; the reasons of those passed over are kept, by name."""
+    part, reasons = choose(INSTALLERS, lambda one: None if one.name == "pip" else "not today")
+    assert (part.name, reasons) == ("pip", (("uv", "not today"),))
+    part, reasons = choose(INSTALLERS, lambda one: "closed")
+    assert (part, reasons) == (None, (("uv", "closed"), ("pip", "closed")))
+
+
+# ---------------------------------------------------------------------- modules
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_lists_what_it_offers(name: str) -> None:
+    """``__all__`` names each public class and function of the module, and nothing that is not."""
+    module = import_module(name)
+    offered = getattr(module, "__all__", [])
+    assert all(hasattr(module, one) for one in offered)
+    assert len(offered) == len(set(offered))
+    defined = [
+        node.name
+        for node in ast.parse(inspect.getsource(module)).body
+        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and not node.name.startswith("_")
+    ]
+    assert sorted(set(defined) - set(offered)) == []
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_module_says_what_it_is_for(name: str) -> None:
+    """Each module begins with a docstring."""
+    assert inspect.getdoc(import_module(name))
+
+
+_LIGHT = """
+import sys
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell()
+taken = sorted(set(sys.argv[1].split()) & {*shell.magics_manager.magics["line"],
+                                           *shell.magics_manager.magics["cell"]})
+heavy = ["requests", "nbformat", "pynvml", "packaging", "uv", "nbclient", "ipykernel"]
+for name in heavy:
+    sys.modules[name] = None  # importing it is an error from now on
+before = set(sys.modules)
+shell.extension_manager.load_extension("colab_magics")
+assert shell.run_cell("%setup auto").error_before_exec is None
+shell.extension_manager.unload_extension("colab_magics")
+print(taken, [name for name in heavy if sys.modules.get(name) is not None])
+"""
+
+
+def test_loading_is_light_and_shadows_nothing(home: Path) -> None:
+    """``%load_ext`` needs no heavy package, and no magic takes the name of one of IPython's."""
+    done = subprocess.run(
+        [sys.executable, "-c", _LIGHT, " ".join(MAGICS)],
+        cwd=str(Path(colab_magics.__file__).parent.parent),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip().split("\n")[-1] == "[] []"
+
+
+# ---------------------------------------------------------------------- magics and their steps
+@pytest.mark.parametrize("name", list(MAGICS))
+def test_a_magic_explains_itself_by_examples(name: str) -> None:
+    """The help of a magic has examples, each of which can be read, and names the magic."""
+    magic = load(MAGICS[name])
+    assert magic.name == name
+    assert inspect.cleandoc(magic.__doc__).split("\n")[0].endswith(".")
+    lines = [line for line in examples(name) if line.startswith("%")]
+    assert lines and all(re.match(rf"%%?{name}\b", line) for line in lines)
+    assert [line.problem for text in lines for line in parse_cell(text) if line.problem] == []
+
+
+@pytest.mark.parametrize("name", list(STEPS))
+def test_a_step_has_a_magic_that_shows_it(name: str) -> None:
+    """Each kind of step is typed as a magic, whose examples hold at least one."""
+    assert name in MAGICS
+    assert documented(name)
+
+
+@pytest.mark.parametrize(("name", "step"), EXAMPLES, ids=lambda value: repr(value)[:60])
+def test_a_step_keeps_the_contract(name: str, step: Step) -> None:
+    """A step is its line: its words mean it again; it is its parts; joined to itself, itself."""
+    assert step.word == name
+    again = parse(name, step.arguments())
+    assert again == step and hash(again) == hash(step)
+    assert step.keys and isinstance(step.keys, frozenset)
+    assert all(len(part.keys) == 1 and part.word == name for part in step.parts())
+    assert frozenset().union(*(part.keys for part in step.parts())) == step.keys
+    assert step.joined(step) == step
+    assert step.without(step.keys) is None
+    assert step.without(frozenset({"nothing of it"})) == step
+    assert [part.rank for part in step.parts()] == [step.rank] * len(step.parts())
+    with pytest.raises(AttributeError):
+        step.word_of_mine = "frozen"  # type: ignore[attr-defined]
+
+
+def test_ranks_are_in_the_order_of_the_design() -> None:
+    """What may ask a person comes first, what others read from comes before them."""
+    ranks: Dict[str, int] = {name: step.rank for name, step in EXAMPLES}
+    order = ["gpu", "drive", "pin", "cd_persist", "setup"]
+    assert [name for name in sorted(ranks, key=ranks.__getitem__) if name in order] == order
+
+
+def test_what_is_no_step_is_none() -> None:
+    """Words that name no kind of step, and bare magics that only show, are no steps."""
+    assert parse("nosuch", ["x"]) is None
+    assert [parse(name, []) for name in ("pin", "drive", "cd_persist", "setup")] == [None] * 4
+
+
+# ---------------------------------------------------------------------- errors
+ERRORS = [
+    one for one in vars(errors).values() if inspect.isclass(one) and issubclass(one, Exception)
+]
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_an_error_says_what_failed_and_what_to_do(kind: Any) -> None:
+    """Each error is drawn in the tree of its module, and shown as lines instead of a traceback."""
+    assert issubclass(kind, ColabMagicsError)
+    assert re.search(rf"── {kind.__name__}\b", str(errors.__doc__))
+    error = kind("This failed.", "Do that.", "details")
+    assert str(error) == "This failed.\nDo that."
+    assert error._render_traceback_() == [f"{kind.__name__}: This failed.\nDo that.\ndetails"]
+
+
+def test_no_error_tells_a_password() -> None:
+    """Passwords in URLs are taken out of everything that an error says."""
+    text = "see https://me:hunter2@x/y and git+ssh://token@z"
+    error = ColabMagicsError(text, text, text)
+    usage = errors.usage_error(text)
+    for said in (error.what, error.todo, error.details, str(error), str(usage)):
+        assert "hunter2" not in said and "token" not in said
+    assert "https://****@x/y" in str(error)

@@ -1,0 +1,307 @@
+"""Notebook files are edited cell by cell: every byte outside the setup cell stays."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from typing import Any, Dict, List, Optional
+
+import nbformat
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from colab_magics.errors import NotebookError
+from colab_magics.notebook.document import ROLE, Document
+from colab_magics.setup.cell import is_setup
+
+from .cells import MARKER
+
+TEXT = f"#@title Setup\n{MARKER}\n%pin numpy==2.1.3  # élan"
+OTHER = f"{MARKER}\n%gpu"
+
+CODE: Dict[str, Any] = {
+    "cell_type": "code",
+    "execution_count": 3,
+    "metadata": {"zoo": [1.10, 1e400, float("nan"), 10**30, 1e-7], "a": {"b": None}},
+    "outputs": [{"name": "stdout", "output_type": "stream", "text": ["caf\u00e9 \U0001f600\n"]}],
+    "source": ["x = '\":\"'\n", "print(x)"],
+}
+PROSE: Dict[str, Any] = {"cell_type": "markdown", "metadata": {}, "source": "# a [title], {x}"}
+
+
+def book(*cells: Dict[str, Any], minor: int = 4, **extra: Any) -> Dict[str, Any]:
+    """A notebook as Jupyter writes it: its keys in alphabetical order."""
+    if minor >= 5:
+        cells = tuple({**cell, "id": f"cell-{i}"} for i, cell in enumerate(cells))
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    metadata = {"kernelspec": kernel, "unknown": {"z": 1, "a": [2.50, "cells"]}}
+    made = {"cells": list(cells), "metadata": metadata, "nbformat": 4, "nbformat_minor": minor}
+    return {**made, **extra}
+
+
+def written(whole: Dict[str, Any], **options: Any) -> bytes:
+    """A notebook as the bytes of a file."""
+    return (json.dumps(whole, **{"indent": 1, "ensure_ascii": False, **options}) + "\n").encode()
+
+
+LAST_KEY_FIRST = {
+    "nbformat_minor": 4,
+    "nbformat": 4,
+    "metadata": {"cells": [{"source": "no cell"}], "orig_nbformat": 3},
+    "cells": [CODE, PROSE],
+}
+
+#: Files as different programs write them.
+FILES = {
+    "jupyter": written(book(CODE, PROSE)),
+    "indent 2": written(book(CODE, PROSE), indent=2),
+    "tabs": written(book(CODE, PROSE, minor=5), indent="\t"),
+    "one line": written(book(CODE, PROSE), indent=None),
+    "compact": written(book(CODE, PROSE, minor=5), indent=None, separators=(",", ":")),
+    "compact, one cell": written(book(PROSE), indent=None, separators=(",", ":")),
+    "CRLF": written(book(CODE, PROSE)).replace(b"\n", b"\r\n"),
+    "escapes": written(book(CODE, PROSE), ensure_ascii=True),
+    "ids": written(book(CODE, PROSE, minor=5)),
+    "minor 0": written(book(PROSE, minor=0)),
+    "other order": written(LAST_KEY_FIRST),
+    "odd numbers": written(book(CODE)).replace(b"Infinity", b"1e400").replace(b"2.5", b"2.50E0"),
+    "no cells": written(book()),
+    "no cells, one line": written(book(minor=5), indent=None),
+    "no last newline": written(book(CODE)).rstrip(),
+    "blank around": b"\n\n" + written(book(CODE)) + b"\n  \n",
+    "colons in text": written(book({**PROSE, "source": ['d = {"a":']})),
+    "unknown keys": written(book({**PROSE, "attachments": {}}, future={"cells": [1]})),
+}
+
+files = pytest.mark.parametrize("data", list(FILES.values()), ids=list(FILES))
+
+
+def read(data: bytes) -> Document:
+    """A notebook from its bytes."""
+    return Document.parse(data, "x.ipynb")
+
+
+def with_setup(data: bytes, text: Optional[str]) -> bytes:
+    """The bytes of a notebook with this setup cell, or with none."""
+    return read(data).with_setup(text, is_setup).encode()
+
+
+def outside(data: bytes) -> bytes:
+    """The bytes of a file without those of its setup cell."""
+    document = read(data)
+    at = document.setup_index(is_setup)
+    assert at is not None
+    start, end = document.spans[at]
+    return (document.text[:start] + document.text[end:]).encode()
+
+
+def validate(data: bytes) -> None:
+    """Have nbformat check a file as strictly as it can, without mending anything."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        nbformat.validate(nbformat.from_dict(json.loads(data)))
+
+
+# ---------------------------------------------------------------------- a new cell
+@files
+def test_inserting_keeps_every_byte_outside_the_cell(data: bytes) -> None:
+    """A new setup cell is put in at one point; what stood before and after it is as it was."""
+    after = with_setup(data, TEXT)
+    start, end = read(after).spans[0]
+    text, old = read(after).text, data.decode()
+    assert old.startswith(text[:start].rstrip())
+    assert old.endswith(text[end:].lstrip(", \t\r\n"))
+    before = json.loads(data)
+    whole = json.loads(after)
+    cell = whole["cells"].pop(0)
+    assert repr(whole) == repr(before)  # repr: NaN is not equal to itself
+    assert Document.source(cell) == TEXT
+    assert cell["metadata"] == ROLE
+
+
+@files
+def test_inserting_and_removing_gives_the_same_bytes_back(data: bytes) -> None:
+    """``forget --all`` undoes what the first insertion did, to the byte."""
+    assert with_setup(with_setup(data, TEXT), None) == data
+
+
+@files
+def test_a_second_insertion_changes_nothing(data: bytes) -> None:
+    """The same text is there already: the very same document comes back."""
+    document = read(with_setup(data, TEXT))
+    assert document.with_setup(TEXT, is_setup) is document
+    assert read(data).with_setup(None, is_setup).text == data.decode()
+
+
+@files
+def test_the_result_is_a_valid_notebook(data: bytes) -> None:
+    """The library nbformat finds no fault with a file that was valid, in any minor version."""
+    if b"future" not in data and b"orig_nbformat" not in data:
+        validate(with_setup(data, TEXT))
+        validate(with_setup(with_setup(data, TEXT), OTHER))
+    minor = json.loads(data)["nbformat_minor"]
+    assert ("id" in read(with_setup(data, TEXT)).cells[0]) is (minor >= 5)
+
+
+@files
+def test_replacing_keeps_every_byte_outside_the_cell(data: bytes) -> None:
+    """A changed setup cell changes its own bytes only, and there only the source."""
+    first = with_setup(data, TEXT)
+    second = with_setup(first, OTHER)
+    assert outside(second) == outside(first)
+    assert read(second).setup_text(is_setup) == OTHER
+    assert with_setup(second, TEXT) == first
+
+
+@files
+def test_the_new_cell_is_written_in_the_style_of_the_file(data: bytes) -> None:
+    """Indent, line endings, separators and escapes are those of the file, not ours."""
+    after = with_setup(data, TEXT)
+    text = after.decode()
+    if b"\\u" in data:
+        assert after.isascii()
+    if b"\r\n" in data:
+        assert after.count(b"\n") == after.count(b"\r\n")
+    else:
+        assert b"\r" not in after
+    assert (data.strip().count(b"\n") == 0) == (after.strip().count(b"\n") == 0)
+    start, end = read(after).spans[0]
+    assert ('"cell_type": ' in text[start:end]) == ('"nbformat": ' in data.decode())
+    if text.startswith("{\n") or text.startswith("{\r\n"):
+        step = text[1:].lstrip("\r\n").split('"')[0]
+        newline = "\r\n" if "\r\n" in text else "\n"
+        assert text[:start].endswith(newline + step * 2)
+        assert f'{newline}{step * 3}"cell_type"' in text[start:end]
+        assert text[start:end].endswith(newline + step * 2 + "}")
+
+
+# ---------------------------------------------------------------------- a cell that stands
+@pytest.mark.parametrize("at", [0, 1, 2])
+def test_the_cell_is_replaced_and_removed_where_it_stands(at: int) -> None:
+    """A setup cell that a person has moved keeps its place, and its own metadata and outputs."""
+    setup = {
+        **CODE,
+        "metadata": {"scrolled": True, "cellView": "form"},
+        "source": TEXT.splitlines(True),
+    }
+    cells: List[Dict[str, Any]] = [CODE, PROSE]
+    cells.insert(at, setup)
+    data = written(book(*cells))
+    after = with_setup(data, OTHER)
+    assert outside(after) == outside(data)
+    expected = {**setup, "source": OTHER.splitlines(True)}
+    assert repr(json.loads(after)["cells"][at]) == repr(expected)
+    assert with_setup(data, None) == written(book(CODE, PROSE))
+
+
+def test_a_source_that_is_one_string_is_read_and_replaced() -> None:
+    """A text or a list of lines: both are allowed and read, and the same text is no change."""
+    data = written(book({**CODE, "source": TEXT}, PROSE))
+    document = read(data)
+    assert document.setup_text(is_setup) == TEXT
+    assert document.with_setup(TEXT, is_setup) is document
+    assert read(with_setup(data, OTHER)).setup_text(is_setup) == OTHER
+    assert outside(with_setup(data, OTHER)) == outside(data)
+
+
+def test_a_cell_with_our_metadata_is_the_setup_cell() -> None:
+    """A setup cell whose marker was edited away is still known by its metadata."""
+    data = written(book(PROSE, {**CODE, "metadata": ROLE, "source": ["%pin numpy"]}))
+    assert read(data).setup_index(is_setup) == 1
+    assert read(with_setup(data, TEXT)).setup_text(is_setup) == TEXT
+
+
+def test_a_marker_in_prose_is_no_setup_cell() -> None:
+    """A Markdown cell that begins with the marker is left alone; the new cell stands on top."""
+    data = written(book({**PROSE, "source": [MARKER]}))
+    assert read(data).setup_index(is_setup) is None
+    assert read(with_setup(data, TEXT)).setup_index(is_setup) == 0
+
+
+def test_two_setup_cells_are_refused() -> None:
+    """Neither can be preferred: the error names both, counted as people count."""
+    setup = {**CODE, "source": TEXT}
+    document = read(written(book(setup, PROSE, setup)))
+    with pytest.raises(NotebookError, match="Cells 1 and 3 are both setup cells"):
+        document.with_setup(OTHER, is_setup)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "not JSON"),
+        (b"hello", "not JSON"),
+        (b'{"cells": [', "not JSON"),
+        (b"\xff\xfe\x00", "not JSON"),
+        (written(book(PROSE)).replace(b"title", b"\xff"), "not JSON"),
+        (b"[]", "not a notebook of format 4"),
+        (b"{}", "not a notebook of format 4"),
+        (b'{"worksheets": [], "nbformat": 3, "nbformat_minor": 0}', "format 4"),
+        (b'{"cells": {}, "nbformat": 4, "nbformat_minor": 4}', "format 4"),
+        (b'{"cells": [1], "nbformat": 4, "nbformat_minor": 4}', "format 4"),
+        (b'{"cells": [], "nbformat": 5, "nbformat_minor": 0}', "format 4"),
+        (b'{"cells": [], "nbformat": 4, "nbformat_minor": "x"}', "format 4"),
+    ],
+)
+def test_what_is_no_notebook_is_refused(data: bytes, reason: str) -> None:
+    """Anything but JSON in format 4 is a `NotebookError` that names the file and the reason."""
+    with pytest.raises(NotebookError, match=f"x.ipynb is .*{reason}") as caught:
+        read(data)
+    assert caught.value.todo
+
+
+# ---------------------------------------------------------------------- any notebook
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8)
+values = st.recursive(
+    scalars,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
+sources = st.text(max_size=20) | st.lists(st.text(max_size=10), max_size=3)
+any_cell = st.fixed_dictionaries(
+    {
+        "cell_type": st.sampled_from(["code", "markdown", "raw"]),
+        "metadata": st.dictionaries(st.text(max_size=5), values, max_size=3),
+        "source": sources,
+    }
+)
+styles = st.fixed_dictionaries(
+    {
+        "indent": st.sampled_from([None, 1, 2, 4, "\t"]),
+        "ensure_ascii": st.booleans(),
+        "separators": st.sampled_from([None, (",", ":")]),
+        "sort_keys": st.booleans(),
+    }
+)
+
+
+@given(
+    st.lists(any_cell, max_size=4),
+    st.dictionaries(st.text(max_size=5), values, max_size=3),
+    styles,
+    st.sampled_from(["\n", "\r\n"]),
+    st.sampled_from([0, 4, 5]),
+)
+def test_any_notebook_keeps_its_bytes(
+    cells: List[Dict[str, Any]],
+    metadata: Dict[str, Any],
+    style: Dict[str, Any],
+    newline: str,
+    minor: int,
+) -> None:
+    """Whatever a notebook holds, however it is laid out: in, changed, out, and it is as before."""
+    whole = book(*cells, minor=minor, metadata=metadata)
+    data = json.dumps(whole, **style).replace("\n", newline).encode("utf-8", "surrogatepass")
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return  # half a surrogate pair, unescaped, is no UTF-8 file
+    first = with_setup(data, TEXT)
+    second = with_setup(first, OTHER)
+    assert repr(json.loads(first)["cells"][1:]) == repr(json.loads(data)["cells"])
+    assert outside(first) == outside(second)
+    assert with_setup(first, TEXT) == first
+    assert with_setup(second, None) == data

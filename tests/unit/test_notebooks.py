@@ -1,0 +1,88 @@
+"""A notebook on disk is read for its magic lines, and never executed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import List
+
+import pytest
+
+from colab_magics import notebooks
+from colab_magics.errors import NotebookError
+from colab_magics.setup.cell import parse
+
+
+def notebook(path: Path, *sources: str) -> Path:
+    """A notebook with these code cells."""
+    cells = [
+        {"cell_type": "code", "execution_count": None, "metadata": {}, "outputs": [], "source": one}
+        for one in sources
+    ]
+    whole = {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+    path.write_text(json.dumps(whole, indent=1))
+    return path
+
+
+def steps(path: Path) -> List[str]:
+    """The lines of the setup cell that are steps."""
+    return [line.text for line in parse(notebooks.show(path)) if line.step]
+
+
+def test_the_lines_of_its_own_cells_are_taken(tmp_path: Path) -> None:
+    """What the cells of a notebook pin, mount and enter is put into a setup cell on top."""
+    path = notebook(
+        tmp_path / "x.ipynb", "import os\n%pin numpy==2.1.3", "%cd_persist x", "%pin a==1"
+    )
+    record = notebooks.write(path, [])
+    assert record.state == "saved"
+    assert steps(path) == ["%pin numpy==2.1.3 a==1", "%cd_persist x"]
+    assert notebooks.write(path, []).state == "unchanged"
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "%%bash\n%pin a==1",
+        "\n\n%%bash\n%pin a==1",
+        "if x:\n    %pin a==1",
+        '"""\n%pin a==1\n"""',
+        "%pin --no-record a==1",
+        "%pin --dry-run a==1",
+        "%pin a=={version}",
+        "%pin a==$version",
+        "%pin a ==1",
+        "%pin",
+    ],
+)
+def test_what_is_no_line_to_remember_is_passed_over(tmp_path: Path, source: str) -> None:
+    """Bodies of cell magics, code, tries and lines that IPython would expand are not taken."""
+    path = notebook(tmp_path / "x.ipynb", source)
+    before = path.read_bytes()
+    with pytest.raises(NotebookError, match=r"x\.ipynb has no magic line to remember"):
+        notebooks.write(path, [])
+    assert path.read_bytes() == before
+
+
+def test_forgetting_all_gives_the_file_back(tmp_path: Path) -> None:
+    """What was written is taken out again, to the byte."""
+    path = notebook(tmp_path / "x.ipynb", "x = 1")
+    before = path.read_bytes()
+    notebooks.write(path, ["%pin numpy==2.1.3", "%drive mount"])
+    assert steps(path) == ["%drive mount", "%pin numpy==2.1.3"]
+    notebooks.forget(path, ["numpy"])
+    assert steps(path) == ["%drive mount"]
+    notebooks.forget(path, [])
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "line", ["pin a==1", "%nosuch x", "%pin", "%pin 'a", "x = 1", "%pin a ==1"]
+)
+def test_a_line_that_cannot_be_remembered_is_refused(tmp_path: Path, line: str) -> None:
+    """A bad line is one clear error, and the file is not touched."""
+    path = notebook(tmp_path / "x.ipynb", "x = 1")
+    before = path.read_bytes()
+    with pytest.raises(NotebookError):
+        notebooks.write(path, ["%gpu", line])
+    assert path.read_bytes() == before
