@@ -10,10 +10,17 @@ from typing import Tuple
 
 from .errors import NotebookError
 
-__all__ = ["private_folder", "read", "replace"]
+__all__ = ["Conflict", "private_folder", "read", "replace"]
 
 #: Seconds to wait for a writer that truncates in place (Jupyter Server does) to finish.
 PATIENCE = 2.0
+
+
+class Conflict(Exception):
+    """What was to be replaced is not what was read; nothing was written.
+
+    Raised by a writer for `setup.record`, which reads again; people never see it.
+    """
 
 
 def read(path: Path) -> bytes:

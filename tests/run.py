@@ -37,7 +37,7 @@ class Version(NamedTuple):
 
 
 MATRIX = (
-    Version("newest", ("3.13", "3.12", "3.11"), extras="test,lint"),
+    Version("newest", ("3.13", "3.12", "3.11"), extras="test,lint,lab,browser"),
     Version("colab", ("3.13",), constraints="tests/constraints-colab.txt"),
     Version("oldest", ("3.8",)),
 )

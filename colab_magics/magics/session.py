@@ -89,6 +89,14 @@ class Session:
         cell = RunningCell(self.source, is_setup(self.source), self.writing)
         return writer_for(self.host, cell)[0]
 
+    def where(self) -> Tuple[str, str, List[str]]:
+        """What kind of place this is, the writer that applies, and why the others do not."""
+        from ..notebook.writers import writer_for
+
+        cell = RunningCell(self.source, is_setup(self.source), self.writing)
+        writer, reasons = writer_for(self.host, cell)
+        return locate(self.host).kind, writer.name if writer else "none", reasons
+
     def lines(self) -> Tuple[Optional[List[Line]], str]:
         """The setup cell's lines as far as the kernel can know them, and where they were read."""
         writer = self.writer()
@@ -122,15 +130,16 @@ class Session:
                 return
         elif not self._cell and not self.writing:
             return
-        reason = self._against_writing() if self.writing else ""
-        if reason:
-            self._hold(self._cell)
-            say(f"Setup cell: not written: {reason}")
-            return
         writer = self.writer()
         if writer is None:
             self._keep()
             return
+        if self.writing:
+            reason = self._against_writing(in_place=writer.name == "in place")
+            if reason:
+                self._hold(self._cell)
+                say(f"Setup cell: not written: {reason}")
+                return
         entries = self.take()
         try:
             record = add(writer, entries)
@@ -141,11 +150,11 @@ class Session:
             self._seen[self.host.client] = record.text
         self._announce(record, writer.name)
 
-    def _against_writing(self) -> str:
-        """Why the running cell should not become the setup cell; empty where it may."""
-        if not only_setup(self.source):
+    def _against_writing(self, in_place: bool) -> str:
+        """Why there is nothing to write, or not in the running cell; empty where it may."""
+        if in_place and not only_setup(self.source):
             return "this cell holds code of yours. Use an empty cell"
-        if self.host.client in self._seen and not is_setup(self.source):
+        if in_place and self.host.client in self._seen and not is_setup(self.source):
             return "this notebook has a setup cell. Run that one, it takes in what is new"
         if self._cell or self.pending:
             return ""
@@ -181,6 +190,8 @@ class Session:
             self._once("Setup cell: kept by colab-magics run")
         elif record.state == "off":
             self._once("Setup cell: recording is off; on again: %setup auto on")
+        elif writer == "front end":
+            self._announce_open(record)
         elif record.created:
             say(
                 "Setup cell: this cell is it now; delete an older one. Save the notebook - "
@@ -188,6 +199,15 @@ class Session:
             )
         elif record.changes:
             say("Setup cell: took in " + ", ".join(record.changes))
+
+    def _announce_open(self, record: Record) -> None:
+        """What became of the cell in the notebook that is open."""
+        how = "saved" if record.state == "saved" else "not saved yet"
+        if record.created:
+            more = "undo: %setup forget --all - stop: %setup auto off"
+            say(f"Setup cell: added on top, {how} - {more}")
+        elif record.changes:
+            say(f"Setup cell: {', '.join(record.changes)} - {how}")
 
     def _once(self, text: str) -> None:
         if text not in self._said:

@@ -29,6 +29,7 @@ _HELP = """\
 %setup write --all         also those typed in another notebook or page on this kernel
 %setup check [--strict]    check every line, changing nothing; --strict raises
 %setup forget STEP|--all   take lines out: forget numpy, forget drive, forget pin
+%setup where               where the setup cell goes from here, and why
 %setup auto on|off         remember what magics do, or do not; kept in the notebook"""
 
 
@@ -50,7 +51,7 @@ class SetupMagic(Magic):
     """
 
     name = "setup"
-    offers = ("write", "check", "forget", "auto", "help", "--strict", "--all", "on", "off")
+    offers = ("write", "check", "forget", "auto", "where", "help", "--strict", "--all", "on", "off")
 
     def run(self, call: Call) -> Any:
         """Do what the first word says."""
@@ -59,6 +60,7 @@ class SetupMagic(Magic):
             "write": self.write,
             "check": self.check,
             "forget": self.forget,
+            "where": self.where,
             "auto": self.auto,
             "help": lambda call, words: say(*_HELP.split("\n")),
         }
@@ -89,6 +91,13 @@ class SetupMagic(Magic):
         if any(row[0] == "differs" for row in found):
             return "Bring it back: run the setup cell"
         return "Commands: %setup help"
+
+    def where(self, call: Call, words: List[str]) -> Any:
+        """What kind of place this is, and how the setup cell gets into the notebook here."""
+        kind, writer, reasons = self.session.where()
+        how = {"none": "not at once: type %setup write in an empty first cell"}.get(writer, writer)
+        show(Report((f"This is a notebook in: {kind}", f"Written by: {how}"), (), tuple(reasons)))
+        return writer
 
     def check(self, call: Call, words: List[str]) -> Any:
         """Check every line; with ``--strict`` raise unless all hold."""

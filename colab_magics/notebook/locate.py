@@ -9,11 +9,14 @@ import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, List, Optional
+from typing import Any, Dict, List, Optional
 
+from .. import files
+from ..errors import NotebookError
 from ..host import Host
+from .document import Document
 
-__all__ = ["RUN_VARIABLE", "RunningCell", "Site", "held_by", "locate"]
+__all__ = ["RUN_VARIABLE", "RunningCell", "Site", "held_by", "locate", "saved_as"]
 
 #: Names the folder that ``colab-magics run`` shares with the kernel it started.
 RUN_VARIABLE = "COLAB_MAGICS_RUN"
@@ -25,11 +28,13 @@ _SERVER_KERNEL = re.compile(r"kernel-[0-9a-f]{8}-[0-9a-f-]{27}\.json")
 class Site:
     """What kind of place this is: ``run``, ``executor``, ``front end`` or ``terminal``.
 
-    ``shared`` is the folder of ``colab-magics run``.
+    ``shared`` is the folder of ``colab-magics run``; ``jupyter`` says that the front end is
+    JupyterLab or Notebook, as far as its messages tell.
     """
 
     kind: str
     shared: Optional[Path] = None
+    jupyter: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,9 +55,10 @@ def locate(host: Host) -> Site:
     if shared and connection and _names(Path(shared), connection):
         return Site("run", Path(shared))
     served = connection is not None and _SERVER_KERNEL.fullmatch(connection.name)
-    known = {"colab", "cellId"} & set(host.request.get("metadata", {}))
-    if served or known or host.may_ask:
-        return Site("front end")
+    metadata = host.request.get("metadata", {})
+    other = "colab" in metadata or str(metadata.get("cellId", "")).startswith("vscode-")
+    if served or "cellId" in metadata or "colab" in metadata or host.may_ask:
+        return Site("front end", jupyter=bool(served or "cellId" in metadata) and not other)
     return Site("executor")
 
 
@@ -73,18 +79,42 @@ def _names(shared: Path, connection: Path) -> bool:
         return False
 
 
+def saved_as(path: str, text: Optional[str]) -> bool:
+    """Whether the file that a front end names holds a cell of this text (None: there is a file).
+
+    Looked up at the server that started this kernel; False where that cannot be found out.
+    """
+    for server in _servers():
+        if str(server.get("pid")) != os.environ.get("JPY_PARENT_PID"):
+            continue
+        file = Path(server.get("root_dir") or "/", path.rpartition(":")[2])
+        try:
+            cells = Document.parse(files.read(file), file.name).cells
+        except NotebookError:
+            return False
+        return text is None or text in map(Document.source, cells)
+    return False
+
+
+def _servers() -> List[Dict[str, Any]]:
+    """The Jupyter servers of this user, as they have written themselves down."""
+    from jupyter_core.paths import jupyter_runtime_dir
+
+    found = []
+    for entry in sorted(Path(jupyter_runtime_dir()).glob("jpserver-*.json")):
+        try:
+            found.append(json.loads(entry.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            continue
+    return found
+
+
 def held_by(path: Path) -> Optional[str]:
     """Which running Jupyter server has this notebook open, or may have; None where none does.
 
     A server that is alive and does not say counts as holding it.
     """
-    from jupyter_core.paths import jupyter_runtime_dir
-
-    for entry in sorted(Path(jupyter_runtime_dir()).glob("jpserver-*.json")):
-        try:
-            server = json.loads(entry.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            continue
+    for server in _servers():
         if not _alive(server.get("pid")):
             continue
         sessions = _sessions(server)

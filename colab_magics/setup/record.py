@@ -8,15 +8,12 @@ from dataclasses import dataclass
 from typing import Callable, List, Optional, Protocol, Sequence, Tuple
 
 from ..errors import NotebookError
+from ..files import Conflict
 from .auto import AutoOff
 from .cell import Line, new_cell, parse, render
 from .recipe import Entry, Merged, merge
 
-__all__ = ["Conflict", "Record", "Writer", "add", "edit", "is_off", "write"]
-
-
-class Conflict(Exception):
-    """The setup cell is not what it was when it was read; nothing was written."""
+__all__ = ["Record", "Writer", "add", "edit", "is_off", "write"]
 
 
 class Writer(Protocol):

@@ -15,6 +15,7 @@ __all__ = ["WRITERS", "writer_for"]
 #: Adding a writer is one file and one line here.
 WRITERS = (
     "colab_magics.notebook.writers.run:RunWriter",
+    "colab_magics.notebook.writers.frontend:FrontEndWriter",
     "colab_magics.notebook.writers.in_place:InPlaceWriter",
 )
 

@@ -1,0 +1,78 @@
+"""Asking the front-end extension, from inside the running cell.
+
+The question is a ``comm_open`` of target ``colab_magics``. A comm message back would be read only
+after the cell, so the extension answers with an ``input_reply`` on stdin, which the kernel can
+read at once (seen to work on ipykernel 6.17, 6.29 and 7.4). Reading that socket is a kernel
+internal: where it is not as expected, there is no extension for us.
+"""
+
+import json
+import time
+import uuid
+from typing import Any, Dict, Optional
+
+from ..host import Host
+
+__all__ = ["PATIENCE", "ask", "present"]
+
+#: Seconds that an answer may take; absence costs this once for each client.
+PATIENCE = 2.0
+#: Seconds that one which is there may take: large notebooks, slow disks.
+SAVING = 20.0
+
+#: Client session → the nonce of a greeting that is not answered yet, or empty once it was.
+_GREETED: Dict[str, str] = {}
+
+
+def present(host: Host) -> bool:
+    """Whether the extension answers in the window that asked; found out once, then remembered."""
+    client = host.client
+    kernel = getattr(host.shell, "kernel", None)
+    if not host.may_ask or not client or getattr(kernel, "stdin_socket", None) is None:
+        return False
+    if client not in _GREETED:
+        _GREETED[client] = uuid.uuid4().hex
+        answer = _ask(kernel, _GREETED[client], "hello", PATIENCE, {})
+    elif _GREETED[client]:  # a page under load may have answered late
+        answer = _answer(kernel, _GREETED[client], 0)
+    else:
+        return True
+    if answer is not None:
+        _GREETED[client] = ""
+    return answer is not None
+
+
+def ask(host: Host, action: str, **data: Any) -> Optional[Dict[str, Any]]:
+    """The extension's answer where it is `present`, or None where none came in time."""
+    return _ask(host.shell.kernel, uuid.uuid4().hex, action, SAVING, data)
+
+
+def _ask(
+    kernel: Any, nonce: str, action: str, patience: float, data: Dict[str, Any]
+) -> Optional[Dict[str, Any]]:
+    from ipykernel.comm import Comm
+
+    comm = Comm(target_name="colab_magics", data={"action": action, "nonce": nonce, **data})
+    try:
+        return _answer(kernel, nonce, patience)
+    finally:
+        comm.close()
+
+
+def _answer(kernel: Any, nonce: str, patience: float) -> Optional[Dict[str, Any]]:
+    """The first message on stdin that carries our nonce; late answers to others are dropped."""
+    socket = kernel.stdin_socket
+    until = time.monotonic() + patience
+    while True:
+        left = max(0.0, until - time.monotonic())
+        if not socket.poll(int(1000 * min(left, 0.05))):
+            if not left:
+                return None
+            continue
+        try:
+            _, message = kernel.session.recv(socket, mode=0)
+            answer = json.loads(message["content"]["value"])
+        except (ValueError, KeyError, TypeError):
+            continue
+        if isinstance(answer, dict) and answer.get("nonce") == nonce:
+            return answer
