@@ -74,6 +74,10 @@ class GpuRequire(Step):
         """See `Step`."""
         return frozenset({"gpu"})
 
+    def joined(self, other: Step) -> Optional[Step]:
+        """A look at the GPU does not take a requirement back."""
+        return self if isinstance(other, GpuStep) else super().joined(other)
+
     def check(self, host: Host) -> Verdict:
         """See `Step`."""
         found = find()

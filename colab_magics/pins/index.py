@@ -128,17 +128,19 @@ def files_of(name: str, settings: PipSettings) -> List[File]:
         if answer.status_code in _UNSAID or answer.status_code >= 500:
             continue
         reached = True
-        if answer.ok:
-            found.update(_listed(answer.headers.get("Content-Type", ""), answer))
+        try:
+            found.update(_listed(answer) if answer.ok else {})
+        except ValueError:
+            continue  # not a page of an index
     if not reached and _asked(settings):
         raise Unreachable(", ".join(map(_host, _asked(settings))))
     files = (_file(filename, python) for filename, python in found.items())
     return [file for file in files if file is not None]
 
 
-def _listed(kind: str, answer: "requests.Response") -> Dict[str, Optional[str]]:
+def _listed(answer: "requests.Response") -> Dict[str, Optional[str]]:
     """File name → ``requires-python`` of an index page; withdrawn files are left out."""
-    if "json" in kind:
+    if "json" in answer.headers.get("Content-Type", ""):
         return {
             file["filename"]: file.get("requires-python")
             for file in answer.json().get("files", ())

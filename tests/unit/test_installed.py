@@ -124,6 +124,7 @@ def test_extras_hold_when_what_they_need_is_there(distribution: Distribution) ->
         "Provides-Extra: fast",
         "Provides-Extra: all",
         "Requires-Dist: always-there",
+        "Requires-Dist: always-too; python_version >= '3'",
         'Requires-Dist: speedup>=2; extra == "fast"',
         "Requires-Dist: never; python_version < '3' and extra == 'fast'",
         'Requires-Dist: demo-thing[fast]; extra == "all"',

@@ -77,12 +77,15 @@ def test_merging_loses_no_line_and_no_decision(text: str, new: Step) -> None:
 
 @given(cells, steps)
 def test_what_is_new_wins(text: str, new: Step) -> None:
-    """After merging, exactly one line decides each thing that the new step decides, as it says."""
+    """After merging, exactly one line decides each thing that the new step decides, as it says.
+
+    But for a bare ``%gpu``: see the test of it.
+    """
     after = merge(parse(text), [(new, "")])[0]
     standing = [part for x in after if x.step for part in x.step.parts()]
     for part in new.parts():
         same = [one for one in standing if (one.word, one.keys) == (part.word, part.keys)]
-        assert part in same[-1:]
+        assert part in same[-1:] or (part == step("gpu") and len(same) == 1)
 
 
 @given(cells, steps)
@@ -339,3 +342,10 @@ def test_all_takes_a_head_of_another_version(head: str) -> None:
 def test_all_of_nothing_changes_nothing() -> None:
     """Where there is no cell there is nothing to forget, and nothing is claimed."""
     assert forget([], []) == ([], ())
+
+
+def test_a_look_at_the_gpu_does_not_take_a_requirement_back() -> None:
+    """A bare ``%gpu`` leaves ``%gpu require`` as it stands; another requirement takes its place."""
+    text = f"{MARKER}\n%gpu require T4  # the paper's"
+    assert merged(text, step("gpu")) == text
+    assert "%gpu require L4  # the paper's" in merged(text, step("gpu", "require", "L4"))
