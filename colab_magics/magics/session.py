@@ -118,7 +118,7 @@ class Session:
         try:
             self._finish()
         except bad_input() as error:
-            say(f"Setup cell: not written. {error}")
+            say(f"Setup cell: not written. {error}", *filter(None, [getattr(error, "details", "")]))
         finally:
             self._cell, self.writing = [], False
 

@@ -19,6 +19,8 @@ __all__ = ["PATIENCE", "ask", "present"]
 PATIENCE = 2.0
 #: Seconds that one which is there may take: large notebooks, slow disks.
 SAVING = 20.0
+#: Seconds for a question that changes nothing.
+READING = 5.0
 
 #: Client session → the nonce of a greeting that is not answered yet, or empty once it was.
 _GREETED: Dict[str, str] = {}
@@ -44,7 +46,14 @@ def present(host: Host) -> bool:
 
 def ask(host: Host, action: str, **data: Any) -> Optional[Dict[str, Any]]:
     """The extension's answer where it is `present`, or None where none came in time."""
-    return _ask(host.shell.kernel, uuid.uuid4().hex, action, SAVING, data)
+    kernel = host.shell.kernel
+    if action == "put":
+        return _ask(kernel, uuid.uuid4().hex, action, SAVING, data)
+    for _ in range(2):  # asking changes nothing, so a busy page may be asked again
+        answer = _ask(kernel, uuid.uuid4().hex, action, READING, data)
+        if answer is not None:
+            return answer
+    return None
 
 
 def _ask(

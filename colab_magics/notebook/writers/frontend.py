@@ -58,6 +58,9 @@ class FrontEndWriter:
             )
         if status == "read-only":
             raise NotebookError("The notebook is read-only.", "Save a copy, and run this there.")
+        why = str(answer.get("why", "")) if answer else ""
         raise NotebookError(
-            "The front end did not take the setup cell.", "Reload the page, and run this again."
+            f"The front end did not take the setup cell ({status}).",
+            "Reload the page, and run this again.",
+            why,
         )
