@@ -129,11 +129,14 @@ def check(version: Version, python: Path, built: Path, options: argparse.Namespa
     """Everything that is to hold in one environment; one failure does not hide the next."""
     folder = python.parent
     tests = [folder / "pytest", "-q", "-p", "no:cacheprovider"]
+    long = ["--long"] if options.long else []
     # The command, not `python -m pytest`: that would import the checkout, not the wheel.
     commands = [
-        [*tests, "tests", "-n", "2", *(["--long"] if options.long else [])],
+        [*tests, "tests", "--ignore=tests/browser", "-n", "2", *long],
         [*tests, "notebooks", "--nbval", "--nbval-current-env", "--nbval-sanitize-with=setup.cfg"],
     ]
+    if "browser" in version.extras:  # alone: a busy machine makes front ends slow to answer
+        commands += [[*tests, "tests/browser", *long]]
     if "lint" in version.extras:
         commands += [
             [folder / "ruff", "check", "."],

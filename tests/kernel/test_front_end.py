@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import socket
 import subprocess
 import urllib.request
 from contextlib import contextmanager
@@ -177,7 +178,10 @@ def opened(machine: Machine, folder: Path) -> Iterator[Callable[[str], Any]]:
 
 @contextmanager
 def _serving(machine: Machine, folder: Path) -> Iterator[Callable[[str, str, Any], Any]]:
-    options = {"port": 0, "allow_root": True, "open_browser": False, "root_dir": folder}
+    with socket.socket() as free:  # older servers write down port 0 as it was asked for
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    options = {"port": port, "allow_root": True, "open_browser": False, "root_dir": folder}
     words = [f"--ServerApp.{name}={value}" for name, value in options.items()]
     process = subprocess.Popen(
         [str(machine.python), "-m", "jupyter_server", "--IdentityProvider.token=t", *words],
