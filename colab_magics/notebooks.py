@@ -12,6 +12,7 @@ from .errors import NotebookError, bad_input
 from .magics.session import host_for
 from .notebook.document import Document
 from .notebook.writers.disk import DiskWriter
+from .pins.requirements import body_words
 from .setup.cell import Line, is_setup, parse
 from .setup.forgetting import forget as drop
 from .setup.recipe import Entry
@@ -21,6 +22,10 @@ from .setup.report import Row, verdicts
 from .steps import parse as parse_step
 
 __all__ = ["check", "forget", "show", "write"]
+
+
+#: Flags as they are typed, and as they are read.
+_NO_TRACE = {"--no-record", "--dry-run", "no_record", "dry_run"}
 
 
 def show(path: Path) -> str:
@@ -73,16 +78,27 @@ def _found(document: Document) -> List[Entry]:
     found: List[Entry] = []
     for cell in document.cells:
         source = document.source(cell)
-        whole = source.lstrip().startswith("%%")  # IPython passes over blank lines before it
-        if cell.get("cell_type") != "code" or is_setup(source) or whole:
+        if cell.get("cell_type") != "code" or is_setup(source):
+            continue
+        if source.lstrip().startswith("%%"):  # IPython passes over blank lines before it
+            found += _pinned_in(source.lstrip())
             continue
         found += [(line.step, "") for line in parse(source) if line.step and _wanted(line)]
     return found
 
 
+def _pinned_in(source: str) -> List[Entry]:
+    """The pins of a ``%%pin`` cell; other cell magics are not for a setup cell."""
+    first, _, body = source.partition("\n")
+    if first.split()[0] != "%%pin" or not _wanted(Line(source, flags=split(first[5:]).flags)):
+        return []
+    step = parse_step("pin", [*split(first[5:]).words, *body_words(body)])
+    return [(step, "")] if step else []
+
+
 def _wanted(line: Line) -> bool:
     """Not what was typed to leave no trace, nor what IPython would expand: its meaning is open."""
-    return not {"--no-record", "--dry-run"} & set(line.flags) and not set(line.text) & set("${}")
+    return not _NO_TRACE & set(line.flags) and not set(line.text) & set("${}")
 
 
 def _entry(line: str) -> Optional[Entry]:

@@ -27,6 +27,9 @@ from .setup.cell import is_setup, parse
 
 __all__ = ["Failure", "Options", "Result", "run"]
 
+#: The debugger of older ipykernels warns of frozen modules, which nobody asked about.
+_QUIET = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+
 Say = Callable[[str], None]
 
 
@@ -67,6 +70,7 @@ def run(path: Path, output: Optional[Path], options: Options, say: Say) -> Resul
     document = Document.parse(data, path.name)
     text = document.setup_text(is_setup)
     parse(text or "")
+    _refuse_other_languages(document, options)
     if output is not None and output.exists() and output.samefile(path):
         output = None
     _refuse_unwritable(path if output is None else output)
@@ -80,6 +84,20 @@ def run(path: Path, output: Optional[Path], options: Options, say: Say) -> Resul
         return Result(output or path, setup, setup != text, written, failure)
     finally:
         shutil.rmtree(shared, ignore_errors=True)
+
+
+def _refuse_other_languages(document: Document, options: Options) -> None:
+    metadata = document.metadata
+    told = (
+        metadata.get("language_info", {}).get("name"),
+        metadata.get("kernelspec", {}).get("language"),
+    )
+    other = [name for name in told if name and str(name).lower() not in {"python", "ipython"}]
+    if other and not options.kernel:
+        raise NotebookError(
+            f"This notebook is written in {other[0]}, and would be run as Python.",
+            "Name its kernel: --kernel NAME",
+        )
 
 
 def _refuse_unwritable(path: Path) -> None:
@@ -134,7 +152,9 @@ def _once(
     client.km = _manager(shared, options.kernel)  # given later, so that the client ends it
     failure: Optional[Failure] = None
     try:
-        client.execute(env={**os.environ, RUN_VARIABLE: str(shared)}, cwd=str(folder.resolve()))
+        client.execute(
+            env={**os.environ, RUN_VARIABLE: str(shared), **_QUIET}, cwd=str(folder.resolve())
+        )
     except CellExecutionError as error:
         failure = Failure(progress.cell, error.ename, error.evalue)
     except CellTimeoutError:

@@ -43,6 +43,7 @@ class Session:
         self.source = ""
         self.writing = False
         self._cell: List[Entry] = []
+        self._outer: List[Tuple[str, List[Entry], bool]] = []
         self._pending: Dict[str, List[Entry]] = {}
         self._seen: Dict[str, str] = {}
         self._said: Set[str] = set()
@@ -109,6 +110,7 @@ class Session:
     # ------------------------------------------------------------------ events of the shell
     def begin(self, info: Any) -> None:
         """``pre_run_cell``; it does not fire for the cell that first loads the extension."""
+        self._outer.append((self.source, self._cell, self.writing))
         self.source = getattr(info, "raw_cell", None) or ""
         self._cell, self.writing = [], False
 
@@ -116,17 +118,18 @@ class Session:
         """``post_run_cell``: record what the cell did; errors are shown, IPython drops them."""
         self.source = getattr(result.info, "raw_cell", None) or ""
         try:
-            self._finish()
+            self._finish(failed=not result.success)
         except bad_input() as error:
             say(f"Setup cell: not written. {error}", *filter(None, [getattr(error, "details", "")]))
-        finally:
-            self._cell, self.writing = [], False
+        finally:  # a cell may be run from within another
+            outer = self._outer.pop() if self._outer else ("", [], False)
+            self.source, self._cell, self.writing = outer
 
-    def _finish(self) -> None:
+    def _finish(self, failed: bool) -> None:
         if is_setup(self.source):
-            self._seen[self.host.client] = self.source
             self._cell = []  # a setup cell is never changed by what it did itself
-            if not self.pending:
+            self._see(parse(self.source), failed)
+            if failed or not self.pending:
                 return
         elif not self._cell and not self.writing:
             return
@@ -134,8 +137,12 @@ class Session:
         if writer is None:
             self._keep()
             return
+        in_place = writer.name == "in place"
+        if in_place and failed:  # front ends replace only a cell that succeeded
+            self._hold(self._cell)
+            return
         if self.writing:
-            reason = self._against_writing(in_place=writer.name == "in place")
+            reason = self._against_writing(in_place)
             if reason:
                 self._hold(self._cell)
                 say(f"Setup cell: not written: {reason}")
@@ -146,14 +153,38 @@ class Session:
         except BaseException:
             self._hold(entries)
             raise
-        if record.text is not None:
+        if in_place:  # whether the front end replaced the cell is seen when that cell is run
+            self._hold(entries)
+        elif record.text is not None:
             self._seen[self.host.client] = record.text
         self._announce(record, writer.name)
+
+    def _see(self, lines: List[Line], failed: bool) -> None:
+        """A setup cell has run: what it holds is pending no more.
+
+        What was typed before the cell was ever run gives way to it: the cell has just been
+        applied, so that its version is the one that is there.
+        """
+        first = self.host.client not in self._seen
+        self._seen[self.host.client] = self.source
+        if failed:
+            return
+        held = {(x.step.word, key) for x in lines if x.step for key in x.step.keys}
+        parts = [(part, note) for step, note in self.pending for part in step.parts()]
+        self.pending.clear()
+        self._hold(
+            [
+                (part, note)
+                for part, note in parts
+                if merge(lines, [(part, note)])[1]
+                and not (first and {(part.word, key) for key in part.keys} & held)
+            ]
+        )
 
     def _against_writing(self, in_place: bool) -> str:
         """Why there is nothing to write, or not in the running cell; empty where it may."""
         if in_place and not only_setup(self.source):
-            return "this cell holds code of yours. Use an empty cell"
+            return "this cell holds lines of yours. Use an empty cell"
         if in_place and self.host.client in self._seen and not is_setup(self.source):
             return "this notebook has a setup cell. Run that one, it takes in what is new"
         if self._cell or self.pending:

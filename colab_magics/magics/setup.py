@@ -86,6 +86,10 @@ class SetupMagic(Magic):
         return (*found, *held)
 
     def _next(self, found: Tuple[Row, ...], pending: bool) -> str:
+        if pending and locate(self.host).kind == "terminal":
+            return "Keep them: type %setup write NOTEBOOK.ipynb"
+        if pending and found:
+            return "Keep them: run the setup cell, it takes in what is new"
         if pending:
             return "Keep them: type %setup write in an empty first cell"
         if any(row[0] == "differs" for row in found):

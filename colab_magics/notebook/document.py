@@ -13,8 +13,9 @@ from ..errors import NotebookError
 
 __all__ = ["ROLE", "Document"]
 
-#: Metadata by which our cell is known, beside the marker in its text. What it prints depends on
-#: the machine, so nbval is told not to compare it.
+#: Metadata of a new setup cell. It is known by the marker in its text alone, since front ends copy
+#: metadata when a cell is split or copied. What it prints depends on the machine, so nbval is
+#: told not to compare it.
 ROLE = {"colab_magics": {"role": "setup", "version": 1}, "tags": ["nbval-ignore-output"]}
 
 _ID = "colab-magics-setup"
@@ -34,6 +35,7 @@ class Document:
     spans: Tuple[Tuple[int, int], ...]
     inside: int  # where a first cell goes in an empty list
     minor: int
+    metadata: Dict[str, Any]
 
     @classmethod
     def parse(cls, data: bytes, name: str) -> "Document":
@@ -55,7 +57,9 @@ class Document:
                 "Open it in Jupyter and save it, or: jupyter nbconvert --to notebook",
             )
         inside, spans = _spans(text)
-        return cls(text, tuple(cells), tuple(spans), inside, minor)
+        metadata = whole.get("metadata")
+        about = metadata if isinstance(metadata, dict) else {}
+        return cls(text, tuple(cells), tuple(spans), inside, minor, about)
 
     def encode(self) -> bytes:
         """The bytes of the file."""
@@ -73,7 +77,7 @@ class Document:
         found = [
             i
             for i, cell in enumerate(self.cells)
-            if cell.get("cell_type") == "code" and (_has_role(cell) or is_setup(self.source(cell)))
+            if cell.get("cell_type") == "code" and is_setup(self.source(cell))
         ]
         if len(found) > 1:
             numbers = " and ".join(str(i + 1) for i in found)
@@ -169,11 +173,6 @@ class Document:
             separators=(",", ":") if compact else None,
         )
         return text if indent is None else text.replace("\n", self._newline() + indent * 2)
-
-
-def _has_role(cell: Dict[str, Any]) -> bool:
-    ours = cell.get("metadata", {}).get("colab_magics")
-    return isinstance(ours, dict) and ours.get("role") == "setup"
 
 
 def _lines(text: str) -> List[str]:

@@ -101,7 +101,8 @@ def _servers() -> List[Dict[str, Any]]:
     from jupyter_core.paths import jupyter_runtime_dir
 
     found = []
-    for entry in sorted(Path(jupyter_runtime_dir()).glob("jpserver-*.json")):
+    # nbserver: the classic Notebook, up to version 6
+    for entry in sorted(Path(jupyter_runtime_dir()).glob("*server-*.json")):
         try:
             found.append(json.loads(entry.read_text(encoding="utf-8")))
         except (OSError, ValueError):
@@ -117,10 +118,12 @@ def held_by(path: Path) -> Optional[str]:
     for server in _servers():
         if not _alive(server.get("pid")):
             continue
+        folder = Path(server.get("root_dir") or server.get("notebook_dir") or "/")
+        if folder.resolve() not in path.resolve().parents:
+            continue
         sessions = _sessions(server)
         if sessions is None:
             return f"the Jupyter server at {server.get('url')} does not say what it has open"
-        folder = Path(server.get("root_dir") or server.get("notebook_dir") or "/")
         if any(_same(folder / one.get("path", ""), path) for one in sessions):
             return f"it is open at {server.get('url')}"
     return None
@@ -130,11 +133,13 @@ def _sessions(server: Any) -> Optional[List[Any]]:
     import requests
 
     try:
-        answer = requests.get(
-            f"{server['url']}api/sessions",
-            headers={"Authorization": f"token {server.get('token', '')}"},
-            timeout=2,
-        )
+        with requests.Session() as session:
+            session.trust_env = False  # no proxy stands between here and this machine
+            answer = session.get(
+                f"{server['url']}api/sessions",
+                headers={"Authorization": f"token {server.get('token', '')}"},
+                timeout=2,
+            )
         return list(answer.json()) if answer.ok else None
     except (requests.RequestException, ValueError, KeyError):
         return None

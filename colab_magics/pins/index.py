@@ -58,6 +58,13 @@ def explain(asked: Sequence[str], settings: PipSettings, said: Sequence[str]) ->
         found = _judge(wanted, files, settings)
         if found is not None:
             return found
+    fetched = [re.search(r"[Ff]ailed to fetch.*?://(?:[^/@\s]*@)?([^/:\s]+)", one) for one in said]
+    hosts = sorted({found.group(1) for found in fetched if found})
+    if hosts:
+        return InstallFailed(
+            f"{', '.join(hosts)} cannot be reached; nothing was installed.",
+            "Check the network, and the addresses in pip.conf and PIP_* variables.",
+        )
     what, details = _reason(said)
     todo = "Loosen one of the versions, and run it again."
     return InstallFailed(f"Not installed: {what}", todo, details)
@@ -219,6 +226,7 @@ def _some(versions: Sequence["Version"]) -> str:
 
 def _shortened(line: str) -> str:
     line = re.sub(r"^(error:|cause:|×|╰─▶|\s)+", "", line.strip(), flags=re.I)
+    line = re.sub(r" in \d+(\.\d+)?m?s\b", "", line)  # the error is to be the same each time
     return line.replace(", we can conclude that your requirements are unsatisfiable", "")
 
 

@@ -93,7 +93,12 @@ def read_file(path: Path, above: Tuple[Path, ...] = ()) -> Tuple[List[str], List
         elif line.startswith("-"):
             options.append(_placed(line, path.parent))
         else:
-            found.append(normal(re.split(r"\s--hash", line)[0]))
+            if " --hash" in line:
+                raise ColabMagicsError(
+                    f"{path.name} has --hash, which %pin cannot check yet.",
+                    f"Use %pip install -r {path.name}, or a file without hashes.",
+                )
+            found.append(normal(line))
     return found, options
 
 

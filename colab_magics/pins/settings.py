@@ -87,6 +87,12 @@ class PipSettings:
         """Whether a switch is on."""
         return self.values.get(name, "").strip().lower() in {"1", "true", "yes", "on"}
 
+    def _off(self, name: str) -> bool:
+        """Whether a switch is off, or asks for what is so already."""
+        if name == "require-virtualenv" and sys.prefix != sys.base_prefix:
+            return True
+        return self.values.get(name, "").strip().lower() in {"0", "false", "no", "off"}
+
     @property
     def indexes(self) -> List[str]:
         """The addresses that pip would ask, the main index first."""
@@ -111,12 +117,12 @@ class PipSettings:
                 # pip takes the best version of all indexes; uv would stop at the first.
                 given.update(UV_INDEX=" ".join(value.split()), UV_INDEX_STRATEGY=_BEST)
             elif name == "find-links":
-                given["UV_FIND_LINKS"] = ",".join(p for p in value.split() if _reachable(p))
+                given["UV_FIND_LINKS"] = ",".join(filter(_reachable, map(_home, value.split())))
             elif name == "no-index":
                 options += ["--no-index"] if self.on(name) else []
             elif name in {"only-binary", "no-binary"}:
                 options += [f"--{name} {value.strip()}"]
-            elif name not in _HARMLESS:
+            elif name not in _HARMLESS and not self._off(name):
                 unknown.append(name)
         kept = {k: v for k, v in given.items() if v and not _explicit(k, environment)}
         return ForUv(kept, options, unknown)
@@ -125,6 +131,11 @@ class PipSettings:
 def _explicit(name: str, environment: Mapping[str, str]) -> bool:
     older = {"UV_DEFAULT_INDEX": "UV_INDEX_URL", "UV_INDEX": "UV_EXTRA_INDEX_URL"}
     return name.startswith("UV_") and (name in environment or older.get(name, "") in environment)
+
+
+def _home(place: str) -> str:
+    """A place with ``~`` spelled out, as pip does."""
+    return place if "://" in place else str(Path(place).expanduser())
 
 
 def _reachable(place: str) -> bool:

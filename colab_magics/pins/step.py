@@ -8,6 +8,7 @@ from ..arguments import Parser
 from ..errors import ColabMagicsError, InstallFailed, RestartRequired, usage_error
 from ..host import Host
 from ..steps import Outcome, Progress, Step, Verdict
+from .install import KERNEL
 from .requirements import carries_secret, key, normal, read_file, requirement
 
 __all__ = ["PinStep", "parse"]
@@ -44,7 +45,7 @@ class PinStep(Step):
         if not isinstance(other, PinStep):
             return None
         new = {key(text): text for text in other.requirements}
-        kept = tuple(new.pop(key(text), text) for text in self.requirements)
+        kept = tuple(_later(text, new.pop(key(text), text)) for text in self.requirements)
         files = tuple(dict.fromkeys((*self.files, *other.files)))
         return PinStep((*kept, *new.values()), files)
 
@@ -78,6 +79,7 @@ class PinStep(Step):
         from .installed import why_not
         from .loaded import mark, stale
 
+        self.recorded(host)  # what cannot be recorded is refused before anything is installed
         asked, options = self._all(host)
         changes, message = {}, "installed already"
         if any(why_not(requirement(text)) for text in asked):
@@ -111,11 +113,15 @@ class PinStep(Step):
                 raise ColabMagicsError(
                     f"{file} goes with this machine, and {options[0].split()[0]} in it "
                     "cannot stand in a recorded line.",
-                    "Keep the file beside the notebook or on the drive.",
+                    "Keep the file on the drive.",
                 )
             texts += [_pinned(text) for text in inner]
+        # Another machine's kernel runs on versions of its own, which nothing may change there.
+        texts = [text for text in texts if _name(text) not in KERNEL]
         step = replace(self, requirements=tuple(texts), files=tuple(files))
-        return step if not any(carries_secret(text) for text in texts) else None
+        if not step.arguments() or any(carries_secret(text) for text in texts):
+            return None
+        return step
 
     def _all(self, host: Host) -> Tuple[List[str], List[str]]:
         """Every requirement, those of files too, and the option lines of the files."""
@@ -129,6 +135,12 @@ class PinStep(Step):
 
 def _name(text: str) -> str:
     return key(text).split(";")[0]
+
+
+def _later(old: str, new: str) -> str:
+    """The requirement that stands from now on: a bare name takes no version back."""
+    asked = requirement(new)
+    return new if asked.specifier or asked.url or asked.extras else old
 
 
 def _pinned(text: str) -> str:
@@ -149,15 +161,18 @@ def _pinned(text: str) -> str:
 def _survives(path: Path, host: Host) -> bool:
     """Whether a file is there again after a wipe: on a drive, or kept beside the notebook.
 
-    A clone below the notebook's folder is not: nothing recorded brings it back.
+    Beside it is anywhere in the repository that the notebook is in. A clone below its folder is
+    not: nothing recorded brings that back.
     """
     for find in host.places.values():
         root = find()
         if root is not None and root in path.parents:
             return True
-    if host.start not in path.parents or host.ephemeral:
+    places = (host.start, *host.start.parents)
+    kept = next((folder for folder in places if (folder / ".git").exists()), host.start)
+    if kept not in path.parents or host.ephemeral:
         return False
-    below = [folder for folder in path.parents if host.start in folder.parents]
+    below = [folder for folder in path.parents if kept in folder.parents]
     return not any((folder / ".git").exists() for folder in below)
 
 
@@ -165,7 +180,7 @@ def _restart(stale: Dict[str, Tuple[str, str]]) -> RestartRequired:
     named = ", ".join(f"{name} {old} is loaded; {new}" for name, (old, new) in stale.items())
     return RestartRequired(
         f"{named} takes effect after a restart.",
-        "It is remembered. Restart the kernel, then run the setup cell.",
+        "Restart the kernel, then run the setup cell, or this one, again.",
     )
 
 

@@ -5,6 +5,7 @@ import shutil
 import site
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
@@ -21,6 +22,19 @@ def find_uv() -> Optional[str]:
         return str(find_uv_bin())
     except (ImportError, FileNotFoundError):
         return shutil.which("uv")
+
+
+def _cache() -> Dict[str, str]:
+    """A cache of its own for uv where the user's own cannot be written."""
+    from platformdirs import user_cache_dir
+
+    place = Path(user_cache_dir("uv"))
+    there = next(folder for folder in (place, *place.parents) if folder.exists())
+    if os.access(there, os.W_OK):
+        return {}
+    return {
+        "UV_CACHE_DIR": str(Path(tempfile.gettempdir(), f"uv-cache-{getattr(os, 'getuid', int)()}"))
+    }
 
 
 class Uv:
@@ -48,7 +62,7 @@ class Uv:
     def environment(self, settings: PipSettings) -> Dict[str, str]:
         """This process's variables and the translated settings of pip."""
         added = settings.for_uv(os.environ).environment
-        return {**os.environ, "UV_NO_PROGRESS": "1", "NO_COLOR": "1", **added}
+        return {**_cache(), **os.environ, "UV_NO_PROGRESS": "1", "NO_COLOR": "1", **added}
 
     def options(self, settings: PipSettings) -> List[str]:
         """Lines for the requirements file that say what no variable can."""

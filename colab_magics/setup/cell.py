@@ -37,7 +37,7 @@ _MARKER = re.compile(r"#\s*colab_magics:setup v(\d+)\b")
 _MAGIC = re.compile(r"%([A-Za-z_]\w*)(?=\s|$)")
 _ESCAPED = re.compile(r"(\s*)(?:[\w.,\[\] ]+=\s*)?[%!?]")
 _OURS = re.compile(
-    r"%(setup write( --all)?|(re)?load_ext colab_magics|pip install\b.*colab.magics)\s*(#|$)"
+    r"%(setup write( --all)?|(re)?load_ext colab_magics|pip install\b.*colab.magics)\s*"
 )
 _MANY = 5
 
@@ -81,7 +81,9 @@ def _version(source: str) -> Optional[int]:
 def only_setup(source: str) -> bool:
     """Whether a cell holds nothing but our own lines, so that a setup cell may take its place."""
     return all(
-        line.step is not None or _OURS.match(line.text) or not split_comment(line.text)[0].strip()
+        (line.step is not None and not line.comment)
+        or _OURS.fullmatch(line.text)
+        or not line.text.strip()
         for line in parse(source)
     )
 

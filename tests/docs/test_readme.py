@@ -48,7 +48,7 @@ def test_the_first_command_ends_with_the_setup_cell_that_it_saved(tmp_path: Path
     assert done.returncode == 0, done.stdout + done.stderr
     text = setup_text(copy / "notebooks/quickstart.ipynb")
     assert text is not None and done.stdout.endswith(text + "\n")
-    for line in ("%drive mount", "%pin humanize==4.9.0", "%cd_persist drive:quickstart"):
+    for line in ("%drive mount", "%pin humanize==4.9.0", "%cd_persist drive:"):
         assert line in text.split("\n")
 
 

@@ -103,8 +103,23 @@ def test_a_setup_cell_that_raises_keeps_what_is_pending(page: Page) -> None:
     broken = f"{MARKER}\n%reload_ext colab_magics\n%cd_persist no-such-folder"
     answer = page.run(broken)
     assert answer.reply["status"] == "error"
-    text = _put(answer) if answer.payload else _put(page.ok("%setup write"))
-    assert "%pin tinypkg==1.0" in text
+    assert not answer.payload, "a front end replaces no cell that failed"
+    assert "%pin tinypkg==1.0" in _put(page.ok(f"{MARKER}\n%reload_ext colab_magics"))
+
+
+def test_the_setup_cell_wins_over_what_was_typed_before_it_ran(page: Page) -> None:
+    """A version typed before the setup cell is run gives way to the one that it has installed."""
+    page.ok("%pin tinypkg==1.0")
+    answer = page.ok(f"{MARKER}\n%reload_ext colab_magics\n%pin tinypkg==2.0")
+    assert not answer.payload
+
+
+def test_what_was_written_in_place_stays_until_it_has_run(page: Page) -> None:
+    """A replaced cell that was undone can be written again: nothing is lost before it has run."""
+    page.ok("%pin tinypkg==1.0")
+    first = _put(page.ok("%setup write"))
+    assert _put(page.ok("%setup write")) == first
+    assert not page.ok(first).payload
 
 
 def test_two_notebooks_on_one_kernel_do_not_mix(kernel: Kernel) -> None:

@@ -117,7 +117,7 @@ def test_a_file_that_includes_another(run: Cells, distribution: Distribution) ->
     distribution("other-thing", "2.0")
     Path("sub").mkdir()
     Path("r.txt").write_text("-r sub/more.txt\ndemo-thing==1.0\n")
-    Path("sub/more.txt").write_text("other-thing==2.0 \\\n  --hash=sha256:00\n")
+    Path("sub/more.txt").write_text("other-thing==2.0\n")
     assert "2 pins already hold" in run("%pin -r r.txt")
 
 

@@ -271,7 +271,9 @@ def test_a_newer_format_is_refused(version: int) -> None:
     ("text", "expected"),
     [
         ("%setup write", True),
-        ("\n# notes\n%load_ext colab_magics\n%pin a==1\n%setup write --all  # now", True),
+        ("\n%load_ext colab_magics\n%pin a==1\n\n%setup write --all", True),
+        ("# why\n%pin a==1\n%setup write", False),
+        ("%pin a==1  # why\n%setup write", False),
         ("%pip install -q colab-magics\n%load_ext colab_magics\n%setup write", True),
         ("%pip install numpy\n%setup write", False),
         ("import os\n%setup write", False),

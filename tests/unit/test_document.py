@@ -205,11 +205,14 @@ def test_a_source_that_is_one_string_is_read_and_replaced() -> None:
     assert outside(with_setup(data, OTHER)) == outside(data)
 
 
-def test_a_cell_with_our_metadata_is_the_setup_cell() -> None:
-    """A setup cell whose marker was edited away is still known by its metadata."""
-    data = written(book(PROSE, {**CODE, "metadata": ROLE, "source": ["%pin numpy"]}))
-    assert read(data).setup_index(is_setup) == 1
-    assert read(with_setup(data, TEXT)).setup_text(is_setup) == TEXT
+def test_metadata_alone_makes_no_setup_cell() -> None:
+    """Front ends copy metadata when a cell is split: a cell without the marker is the user's."""
+    own = {**CODE, "metadata": ROLE, "source": ["print('mine')"]}
+    data = written(book(own, PROSE))
+    assert read(data).setup_index(is_setup) is None
+    changed = read(with_setup(data, TEXT))
+    assert changed.setup_text(is_setup) == TEXT
+    assert changed.cells[1] == own
 
 
 def test_a_marker_in_prose_is_no_setup_cell() -> None:

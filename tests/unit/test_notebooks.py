@@ -10,6 +10,7 @@ import pytest
 
 from colab_magics import notebooks
 from colab_magics.errors import NotebookError
+from colab_magics.runner import Options, run
 from colab_magics.setup.cell import parse
 
 
@@ -85,4 +86,32 @@ def test_a_line_that_cannot_be_remembered_is_refused(tmp_path: Path, line: str) 
     before = path.read_bytes()
     with pytest.raises(NotebookError):
         notebooks.write(path, ["%gpu", line])
+    assert path.read_bytes() == before
+
+
+def test_a_bare_name_takes_no_version_back(tmp_path: Path) -> None:
+    """``%pin six`` in a cell, and an exact pin in the setup cell: the exact one stays."""
+    path = notebook(tmp_path / "x.ipynb", "# colab_magics:setup v1\n%pin six==1.15.0", "%pin six")
+    before = path.read_bytes()
+    assert notebooks.write(path, []).changes == ()
+    assert path.read_bytes() == before
+
+
+def test_the_body_of_a_pin_cell_is_read(tmp_path: Path) -> None:
+    """What ``%%pin`` asks for in its body is remembered, unless it was to leave no trace."""
+    path = notebook(tmp_path / "x.ipynb", "\n%%pin six==1.15.0\nhumanize==4.9.0  # sizes")
+    assert notebooks.write(path, []).changes == ("%pin six==1.15.0", "%pin humanize==4.9.0")
+    path = notebook(tmp_path / "y.ipynb", "%%pin --dry-run\nsix==1.15.0", "%pin humanize==4.9.0")
+    assert notebooks.write(path, []).changes == ("%pin humanize==4.9.0",)
+
+
+def test_a_notebook_in_another_language_is_not_run_as_python(tmp_path: Path) -> None:
+    """Without the name of its kernel a notebook in R is refused, and its outputs stay."""
+    path = notebook(tmp_path / "r.ipynb", "x <- 1")
+    book = json.loads(path.read_text())
+    book["metadata"] = {"kernelspec": {"name": "ir", "display_name": "R", "language": "R"}}
+    path.write_text(json.dumps(book))
+    before = path.read_bytes()
+    with pytest.raises(NotebookError, match="is written in R"):
+        run(path, None, Options(), lambda text: None)
     assert path.read_bytes() == before

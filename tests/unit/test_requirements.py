@@ -129,7 +129,7 @@ def _as_words(line: str) -> List[str]:
 
 
 def test_a_file_is_read_with_those_it_includes(tmp_path: Path) -> None:
-    """Included files count from the file that names them; options and hashes are kept apart."""
+    """Included files count from the file that names them; options are kept apart."""
     (tmp_path / "deep").mkdir()
     (tmp_path / "all.txt").write_text(
         "\ufeff# ours\r\n--extra-index-url https://x/simple\r\nnumpy == 2.1.3\r\n"
@@ -137,13 +137,25 @@ def test_a_file_is_read_with_those_it_includes(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     (tmp_path / "deep" / "more.txt").write_text(
-        "pandas==2.2.3 \\\n    --hash=sha256:00 \\\n    --hash=sha256:11\n--requirement=last.txt\n"
+        "pandas==2.2.3 \\\n    ; python_version>='3'\n--requirement=last.txt\n"
     )
     (tmp_path / "deep" / "last.txt").write_text("-rnone-after-this.txt\nlast")
     (tmp_path / "deep" / "none-after-this.txt").write_text("")
     found, options = read_file(tmp_path / "all.txt")
-    assert found == ["numpy == 2.1.3", "pandas==2.2.3", "last", "demo @ git+https://x/y"]
+    assert found == [
+        "numpy == 2.1.3",
+        "pandas==2.2.3 ; python_version>='3'",
+        "last",
+        "demo @ git+https://x/y",
+    ]
     assert options == ["--extra-index-url https://x/simple"]
+
+
+def test_hashes_are_refused_not_dropped(tmp_path: Path) -> None:
+    """A hash that nobody would check is an error, not a requirement without it."""
+    (tmp_path / "locked.txt").write_text("pandas==2.2.3 \\\n    --hash=sha256:00\n")
+    with pytest.raises(ColabMagicsError, match=r"locked\.txt has --hash"):
+        read_file(tmp_path / "locked.txt")
 
 
 def test_a_path_in_an_option_counts_from_its_file(tmp_path: Path) -> None:
