@@ -7,11 +7,11 @@ from typing import ClassVar, FrozenSet, List, Optional, Tuple
 from ..arguments import Parser
 from ..errors import DriveError, usage_error
 from ..host import Host
-from ..registry import load
+from ..registry import choose, load
 from ..steps import Outcome, Progress, Step, Verdict
 from .base import PROVIDERS, Provider, State, default_mount_point, root
 
-__all__ = ["DriveStep", "parse", "remember", "standing"]
+__all__ = ["DriveStep", "current", "parse", "remember", "standing"]
 
 
 @dataclass(frozen=True)
@@ -40,26 +40,31 @@ class DriveStep(Step):
         """Where it is mounted on this host."""
         return host.resolve(self.mount_point) if self.mount_point else default_mount_point(host)
 
-    def chosen(self, host: Host) -> "Tuple[Provider, List[str]]":
-        """The provider for this host, and why the earlier ones were passed over."""
+    def chosen(self, host: Host) -> Provider:
+        """The provider for this host: the one that is forced, else the first that applies."""
+        point = self.point(host)
+
+        def against(one: Provider) -> Optional[str]:
+            if self.source and one.name == "colab":
+                return "--from belongs to the stand-in"
+            return one.available(host, point)
+
         if self.provider:
             forced: Provider = load(PROVIDERS[self.provider])()
-            reason = forced.available(host, self.point(host))
+            reason = forced.available(host, point)
             if reason:
                 raise DriveError(f"{forced.name}: {reason}.", "Take --provider off the line.")
-            return forced, []
-        reasons: List[str] = []
-        for target in PROVIDERS.values():
-            one: Provider = load(target)()
-            reason = one.available(host, self.point(host))
-            if reason is None and not (self.source and one.name == "colab"):
-                return one, reasons
-            reasons.append(f"{one.name}: {reason}")
-        raise DriveError("No provider of a drive can be used here.", "; ".join(reasons))
+            return forced
+        found, reasons = choose(PROVIDERS.values(), against)
+        if found is None:
+            because = "; ".join(f"{name}: {reason}" for name, reason in reasons)
+            raise DriveError("No provider of a drive can be used here.", because)
+        provider: Provider = found
+        return provider
 
     def check(self, host: Host) -> Verdict:
         """See `Step`; nobody is asked."""
-        provider, _ = self.chosen(host)
+        provider = self.chosen(host)
         state = provider.state(host, self.point(host), self._source(host))
         if state is None:
             return Verdict("differs", "not mounted")
@@ -69,7 +74,7 @@ class DriveStep(Step):
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Mount, and prove it by looking."""
-        provider, _ = self.chosen(host)
+        provider = self.chosen(host)
         point = self.point(host)
         provider.mount(host, point, self._source(host), progress)
         state = provider.state(host, point, self._source(host))
@@ -92,6 +97,12 @@ def standing(host: Host, point: Path) -> "Optional[Tuple[Provider, State]]":
             if state is not None:
                 return one, state
     return None
+
+
+def current(host: Host) -> Path:
+    """The mount point that ``drive:`` paths mean now, else the default one."""
+    files = host.places["drive"]() if "drive" in host.places else None
+    return default_mount_point(host) if files is None else files.parent
 
 
 def remember(host: Host, point: Path) -> None:

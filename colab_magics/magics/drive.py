@@ -4,7 +4,7 @@ from typing import Any
 
 from ..arguments import Parser
 from ..drive.base import PROVIDERS
-from ..drive.step import DriveStep, standing
+from ..drive.step import DriveStep, current, standing
 from ..errors import usage_error
 from ._base import Call, Magic, say
 
@@ -44,7 +44,8 @@ class DriveMagic(Magic):
         parser.add_argument("command", nargs="?", choices=["mount", "unmount"])
         parser.add_argument("mount_point", nargs="?", default="")
         found = parser.parse_args(list(call.words))
-        point = DriveStep(found.mount_point).point(self.host)
+        named = DriveStep(found.mount_point)
+        point = named.point(self.host) if found.mount_point else current(self.host)
         there = standing(self.host, point)
         if found.command != "unmount":
             say(there[1].message if there else "No drive is there. Mount one: %drive mount")

@@ -1,10 +1,8 @@
 """``%gpu``."""
 
-from typing import Any
-
 from ..display import Report
 from ..gpu.devices import find
-from ..gpu.step import GpuStep, changed
+from ..gpu.step import changed
 from ..steps import Outcome
 from ._base import Call, Magic
 
@@ -39,7 +37,3 @@ class GpuMagic(Magic):
         lines = tuple(outcome.message.split("\n"))
         news = changed(f"# {call.comment.lstrip('# ')}", find().gpus) if call.comment else ""
         return Report((*lines, news) if news else lines)
-
-    def bare(self, call: Call) -> Any:
-        """Never reached: a bare ``%gpu`` is a step."""
-        return self.perform(GpuStep(), call)

@@ -85,18 +85,18 @@ class Session:
 
     def writer(self) -> Any:
         """The writer that applies to the running cell, or None."""
-        from ..notebook.writers import writer_for
-
-        cell = RunningCell(self.source, is_setup(self.source), self.writing)
-        return writer_for(self.host, cell)[0]
+        return self._writers()[0]
 
     def where(self) -> Tuple[str, str, List[str]]:
         """What kind of place this is, the writer that applies, and why the others do not."""
+        writer, reasons = self._writers()
+        return locate(self.host).kind, writer.name if writer else "none", reasons
+
+    def _writers(self) -> Tuple[Any, List[str]]:
         from ..notebook.writers import writer_for
 
         cell = RunningCell(self.source, is_setup(self.source), self.writing)
-        writer, reasons = writer_for(self.host, cell)
-        return locate(self.host).kind, writer.name if writer else "none", reasons
+        return writer_for(self.host, cell)
 
     def lines(self) -> Tuple[Optional[List[Line]], str]:
         """The setup cell's lines as far as the kernel can know them, and where they were read."""

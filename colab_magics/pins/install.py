@@ -65,7 +65,7 @@ def install(requirements: Sequence[str], options: Sequence[str], progress: Progr
     """
     _guard(requirements)
     settings = read_settings()
-    installer, reasons = choose(INSTALLERS, lambda part: _reason(part, settings))
+    installer, reasons = choose(INSTALLERS, lambda part: part.available(settings))
     if installer is None:
         because = "; ".join(f"{name}: {reason}" for name, reason in reasons)
         raise InstallFailed(f"No installer can be used here ({because}).", "Install pip.")
@@ -86,10 +86,6 @@ def install(requirements: Sequence[str], options: Sequence[str], progress: Progr
         for name in names
         if before.get(name) != after.get(name)
     }
-
-
-def _reason(installer: Installer, settings: PipSettings) -> Optional[str]:
-    return installer.available(settings)
 
 
 def _guard(requirements: Sequence[str]) -> None:

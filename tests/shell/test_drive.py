@@ -453,3 +453,13 @@ def test_provider_says_when_it_cannot(here: Here, home: Path) -> None:
         here.mount()
     assert caught.value.todo
     assert here.point.read_text() == "in the way"
+
+
+def test_bare_and_unmount_mean_the_drive_that_was_mounted(run: Cells, home: Path) -> None:
+    """After a mount elsewhere, ``%drive`` and ``%drive unmount`` speak of that one."""
+    run("%drive mount")
+    run("%drive mount ~/elsewhere")
+    assert "~/elsewhere/MyDrive" in run("%drive")
+    run("%drive unmount")
+    assert not (home / "elsewhere" / "MyDrive").exists()
+    assert (home / "drive" / "MyDrive").is_dir()
