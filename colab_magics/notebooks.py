@@ -11,7 +11,7 @@ from .arguments import split
 from .errors import NotebookError, bad_input
 from .magics.session import host_for
 from .notebook.document import Document
-from .notebook.writers.disk import DiskWriter
+from .notebook.writers.file import FileWriter
 from .pins.requirements import body_words
 from .setup.cell import Line, is_setup, parse
 from .setup.forgetting import forget as drop
@@ -51,13 +51,13 @@ def write(path: Path, lines: Sequence[str]) -> Record:
         raise NotebookError(
             f"{path.name} has no magic line to remember.", "Give one: '%pin numpy==2.1.3'"
         )
-    return put(DiskWriter(path, is_setup), entries, path.name)
+    return put(FileWriter(path, is_setup), entries, path.name)
 
 
 def forget(path: Path, selector: Sequence[str]) -> Record:
     """Take lines out; with no selector, the cell."""
     show(path)
-    record = edit(DiskWriter(path, is_setup), lambda lines: drop(lines or [], selector))
+    record = edit(FileWriter(path, is_setup), lambda lines: drop(lines or [], selector))
     if not record.changes:
         raise NotebookError(f"No line for {' '.join(selector)}.", "See: colab-magics setup show")
     return record

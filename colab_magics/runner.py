@@ -21,7 +21,8 @@ from typing import Any, Callable, Dict, List, NoReturn, Optional, Set, Tuple
 from . import files
 from .errors import NotebookError
 from .notebook.document import Document
-from .notebook.locate import RUN_VARIABLE, held_by
+from .notebook.locate import RUN_VARIABLE
+from .notebook.servers import held_by
 from .notebook.writers.run import exchange_read, exchange_write
 from .setup.cell import is_setup, parse
 

@@ -23,11 +23,11 @@ class Call:
     body: Optional[str] = None
 
 
-def show(report: Report) -> None:
-    """Show a report in whatever is there to show it."""
+def show(report: Report, live: bool = False) -> Any:
+    """Show a report in whatever is there to show it; a live one gives a handle to update it."""
     from IPython.display import display
 
-    display(report)
+    return display(report, display_id=True) if live else display(report)
 
 
 def say(*lines: str) -> None:

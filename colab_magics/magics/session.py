@@ -3,18 +3,19 @@
 It holds no recipe: the setup cell is read from the notebook each time (see `record`).
 """
 
-from typing import Any, Dict, List, Optional, Set, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 from weakref import WeakKeyDictionary
 
 from ..drive.base import default_mount_point, root
 from ..errors import bad_input
 from ..host import Host
-from ..notebook.locate import RunningCell, locate
+from ..notebook.locate import RunningCell, Site, locate
 from ..setup.cell import Line, is_setup, only_setup, parse, render_step
 from ..setup.recipe import Entry, merge
-from ..setup.record import Record, add, is_off
+from ..setup.record import add, is_off
 from ..steps import Step
 from ._base import say
+from .notices import OFF, Notices
 
 __all__ = ["Session", "host_for", "session_of"]
 
@@ -46,7 +47,7 @@ class Session:
         self._outer: List[Tuple[str, List[Entry], bool]] = []
         self._pending: Dict[str, List[Entry]] = {}
         self._seen: Dict[str, str] = {}
-        self._said: Set[str] = set()
+        self.notices = Notices(self.host)
 
     # ------------------------------------------------------------------ what magics ask
     @property
@@ -83,29 +84,37 @@ class Session:
         self._cell = []
         return entries
 
+    @property
+    def site(self) -> Site:
+        """What kind of place the running cell comes from."""
+        return locate(self.host)
+
     def writer(self) -> Any:
         """The writer that applies to the running cell, or None."""
-        return self._writers()[0]
+        return self.writers()[0]
 
-    def where(self) -> Tuple[str, str, List[str]]:
-        """What kind of place this is, the writer that applies, and why the others do not."""
-        writer, reasons = self._writers()
-        return locate(self.host).kind, writer.name if writer else "none", reasons
-
-    def _writers(self) -> Tuple[Any, List[str]]:
+    def writers(self) -> Tuple[Any, Tuple[Tuple[str, str], ...]]:
+        """The writer that applies (or None), and (name, reason) of those that do not."""
         from ..notebook.writers import writer_for
 
-        cell = RunningCell(self.source, is_setup(self.source), self.writing)
-        return writer_for(self.host, cell)
+        cell = RunningCell(self.source, self.writing, is_setup)
+        return writer_for(self.host, self.site, cell)
 
     def lines(self) -> Tuple[Optional[List[Line]], str]:
         """The setup cell's lines as far as the kernel can know them, and where they were read."""
         writer = self.writer()
-        text = writer.read() if writer is not None else None
+        text = writer.read() if writer is not None else self._in_colab()
         if text is not None:
             return parse(text), "in the notebook"
         text = self._seen.get(self.host.client)
         return (None, "") if text is None else (parse(text), "as it was last run")
+
+    def _in_colab(self) -> Optional[str]:
+        """The setup cell in Colab's browser, where no writer is at hand that could read it."""
+        from ..notebook import colab
+
+        cells = colab.texts() if self.site.kind == "colab" else None
+        return next(filter(is_setup, cells or ()), None)
 
     # ------------------------------------------------------------------ events of the shell
     def begin(self, info: Any) -> None:
@@ -118,6 +127,7 @@ class Session:
         """``post_run_cell``: record what the cell did; errors are shown, IPython drops them."""
         self.source = getattr(result.info, "raw_cell", None) or ""
         try:
+            self.notices.follow_up()
             self._finish(failed=not result.success)
         except bad_input() as error:
             say(f"Setup cell: not written. {error}", *filter(None, [getattr(error, "details", "")]))
@@ -137,12 +147,11 @@ class Session:
         if writer is None:
             self._keep()
             return
-        in_place = writer.name == "in place"
-        if in_place and failed:  # front ends replace only a cell that succeeded
+        if writer.in_place and failed:  # front ends replace only a cell that succeeded
             self._hold(self._cell)
             return
         if self.writing:
-            reason = self._against_writing(in_place)
+            reason = self._against_writing(writer.in_place)
             if reason:
                 self._hold(self._cell)
                 say(f"Setup cell: not written: {reason}")
@@ -153,11 +162,11 @@ class Session:
         except BaseException:
             self._hold(entries)
             raise
-        if in_place:  # whether the front end replaced the cell is seen when that cell is run
+        if writer.in_place or record.state == "shown":  # in the notebook it is seen when it runs
             self._hold(entries)
         elif record.text is not None:
             self._seen[self.host.client] = record.text
-        self._announce(record, writer.name)
+        self.notices.recorded(record, writer)
 
     def _see(self, lines: List[Line], failed: bool) -> None:
         """A setup cell has run: what it holds is pending no more.
@@ -195,52 +204,30 @@ class Session:
 
     def _keep(self) -> None:
         """No writer applies: the lines are pending, or dropped where nothing may be written."""
-        kind = locate(self.host).kind
-        if kind == "executor":
-            self._once("Setup cell: nothing is written while an executor runs the notebook")
+        site = self.site
+        if site.kind == "executor":
+            self.notices.once("Setup cell: nothing is written while an executor runs the notebook")
             return
         seen = parse(self._seen.get(self.host.client, ""))
         if is_off([*seen, *(Line("", step) for step, _ in self.pending)]):
-            self._once("Setup cell: recording is off; on again: %setup auto on")
+            self.notices.once(OFF)
             return
         new = [entry for entry in self._cell if merge(seen, [entry])[1]]
         if not new:
             return
         self._hold(new)
-        where = "in an empty first cell" if kind == "front end" else "and the path of a notebook"
-        self._once(f"Setup cell: remembered, not in the notebook yet: type %setup write {where}")
+        where = "in an empty first cell" if site.front_end else "and the path of a notebook"
+        why = (
+            "It is put there at once where the Jupyter server's environment has colab-magics "
+            "too: %setup where"
+        )
+        self.notices.once(
+            f"Setup cell: remembered, not in the notebook yet: type %setup write {where}",
+            *([why] if site.kind == "jupyter" else []),
+        )
 
     def _hold(self, entries: List[Entry]) -> None:
         """Merge into what is pending: a later pin of the same package takes the earlier's place."""
         notes = dict([*self.pending, *entries])
         lines = merge([], [*self.pending, *entries])[0]
         self.pending[:] = [(x.step, notes.get(x.step, "")) for x in lines if x.step is not None]
-
-    def _announce(self, record: Record, writer: str) -> None:
-        if writer == "run":
-            self._once("Setup cell: kept by colab-magics run")
-        elif record.state == "off":
-            self._once("Setup cell: recording is off; on again: %setup auto on")
-        elif writer == "front end":
-            self._announce_open(record)
-        elif record.created:
-            say(
-                "Setup cell: this cell is it now; delete an older one. Save the notebook - "
-                "undo: Ctrl-Z - stop: %setup auto off"
-            )
-        elif record.changes:
-            say("Setup cell: took in " + ", ".join(record.changes))
-
-    def _announce_open(self, record: Record) -> None:
-        """What became of the cell in the notebook that is open."""
-        how = "saved" if record.state == "saved" else "not saved yet"
-        if record.created:
-            more = "undo: %setup forget --all - stop: %setup auto off"
-            say(f"Setup cell: added on top, {how} - {more}")
-        elif record.changes:
-            say(f"Setup cell: {', '.join(record.changes)} - {how}")
-
-    def _once(self, text: str) -> None:
-        if text not in self._said:
-            self._said.add(text)
-            say(text)

@@ -6,12 +6,12 @@ from typing import Any, Callable, Dict, List, Tuple
 from ..arguments import Parser
 from ..display import Report
 from ..errors import SetupDiffers, usage_error
-from ..notebook.locate import locate
-from ..notebook.writers.disk import DiskWriter
+from ..notebook.locate import place
+from ..notebook.servers import held_by
+from ..notebook.writers.file import FileWriter
 from ..setup.auto import AutoOff
-from ..setup.cell import is_setup, new_cell, render, step_line
+from ..setup.cell import is_setup, step_line
 from ..setup.forgetting import forget
-from ..setup.recipe import merge
 from ..setup.record import edit, write
 from ..setup.report import Row, verdicts
 from ._base import Call, Magic, say, show
@@ -86,7 +86,7 @@ class SetupMagic(Magic):
         return (*found, *held)
 
     def _next(self, found: Tuple[Row, ...], pending: bool) -> str:
-        if pending and locate(self.host).kind == "terminal":
+        if pending and self.session.site.kind == "terminal":
             return "Keep them: type %setup write NOTEBOOK.ipynb"
         if pending and found:
             return "Keep them: run the setup cell, it takes in what is new"
@@ -97,11 +97,22 @@ class SetupMagic(Magic):
         return "Commands: %setup help"
 
     def where(self, call: Call, words: List[str]) -> Any:
-        """What kind of place this is, and how the setup cell gets into the notebook here."""
-        kind, writer, reasons = self.session.where()
-        how = {"none": "not at once: type %setup write in an empty first cell"}.get(writer, writer)
-        show(Report((f"This is a notebook in: {kind}", f"Written by: {how}"), (), tuple(reasons)))
-        return writer
+        """Which notebook this is, by which evidence, and how the setup cell gets into it."""
+        site = self.session.site
+        found = place(self.host, site)
+        holder = held_by(found.path) if found.path else None
+        writer, reasons = self.session.writers()
+        how = f"by {writer.name}" if writer else "not at once; type %setup write in an empty cell"
+        file = (str(found.path) if found.path else "not known", found.evidence)
+        rows = [
+            ("runs in", site.kind, site.evidence),
+            ("notebook", *file),
+            ("file", "left alone" if holder else "closed, or not known", holder or ""),
+            ("setup cell", how, ""),
+            *(("", f"not by {name}", reason) for name, reason in reasons),
+        ]
+        show(Report((), tuple(rows)))
+        return writer.name if writer else None
 
     def check(self, call: Call, words: List[str]) -> Any:
         """Check every line; with ``--strict`` raise unless all hold."""
@@ -120,19 +131,14 @@ class SetupMagic(Magic):
             self.session.adopt_pending()
         elif words:
             return self._write_file(Path(words[0]).expanduser(), words[1:])
-        kind = locate(self.host).kind
+        kind = self.session.site.kind
         if kind == "run":
             say("Setup cell: kept by colab-magics run")
-        elif kind == "terminal":
-            say(*self._text().split("\n"))
         elif kind == "executor":
             say("Setup cell: nothing is written while an executor runs the notebook")
         else:
             self.session.writing = True
         return None
-
-    def _text(self) -> str:
-        return render(merge(new_cell(), self.session.pending)[0])
 
     def _write_file(self, path: Path, rest: List[str]) -> Any:
         if rest:
@@ -141,7 +147,7 @@ class SetupMagic(Magic):
         if not entries:
             raise usage_error("%setup write: nothing to write.", "First: %pin, %drive mount ...")
         try:
-            record = write(DiskWriter(path, is_setup), entries, path.name)
+            record = write(FileWriter(path, is_setup), entries, path.name)
         except BaseException:
             self.session.pending.extend(entries)
             raise

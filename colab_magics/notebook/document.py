@@ -7,11 +7,11 @@ metadata, the format's minor version, line endings. Source: the nbformat 4 docum
 import json
 import re
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from ..errors import NotebookError
 
-__all__ = ["ROLE", "Document"]
+__all__ = ["ROLE", "Document", "several"]
 
 #: Metadata of a new setup cell. It is known by the marker in its text alone, since front ends copy
 #: metadata when a cell is split or copied. What it prints depends on the machine, so nbval is
@@ -80,11 +80,7 @@ class Document:
             if cell.get("cell_type") == "code" and is_setup(self.source(cell))
         ]
         if len(found) > 1:
-            numbers = " and ".join(str(i + 1) for i in found)
-            raise NotebookError(
-                f"Cells {numbers} are both setup cells; nothing was written.",
-                "Delete the one that you do not want.",
-            )
+            raise several([i + 1 for i in found])
         return found[0] if found else None
 
     def setup_text(self, is_setup: Test) -> Optional[str]:
@@ -173,6 +169,14 @@ class Document:
             separators=(",", ":") if compact else None,
         )
         return text if indent is None else text.replace("\n", self._newline() + indent * 2)
+
+
+def several(numbers: Sequence[int]) -> NotebookError:
+    """What is said where more than one cell, counted from 1, is the setup cell."""
+    return NotebookError(
+        f"Cells {' and '.join(map(str, numbers))} are both setup cells; nothing was written.",
+        "Delete the one that you do not want.",
+    )
 
 
 def _lines(text: str) -> List[str]:

@@ -9,11 +9,13 @@ internal: where it is not as expected, there is no extension for us.
 import json
 import time
 import uuid
+from pathlib import Path
 from typing import Any, Dict, Optional
 
 from ..host import Host
+from .servers import own
 
-__all__ = ["PATIENCE", "ask", "present"]
+__all__ = ["PATIENCE", "absence", "ask", "present"]
 
 #: Seconds that an answer may take; absence costs this once for each client.
 PATIENCE = 2.0
@@ -21,6 +23,9 @@ PATIENCE = 2.0
 SAVING = 20.0
 #: Seconds for a question that changes nothing.
 READING = 5.0
+
+#: Where the extension stands in an environment.
+_PLACE = Path("share", "jupyter", "labextensions", "colab-magics")
 
 #: Client session → the nonce of a greeting that is not answered yet, or empty once it was.
 _GREETED: Dict[str, str] = {}
@@ -44,6 +49,17 @@ def present(host: Host) -> bool:
     return answer is not None
 
 
+def absence() -> str:
+    """Why the extension may not answer, and what to do: it belongs beside the server."""
+    server = own()
+    python = server.python if server else None
+    if python is None:
+        return "the extension is missing: pip install colab-magics in the server's environment"
+    if (python.parent.parent / _PLACE).is_dir():
+        return "this page has not loaded the extension: reload it; jupyter labextension list"
+    return f"the extension is missing beside the server: {python} -m pip install colab-magics"
+
+
 def ask(host: Host, action: str, **data: Any) -> Optional[Dict[str, Any]]:
     """The extension's answer where it is `present`, or None where none came in time."""
     kernel = host.shell.kernel
@@ -61,7 +77,8 @@ def _ask(
 ) -> Optional[Dict[str, Any]]:
     from ipykernel.comm import Comm
 
-    comm = Comm(target_name="colab_magics", data={"action": action, "nonce": nonce, **data})
+    data = {"action": action, "nonce": nonce, "patience": patience, **data}
+    comm = Comm(target_name="colab_magics", data=data)
     try:
         return _answer(kernel, nonce, patience)
     finally:

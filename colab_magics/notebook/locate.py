@@ -4,62 +4,145 @@
 that an executor started inside the notebook, which inherits the variable, does not match.
 """
 
-import json
 import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Callable, Optional
+from urllib.parse import unquote, urlsplit
 
 from .. import files
 from ..errors import NotebookError
 from ..host import Host
 from .document import Document
+from .servers import own
 
-__all__ = ["RUN_VARIABLE", "RunningCell", "Site", "held_by", "locate", "saved_as"]
+__all__ = ["RUN_VARIABLE", "Place", "RunningCell", "Site", "locate", "place"]
 
 #: Names the folder that ``colab-magics run`` shares with the kernel it started.
 RUN_VARIABLE = "COLAB_MAGICS_RUN"
 
-_SERVER_KERNEL = re.compile(r"kernel-[0-9a-f]{8}-[0-9a-f-]{27}\.json")
+_SERVER_KERNEL = re.compile(r"kernel-([0-9a-f]{8}-[0-9a-f-]{27})\.json")
 
 
 @dataclass(frozen=True)
 class Site:
-    """What kind of place this is: ``run``, ``executor``, ``front end`` or ``terminal``.
+    """What kind of place this is, and what says so.
 
-    ``shared`` is the folder of ``colab-magics run``; ``jupyter`` says that the front end is
-    JupyterLab or Notebook, as far as its messages tell.
+    ``run`` (colab-magics run), ``executor``, ``terminal``, or a front end: ``jupyter`` (JupyterLab
+    or Notebook), ``vscode``, ``colab``, or ``front end`` where it does not say which.
     """
 
     kind: str
+    evidence: str
+    #: The folder that is shared with ``colab-magics run``.
     shared: Optional[Path] = None
-    jupyter: bool = False
+    #: The id that a Jupyter server gave this kernel.
+    kernel: str = ""
+
+    @property
+    def front_end(self) -> bool:
+        """Whether the notebook is open before someone, as far as its messages tell."""
+        return self.kind not in {"run", "executor", "terminal"}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which file the notebook is, None where that is not known, and by which evidence."""
+
+    path: Optional[Path]
+    evidence: str
 
 
 @dataclass(frozen=True)
 class RunningCell:
-    """The cell that is running: its text, whether it is the setup cell, or is to become it."""
+    """The cell that is running: its text, whether it is to become the setup cell.
 
-    text: str = ""
-    is_setup: bool = False
-    becomes_setup: bool = False
+    ``test`` says of a text whether it is a setup cell.
+    """
+
+    text: str
+    becomes_setup: bool
+    test: Callable[[str], bool]
+
+    @property
+    def is_setup(self) -> bool:
+        """Whether it is the setup cell."""
+        return self.test(self.text)
 
 
 def locate(host: Host) -> Site:
-    """Where the notebook of the current request is."""
+    """What kind of place the current request comes from; asks nobody."""
     if getattr(host.shell, "kernel", None) is None:
-        return Site("terminal")
+        return Site("terminal", "there is no kernel: IPython itself")
     connection = _connection_file()
     shared = os.environ.get(RUN_VARIABLE)
     if shared and connection and _names(Path(shared), connection):
-        return Site("run", Path(shared))
-    served = connection is not None and _SERVER_KERNEL.fullmatch(connection.name)
+        return Site("run", "started by colab-magics run", Path(shared))
     metadata = host.request.get("metadata", {})
-    other = "colab" in metadata or str(metadata.get("cellId", "")).startswith("vscode-")
-    if served or "cellId" in metadata or "colab" in metadata or host.may_ask:
-        return Site("front end", jupyter=bool(served or "cellId" in metadata) and not other)
-    return Site("executor")
+    if "colab" in metadata:
+        return Site("colab", "the request carries the id of a Colab cell")
+    if str(metadata.get("cellId", "")).startswith("vscode-"):
+        return Site("vscode", "the request carries the address of a VS Code cell")
+    served = _SERVER_KERNEL.fullmatch(connection.name) if connection else None
+    if served:
+        return Site("jupyter", "a Jupyter server started this kernel", kernel=served.group(1))
+    if "cellId" in metadata:
+        return Site("jupyter", "the request carries the id of a cell")
+    if host.may_ask:
+        return Site("front end", "standard input may be asked for, and nothing says by whom")
+    return Site("executor", "no cell, no server, and nobody to ask")
+
+
+def place(host: Host, site: Site) -> Place:
+    """Which notebook it is; asks the Jupyter server, for 2 s at most."""
+    cell = str(host.request.get("metadata", {}).get("cellId", ""))
+    if site.kind == "vscode":
+        named = host.shell.user_ns.get("__vsc_ipynb_file__")
+        path = Path(str(named)) if named else _path_of(cell)
+        return Place(path, "named by VS Code" if path else "VS Code has no file of it")
+    if site.kind == "colab":
+        return Place(None, "in the browser; this machine has no file of it")
+    if site.kind == "jupyter":
+        return _session(site.kernel, cell) or _started_as(cell)
+    return Place(None, "")
+
+
+def _session(kernel: str, cell: str) -> Optional[Place]:
+    """By the server's sessions: a notebook that was renamed has its new name there."""
+    server = own() if kernel else None
+    found = [server.file(path) for path in server.paths(kernel)] if server else []
+    if len(found) > 1:  # several notebooks on one kernel: the one that holds the cell
+        found = [path for path in found if _holds(path, cell)]
+    if server is None or len(found) != 1:
+        return None
+    return Place(found[0], f"a session of the Jupyter server at {server.url}")
+
+
+def _started_as(cell: str) -> Place:
+    """By the name at the kernel's start, where that file still holds the running cell."""
+    name = os.environ.get("JPY_SESSION_NAME", "")
+    path = Path(name)
+    if path.is_absolute() and path.suffix == ".ipynb" and _holds(path, cell):
+        return Place(path, "its name when the kernel started; it holds the running cell")
+    return Place(None, "no server says which file it is")
+
+
+def _holds(path: Path, cell: str) -> bool:
+    """Whether a file has a cell of this id."""
+    try:
+        cells = Document.parse(files.read(path), path.name).cells
+    except NotebookError:
+        return False
+    return bool(cell) and any(one.get("id") == cell for one in cells)
+
+
+def _path_of(uri: str) -> Optional[Path]:
+    """The path in ``vscode-notebook-cell://HOST/path/nb.ipynb#W2s`` (HOST: a remote, or none)."""
+    path = unquote(urlsplit(uri).path)
+    if not path.startswith("/") or not path.endswith(".ipynb"):  # never saved yet
+        return None
+    return Path(path[1:] if re.match(r"/[A-Za-z]:/", path) else path)  # /c:/Users/...
 
 
 def _connection_file() -> Optional[Path]:
@@ -75,92 +158,5 @@ def _names(shared: Path, connection: Path) -> bool:
     try:
         named = (shared / "kernel").read_text(encoding="utf-8")
         return Path(named) == connection.resolve()
-    except OSError:
-        return False
-
-
-def saved_as(path: str, text: Optional[str]) -> bool:
-    """Whether the file that a front end names holds a cell of this text (None: there is a file).
-
-    Looked up at the server that started this kernel; False where that cannot be found out.
-    """
-    for server in _servers():
-        if str(server.get("pid")) != os.environ.get("JPY_PARENT_PID"):
-            continue
-        file = Path(server.get("root_dir") or "/", path.rpartition(":")[2])
-        try:
-            cells = Document.parse(files.read(file), file.name).cells
-        except NotebookError:
-            return False
-        return text is None or text in map(Document.source, cells)
-    return False
-
-
-def _servers() -> List[Dict[str, Any]]:
-    """The Jupyter servers of this user, as they have written themselves down."""
-    from jupyter_core.paths import jupyter_runtime_dir
-
-    found = []
-    # nbserver: the classic Notebook, up to version 6
-    for entry in sorted(Path(jupyter_runtime_dir()).glob("*server-*.json")):
-        try:
-            found.append(json.loads(entry.read_text(encoding="utf-8")))
-        except (OSError, ValueError):
-            continue
-    return found
-
-
-def held_by(path: Path) -> Optional[str]:
-    """Which running Jupyter server has this notebook open, or may have; None where none does.
-
-    A server that is alive and does not say counts as holding it.
-    """
-    for server in _servers():
-        if not _alive(server.get("pid")):
-            continue
-        folder = Path(server.get("root_dir") or server.get("notebook_dir") or "/")
-        if folder.resolve() not in path.resolve().parents:
-            continue
-        sessions = _sessions(server)
-        if sessions is None:
-            return f"the Jupyter server at {server.get('url')} does not say what it has open"
-        if any(_same(folder / one.get("path", ""), path) for one in sessions):
-            return f"it is open at {server.get('url')}"
-    return None
-
-
-def _sessions(server: Any) -> Optional[List[Any]]:
-    import requests
-
-    try:
-        with requests.Session() as session:
-            session.trust_env = False  # no proxy stands between here and this machine
-            answer = session.get(
-                f"{server['url']}api/sessions",
-                headers={"Authorization": f"token {server.get('token', '')}"},
-                timeout=2,
-            )
-        return list(answer.json()) if answer.ok else None
-    except (requests.RequestException, ValueError, KeyError):
-        return None
-
-
-def _alive(pid: Any) -> bool:
-    if not isinstance(pid, int):
-        return False
-    if os.name == "nt":
-        return True  # os.kill would end it there
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _same(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
     except OSError:
         return False

@@ -20,6 +20,8 @@ class Writer(Protocol):
     """One way to read and write the setup cell of one notebook."""
 
     name: str
+    #: Whether it replaces the running cell, which takes effect only when that cell has ended.
+    in_place: bool
 
     def read(self) -> Optional[str]:
         """The text of the setup cell, or None where there is none yet."""
@@ -27,8 +29,8 @@ class Writer(Protocol):
     def put(self, text: Optional[str], expected: Optional[str]) -> str:
         """Put the text (None: take the cell out) where ``expected`` stands, and say how it ended.
 
-        Ends as ``saved`` (read back from the file) or ``written``; raises `Conflict` where the
-        cell is not ``expected`` any more.
+        Ends as ``saved`` (read back from the file), ``written`` (not proved) or ``shown`` (to be
+        copied); raises `Conflict` where the cell is not ``expected`` any more.
         """
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import Callable, Iterator
 
@@ -9,6 +10,7 @@ import pytest
 from doubles.index import make_wheel, serve
 
 from .machine import Machine
+from .serving import Ask, serving
 
 MakeMachine = Callable[[], Machine]
 
@@ -47,3 +49,12 @@ def folder(tmp_path: Path) -> Path:
     path = tmp_path / "notebooks"
     path.mkdir()
     return path
+
+
+@pytest.fixture
+def ask(machine: Machine, folder: Path) -> Iterator[Ask]:
+    """A real Jupyter Server of the notebooks, to be asked for its sessions."""
+    if importlib.util.find_spec("jupyter_server") is None:
+        pytest.skip("jupyter_server is not installed: pip install jupyter_server")
+    with serving(machine, folder) as found:
+        yield found

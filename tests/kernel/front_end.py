@@ -6,7 +6,7 @@ import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List, Optional, TypeVar
 
 from jupyter_client import BlockingKernelClient, KernelManager
 from jupyter_client.kernelspec import KernelSpecManager
@@ -52,13 +52,16 @@ class Page:
         self._client.start_channels()
         self._client.wait_for_ready(timeout=PATIENCE)
 
-    def run(self, code: str, allow_stdin: bool = True) -> Answer:
+    def run(
+        self, code: str, allow_stdin: bool = True, metadata: Optional[Dict[str, Any]] = None
+    ) -> Answer:
         """Run a cell as JupyterLab does, and wait for all that the kernel says about it."""
         client = self._client
         content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}}
         # Nothing is queued behind a cell, and ipykernel 6 aborts what comes soon after an error.
         content.update(allow_stdin=allow_stdin, stop_on_error=False)
-        metadata = {"cellId": str(uuid.uuid4())} if allow_stdin else {}
+        if metadata is None:
+            metadata = {"cellId": str(uuid.uuid4())} if allow_stdin else {}
         request = client.session.msg("execute_request", content, metadata=metadata)
         client.shell_channel.send(request)
         mine = request["header"]["msg_id"]
@@ -67,6 +70,8 @@ class Page:
             message = client.get_iopub_msg(timeout=PATIENCE)
             if message["parent_header"].get("msg_id") == mine:
                 messages.append(message)
+            if message["parent_header"].get("session") == client.session.session:
+                self.heard(message)  # Colab's requests name the session alone
         while True:
             reply = client.get_shell_msg(timeout=PATIENCE)
             if reply["parent_header"].get("msg_id") == mine:
@@ -78,9 +83,20 @@ class Page:
         assert answer.reply["status"] == "ok", answer.text
         return answer
 
+    def heard(self, message: Dict[str, Any]) -> None:
+        """What this front end does when it hears a message."""
+
+    def reply(self, value: Any) -> None:
+        """Send what was asked for on standard input."""
+        message = self._client.session.msg("input_reply", {"value": value})
+        self._client.stdin_channel.send(message)
+
     def close(self) -> None:
         """Leave; the kernel stays."""
         self._client.stop_channels()
+
+
+AnyPage = TypeVar("AnyPage", bound=Page)
 
 
 class Kernel:
@@ -92,8 +108,13 @@ class Kernel:
 
     def page(self) -> Page:
         """Open one more notebook on this kernel."""
-        self._pages.append(Page(self._connection))
-        return self._pages[-1]
+        return self.open(Page)
+
+    def open(self, make: Callable[..., AnyPage], *cells: str) -> AnyPage:
+        """Open one more notebook in a front end of this kind."""
+        page = make(self._connection, *cells)
+        self._pages.append(page)
+        return page
 
     def close(self) -> None:
         """Close all notebooks."""
@@ -102,10 +123,10 @@ class Kernel:
 
 
 @contextmanager
-def started(machine: Machine, folder: Path) -> Iterator[Kernel]:
-    """A fresh kernel of a machine, in a folder."""
+def started(machine: Machine, folder: Path, served: bool = True) -> Iterator[Kernel]:
+    """A fresh kernel of a machine, in a folder; ``served``: as a Jupyter server starts it."""
     specs = str(Path(machine.variables["JUPYTER_PATH"], "kernels"))
-    connection = machine.home / f"kernel-{uuid.uuid4()}.json"
+    connection = machine.home / f"kernel-{uuid.uuid4() if served else 4321}.json"
     manager = KernelManager(
         connection_file=str(connection),
         kernel_name="python3",

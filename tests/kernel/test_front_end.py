@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import socket
-import subprocess
-import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
-from threading import Timer
-from typing import Any, Callable, Iterator
+from typing import Iterator
 
 import pytest
 
 from .files import MARKER, notebook, setup_text, state
 from .front_end import Answer, Kernel, Page, started
 from .machine import Machine
+from .serving import Ask, open_on
 
 LOAD = "%load_ext colab_magics"
 REMEMBERED = "Setup cell: remembered, not in the notebook yet: type %setup write"
@@ -174,74 +168,19 @@ def test_a_fresh_kernel_adds_to_the_cell_on_disk(page: Page, folder: Path) -> No
     assert "Not in the notebook yet" not in page.ok("%setup").text
 
 
-@pytest.fixture
-def opened(machine: Machine, folder: Path) -> Iterator[Callable[[str], Any]]:
-    """A real Jupyter Server of these notebooks; open one by its name, and get how to close it."""
-    if importlib.util.find_spec("jupyter_server") is None:
-        pytest.skip("jupyter_server is not installed: pip install jupyter_server")
-    with _serving(machine, folder) as ask:
-
-        def opened(name: str) -> Callable[[], None]:
-            kernel = {"name": "python3"}
-            session = ask(
-                "POST", "", {"path": name, "name": name, "type": "notebook", "kernel": kernel}
-            )
-            return lambda: ask("DELETE", "/" + session["id"], None)
-
-        yield opened
-
-
-@contextmanager
-def _serving(machine: Machine, folder: Path) -> Iterator[Callable[[str, str, Any], Any]]:
-    with socket.socket() as free:  # older servers write down port 0 as it was asked for
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = {"port": port, "allow_root": True, "open_browser": False, "root_dir": folder}
-    words = [f"--ServerApp.{name}={value}" for name, value in options.items()]
-    process = subprocess.Popen(
-        [str(machine.python), "-m", "jupyter_server", "--IdentityProvider.token=t", *words],
-        env=machine.variables,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline = Timer(60, process.kill)
-    deadline.start()
-    with process:
-        try:
-            assert process.stderr is not None
-            lines = iter(process.stderr.readline, "")
-            url = next(line for line in lines if "?token=" in line).split()[-1].split("?")[0]
-            api = url.rsplit("/", 1)[0] + "/api/sessions"
-            deadline.cancel()
-
-            def ask(method: str, where: str, body: Any) -> Any:
-                data = None if body is None else json.dumps(body).encode()
-                request = urllib.request.Request(api + where, data, method=method)
-                request.add_header("Authorization", "token t")
-                with urllib.request.urlopen(request, timeout=60) as answer:
-                    return json.loads(answer.read() or b"null")
-
-            yield ask
-        finally:
-            deadline.cancel()
-            process.terminate()
-            process.communicate(timeout=60)
-
-
 def test_a_notebook_that_a_server_has_open_is_left_alone(
-    opened: Callable[[str], Any], page: Page, folder: Path
+    ask: Ask, page: Page, folder: Path
 ) -> None:
     """%setup write PATH is refused while a session is on it; the lines wait, and go in later."""
     path = notebook(folder / "nb.ipynb", "print('hello')")
-    close = opened("nb.ipynb")
+    session = open_on(ask, "nb.ipynb")
     page.ok("%pin tinypkg==1.0")
     before = state(folder)
     refused = page.run(f"%setup write {path}")
     assert refused.reply["ename"] == "NotebookError"
     assert "it is open at" in refused.text
     assert state(folder) == before
-    close()
+    ask("DELETE", "/" + session["id"], None)
     page.ok(f"%setup write {path}")
     assert "%pin tinypkg==1.0" in (setup_text(path) or "")
 

@@ -14,6 +14,7 @@
   const TARGET = 'colab_magics';
   const ROLE = { role: 'setup', version: 1 };
   const TAGS = ['nbval-ignore-output'];
+  const SAVING = 4000; // ms that the running cell waits for the file; it may be saved later
   const MARKER = /^(?:#.*\n|[ \t]*\n)*#\s*colab_magics:setup v\d+\b/;
   let scope = null;
 
@@ -58,22 +59,23 @@
     return { status: 'ok' };
   }
 
+  /* Save; whether it is done is said in time for the cell that waits, true or not. */
+  function saved(context) {
+    const late = new Promise(done => setTimeout(() => done(false), SAVING));
+    const save = context.save().then(() => true, () => false);
+    return Promise.race([save, late]);
+  }
+
   async function answer(panel, data) {
     const context = panel.context;
     const notebook = context.model.sharedModel;
     if (data.action === 'hello') return { status: 'ok', path: context.path };
     if (data.action === 'read') return { ...read(notebook), path: context.path };
     if (data.action !== 'put') return { status: 'refused' };
-    if (context.model.readOnly) return { status: 'read-only' };
+    const file = context.contentsModel;
+    if (context.model.readOnly || (file && file.writable === false)) return { status: 'read-only' };
     const done = put(notebook, data.text, data.expected);
-    if (done.status === 'ok') {
-      try {
-        await context.save();
-        done.saved = true;
-      } catch (error) {
-        done.saved = false;
-      }
-    }
+    if (done.status === 'ok') done.saved = await saved(context);
     return { ...done, path: context.path };
   }
 
@@ -88,6 +90,8 @@
     } catch (error) {
       reply = { status: 'failed', why: String(error) };
     }
+    /* Nobody may wait for it any more, and another cell may wait for a person's answer. */
+    if (kernel.hasPendingInput) return;
     const value = JSON.stringify({ ...reply, nonce: data.nonce });
     kernel.sendInputReply({ status: 'ok', value }, message.parent_header);
   }
@@ -100,10 +104,15 @@
       if (!kernel || seen.has(kernel)) return;
       seen.add(kernel);
       kernel.registerCommTarget(TARGET, () => {});
+      let way = Infinity; // ms by which this clock is ahead of the kernel's, and a message's way
       kernel.iopubMessage.connect((_, message) => {
         const { header, content } = message;
-        if (header.msg_type === 'comm_open' && content.target_name === TARGET)
-          void onOpen(panel, kernel, message);
+        const age = Date.now() - Date.parse(header.date);
+        if (age < way) way = age;
+        if (header.msg_type !== 'comm_open' || content.target_name !== TARGET) return;
+        /* A tab that was asleep gets old questions; their cell has ended, and says so. */
+        const patience = 1000 * ((content.data && content.data.patience) || 0);
+        if (age - way <= patience) void onOpen(panel, kernel, message);
       });
     };
     panel.sessionContext.kernelChanged.connect((_, change) => hook(change.newValue));

@@ -4,11 +4,11 @@ A writer is made by ``module:Class`` called without arguments and then asked
 ``available(host, site, cell)``: None, or the reason why it does not apply.
 """
 
-from typing import Any, List, Tuple
+from typing import Any, Tuple
 
 from ...host import Host
 from ...registry import choose
-from ..locate import RunningCell, locate
+from ..locate import RunningCell, Site
 
 __all__ = ["WRITERS", "writer_for"]
 
@@ -16,12 +16,15 @@ __all__ = ["WRITERS", "writer_for"]
 WRITERS = (
     "colab_magics.notebook.writers.run:RunWriter",
     "colab_magics.notebook.writers.frontend:FrontEndWriter",
+    "colab_magics.notebook.writers.colab:ColabWriter",
     "colab_magics.notebook.writers.in_place:InPlaceWriter",
+    "colab_magics.notebook.writers.show:ShowWriter",
 )
 
 
-def writer_for(host: Host, cell: RunningCell) -> Tuple[Any, List[str]]:
-    """The first writer that applies (or None), and why the earlier ones did not."""
-    site = locate(host)
+def writer_for(
+    host: Host, site: Site, cell: RunningCell
+) -> Tuple[Any, Tuple[Tuple[str, str], ...]]:
+    """The first writer that applies (or None), and (name, reason) of those before it."""
     writer, reasons = choose(WRITERS, lambda part: part.available(host, site, cell))
-    return writer, [reason for _, reason in reasons]
+    return writer, tuple(reasons)

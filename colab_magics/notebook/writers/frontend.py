@@ -3,31 +3,36 @@
 Nothing is written behind the front end's back, so nothing that was typed there is lost.
 """
 
+import time
 from typing import Any, Dict, Optional
 
 from ...errors import NotebookError
 from ...files import Conflict
 from ...host import Host
-from ..frontend import ask, present
-from ..locate import RunningCell, Site, saved_as
+from ..document import several
+from ..frontend import absence, ask, present
+from ..locate import RunningCell, Site
+from ..servers import saved_as
 
 __all__ = ["FrontEndWriter"]
+
+#: Seconds that a file which was saved may take to show it.
+PROOF = 2.0
 
 
 class FrontEndWriter:
     """Writes through the extension in JupyterLab 4 and Notebook 7."""
 
     name = "front end"
+    in_place = False
     host: Host
 
     def available(self, host: Host, site: Site, cell: RunningCell) -> Optional[str]:
         """None where the extension answers in the window that runs this cell."""
-        if site.kind != "front end":
-            return f"no front end ({site.kind})"
-        if not site.jupyter:
-            return "not a window of JupyterLab or Notebook"
+        if site.kind != "jupyter":
+            return f"not a window of JupyterLab or Notebook ({site.kind})"
         if not present(host):
-            return "the extension does not answer: pip install colab-magics beside the server"
+            return absence()
         self.host = host
         return None
 
@@ -40,8 +45,16 @@ class FrontEndWriter:
     def put(self, text: Optional[str], expected: Optional[str]) -> str:
         """See `Writer`: ``saved`` where the file was read back, else ``written``."""
         answer = self._ask("put", text=text, expected=expected)
-        saved = answer.get("saved") and saved_as(str(answer.get("path", "")), text)
-        return "saved" if saved else "written"
+        self._put = (str(answer["path"]), text, expected)
+        until = time.monotonic() + (PROOF if answer["saved"] else 0)
+        while not self.saved and time.monotonic() < until:  # edited together, it is saved later
+            time.sleep(0.02)
+        return "saved" if self.saved else "written"
+
+    @property
+    def saved(self) -> bool:
+        """Whether the file that the front end names is as it was put, by now."""
+        return saved_as(*self._put)
 
     def _ask(self, action: str, **data: Optional[str]) -> Dict[str, Any]:
         answer = ask(self.host, action, **data)
@@ -51,11 +64,7 @@ class FrontEndWriter:
         if status == "conflict":
             raise Conflict(action)
         if answer is not None and status == "several":
-            numbers = " and ".join(map(str, answer["cells"]))
-            raise NotebookError(
-                f"Cells {numbers} are both setup cells; nothing was written.",
-                "Delete the one that you do not want.",
-            )
+            raise several(answer["cells"])
         if status == "read-only":
             raise NotebookError("The notebook is read-only.", "Save a copy, and run this there.")
         why = str(answer.get("why", "")) if answer else ""

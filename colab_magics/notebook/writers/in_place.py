@@ -4,7 +4,7 @@ By IPython's ``set_next_input(text, replace=True)``, which JupyterLab, Notebook 
 answer by replacing the running cell; no extension is needed.
 """
 
-from typing import Any, Optional
+from typing import Any, Optional, Tuple
 
 from ...host import Host
 from ..locate import RunningCell, Site
@@ -16,15 +16,18 @@ class InPlaceWriter:
     """Replaces the running cell, where that cell is the setup cell or asks to become it."""
 
     name = "in place"
+    in_place = True
+    #: The front ends of which it is known that they replace.
+    kinds: Tuple[str, ...] = ("jupyter", "vscode")
     shell: Any
     cell: RunningCell
 
     def available(self, host: Host, site: Site, cell: RunningCell) -> Optional[str]:
         """None where a front end runs the setup cell, or a cell that says ``%setup write``."""
-        if site.kind != "front end":
-            return f"no front end shows this cell ({site.kind})"
+        if site.kind not in self.kinds:
+            return f"not in this front end ({site.kind})"
         if not cell.is_setup and not cell.becomes_setup:
-            return "this cell is not the setup cell"
+            return "this cell is not the setup cell, and does not say %setup write"
         self.shell, self.cell = host.shell, cell
         return None
 

@@ -39,6 +39,7 @@ class RunWriter:
     """Writes for ``colab-magics run``; only this kernel writes, so there is no conflict."""
 
     name = "run"
+    in_place = False
     shared: Path
 
     def available(self, host: Host, site: Site, cell: RunningCell) -> Optional[str]:

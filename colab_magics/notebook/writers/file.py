@@ -1,4 +1,7 @@
-"""A notebook on disk that nobody has open."""
+"""A notebook on disk that was named and that nobody has open.
+
+It is not among `WRITERS`: a kernel whose notebook no front end holds has none of its own.
+"""
 
 from pathlib import Path
 from typing import Callable, Optional
@@ -6,15 +9,16 @@ from typing import Callable, Optional
 from ... import files
 from ...errors import NotebookError
 from ..document import Document
-from ..locate import held_by
+from ..servers import held_by
 
-__all__ = ["DiskWriter"]
+__all__ = ["FileWriter"]
 
 
-class DiskWriter:
+class FileWriter:
     """Reads and replaces the setup cell of a file; `NotebookError` where that is not safe."""
 
-    name = "disk"
+    name = "file"
+    in_place = False
 
     def __init__(self, path: Path, is_setup: Callable[[str], bool]) -> None:
         self.path, self._is_setup = path, is_setup

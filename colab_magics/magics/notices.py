@@ -1,0 +1,78 @@
+"""What is said of the setup cell: that a line is in it, is not yet, or what became of it later."""
+
+from typing import Any, Callable, Dict, Set
+
+from ..display import Report
+from ..host import Host
+from ..setup.record import Record
+from ._base import say, show
+
+__all__ = ["OFF", "Notices"]
+
+OFF = "Setup cell: recording is off; on again: %setup auto on"
+UNDO = "undo: %setup forget --all - stop: %setup auto off"
+
+
+class Notices:
+    """One line under the cell that recorded something; some are said once for each kernel."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._said: Set[str] = set()
+        #: Client session → what finishes a notice, once a later cell ends.
+        self._unfinished: Dict[str, Callable[[], object]] = {}
+
+    def once(self, *lines: str) -> None:
+        """Say it, unless this kernel has said it already."""
+        if lines[0] not in self._said:
+            self._said.add(lines[0])
+            say(*lines)
+
+    def follow_up(self) -> None:
+        """Finish what an earlier cell could not know: whether its text has arrived."""
+        finish = self._unfinished.pop(self._host.client, None)
+        if finish is not None:
+            finish()
+
+    def recorded(self, record: Record, writer: Any) -> None:
+        """Say what recording has come to."""
+        if writer.name == "run":
+            self.once("Setup cell: kept by colab-magics run")
+        elif record.state == "off":
+            self.once(OFF)
+        elif record.state == "shown" or not record.changes:
+            return  # what was asked for is there to be copied, and nothing stands below it
+        elif writer.in_place:
+            self._in_place(record, writer)
+        else:
+            self._in_the_notebook(record, writer)
+
+    def _in_place(self, record: Record, writer: Any) -> None:
+        """What is to become of the running cell."""
+        later = getattr(writer, "follow_up", None)
+        if later is not None:
+            self._unfinished[self._host.client] = lambda: say(later())
+        if record.created:
+            say(
+                "Setup cell: this cell is it now; delete an older one. Save the notebook - "
+                "undo: Ctrl-Z - stop: %setup auto off"
+            )
+        else:
+            say("Setup cell: took in " + ", ".join(record.changes))
+
+    def _in_the_notebook(self, record: Record, writer: Any) -> None:
+        """What became of the cell in the notebook that is open."""
+        added = ("Setup cell: added on top, ", f" - {UNDO}")
+        before, after = (
+            added if record.created else (f"Setup cell: {', '.join(record.changes)} - ", "")
+        )
+        if record.state == "saved":
+            say(f"{before}saved{after}")
+            return
+        handle = show(Report((f"{before}not saved yet{after}",)), live=True)
+
+        def finish() -> None:
+            if writer.saved:
+                handle.update(Report((f"{before}saved{after}",)))
+
+        self._unfinished[self._host.client] = finish
