@@ -17,7 +17,7 @@ from .servers import own
 
 __all__ = ["PATIENCE", "absence", "ask", "present"]
 
-#: Seconds that an answer may take; absence costs this once for each client.
+#: Seconds that the first answer may take; absence costs this once for each client.
 PATIENCE = 2.0
 #: Seconds that one which is there may take: large notebooks, slow disks.
 SAVING = 20.0
@@ -27,8 +27,11 @@ READING = 5.0
 #: Where the extension stands in an environment.
 _PLACE = Path("share", "jupyter", "labextensions", "colab-magics")
 
-#: Client session → the nonce of a greeting that is not answered yet, or empty once it was.
-_GREETED: Dict[str, str] = {}
+#: How often one that was silent is greeted again, and for how many seconds: a tab may have slept.
+AGAIN = (2, 0.5)
+
+#: Client session → greetings without an answer; 0 once one was answered.
+_SILENT: Dict[str, int] = {}
 
 
 def present(host: Host) -> bool:
@@ -37,15 +40,14 @@ def present(host: Host) -> bool:
     kernel = getattr(host.shell, "kernel", None)
     if not host.may_ask or not client or getattr(kernel, "stdin_socket", None) is None:
         return False
-    if client not in _GREETED:
-        _GREETED[client] = uuid.uuid4().hex
-        answer = _ask(kernel, _GREETED[client], "hello", PATIENCE, {})
-    elif _GREETED[client]:  # a page under load may have answered late
-        answer = _answer(kernel, _GREETED[client], 0)
-    else:
+    silent = _SILENT.get(client)
+    if silent == 0:
         return True
-    if answer is not None:
-        _GREETED[client] = ""
+    often, patience = AGAIN
+    if silent is not None and silent > often:
+        return False
+    answer = _ask(kernel, uuid.uuid4().hex, "hello", PATIENCE if silent is None else patience, {})
+    _SILENT[client] = 0 if answer else (silent or 0) + 1
     return answer is not None
 
 

@@ -1,10 +1,10 @@
-"""A browser, and servers of either kind; missing parts skip here and fail in CI."""
+"""A browser, and servers of each kind; missing parts skip here and fail in CI."""
 
 from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Any, Callable, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import pytest
 from kernel.files import notebook
@@ -12,15 +12,31 @@ from kernel.files import notebook
 from .window import CHROMIUM, KERNEL, Server, Window
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+#: The kinds of front end: ``rtc`` is with jupyter-collaboration, ``bare`` without our extension.
+PLAIN = ("lab", "notebook")
+TOGETHER = ("lab-rtc", "notebook-rtc")
+EVERY = (*PLAIN, *TOGETHER)
 
 Open = Callable[..., Window]
+Servers = Callable[[str], Server]
 
 
-def pytest_collection_modifyitems(items: List[pytest.Item]) -> None:
-    """Front ends are the same for every Python: once is enough."""
-    for item in items:
-        if "browser" in item.path.parts and not _installed():
+def on(*quick: str, long: Tuple[str, ...] = ()) -> pytest.MarkDecorator:
+    """The front ends that a test runs on, and those that it runs on with ``--long``."""
+    more = [pytest.param(front, marks=pytest.mark.long) for front in long if front not in quick]
+    return pytest.mark.parametrize("server", [*quick, *more], indirect=True)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
+    """Front ends are the same for every Python: once is enough. Some only with ``--long``."""
+    ours = [item for item in items if "browser" in item.path.parts]
+    if not _installed():
+        for item in ours:
             item.add_marker(pytest.mark.skip(reason="elsewhere: JupyterLab is not in this version"))
+    if not config.getoption("--long"):
+        left_out = [item for item in ours if item.get_closest_marker("long")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
 
 
 def _installed() -> bool:
@@ -28,6 +44,14 @@ def _installed() -> bool:
         import jupyterlab  # noqa: F401
         import notebook  # noqa: F401
         import playwright  # noqa: F401
+    except ImportError:
+        return False
+    return True
+
+
+def _collaboration() -> bool:
+    try:
+        import jupyter_collaboration  # noqa: F401
     except ImportError:
         return False
     return True
@@ -47,45 +71,73 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="session", params=["lab", "notebook"])
-def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
-    """JupyterLab, then Notebook 7, with the extension that the wheel has brought."""
-    yield from _served(request.param, tmp_path_factory, extension=True)
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """One server of each kind, started when it is first asked for."""
+    running: Dict[str, Server] = {}
 
+    def of(front: str) -> Server:
+        if front not in running:
+            app, *kind = front.split("-")
+            if "rtc" in kind and not _collaboration():
+                pytest.skip("jupyter-collaboration is not installed")
+            make = tmp_path_factory.mktemp
+            running[front] = Server(
+                app, make("work"), make("home"), "bare" not in kind, "rtc" in kind
+            )
+            running[front].start()
+        return running[front]
 
-@pytest.fixture(scope="session", params=["lab", "notebook"])
-def bare_server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Server]:
-    """The same without our extension."""
-    yield from _served(request.param, tmp_path_factory, extension=False)
-
-
-def _served(app: str, make: pytest.TempPathFactory, extension: bool) -> Iterator[Server]:
-    server = Server(app, make.mktemp("work"), make.mktemp("home"), extension)
-    try:
-        server.start()
-        yield server
-    finally:
+    yield of
+    for server in running.values():
         server.stop()
 
 
 @pytest.fixture
-def open_notebook(chromium: Any, request: pytest.FixtureRequest) -> Iterator[Open]:
-    """Open a notebook of these cells in a window of its own: ``open_notebook(server, *cells)``."""
+def server(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Server]:
+    """The server of the front end that `on` names; its kernels end with the test."""
+    found = servers(request.param)
+    yield found
+    found.end_kernels()
+
+
+@pytest.fixture
+def open_notebook(chromium: Any, request: pytest.FixtureRequest, server: Server) -> Iterator[Open]:
+    """Open a notebook of these cells in a window of its own: ``open_notebook(server, *cells)``.
+
+    Without cells the notebook ``name`` is opened as it is. ``before(page)`` is called first.
+    """
     contexts = []
 
-    def opened(server: Server, *cells: str, minor: int = 5, name: str = "") -> Window:
+    def opened(
+        server: Server,
+        *cells: str,
+        minor: int = 5,
+        name: str = "",
+        before: Callable[[Any], Any] = lambda page: None,
+        kernel: str = "python3",
+    ) -> Window:
         stem = name or "".join(c if c.isalnum() else "-" for c in request.node.name)
         path = server.folder / f"{stem}.ipynb"
         if cells:
-            notebook(path, *cells, minor=minor, **KERNEL)
+            spec = {**KERNEL["kernelspec"], "name": kernel}
+            notebook(path, *cells, minor=minor, kernelspec=spec)
         context = chromium.new_context(viewport={"width": 1200, "height": 1000})
         contexts.append(context)
-        return Window(server, context.new_page(), Path(path))
+        page = context.new_page()
+        before(page)
+        window = Window(server, page, Path(path))
+        as_it_says(window)
+        return window
 
     yield opened
     for context in contexts:
         context.close()
+
+
+def as_it_says(window: Window) -> None:
+    """The page has what its server's kind promises, so that no test passes on another kind."""
+    rooms = [url for url in window.sockets if "/api/collaboration/room" in url]
+    together = window.js("return app.listPlugins().filter(id => /collab|docprovider/.test(id))")
+    assert bool(rooms) == bool(together) == window.server.collaboration, (rooms, together)
+    assert window.js("return app.hasPlugin('colab-magics:plugin')") == window.server.extension

@@ -10,7 +10,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
@@ -31,6 +32,7 @@ CHROMIUM = [
     "--disable-backgrounding-occluded-windows",
 ]
 
+LOAD = "%load_ext colab_magics"
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
 
 
@@ -45,6 +47,14 @@ def until(true: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
     raise AssertionError(f"not within {seconds:.0f} s: {what}")
 
 
+#: What is off without jupyter-collaboration, and what that package turns off in its favour.
+COLLABORATION = ("@jupyter/collaboration-extension", "@jupyter/docprovider-extension")
+REPLACED = (
+    "@jupyterlab/filebrowser-extension:defaultFileBrowser",
+    "@jupyterlab/notebook-extension:cell-executor",
+)
+
+
 @dataclass
 class Server:
     """A Jupyter server: ``app`` is ``lab`` or ``notebook``."""
@@ -53,32 +63,27 @@ class Server:
     folder: Path
     home: Path
     extension: bool = True
+    collaboration: bool = False
     process: Optional[subprocess.Popen[bytes]] = None
     port: int = 0
-    log: List[str] = field(default_factory=list)
+
+    @property
+    def data(self) -> Path:
+        """Its data directory: signatures of trusted notebooks, and kernels."""
+        return self.home / "data"
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        config = self.home / "config"
-        settings = self.home / "settings" / "@jupyterlab" / "docmanager-extension"
-        settings.mkdir(parents=True)
-        # An autosave behind our back is when front ends ask "overwrite or revert?".
-        (settings / "plugin.jupyterlab-settings").write_text('{"autosaveInterval": 5}')
-        news = self.home / "settings" / "@jupyterlab" / "apputils-extension"
-        news.mkdir(parents=True)
-        (news / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
-        if not self.extension:
-            (config / "labconfig").mkdir(parents=True)
-            (config / "labconfig" / "page_config.json").write_text(
-                json.dumps({"disabledExtensions": {"colab-magics": True}})
-            )
+        self._configure()
         env = {
             **os.environ,
             "HOME": str(self.home),
-            "JUPYTER_CONFIG_DIR": str(config),
+            "IPYTHONDIR": str(self.home / "ipython"),
+            "JUPYTER_CONFIG_DIR": str(self.home / "config"),
+            "JUPYTER_DATA_DIR": str(self.data),
             "JUPYTERLAB_SETTINGS_DIR": str(self.home / "settings"),
             "JUPYTERLAB_WORKSPACES_DIR": str(self.home / "workspaces"),
             "JUPYTER_RUNTIME_DIR": str(self.home / "runtime"),
@@ -98,12 +103,34 @@ class Server:
         )
         until(self._answers, "the server starts", 90)
 
+    def _configure(self) -> None:
+        # An autosave behind our back is when front ends ask "overwrite or revert?".
+        self._write("settings/@jupyterlab/docmanager-extension/plugin", {"autosaveInterval": 5})
+        self._write("settings/@jupyterlab/apputils-extension/notification", {"fetchNews": "false"})
+        together = {"jpserver_extensions": {"jupyter_server_ydoc": self.collaboration}}
+        self._write("config/jupyter_server_config.json", {"ServerApp": together})
+        disabled = {} if self.extension else {"colab-magics": True}
+        if not self.collaboration:
+            disabled.update(dict.fromkeys(COLLABORATION, True), **dict.fromkeys(REPLACED, False))
+        self._write("config/labconfig/page_config.json", {"disabledExtensions": disabled})
+
+    def _write(self, name: str, content: Dict[str, Any]) -> None:
+        path = self.home / (name if name.endswith(".json") else name + ".jupyterlab-settings")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(content), encoding="utf-8")
+
     def _answers(self) -> bool:
+        assert self.process is None or self.process.poll() is None, self.log
         try:
             self.api("status")
         except OSError:
             return False
         return True
+
+    @property
+    def log(self) -> str:
+        """What it has said."""
+        return (self.home / "server.log").read_text(encoding="utf-8", errors="replace")
 
     def api(self, path: str, method: str = "GET", /, **body: Any) -> Any:
         """Ask the server's REST interface."""
@@ -121,6 +148,12 @@ class Server:
         view = f"lab/tree/{name}?reset&" if self.app == "lab" else f"notebooks/{name}?"
         return f"http://127.0.0.1:{self.port}/{view}token=token"
 
+    def end_kernels(self) -> None:
+        """End all kernels, so that the next test has the machine to itself."""
+        for session in self.api("sessions"):
+            with suppress(OSError):
+                self.api(f"sessions/{session['id']}", "DELETE")
+
     def stop(self) -> None:
         """End it, with its kernels."""
         if self.process is not None:
@@ -128,21 +161,53 @@ class Server:
             self.process.wait(30)
 
 
+#: Before each script: the application, and the panel of the notebook.
+_PANEL = """async argument => {
+  const app = window.jupyterapp;
+  const panel = [...(app?.shell?.widgets('main') || [])].find(w => w.context && w.content?.widgets);
+  const kernel = panel?.sessionContext?.session?.kernel;
+  const cell = id => panel.content.widgets.find(w => w.model.id === id);
+"""
+
+
 class Window:
     """One page with one notebook in it."""
 
     def __init__(self, server: Server, page: Any, path: Path) -> None:
         self.server, self.page, self.path = server, page, path
+        self.sockets: List[str] = []
+        self.saves = 0
+        page.on("websocket", lambda socket: self.sockets.append(socket.url))
+        page.on("request", self._count)
         page.goto(server.address(path.name))
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
-        until(self._idle, "the kernel is idle", 60)
+        self.connected()
 
-    def _session(self) -> Dict[str, Any]:
+    def _count(self, request: Any) -> None:
+        self.saves += request.method == "PUT" and "/api/contents/" in request.url
+
+    def js(self, body: str, argument: Any = None) -> Any:
+        """Run the body of a function in the page; it knows ``app``, ``panel`` and ``kernel``."""
+        return self.page.evaluate(_PANEL + body + "\n}", argument)
+
+    def connected(self) -> None:
+        """Wait until the document is there, and this page's own connection to an idle kernel."""
+        script = (
+            "return !!panel?.context.isReady && kernel?.connectionStatus === 'connected'"
+            " && kernel.status === 'idle'"
+        )
+        until(lambda: self.js(script), "the page is connected to its kernel", 90)
+        until(self.idle, "the kernel is idle", 60)
+
+    @property
+    def kernel(self) -> str:
+        """The id of its kernel."""
+        return str(self.js("return kernel.id"))
+
+    def idle(self) -> bool:
+        """Whether the server says that the kernel of this notebook is idle."""
         found = [s for s in self.server.api("sessions") if s["path"] == self.path.name]
-        return found[0] if found else {}
-
-    def _idle(self) -> bool:
-        return bool(self._session().get("kernel", {}).get("execution_state") == "idle")
+        return bool(found) and found[0]["kernel"]["execution_state"] == "idle"
 
     def cell(self, at: int) -> Any:
         """A cell by its place."""
@@ -151,11 +216,9 @@ class Window:
     @property
     def texts(self) -> List[str]:
         """The text of each cell as the page shows it."""
-        cells = self.page.locator(".jp-Notebook .jp-Cell")
-        return [
-            "\n".join(cells.nth(i).locator(".cm-line").all_inner_texts())
-            for i in range(cells.count())
-        ]
+        lines = "[...c.querySelectorAll('.cm-line')].map(l => l.textContent).join('\\n')"
+        cells = "[...document.querySelectorAll('.jp-Notebook .jp-Cell')]"
+        return list(self.page.evaluate(f"() => {cells}.map(c => {lines})"))
 
     def type(self, at: int, text: str) -> None:
         """Type at the end of a cell."""
@@ -163,29 +226,60 @@ class Window:
         self.page.keyboard.press("Control+End")
         self.page.keyboard.insert_text(text) if "\n" in text else self.page.keyboard.type(text)
 
+    def start(self, at: int) -> str:
+        """Start a cell as a person does; gives its id, which stays when its place changes."""
+        self.cell(at).locator(".cm-content").click()
+        identity = self.js("return panel.content.widgets[argument].model.id", at)
+        # A prompt that is empty again says that this run has ended, and not the one before.
+        self.js("cell(argument).model.executionCount = null", identity)
+        self.page.keyboard.press("Control+Enter")
+        return str(identity)
+
+    def shown(self, identity: str) -> str:
+        """What stands below a cell."""
+        return str(self.js("return cell(argument).outputArea.node.innerText", identity))
+
+    def ended(self, *identities: str) -> bool:
+        """Whether cells have ended, with all that they show: the page has seen an idle kernel."""
+        script = (
+            "return kernel.status === 'idle'"
+            " && argument.every(id => cell(id).model.executionCount !== null)"
+        )
+        return bool(self.js(script, identities))
+
+    def finish(self, identity: str, wait: str = "", seconds: float = 60) -> str:
+        """Wait until a cell has ended and shows a text, and give what it shows."""
+        try:
+            until(lambda: self.ended(identity), "the cell ends", seconds)
+            until(lambda: wait in self.shown(identity), wait, 10)
+        except AssertionError as error:
+            shown = self.shown(identity)
+            asked = self.page.locator(".jp-Dialog").all_inner_texts()
+            raise AssertionError(f"{error}; shown: {shown}; dialogs: {asked}") from None
+        until(self.idle, "the kernel is idle")
+        return self.shown(identity)
+
     def run(self, at: int, wait: str) -> str:
         """Run a cell, wait until the page shows a text below it, and give what it shows."""
-        box = self.cell(at)
-        box.locator(".cm-content").click()
-        handle = box.element_handle()
-        self.page.keyboard.press("Control+Enter")
-        shown = ""
+        return self.finish(self.start(at), wait)
 
-        def there() -> bool:
-            nonlocal shown
-            area = handle.query_selector(".jp-OutputArea")
-            shown = area.inner_text() if area else "no output"
-            return wait in shown
+    def run_all(self) -> List[str]:
+        """Run all cells by the command of that name; gives what each shows."""
+        self.js("for (const one of panel.content.widgets) one.model.executionCount = null")
+        identities = self.js("return panel.content.widgets.map(one => one.model.id)")
+        self.js("void app.commands.execute('notebook:run-all-cells')")
+        until(lambda: self.ended(*identities), "all cells have ended", 60)
+        return [self.finish(identity) for identity in identities]
 
-        try:
-            until(there, wait)
-        except AssertionError as error:
-            raise AssertionError(f"{error}; shown: {shown}") from None
-        until(self._idle, "the kernel is idle")
-        return shown
+    def answer(self, text: str) -> None:
+        """Type a line where a cell asks for one."""
+        field = self.page.locator(".jp-Stdin-input").last
+        field.wait_for(timeout=60_000)
+        field.fill(text)
+        field.press("Enter")
 
     def save(self) -> None:
-        """Save as a person does, and wait until the file is whole and new."""
+        """Save as a person does."""
         self.page.keyboard.press("Control+s")
 
     @property
@@ -197,8 +291,12 @@ class Window:
         """The text of each cell in the file; none while it is being written."""
         try:
             return [source(cell) for cell in whole(self.path)["cells"]]
-        except ValueError:
+        except (ValueError, OSError):
             return []
+
+    def saved(self) -> List[str]:
+        """The steps of the setup cell in the file."""
+        return list(setup_on_top(self.on_disk()))
 
 
 def steps(text: str) -> List[str]:

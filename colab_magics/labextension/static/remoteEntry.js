@@ -59,11 +59,34 @@
     return { status: 'ok' };
   }
 
+  /* Document context -> {done, end}: a save under way. Two at once, such as ours and an autosave,
+   * take each other for a change on disk, and the front end asks whether to overwrite it. */
+  const saves = new WeakMap();
+
+  function followSaves(context) {
+    context.saveState.connect((_, state) => {
+      const before = saves.get(context);
+      if (before) before.end();
+      saves.delete(context);
+      if (state !== 'started') return;
+      const save = {};
+      save.done = new Promise(end => {
+        save.end = end;
+      });
+      saves.set(context, save);
+    });
+  }
+
+  async function save(context) {
+    while (saves.has(context)) await saves.get(context).done;
+    await context.save();
+  }
+
   /* Save; whether it is done is said in time for the cell that waits, true or not. */
   function saved(context) {
     const late = new Promise(done => setTimeout(() => done(false), SAVING));
-    const save = context.save().then(() => true, () => false);
-    return Promise.race([save, late]);
+    const done = save(context).then(() => true, () => false);
+    return Promise.race([done, late]);
   }
 
   async function answer(panel, data) {
@@ -115,6 +138,7 @@
         if (age - way <= patience) void onOpen(panel, kernel, message);
       });
     };
+    followSaves(panel.context);
     panel.sessionContext.kernelChanged.connect((_, change) => hook(change.newValue));
     hook(panel.sessionContext.session && panel.sessionContext.session.kernel);
   }
