@@ -59,7 +59,13 @@ class InstallFailed(ColabMagicsError):
 
 
 class RestartRequired(ColabMagicsError):
-    """The versions are installed and remembered; this kernel still has older ones loaded."""
+    """The versions are installed and remembered; this kernel still has older ones loaded.
+
+    ``packages`` are their names; ``now``: the line asked for the restart itself (``--restart``).
+    """
+
+    packages: Tuple[str, ...] = ()
+    now = False
 
 
 class DriveError(ColabMagicsError):

@@ -3,12 +3,12 @@
 from typing import Any, List
 
 from ..display import Report
-from ..errors import usage_error
+from ..errors import RestartRequired, usage_error
 from ..pins.requirements import body_words, carries_secret
 from ..pins.step import PinStep, parse
 from ..setup.report import rows
 from ..steps import Outcome
-from ._base import Call, Magic, show
+from ._base import Call, Magic, say, show
 
 __all__ = ["PinMagic"]
 
@@ -37,10 +37,14 @@ class PinMagic(Magic):
     -------
     ``-r FILE``: a requirements file. ``-q``: say nothing. ``-o``: return the outcome.
     ``--dry-run``: only say what differs. ``--no-record``: do not remember it.
+    ``--restart``: where an older version is loaded, restart the kernel at once and run again
+    what was under way (JupyterLab and Notebook 7; without it a button offers the same).
+    ``--keep-going``: do not stop the cell although an older version is loaded.
     """
 
     name = "pin"
-    offers = ("-r", "--dry-run", "--no-record")
+    own_flags = ("restart", "keep_going")
+    offers = ("-r", "--dry-run", "--no-record", "--restart", "--keep-going")
 
     def run(self, call: Call) -> Any:
         """Pin what the line and the body ask for."""
@@ -71,6 +75,14 @@ class PinMagic(Magic):
         if outcome.step is None and carries_secret(" ".join([*call.words, call.body or ""])):
             return Report((*shown.lines, _TYPED_IN))
         return shown
+
+    def stop(self, error: Exception, call: Call) -> None:
+        """A restart that is needed stops the cell, unless the line says to go on without."""
+        if isinstance(error, RestartRequired):
+            error.now = "restart" in call.flags
+            if "keep_going" in call.flags:
+                return say(f"{error.what} {error.todo}")
+        raise error
 
     def complete(self, line: str, symbol: str) -> List[str]:
         """Names of installed packages, and options."""

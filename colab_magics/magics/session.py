@@ -16,6 +16,7 @@ from ..setup.record import add, is_off
 from ..steps import Step
 from ._base import say
 from .notices import OFF, Notices
+from .restarting import after
 
 __all__ = ["Session", "host_for", "session_of"]
 
@@ -131,6 +132,9 @@ class Session:
             self._finish(failed=not result.success)
         except bad_input() as error:
             say(f"Setup cell: not written. {error}", *filter(None, [getattr(error, "details", "")]))
+        else:
+            if not self._outer[:-1]:  # a cell within another leaves it to that one
+                after(self.host, self.site, result.error_in_exec)
         finally:  # a cell may be run from within another
             outer = self._outer.pop() if self._outer else ("", [], False)
             self.source, self._cell, self.writing = outer

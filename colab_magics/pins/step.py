@@ -178,10 +178,12 @@ def _survives(path: Path, host: Host) -> bool:
 
 def _restart(stale: Dict[str, Tuple[str, str]]) -> RestartRequired:
     named = ", ".join(f"{name} {old} is loaded; {new}" for name, (old, new) in stale.items())
-    return RestartRequired(
+    error = RestartRequired(
         f"{named} takes effect after a restart.",
         "Restart the kernel, then run the setup cell, or this one, again.",
     )
+    error.packages = tuple(stale)
+    return error
 
 
 def parse(words: List[str]) -> Optional[PinStep]:
