@@ -2,6 +2,7 @@
 
 from typing import Any, List
 
+from ..arguments import Parser
 from ..display import Report
 from ..errors import RestartRequired, usage_error
 from ..pins.requirements import body_words, carries_secret
@@ -28,6 +29,7 @@ class PinMagic(Magic):
         %pin "requests[socks]>=2.31"
         %pin -r requirements.txt
         %pin                     # what is pinned, and whether it holds
+        %pin freeze              # keep what this kernel has imported, at its versions
 
         %%pin
         torch==2.4.1             # one requirement a line
@@ -44,10 +46,12 @@ class PinMagic(Magic):
 
     name = "pin"
     own_flags = ("restart", "keep_going")
-    offers = ("-r", "--dry-run", "--no-record", "--restart", "--keep-going")
+    offers = ("freeze", "-r", "--dry-run", "--no-record", "--restart", "--keep-going")
 
     def run(self, call: Call) -> Any:
         """Pin what the line and the body ask for."""
+        if call.words[:1] == ("freeze",) and call.body is None:
+            return self.freeze(call)
         words = [*call.words, *body_words(call.body or "")]
         step = parse(words)
         if step is None and call.body is not None:
@@ -68,6 +72,19 @@ class PinMagic(Magic):
             )
         )
         return pins
+
+    def freeze(self, call: Call) -> Any:
+        """Pin what this kernel has imported (or all that is installed) at its version."""
+        from ..pins.freeze import frozen
+
+        parser = Parser("%pin freeze", usage="%pin freeze [--all]")
+        parser.add_argument("--all", action="store_true")
+        found = frozen(parser.parse_args(list(call.words[1:])).all)
+        if found.local:
+            say(f"Left out, installed from a folder of this machine: {', '.join(found.local)}")
+        if not found.names:
+            raise usage_error("%pin freeze: nothing is imported yet.", "Or: %pin freeze --all")
+        return self.perform(PinStep(found.names), call)
 
     def report(self, outcome: Outcome, call: Call) -> Report:
         """Add what to do about a password that was typed."""

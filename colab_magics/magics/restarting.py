@@ -34,9 +34,9 @@ def _jupyter(host: Host, error: RestartRequired) -> None:
         return  # the error says what to do by hand
     about = ", ".join(error.packages)
     if not error.now:
-        offer(host, error.what, about)
+        offer(host, error.reason, about)
         return
-    answer = restart(host, error.what, about)
+    answer = restart(host, error.reason, about)
     if answer is None:
         return
     if answer["status"] == "again":
