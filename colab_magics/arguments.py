@@ -21,6 +21,8 @@ FLAGS = {
     "--output": "output",
     "--no-record": "no_record",
     "--dry-run": "dry_run",
+    "--restart": "restart",
+    "--keep-going": "keep_going",
     "-h": "help",
     "--help": "help",
 }

@@ -59,7 +59,15 @@ class InstallFailed(ColabMagicsError):
 
 
 class RestartRequired(ColabMagicsError):
-    """The versions are installed and remembered; this kernel still has older ones loaded."""
+    """The versions are installed and remembered; this kernel still has older ones loaded.
+
+    ``packages`` are their names, ``reason`` says what changed in few words, always the same;
+    ``now``: the line asked for the restart itself (``--restart``).
+    """
+
+    packages: Tuple[str, ...] = ()
+    reason = ""
+    now = False
 
 
 class DriveError(ColabMagicsError):

@@ -8,6 +8,7 @@ import asyncio
 import atexit
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -135,9 +136,12 @@ def _until_done(
     reasons: Set[str] = set()
     while True:
         done, failure = _once(document, folder, shared, options, say)
-        if failure is None or failure.name != "RestartRequired" or failure.message in reasons:
+        if failure is None or failure.name != "RestartRequired":
             return done, failure
-        reasons.add(failure.message)
+        reason = re.sub(r" \([^)]*\)", "", failure.message)  # less how many modules are loaded
+        if reason in reasons:
+            return done, failure
+        reasons.add(reason)
         say(f"restarting the kernel and running from the top: {failure.message.splitlines()[0]}")
 
 

@@ -74,6 +74,8 @@ class Magic:
     """One magic. A subclass has a docstring (its help, with examples), `name` and `run`."""
 
     name: ClassVar[str]
+    #: Flags that this magic understands and others do not.
+    own_flags: ClassVar[Tuple[str, ...]] = ()
     #: Words that Tab offers after the name.
     offers: ClassVar[Tuple[str, ...]] = ()
 
@@ -86,6 +88,10 @@ class Magic:
         if "help" in parts.flags:
             say((self.__doc__ or "").strip())
             return None
+        for flag in {"restart", "keep_going"} & {*parts.flags} - {*self.own_flags}:
+            raise usage_error(
+                f"%{self.name} has no --{flag.replace('_', '-')}.", f"Type %{self.name}? for help."
+            )
         call = Call(tuple(parts.words), parts.flags, parts.comment, cell)
         result = self.run(call)
         return result if "output" in call.flags else None
@@ -122,8 +128,12 @@ class Magic:
         if outcome.step is not None and "no_record" not in call.flags:
             self.session.remember(outcome.step)
         if outcome.error is not None:
-            raise outcome.error
+            self.stop(outcome.error, call)
         return outcome
+
+    def stop(self, error: Exception, call: Call) -> None:
+        """Raise what a step ended with, although it is done and kept."""
+        raise error
 
     def report(self, outcome: Outcome, call: Call) -> Report:
         """What is shown of an outcome."""

@@ -2,13 +2,14 @@
 
 from typing import Any, List
 
+from ..arguments import Parser
 from ..display import Report
-from ..errors import usage_error
+from ..errors import RestartRequired, usage_error
 from ..pins.requirements import body_words, carries_secret
 from ..pins.step import PinStep, parse
 from ..setup.report import rows
 from ..steps import Outcome
-from ._base import Call, Magic, show
+from ._base import Call, Magic, say, show
 
 __all__ = ["PinMagic"]
 
@@ -28,6 +29,7 @@ class PinMagic(Magic):
         %pin "requests[socks]>=2.31"
         %pin -r requirements.txt
         %pin                     # what is pinned, and whether it holds
+        %pin freeze              # keep what this kernel has imported, at its versions
 
         %%pin
         torch==2.4.1             # one requirement a line
@@ -37,13 +39,19 @@ class PinMagic(Magic):
     -------
     ``-r FILE``: a requirements file. ``-q``: say nothing. ``-o``: return the outcome.
     ``--dry-run``: only say what differs. ``--no-record``: do not remember it.
+    ``--restart``: where an older version is loaded, restart the kernel at once and run again
+    what was under way (JupyterLab and Notebook 7; without it a button offers the same).
+    ``--keep-going``: do not stop the cell although an older version is loaded.
     """
 
     name = "pin"
-    offers = ("-r", "--dry-run", "--no-record")
+    own_flags = ("restart", "keep_going")
+    offers = ("freeze", "-r", "--dry-run", "--no-record", "--restart", "--keep-going")
 
     def run(self, call: Call) -> Any:
         """Pin what the line and the body ask for."""
+        if call.words[:1] == ("freeze",) and call.body is None:
+            return self.freeze(call)
         words = [*call.words, *body_words(call.body or "")]
         step = parse(words)
         if step is None and call.body is not None:
@@ -65,12 +73,33 @@ class PinMagic(Magic):
         )
         return pins
 
+    def freeze(self, call: Call) -> Any:
+        """Pin what this kernel has imported (or all that is installed) at its version."""
+        from ..pins.freeze import frozen
+
+        parser = Parser("%pin freeze", usage="%pin freeze [--all]")
+        parser.add_argument("--all", action="store_true")
+        found = frozen(parser.parse_args(list(call.words[1:])).all)
+        if found.local:
+            say(f"Left out, installed from a folder of this machine: {', '.join(found.local)}")
+        if not found.names:
+            raise usage_error("%pin freeze: nothing is imported yet.", "Or: %pin freeze --all")
+        return self.perform(PinStep(found.names), call)
+
     def report(self, outcome: Outcome, call: Call) -> Report:
         """Add what to do about a password that was typed."""
         shown = super().report(outcome, call)
         if outcome.step is None and carries_secret(" ".join([*call.words, call.body or ""])):
             return Report((*shown.lines, _TYPED_IN))
         return shown
+
+    def stop(self, error: Exception, call: Call) -> None:
+        """A restart that is needed stops the cell, unless the line says to go on without."""
+        if isinstance(error, RestartRequired):
+            error.now = "restart" in call.flags
+            if "keep_going" in call.flags:
+                return say(f"{error.what} {error.todo}")
+        raise error
 
     def complete(self, line: str, symbol: str) -> List[str]:
         """Names of installed packages, and options."""

@@ -3,7 +3,7 @@
 It holds no recipe: the setup cell is read from the notebook each time (see `record`).
 """
 
-from typing import Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 from weakref import WeakKeyDictionary
 
 from ..drive.base import default_mount_point, root
@@ -16,6 +16,10 @@ from ..setup.record import add, is_off
 from ..steps import Step
 from ._base import say
 from .notices import OFF, Notices
+from .restarting import after
+
+if TYPE_CHECKING:
+    from .drift import Before
 
 __all__ = ["Session", "host_for", "session_of"]
 
@@ -43,6 +47,7 @@ class Session:
         self.host = host_for(shell)
         self.source = ""
         self.writing = False
+        self._before: Optional[Before] = None
         self._cell: List[Entry] = []
         self._outer: List[Tuple[str, List[Entry], bool]] = []
         self._pending: Dict[str, List[Entry]] = {}
@@ -122,6 +127,11 @@ class Session:
         self._outer.append((self.source, self._cell, self.writing))
         self.source = getattr(info, "raw_cell", None) or ""
         self._cell, self.writing = [], False
+        self._before = None
+        if "install" in self.source:  # most cells install nothing, and this imports what pins need
+            from .drift import look_before
+
+            self._before = look_before(self.source)
 
     def end(self, result: Any) -> None:
         """``post_run_cell``: record what the cell did; errors are shown, IPython drops them."""
@@ -129,8 +139,15 @@ class Session:
         try:
             self.notices.follow_up()
             self._finish(failed=not result.success)
+            if self._before is not None:
+                from .drift import look_after
+
+                look_after(self, self.source, self._before)
         except bad_input() as error:
             say(f"Setup cell: not written. {error}", *filter(None, [getattr(error, "details", "")]))
+        else:
+            if not self._outer[:-1]:  # a cell within another leaves it to that one
+                after(self.host, self.site, result.error_in_exec)
         finally:  # a cell may be run from within another
             outer = self._outer.pop() if self._outer else ("", [], False)
             self.source, self._cell, self.writing = outer

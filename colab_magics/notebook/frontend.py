@@ -65,7 +65,7 @@ def absence() -> str:
 def ask(host: Host, action: str, **data: Any) -> Optional[Dict[str, Any]]:
     """The extension's answer where it is `present`, or None where none came in time."""
     kernel = host.shell.kernel
-    if action == "put":
+    if action != "read":
         return _ask(kernel, uuid.uuid4().hex, action, SAVING, data)
     for _ in range(2):  # asking changes nothing, so a busy page may be asked again
         answer = _ask(kernel, uuid.uuid4().hex, action, READING, data)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Dict, List, Optional
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-__all__ = ["find", "source_of", "versions", "why_not"]
+__all__ = ["canonical", "canonical_name", "find", "source_of", "versions", "why_not"]
 
 
 def find(name: str) -> Optional[metadata.Distribution]:
@@ -19,22 +19,29 @@ def find(name: str) -> Optional[metadata.Distribution]:
     wanted = canonicalize_name(name)
     # Older wheels kept dots in their folder's name, which Python 3.8 does not fold.
     for found in chain(metadata.distributions(name=wanted), metadata.distributions()):
-        if _name(found) == wanted:
+        if canonical(found) == wanted:
             return found
     return None
+
+
+def canonical_name(name: str) -> str:
+    """A name as names are compared: ``Foo.Bar`` and ``foo_bar`` are ``foo-bar`` (PEP 503)."""
+    from packaging.utils import canonicalize_name
+
+    return canonicalize_name(name)
 
 
 def versions() -> Dict[str, str]:
     """Canonical name → version of everything installed, as Python would find it."""
     found: Dict[str, str] = {}
     for one in metadata.distributions():
-        name = _name(one)
+        name = canonical(one)
         if name:
             found.setdefault(name, one.version)
     return found
 
 
-def _name(found: metadata.Distribution) -> str:
+def canonical(found: metadata.Distribution) -> str:
     """The canonical name; empty for what an interrupted installation has left."""
     from packaging.utils import canonicalize_name
 

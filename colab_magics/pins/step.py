@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Dict, FrozenSet, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, ClassVar, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 from ..arguments import Parser
 from ..errors import ColabMagicsError, InstallFailed, RestartRequired, usage_error
@@ -10,6 +10,9 @@ from ..host import Host
 from ..steps import Outcome, Progress, Step, Verdict
 from .install import KERNEL
 from .requirements import carries_secret, key, normal, read_file, requirement
+
+if TYPE_CHECKING:
+    from .loaded import Stale
 
 __all__ = ["PinStep", "parse"]
 
@@ -77,13 +80,14 @@ class PinStep(Step):
         """Install what differs; what is loaded in an older version asks for a restart."""
         from .install import install, summary
         from .installed import why_not
-        from .loaded import mark, stale
+        from .loaded import mark, owned, stale
 
         self.recorded(host)  # what cannot be recorded is refused before anything is installed
         asked, options = self._all(host)
-        changes, message = {}, "installed already"
+        changes, before, message = {}, {}, "installed already"
         if any(why_not(requirement(text)) for text in asked):
             progress("installing " + ", ".join(requirement(text).name for text in asked[:5]))
+            before = owned()
             changes = install(asked, options, progress)
             message = summary(changes, asked) if changes else "installed from the URL asked for"
         for text in asked:
@@ -93,7 +97,7 @@ class PinStep(Step):
                     f"Installed, and still: {reason}.", "Another copy on sys.path hides it."
                 )
         names = [_name(text) for text in asked]
-        mark(changes, names)
+        mark(changes, names, before)
         behind = stale(names)
         return Outcome(
             "applied", message, self.recorded(host), error=_restart(behind) if behind else None
@@ -176,12 +180,15 @@ def _survives(path: Path, host: Host) -> bool:
     return not any((folder / ".git").exists() for folder in below)
 
 
-def _restart(stale: Dict[str, Tuple[str, str]]) -> RestartRequired:
-    named = ", ".join(f"{name} {old} is loaded; {new}" for name, (old, new) in stale.items())
-    return RestartRequired(
-        f"{named} takes effect after a restart.",
-        "Restart the kernel, then run the setup cell, or this one, again.",
+def _restart(stale: Mapping[str, "Stale"]) -> RestartRequired:
+    takes = "takes effect after a restart"
+    named = [f"{n} {v}; {f'{v.new} {takes}' if v.new else 'it is gone'}" for n, v in stale.items()]
+    error = RestartRequired(
+        f"{', '.join(named)}.", "Restart the kernel, then run the setup cell, or this one, again."
     )
+    error.packages = tuple(stale)
+    error.reason = ", ".join(f"{name} {v.old} -> {v.new}" for name, v in stale.items())
+    return error
 
 
 def parse(words: List[str]) -> Optional[PinStep]:

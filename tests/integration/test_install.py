@@ -420,7 +420,7 @@ def test_a_loaded_package_asks_for_a_restart(notebook: Notebook) -> None:
         answer = notebook.child.attempt("%pin tinypkg==2.0\nreached = True")
         assert answer.error == "RestartRequired"
         first, second = answer.message.splitlines()
-        assert first == "tinypkg 1.0 is loaded; 2.0 takes effect after a restart."
+        assert first == "tinypkg 1.0 is loaded (1 module); 2.0 takes effect after a restart."
         assert "Restart" in second
         assert answer.steps == ["%pin tinypkg==2.0"]
         assert notebook.installed == {"tinypkg-2.0": "uv"}

@@ -94,6 +94,6 @@ def test_a_needed_restart_is_an_error_of_its_own_name(
     outputs = whole(tmp_path / "out.ipynb")["cells"][1]["outputs"]
     errors = [one for one in outputs if one["output_type"] == "error"]
     assert [one["ename"] for one in errors] == ["RestartRequired"]
-    assert errors[0]["evalue"].startswith("tinypkg 1.0 is loaded; 2.0 takes effect")
+    assert errors[0]["evalue"].startswith("tinypkg 1.0 is loaded (1 module); 2.0 takes effect")
     assert str(machine.home.parent) not in errors[0]["evalue"]
     assert len(errors[0]["traceback"]) == 1

@@ -220,3 +220,21 @@ def test_a_restart_that_is_needed_is_a_clear_error_and_remembered(
     assert len(answer.of("error")[0]["traceback"]) == 1
     assert "tinypkg-2.0.dist-info" in machine.installed()
     assert "%pin tinypkg==2.0" in _put(page.ok("%setup write"))
+
+
+def test_restart_without_anything_that_could_do_it_is_the_same_error(page: Page) -> None:
+    """--restart where no extension is there says what to do by hand, and the kernel goes on."""
+    page.ok("%pin tinypkg==1.0\nimport tinypkg")
+    answer = page.run("%pin --restart tinypkg==2.0")
+    assert answer.reply["ename"] == "RestartRequired"
+    assert "Restart the kernel" in answer.text
+    assert "alive" in page.ok("print('alive')").text
+    assert "--restart" not in _put(page.ok("%setup write")), "how to run a line is not recorded"
+
+
+def test_keep_going_says_it_and_goes_on(page: Page) -> None:
+    """--keep-going runs the rest of the cell with the version that is loaded."""
+    page.ok("%pin tinypkg==1.0\nimport tinypkg")
+    answer = page.ok("%pin --keep-going tinypkg==2.0\nprint('reached')")
+    assert "2.0 takes effect after a restart" in answer.text
+    assert "reached" in answer.text

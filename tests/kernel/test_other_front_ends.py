@@ -128,6 +128,17 @@ def test_colab_without_its_browser(kernel: Kernel, how: str) -> None:
     assert "look whether it is there" in page.play_ok(2).text
 
 
+def test_colab_gets_its_own_restart_button(kernel: Kernel) -> None:
+    """A restart that is needed shows Colab's button for the packages, below the error."""
+    page = kernel.open(Colab, LOAD + "\n%pin tinypkg==1.0\nimport tinypkg", "%pin tinypkg==2.0")
+    page.play_ok(0)
+    answer = page.play(1)
+    assert answer.reply["ename"] == "RestartRequired"
+    kind = "application/vnd.colab-display-data+json"
+    shown = [one["data"][kind] for one in answer.of("display_data") if kind in one["data"]]
+    assert [one["pip_warning"] for one in shown] == [{"packages": ["tinypkg"]}]
+
+
 # ---------------------------------------------------------------------- none of these
 def test_an_unknown_front_end_gets_the_text_to_copy(machine: Machine, folder: Path) -> None:
     """Nobody knows whether it replaces cells: %setup write shows the cell, and it stays pending."""

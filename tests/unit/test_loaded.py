@@ -8,9 +8,12 @@ from typing import Iterator
 
 import pytest
 
-from colab_magics.pins.loaded import STALE, mark, owned, stale
+from colab_magics.pins.loaded import STALE, Owned, Stale, mark, owned, stale
 
 from .conftest import Distribution
+
+#: Two modules of version 1.0 are loaded, and 2.0 is installed.
+TWO = Stale("1.0", "2.0", Owned(modules=2, compiled=0))
 
 pytestmark = pytest.mark.usefixtures("nothing_stale")
 
@@ -32,7 +35,9 @@ def test_loaded_modules_are_counted_for_their_distribution(
     """Each distribution owns the loaded modules that its record names; others are left out."""
     distribution("not-loaded", "1.0", files={"demo_not_loaded.py": ""})
     distribution("no-record", "1.0").joinpath("RECORD").unlink()
-    assert owned([loaded, "not-loaded", "no-record", "absent"]) == {loaded: 2}
+    found = owned()
+    assert found[loaded] == Owned(modules=2, compiled=0)
+    assert not {"not-loaded", "no-record"} & found.keys()
 
 
 def test_a_module_without_a_file_is_no_trouble(
@@ -41,39 +46,66 @@ def test_a_module_without_a_file_is_no_trouble(
     """What people put into ``sys.modules`` by hand, None even, does not stop the question."""
     monkeypatch.setitem(sys.modules, "demo_none", None)  # type: ignore[arg-type]
     monkeypatch.setitem(sys.modules, "demo_odd", object())  # type: ignore[arg-type]
-    assert owned([loaded]) == {loaded: 2}
+    assert owned()[loaded].modules == 2
 
 
 def test_a_changed_distribution_that_is_loaded_is_stale(loaded: str) -> None:
     """The version that is loaded and the one that is installed are remembered, by name."""
-    mark({loaded: ("1.0", "2.0")}, [loaded])
-    assert stale([loaded]) == {loaded: ("1.0", "2.0")}
+    mark({loaded: ("1.0", "2.0")}, [loaded], owned())
+    assert stale([loaded]) == {loaded: TWO}
     assert stale(["another"]) == {}
 
 
 def test_what_is_not_loaded_is_not_stale(loaded: str, distribution: Distribution) -> None:
     """A change of something that nobody has imported, or a first installation, needs no restart."""
     distribution("not-loaded", "2.0", files={"demo_not_loaded.py": ""})
-    mark({"not-loaded": ("1.0", "2.0"), loaded: ("", "2.0")}, ["not-loaded", loaded])
+    mark({"not-loaded": ("1.0", "2.0"), loaded: ("", "2.0")}, ["not-loaded", loaded], owned())
     assert stale(["not-loaded", loaded]) == STALE == {}
 
 
 def test_what_came_with_a_pin_makes_that_pin_stale(loaded: str) -> None:
     """A dependency that changed under a loaded module is the matter of the pin that did it."""
-    mark({loaded: ("1.0", "2.0")}, ["asked-for"])
-    assert stale(["asked-for"]) == {loaded: ("1.0", "2.0")}
+    mark({loaded: ("1.0", "2.0")}, ["asked-for"], owned())
+    assert stale(["asked-for"]) == {loaded: TWO}
     assert stale(["another"]) == {}
 
 
 def test_changing_again_keeps_the_version_that_is_loaded(loaded: str) -> None:
     """However often it is changed, the old version is the one that the kernel runs."""
-    mark({loaded: ("1.0", "1.5")}, [loaded])
-    mark({loaded: ("1.5", "2.0")}, [loaded])
-    assert stale([loaded]) == {loaded: ("1.0", "2.0")}
+    mark({loaded: ("1.0", "1.5")}, [loaded], owned())
+    mark({loaded: ("1.5", "2.0")}, [loaded], owned())
+    assert stale([loaded]) == {loaded: TWO}
 
 
 def test_putting_back_the_loaded_version_needs_no_restart(loaded: str) -> None:
     """The kernel runs what is installed again: it is stale no more."""
-    mark({loaded: ("1.0", "2.0")}, [loaded])
-    mark({loaded: ("2.0", "1.0")}, [loaded])
+    mark({loaded: ("1.0", "2.0")}, [loaded], owned())
+    mark({loaded: ("2.0", "1.0")}, [loaded], owned())
     assert stale([loaded]) == STALE == {}
+
+
+def test_the_root_of_a_namespace_is_nobodys(distribution: Distribution) -> None:
+    """A loaded file that two distributions bring makes neither of them loaded."""
+    for name in ("ns-one", "ns-two"):
+        distribution(name, "1.0", files={"demo_ns/__init__.py": "", f"demo_{name[3:]}.py": ""})
+    importlib.import_module("demo_ns")
+    try:
+        assert not {"ns-one", "ns-two"} & owned().keys()
+    finally:
+        del sys.modules["demo_ns"]
+
+
+def test_what_only_the_old_version_had_counts(loaded: str, distribution: Distribution) -> None:
+    """A loaded module that the new version has no more asks for a restart all the same."""
+    before = owned()
+    distribution("Demo.Thing", "3.0", files={"demo_renamed.py": ""})
+    mark({loaded: ("2.0", "3.0")}, [loaded], before)
+    assert stale([loaded])[loaded].owned.modules == 2
+
+
+def test_it_says_how_much_is_loaded() -> None:
+    """Compiled modules are counted apart: they are why nothing is reloaded."""
+    assert str(Stale("1.26.4", "2.1.3", Owned(137, 12))) == (
+        "1.26.4 is loaded (137 modules, 12 compiled)"
+    )
+    assert str(Stale("1.0", "2.0", Owned(1, 0))) == "1.0 is loaded (1 module)"

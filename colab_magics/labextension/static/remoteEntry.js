@@ -4,10 +4,10 @@
  * kernel opens a comm of target "colab_magics"; the answer goes back as an input_reply on stdin,
  * since a comm message would be read only after the cell that waits for it.
  *
- * What it may do: for the notebook whose own connection delivered the message, and only while
- * that connection's request is the one being answered, read, insert, replace or delete the one
- * code cell whose leading comments carry our marker, and save. It runs nothing, sets no trust and
- * no metadata but our role, and does nothing when a notebook is opened.
+ * What it may do: for the notebook whose own connection delivered the message, read, insert,
+ * replace or delete the one code cell whose leading comments carry our marker, and save; restart
+ * the kernel whose running cell asks for it, and run the setup cell and the cells that were under
+ * way. It sets no trust and no metadata but our role, and does nothing when a notebook is opened.
  */
 (() => {
   const NAME = 'colab-magics';
@@ -17,6 +17,8 @@
   const SAVING = 4000; // ms that the running cell waits for the file; it may be saved later
   const MARKER = /^(?:#.*\n|[ \t]*\n)*#\s*colab_magics:setup v\d+\b/;
   let scope = null;
+  let actions = null; // NotebookActions
+  let toast = null; // Notification
 
   /* A module that the application shares: {version: {get, loaded, ...}}. */
   async function shared(name) {
@@ -102,6 +104,122 @@
     return { ...done, path: context.path };
   }
 
+  // ---- restart and continue ----------------------------------------------------------------
+
+  /* Notebook widget -> {batch: [{cell, done}], reasons, busy, runs}. The batch is what was scheduled
+   * since the notebook was last idle, in that order: a cell that a restart cancels emits no
+   * `executed`, and neither prompts nor execution states keep the order. */
+  const states = new WeakMap();
+
+  function stateOf(notebook) {
+    if (!states.has(notebook))
+      states.set(notebook, { batch: [], reasons: new Set(), busy: false, runs: 0 });
+    return states.get(notebook);
+  }
+
+  function follow() {
+    actions.executionScheduled.connect((_, { notebook, cell }) => {
+      const state = stateOf(notebook);
+      if (state.batch.every(entry => entry.done)) {
+        state.batch = [];
+        if (!state.runs) state.reasons.clear(); // a person has begun something new
+      }
+      state.batch.push({ cell, done: false });
+      for (const button of cell.node.querySelectorAll(`.${NAME}-restart`)) button.remove();
+    });
+    actions.executed.connect((_, { notebook, cell }) => {
+      const entry = stateOf(notebook).batch.find(one => one.cell === cell && !one.done);
+      if (entry) entry.done = true;
+    });
+  }
+
+  const running = cell => cell.outputArea && cell.outputArea.future;
+
+  /* The setup cell once, then what was under way, in its order; no cell twice. */
+  function plan(notebook, asking) {
+    const setup = notebook.widgets[setupCells(notebook.model.sharedModel)[0]];
+    const batch = stateOf(notebook).batch.map(entry => entry.cell);
+    const cells = [setup, ...batch, asking];
+    return cells.filter((cell, at) => cell && cells.indexOf(cell) === at);
+  }
+
+  /* "cell 2", "cells 1-3, 5": in the order in which they run. */
+  function named(notebook, cells) {
+    const runs = [];
+    for (const number of cells.map(cell => notebook.widgets.indexOf(cell) + 1)) {
+      const last = runs[runs.length - 1];
+      if (last && number === last[1] + 1) last[1] = number;
+      else runs.push([number, number]);
+    }
+    const words = runs.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`));
+    return `${cells.length === 1 ? 'cell' : 'cells'} ${words.join(', ')}`;
+  }
+
+  /* Draw a button below a cell. It lives in this page alone: nothing of it is saved. */
+  function draw(panel, asking, cells, data) {
+    const button = document.createElement('button');
+    button.className = `${NAME}-restart jp-mod-styled jp-mod-accept`;
+    button.style.margin = '4px 0 4px 70px';
+    button.textContent = `Restart the kernel, and run ${named(panel.content, cells)} again`;
+    button.onclick = () => {
+      button.remove();
+      void restart(panel, cells, data);
+    };
+    asking.node.appendChild(button);
+  }
+
+  /* runCells goes to command mode, in which what a person types would be shortcuts. */
+  function run(panel, cells) {
+    const notebook = panel.content;
+    const typing = notebook.mode === 'edit' && notebook.node.contains(document.activeElement);
+    const done = actions.runCells(notebook, cells, panel.sessionContext);
+    if (typing) notebook.mode = 'edit';
+    return done;
+  }
+
+  async function restart(panel, cells, { reason, about }) {
+    const state = stateOf(panel.content);
+    if (state.busy) return;
+    state.busy = true;
+    try {
+      await panel.sessionContext.restartKernel(); // asks nobody, and swallows its errors
+      const kernel = panel.sessionContext.session && panel.sessionContext.session.kernel;
+      const late = new Promise((_, no) => setTimeout(() => no(new Error('no answer')), 60000));
+      if (!kernel || kernel.status === 'dead') throw new Error('the kernel did not come back');
+      await Promise.race([kernel.info, late]);
+      state.batch = [];
+      state.reasons.add(reason);
+      const left = cells.filter(cell => !cell.isDisposed);
+      if (toast)
+        toast.info(`Kernel restarted for ${about}. Running ${named(panel.content, left)}.`, {
+          autoClose: 8000
+        });
+      state.runs += 1;
+      const done = run(panel, left);
+      state.busy = false; // what is run may ask again
+      await done.finally(() => {
+        state.runs -= 1;
+      });
+    } catch (error) {
+      state.busy = false;
+      if (toast) toast.error(`colab_magics could not go on after the restart: ${error.message}`);
+    }
+  }
+
+  /* Restart now, or offer it below the cell that asks; answered before anything happens. */
+  function onRestart(panel, data, request) {
+    const notebook = panel.content;
+    const asking = notebook.widgets.find(
+      cell => running(cell) && running(cell).msg.header.msg_id === request.msg_id
+    );
+    if (!asking) return { status: 'gone' };
+    if (data.now && stateOf(notebook).reasons.has(data.reason)) return { status: 'again' };
+    const cells = plan(notebook, asking);
+    if (data.now) setTimeout(() => void restart(panel, cells, data));
+    else draw(panel, asking, cells, data);
+    return { status: 'ok' };
+  }
+
   async function onOpen(panel, kernel, message) {
     const data = message.content.data || {};
     /* Every window on this kernel sees the message; only the one that asked acts. */
@@ -109,7 +227,10 @@
     if (typeof data.nonce !== 'string' || data.nonce.length !== 32) return;
     let reply;
     try {
-      reply = await answer(panel, data);
+      reply =
+        data.action === 'restart'
+          ? onRestart(panel, data, message.parent_header)
+          : await answer(panel, data);
     } catch (error) {
       reply = { status: 'failed', why: String(error) };
     }
@@ -149,6 +270,7 @@
     autoStart: true,
     requires: [],
     activate: (app, tracker) => {
+      follow();
       tracker.forEach(watch);
       tracker.widgetAdded.connect((_, panel) => watch(panel));
     }
@@ -161,7 +283,10 @@
     },
     get: async module => {
       if (module !== './extension') throw new Error(`${NAME}: there is no ${module}`);
-      plugin.requires = [(await shared('@jupyterlab/notebook')).INotebookTracker];
+      const notebook = await shared('@jupyterlab/notebook');
+      actions = notebook.NotebookActions;
+      toast = (await shared('@jupyterlab/apputils')).Notification;
+      plugin.requires = [notebook.INotebookTracker];
       return () => ({ __esModule: true, default: plugin });
     }
   };

@@ -1,0 +1,73 @@
+"""Restarting the kernel through the front-end extension, which then goes on with the cells.
+
+The kernel cannot restart itself and stay with its notebook. The extension can, and it alone knows
+which cells were under way. Measured on ipykernel 6.29 and 7.4: a restart begins with an interrupt,
+and the first queued cell may still run in the old process; so the queue is refused before.
+"""
+
+import time
+from typing import Any, Callable, Dict, Optional
+
+from ..host import Host
+from .frontend import ask
+
+__all__ = ["offer", "restart"]
+
+#: Seconds that the front end may take from its answer to the interrupt.
+GRACE = 20.0
+#: Seconds that queued cells are refused after the interrupt; the process ends within them.
+ENDING = 5.0
+
+
+def offer(host: Host, reason: str, about: str) -> Optional[Dict[str, Any]]:
+    """Have a button drawn below the running cell that restarts and goes on; the answer, if any.
+
+    ``about`` says in a word or two what the restart is for.
+    """
+    return ask(host, "restart", reason=reason, about=about, now=False)
+
+
+def restart(host: Host, reason: str, about: str) -> Optional[Dict[str, Any]]:
+    """Have the kernel restarted now; None where that is under way, so that the cell may end.
+
+    A second time for the same reason, in what a restart has run, is refused. Otherwise it gives
+    the answer of the extension, whose ``status`` says why there is no restart. To be called as
+    the last act of a cell: what is queued behind it is refused from now on.
+    """
+    accept = _refuse_queue(host.shell.kernel, GRACE + ENDING)
+    try:
+        answer = ask(host, "restart", reason=reason, about=about, now=True) or {"status": "silent"}
+        if answer["status"] == "ok":
+            time.sleep(GRACE)  # ended by the interrupt that every restart begins with
+            answer = {"status": "late"}
+    except KeyboardInterrupt:
+        _refuse_queue(host.shell.kernel, ENDING)
+        return None
+    accept()
+    return answer
+
+
+def _refuse_queue(kernel: Any, seconds: float) -> Callable[[], None]:
+    """Abort every execute request for a while; returns what accepts them again.
+
+    A kernel internal: where it is not as expected, nothing is refused.
+    """
+    handlers = getattr(kernel, "shell_handlers", {})
+    abort = getattr(kernel, "_send_abort_reply", None)
+    if "execute_request" not in handlers or abort is None:
+        return lambda: None
+    original = kernel.execute_request  # bound: a second refusal does not wrap the first
+    until = time.monotonic() + seconds
+
+    def accept() -> None:
+        handlers["execute_request"] = original
+
+    async def refuse(stream: Any, ident: Any, parent: Any) -> Any:
+        if time.monotonic() > until:
+            accept()
+            done = original(stream, ident, parent)
+            return await done if hasattr(done, "__await__") else done
+        return abort(stream, parent, ident)
+
+    handlers["execute_request"] = refuse
+    return accept
