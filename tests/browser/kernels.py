@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Dict, List
+from typing import Dict, List, Optional
 
 ROOT = Path(__file__).resolve().parents[2]
 COLAB = ROOT / "tests" / "constraints-colab.txt"
@@ -17,7 +17,8 @@ BIN = "Scripts" if os.name == "nt" else "bin"
 def versions() -> Dict[str, List[str]]:
     """What to hold fixed for each kernel: what Colab ships, and the last before ipykernel 7."""
     colab = [line for line in COLAB.read_text(encoding="utf-8").split("\n") if "==" in line]
-    return {"ipykernel-colab": colab, "ipykernel-6.29.5": ["ipykernel==6.29.5"]}
+    old, newest = ["ipykernel==6.29.5"], ["ipykernel>=7"]
+    return {"ipykernel-colab": colab, "ipykernel-6.29.5": old, "ipykernel-newest": newest}
 
 
 def environment(name: str, folder: Path) -> Path:
@@ -34,12 +35,13 @@ def environment(name: str, folder: Path) -> Path:
     return python
 
 
-def register(name: str, python: Path, data: Path) -> None:
+def register(name: str, python: Path, data: Path, env: Optional[Dict[str, str]] = None) -> None:
     """Make it a kernel of the server with that data directory."""
     spec = {
         "argv": [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
         "display_name": name,
         "language": "python",
+        "env": env or {},
     }
     folder = data / "kernels" / name
     folder.mkdir(parents=True, exist_ok=True)
