@@ -1,9 +1,11 @@
 """Running another program: time-boxed, interruptible, and without secrets in what it says."""
 
 import os
+import queue
 import signal
 import subprocess
 import threading
+import time
 from dataclasses import dataclass
 from typing import Callable, List, Mapping, Optional, Sequence, Tuple
 
@@ -13,6 +15,8 @@ __all__ = ["Finished", "run"]
 
 #: Seconds that a program gets to end by itself after Ctrl-C.
 GRACE = 10.0
+#: Seconds that a program which must not be cut may go on after Ctrl-C.
+HOLD = 300.0
 
 
 @dataclass(frozen=True)
@@ -29,13 +33,14 @@ def run(
     on_line: Callable[[str], None] = lambda line: None,
     holds: Callable[[Sequence[str]], bool] = lambda lines: False,
     timeout: float = 3600.0,
+    keeps: Sequence[int] = (),
 ) -> Finished:
     """Run a program to its end with no input, in a session of its own.
 
     On Ctrl-C it is ended at once and ``KeyboardInterrupt`` raised, except while ``holds(lines)``
     says that it must not be cut (an installer putting files in place): then it may finish first.
-    Raises `TimeoutError` after ``timeout`` seconds, and `FileNotFoundError` where there is no
-    such program.
+    ``keeps`` are open files that it inherits, and with them their locks. Raises `TimeoutError`
+    after ``timeout`` seconds, and `FileNotFoundError` where there is no such program.
     """
     process = subprocess.Popen(
         list(command),
@@ -44,41 +49,56 @@ def run(
         stderr=subprocess.STDOUT,
         env=dict(environment) if environment is not None else None,
         start_new_session=True,
+        pass_fds=keeps if os.name == "posix" else (),
     )
     lines: List[str] = []
-    timed_out = threading.Event()
-
-    def expire() -> None:
-        timed_out.set()
-        _end(process, signal.SIGTERM)
-
-    timer = threading.Timer(timeout, expire)
-    timer.daemon = True
-    timer.start()
     try:
-        _read(process, lines, on_line)
+        # A thread reads: the program is never blocked by a full pipe, whatever happens here.
+        heard: queue.Queue[Optional[str]] = queue.Queue()
+        reader = threading.Thread(target=_read, args=(process, lines, heard), daemon=True)
+        reader.start()
+        _listen(heard, on_line, time.monotonic() + timeout)
+        status = process.wait()
     except KeyboardInterrupt:
         _stop(process, lines, holds)
         raise
-    finally:
-        timer.cancel()
-        if process.stdout:
-            process.stdout.close()
-    if timed_out.is_set():
-        raise TimeoutError(f"{command[0]} did not end in {timeout:.0f} s")
-    return Finished(process.wait(), tuple(lines))
+    except queue.Empty:
+        _finish(process)
+        raise TimeoutError(f"{command[0]} did not end in {timeout:.0f} s") from None
+    except BaseException:
+        _finish(process)
+        raise
+    return Finished(status, tuple(lines))
 
 
 def _read(
-    process: "subprocess.Popen[bytes]", lines: List[str], on_line: Callable[[str], None]
+    process: "subprocess.Popen[bytes]", lines: List[str], heard: "queue.Queue[Optional[str]]"
 ) -> None:
+    """Take in what a program prints, until it has ended."""
     assert process.stdout is not None  # noqa: S101 - it was asked for as a pipe
-    for raw in process.stdout:
-        line = scrub(raw.decode("utf-8", "replace").rstrip())
-        if line:
-            lines.append(line)
-            on_line(line)
-    process.wait()
+    with process.stdout:
+        for raw in process.stdout:
+            line = scrub(raw.decode("utf-8", "replace").rstrip())
+            if line:
+                lines.append(line)
+                heard.put(line)
+    heard.put(None)
+
+
+def _listen(
+    heard: "queue.Queue[Optional[str]]", on_line: Callable[[str], None], until: float
+) -> None:
+    """Pass the lines on; ``queue.Empty`` where the program has not ended by then."""
+    while True:
+        try:  # in short waits, which Ctrl-C ends on every system
+            line = heard.get(timeout=0.5)
+        except queue.Empty:
+            if time.monotonic() > until:
+                raise
+            continue
+        if line is None:
+            return
+        on_line(line)
 
 
 def _stop(
@@ -86,21 +106,45 @@ def _stop(
     lines: List[str],
     holds: Callable[[Sequence[str]], bool],
 ) -> None:
-    """End the program; one that is putting files in place gets the time to finish."""
-    if not holds(lines):
-        _end(process, signal.SIGTERM)
+    """End the program; one that is putting files in place gets the time to finish.
+
+    It is paused while its lines are judged: what it has printed is read to the last line, and it
+    cannot begin with what must not be cut between the question and the signal.
+    """
+    until = time.monotonic() + HOLD
+    while process.poll() is None:
+        try:
+            _signal(process, "SIGSTOP")
+            time.sleep(0.05)  # for the pause to reach its threads, and its lines to reach ours
+            held = holds(lines) and time.monotonic() < until
+            if not held:
+                _finish(process)
+                return
+            _signal(process, "SIGCONT")
+            process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            continue
+        except KeyboardInterrupt:  # pressed again; it is raised in the end anyway
+            _signal(process, "SIGCONT")
+
+
+def _finish(process: "subprocess.Popen[bytes]") -> None:
+    """End a program and those that it has started."""
     try:
-        process.wait(60.0 if holds(lines) else GRACE)
+        _signal(process, "SIGTERM")
+        _signal(process, "SIGCONT")
+        process.wait(GRACE)
     except (subprocess.TimeoutExpired, KeyboardInterrupt):
-        _end(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+        _signal(process, "SIGKILL")
         process.wait()
 
 
-def _end(process: "subprocess.Popen[bytes]", how: int) -> None:
+def _signal(process: "subprocess.Popen[bytes]", name: str) -> None:
+    """Send a signal to a program and those that it has started, where there are such signals."""
     try:
         if hasattr(os, "killpg"):
-            os.killpg(process.pid, how)
-        else:
+            os.killpg(process.pid, getattr(signal, name))
+        elif name in {"SIGTERM", "SIGKILL"}:
             process.terminate()
-    except ProcessLookupError:
+    except (ProcessLookupError, PermissionError):
         pass

@@ -22,7 +22,7 @@ Progress = Callable[[str], None]
 STEPS = {
     "gpu": "colab_magics.gpu.step:parse",
     "drive": "colab_magics.drive.step:parse",
-    "pin": "colab_magics.pins.step:parse",
+    "pin": "colab_magics.pins.line:parse",
     "cd_persist": "colab_magics.shell.directory:parse",
     "setup": "colab_magics.setup.auto:parse",
 }

@@ -8,6 +8,8 @@ from typing import Any, Iterator
 
 import pytest
 
+from colab_magics.pins import journal
+
 #: In CI a part that could have been installed and is missing is a failure, not a skip.
 STRICT = bool(os.environ.get("COLAB_MAGICS_STRICT"))
 
@@ -44,4 +46,6 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     for name in ("COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE", "BINDER_SERVICE_HOST"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(work)
+    # Tests that install nothing share one environment; each has a journal of its own.
+    monkeypatch.setattr(journal, "_place", lambda kind: folder / f"pins.{kind}")
     return folder

@@ -69,6 +69,9 @@ class Notices:
         if record.state == "saved":
             say(f"{before}saved{after}")
             return
+        if writer.saved is None and writer.told:
+            say(f"{before}saved, as the front end says{after}")
+            return
         handle = show(Report((f"{before}not saved yet{after}",)), live=True)
 
         def finish() -> None:

@@ -1,14 +1,15 @@
 """``%pin``."""
 
-from typing import Any, List
+from typing import Any, List, Optional
 
 from ..arguments import Parser
 from ..display import Report
 from ..errors import RestartRequired, usage_error
+from ..pins.line import parse
 from ..pins.requirements import body_words, carries_secret
-from ..pins.step import PinStep, parse
-from ..setup.report import rows
-from ..steps import Outcome
+from ..pins.step import PinStep
+from ..setup.report import standing
+from ..steps import Outcome, Step
 from ._base import Call, Magic, say, show
 
 __all__ = ["PinMagic"]
@@ -27,9 +28,11 @@ class PinMagic(Magic):
 
         %pin numpy==2.1.3 pandas==2.2.3
         %pin "requests[socks]>=2.31"
-        %pin -r requirements.txt
+        %pin -r requirements.txt -c constraints.txt
+        %pin torch==2.4.1 --index-url https://download.pytorch.org/whl/cu121
         %pin                     # what is pinned, and whether it holds
         %pin freeze              # keep what this kernel has imported, at its versions
+        %pin undo                # back to before the last install, on the machine and here
 
         %%pin
         torch==2.4.1             # one requirement a line
@@ -37,8 +40,15 @@ class PinMagic(Magic):
 
     Options
     -------
-    ``-r FILE``: a requirements file. ``-q``: say nothing. ``-o``: return the outcome.
-    ``--dry-run``: only say what differs. ``--no-record``: do not remember it.
+    Of the place: ``-r FILE``, ``-c FILE``, ``-e FOLDER``, ``--index-url URL``,
+    ``--extra-index-url URL``, ``--find-links PLACE``, ``--torch-backend auto|cpu|cu126``,
+    ``--index-auth NAME`` (the environment variable with USER:PASSWORD or a token for them),
+    ``--pre``, ``--no-deps``. They are recorded, and mean what pip means by them.
+
+    ``--upgrade``: the newest version that fits; recorded is the version that was installed.
+    ``--allow-kernel-changes``: also what runs this kernel.
+    ``-q``: say nothing. ``-o``: return the outcome. ``--dry-run``: only say what differs.
+    ``--no-record``: do not remember it.
     ``--restart``: where an older version is loaded, restart the kernel at once and run again
     what was under way (JupyterLab and Notebook 7; without it a button offers the same).
     ``--keep-going``: do not stop the cell although an older version is loaded.
@@ -46,12 +56,20 @@ class PinMagic(Magic):
 
     name = "pin"
     own_flags = ("restart", "keep_going")
-    offers = ("freeze", "-r", "--dry-run", "--no-record", "--restart", "--keep-going")
+    offers = (
+        *("freeze", "undo", "-r", "-c", "-e", "--index-url", "--extra-index-url", "--index-auth"),
+        *("--find-links", "--torch-backend", "--pre", "--no-deps", "--upgrade", "--restart"),
+        *("--keep-going", "--allow-kernel-changes", "--dry-run", "--no-record"),
+    )
 
     def run(self, call: Call) -> Any:
         """Pin what the line and the body ask for."""
         if call.words[:1] == ("freeze",) and call.body is None:
             return self.freeze(call)
+        if call.words == ("undo",) and call.body is None:
+            from .undo import take_back
+
+            return take_back(self.session, call)
         words = [*call.words, *body_words(call.body or "")]
         step = parse(words)
         if step is None and call.body is not None:
@@ -59,19 +77,27 @@ class PinMagic(Magic):
         return self.bare(call) if step is None else self.perform(step, call)
 
     def bare(self, call: Call) -> Any:
-        """Show each pin and whether it holds."""
-        lines, _ = self.session.lines()
-        steps = [line.step for line in lines or ()] + [step for step, _ in self.session.pending]
-        pins = [part for step in steps if isinstance(step, PinStep) for part in step.parts()]
-        show(
-            Report(
-                ()
-                if pins
-                else ("Nothing is pinned in this notebook. For instance: %pin numpy==2.1.3",),
-                rows(pins, self.host),
-            )
-        )
+        """Show each pin: wanted, installed, loaded in this kernel, and whether it holds."""
+        pins = self.session.standing("pin", self.session.done)
+        if not pins:
+            say("Nothing is pinned in this notebook. For instance: %pin numpy==2.1.3")
+            return pins
+        head = ("", "wanted", "installed", "loaded in this kernel", "")
+        show(Report((), (head, *standing(pins, self.host))))
         return pins
+
+    def perform(self, step: Step, call: Call) -> Optional[Outcome]:
+        """See `Magic`; what stood in the setup cell is kept for ``%pin undo``."""
+        from ..pins.journal import last
+
+        known, done = last(), self.session.done
+        try:
+            return super().perform(step, call)
+        finally:
+            if "no_record" not in call.flags and last() != known:
+                from .undo import keep_lines
+
+                keep_lines(self.session, known, done)
 
     def freeze(self, call: Call) -> Any:
         """Pin what this kernel has imported (or all that is installed) at its version."""

@@ -3,7 +3,7 @@
 It holds no recipe: the setup cell is read from the notebook each time (see `record`).
 """
 
-from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Tuple
 from weakref import WeakKeyDictionary
 
 from ..drive.base import default_mount_point, root
@@ -11,11 +11,12 @@ from ..errors import bad_input
 from ..host import Host
 from ..notebook.locate import RunningCell, Site, locate
 from ..setup.cell import Line, is_setup, only_setup, parse, render_step
-from ..setup.recipe import Entry, merge
-from ..setup.record import add, is_off
+from ..setup.recipe import Entry, Merged, merge
+from ..setup.record import add, edit, is_off
 from ..steps import Step
 from ._base import say
 from .notices import OFF, Notices
+from .pending import Pending
 from .restarting import after
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def session_of(shell: Any) -> "Session":
 
 
 class Session:
-    """See the module. Pending lines are kept for each client: two notebooks may share a kernel."""
+    """See the module."""
 
     def __init__(self, shell: Any) -> None:
         self.host = host_for(shell)
@@ -50,7 +51,7 @@ class Session:
         self._before: Optional[Before] = None
         self._cell: List[Entry] = []
         self._outer: List[Tuple[str, List[Entry], bool]] = []
-        self._pending: Dict[str, List[Entry]] = {}
+        self.held = Pending(self.host)
         self._seen: Dict[str, str] = {}
         self.notices = Notices(self.host)
 
@@ -58,18 +59,7 @@ class Session:
     @property
     def pending(self) -> List[Entry]:
         """Lines of this notebook that are not in it yet."""
-        return self._pending.setdefault(self.host.client, [])
-
-    @property
-    def pending_elsewhere(self) -> int:
-        """How many lines other notebooks (or an earlier page) on this kernel have pending."""
-        return sum(len(v) for k, v in self._pending.items() if k != self.host.client)
-
-    def adopt_pending(self) -> None:
-        """Take over the lines that other clients of this kernel have pending."""
-        for client in [c for c in self._pending if c != self.host.client]:
-            for entry in self._pending.pop(client):
-                self._hold([entry])
+        return self.held.entries
 
     def forget_cell(self) -> None:
         """The setup cell that was run is gone, or is to be."""
@@ -113,6 +103,25 @@ class Session:
             return parse(text), "in the notebook"
         text = self._seen.get(self.host.client)
         return (None, "") if text is None else (parse(text), "as it was last run")
+
+    @property
+    def done(self) -> int:
+        """How many steps the running cell has done so far."""
+        return len(self._cell)
+
+    def standing(self, word: str, done: int) -> List[Step]:
+        """Each part of this kind that is recorded, or to be: of this cell the first ``done``."""
+        steps = [line.step for line in self.lines()[0] or ()]
+        steps += [step for step, _ in (*self.pending, *self._cell[:done])]
+        return [part for step in steps if step and step.word == word for part in step.parts()]
+
+    def edit(self, change: Callable[[Sequence[Line]], Merged]) -> List[str]:
+        """Change what is pending, and the setup cell where it can be written."""
+        changes = self.held.edit(change)
+        writer = self.writer()
+        if writer is None:
+            return list(changes)
+        return [*changes, *edit(writer, lambda lines: change(lines or [])).changes]
 
     def _in_colab(self) -> Optional[str]:
         """The setup cell in Colab's browser, where no writer is at hand that could read it."""
@@ -165,22 +174,22 @@ class Session:
             self._keep()
             return
         if writer.in_place and failed:  # front ends replace only a cell that succeeded
-            self._hold(self._cell)
+            self.held.hold(self._cell)
             return
         if self.writing:
             reason = self._against_writing(writer.in_place)
             if reason:
-                self._hold(self._cell)
+                self.held.hold(self._cell)
                 say(f"Setup cell: not written: {reason}")
                 return
         entries = self.take()
         try:
             record = add(writer, entries)
         except BaseException:
-            self._hold(entries)
+            self.held.hold(entries)
             raise
         if writer.in_place or record.state == "shown":  # in the notebook it is seen when it runs
-            self._hold(entries)
+            self.held.hold(entries)
         elif record.text is not None:
             self._seen[self.host.client] = record.text
         self.notices.recorded(record, writer)
@@ -195,17 +204,7 @@ class Session:
         self._seen[self.host.client] = self.source
         if failed:
             return
-        held = {(x.step.word, key) for x in lines if x.step for key in x.step.keys}
-        parts = [(part, note) for step, note in self.pending for part in step.parts()]
-        self.pending.clear()
-        self._hold(
-            [
-                (part, note)
-                for part, note in parts
-                if merge(lines, [(part, note)])[1]
-                and not (first and {(part.word, key) for key in part.keys} & held)
-            ]
-        )
+        self.held.give_way(lines, first)
 
     def _against_writing(self, in_place: bool) -> str:
         """Why there is nothing to write, or not in the running cell; empty where it may."""
@@ -215,7 +214,7 @@ class Session:
             return "this notebook has a setup cell. Run that one, it takes in what is new"
         if self._cell or self.pending:
             return ""
-        if self.pending_elsewhere:
+        if self.held.elsewhere:
             return "what was typed belongs to another notebook or page. Take it: %setup write --all"
         return "nothing is remembered yet. For instance: %pin numpy==2.1.3"
 
@@ -232,7 +231,7 @@ class Session:
         new = [entry for entry in self._cell if merge(seen, [entry])[1]]
         if not new:
             return
-        self._hold(new)
+        self.held.hold(new)
         where = "in an empty first cell" if site.front_end else "and the path of a notebook"
         why = (
             "It is put there at once where the Jupyter server's environment has colab-magics "
@@ -242,9 +241,3 @@ class Session:
             f"Setup cell: remembered, not in the notebook yet: type %setup write {where}",
             *([why] if site.kind == "jupyter" else []),
         )
-
-    def _hold(self, entries: List[Entry]) -> None:
-        """Merge into what is pending: a later pin of the same package takes the earlier's place."""
-        notes = dict([*self.pending, *entries])
-        lines = merge([], [*self.pending, *entries])[0]
-        self.pending[:] = [(x.step, notes.get(x.step, "")) for x in lines if x.step is not None]

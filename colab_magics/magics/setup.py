@@ -12,7 +12,7 @@ from ..notebook.writers.file import FileWriter
 from ..setup.auto import AutoOff
 from ..setup.cell import is_setup, step_line
 from ..setup.forgetting import forget
-from ..setup.record import edit, write
+from ..setup.record import write
 from ..setup.report import Row, verdicts
 from ._base import Call, Magic, say, show
 
@@ -128,7 +128,7 @@ class SetupMagic(Magic):
     def write(self, call: Call, words: List[str]) -> Any:
         """Put the lines into this cell, or into a notebook on disk."""
         if words == ["--all"]:
-            self.session.adopt_pending()
+            self.session.held.adopt()
         elif words:
             return self._write_file(Path(words[0]).expanduser(), words[1:])
         kind = self.session.site.kind
@@ -176,13 +176,8 @@ class SetupMagic(Magic):
 
     def _drop(self, selector: List[str]) -> List[str]:
         """Take lines out of what is pending, and out of the notebook where it can be written."""
-        notes = dict(self.session.pending)
-        kept, gone = forget([step_line(step) for step in notes], selector)
-        self.session.pending[:] = [(x.step, notes.get(x.step, "")) for x in kept if x.step]
-        writer = self.session.writer()
-        if writer is None:
-            return list(gone)
-        return [*gone, *edit(writer, lambda lines: forget(lines or [], selector)).changes]
+        gone: List[str] = self.session.edit(lambda lines: forget(lines, selector))
+        return gone
 
     def auto(self, call: Call, words: List[str]) -> Any:
         """Turn remembering on or off in this notebook."""

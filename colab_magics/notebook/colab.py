@@ -13,6 +13,10 @@ __all__ = ["PATIENCE", "texts"]
 
 #: Seconds to wait; a notebook of 20 MB was seen to need 0.7.
 PATIENCE = 5
+#: After so many silences in a row the kernel stops asking.
+TRIES = 2
+
+_silences: List[int] = []
 
 
 def texts() -> Optional[List[str]]:
@@ -21,9 +25,13 @@ def texts() -> Optional[List[str]]:
         from google.colab import _message
     except ImportError:
         return None
+    if len(_silences) >= TRIES:
+        return None
     try:
         answer = _message.blocking_request("get_ipynb", request="", timeout_sec=PATIENCE)
         cells = answer["ipynb"]["cells"]
+        _silences.clear()
         return [Document.source(c) if c["cell_type"] == "code" else "" for c in cells]
     except (_message.MessageError, TypeError, KeyError):  # refused, silent, another protocol
+        _silences.append(1)
         return None

@@ -110,14 +110,15 @@ def own() -> Optional[Server]:
     return next((server for server in servers() if str(server.entry["pid"]) == parent), None)
 
 
-def saved_as(path: str, text: Optional[str], old: Optional[str]) -> bool:
+def saved_as(path: str, text: Optional[str], old: Optional[str]) -> Optional[bool]:
     """Whether the file that a front end names holds a cell of this text (None: none of the old).
 
-    Looked up at the server that started this kernel; False where that cannot be found out.
+    Looked up at the server that started this kernel; None where that cannot be found out, as
+    where the server is on another machine.
     """
     server = own()
     if server is None:
-        return False
+        return None
     file = server.file(path)
     try:
         cells = Document.parse(files.read(file), file.name).cells

@@ -3,8 +3,8 @@
 import json
 from typing import List, NamedTuple, Set, Tuple
 
-from .install import KERNEL
 from .installed import canonical_name, find, source_of, versions
+from .job import KERNEL
 from .loaded import owned
 from .requirements import requirement
 

@@ -28,6 +28,20 @@ _TIMEOUT = (5, 20)
 #: Answers of those who want a password first; they say nothing of packages.
 _UNSAID = {401, 407}
 
+#: What installers say of the machine itself, what is wrong, and what to do.
+_MACHINE = (
+    (
+        r"no space left|disk quota|os error 28\b",
+        "The disk is full; nothing was installed.",
+        "Free some space, and run it again.",
+    ),
+    (
+        r"read-only file ?system|permission denied|os error (13|30)\b",
+        "The environment may not be written; nothing was installed.",
+        "Use a kernel in an environment of your own: python3 -m venv NAME.",
+    ),
+)
+
 
 class Unreachable(Exception):
     """No index answered."""
@@ -44,6 +58,9 @@ class File:
 
 def explain(asked: Sequence[str], settings: PipSettings, said: Sequence[str]) -> InstallFailed:
     """The error for requirements that could not be installed: never raised here, only made."""
+    for pattern, what, todo in _MACHINE:
+        if any(re.search(pattern, line, flags=re.I) for line in said):
+            return InstallFailed(what, todo)
     for text in asked:
         wanted = requirement(text)
         if wanted.url:

@@ -4,12 +4,13 @@ import json
 import re
 from importlib import metadata
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Optional
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-__all__ = ["canonical", "canonical_name", "find", "source_of", "versions", "why_not"]
+__all__ = ["canonical", "canonical_name", "find", "is_editable", "source_of", "versions", "why_not"]
 
 
 def find(name: str) -> Optional[metadata.Distribution]:
@@ -59,6 +60,16 @@ def source_of(found: metadata.Distribution) -> Optional[str]:
     if not control:
         return None
     return f"{control['vcs']}+{origin['url']}@{control['commit_id']}"
+
+
+def is_editable(folder: Path) -> bool:
+    """Whether a distribution is installed from this folder so that edits take effect at once."""
+    for found in metadata.distributions():
+        text = found.read_text("direct_url.json")
+        origin = json.loads(text) if text else {}
+        if origin.get("dir_info", {}).get("editable") and origin.get("url") == folder.as_uri():
+            return True
+    return False
 
 
 def why_not(asked: "Requirement") -> Optional[str]:

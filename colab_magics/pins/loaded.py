@@ -11,9 +11,10 @@ from importlib import metadata
 from importlib.machinery import EXTENSION_SUFFIXES
 from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Set, Tuple
 
+from ..errors import RestartRequired
 from .installed import canonical
 
-__all__ = ["STALE", "Owned", "Stale", "mark", "owned", "stale"]
+__all__ = ["STALE", "Owned", "Stale", "mark", "owned", "restart", "stale"]
 
 
 class Owned(NamedTuple):
@@ -103,3 +104,15 @@ def stale(asked: Iterable[str]) -> Dict[str, Stale]:
     """Those stale distributions that these names are, or that pinning them has changed."""
     wanted = set(asked)
     return {n: v for n, v in STALE.items() if n in wanted or wanted & _CAUSES.get(n, set())}
+
+
+def restart(behind: Mapping[str, Stale]) -> RestartRequired:
+    """The error for distributions that only a restart brings to the version installed."""
+    takes = "takes effect after a restart"
+    said = [f"{n} {v}; {f'{v.new} {takes}' if v.new else 'it is gone'}" for n, v in behind.items()]
+    error = RestartRequired(
+        f"{', '.join(said)}.", "Restart the kernel, then run the setup cell, or this one, again."
+    )
+    error.packages = tuple(behind)
+    error.reason = ", ".join(f"{name} {v.old} -> {v.new}" for name, v in behind.items())
+    return error

@@ -18,6 +18,8 @@ class Pip:
 
     def available(self, settings: PipSettings) -> Optional[str]:
         """None, or why pip cannot be used."""
+        if "torch-backend" in settings.values:
+            return "pip has no --torch-backend"
         return None if find_spec("pip") else "pip is not installed beside this kernel"
 
     def command(self, requirements: Path, constraints: Path, again: Sequence[str]) -> List[str]:
@@ -26,14 +28,23 @@ class Pip:
         return [*command, "--requirement", str(requirements), "--constraint", str(constraints)]
 
     def environment(self, settings: PipSettings) -> Dict[str, str]:
-        """This process's variables; pip reads its settings itself."""
+        """This process's variables and the line's settings; pip reads the others itself."""
         quiet = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_PROGRESS_BAR": "off", "NO_COLOR": "1"}
-        return {**os.environ, **quiet}
+        line = {"PIP_" + k.upper().replace("-", "_"): v for k, v in settings.line.items()}
+        return {**os.environ, **quiet, **line}
 
     def options(self, settings: PipSettings) -> List[str]:
         """Nothing: pip reads its settings itself."""
         return []
 
+    def removal(self, names: Sequence[str]) -> List[str]:
+        """See `Installer`."""
+        return [sys.executable, "-m", "pip", "uninstall", "--yes", *names]
+
     def in_place(self, lines: Sequence[str]) -> bool:
         """Whether it is putting files in place, judged by what it has printed."""
         return any(line.startswith("Installing collected packages") for line in lines)
+
+    def aside(self, line: str) -> bool:
+        """See `Installer`: nothing."""
+        return False

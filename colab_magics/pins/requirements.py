@@ -18,11 +18,11 @@ _USERINFO = re.compile(r"([a-z+]+)://([^/@\s:]*)(:[^/@\s]*)?@")
 
 
 def requirement(text: str) -> "Requirement":
-    """The requirement that a text says; a ``UsageError`` where it says none."""
+    """The requirement that a text says, less its hashes; a ``UsageError`` where it says none."""
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:
-        return Requirement(text)
+        return Requirement(text.split(" --hash")[0])
     except InvalidRequirement:
         raise usage_error(
             f"Not a requirement: {text}",
@@ -60,14 +60,14 @@ def carries_secret(text: str) -> bool:
 
 
 def body_words(body: str) -> List[str]:
-    """The words of a ``%%pin`` body: one requirement or ``-r FILE`` a line, with comments."""
+    """The words of a ``%%pin`` body: one requirement or option a line, with comments."""
     words: List[str] = []
     for line in _logical_lines(body):
         included = _INCLUDED.match(line)
         if included:
             words += ["-r", included.group(1)]
         elif line.startswith("-"):
-            raise usage_error(f"%%pin does not take {line.split()[0]}.", "One requirement a line.")
+            words += re.split(r"[\s=]+" if line.startswith("--") else r"\s+", line, maxsplit=1)
         else:
             words.append(line)
     return words
@@ -93,11 +93,6 @@ def read_file(path: Path, above: Tuple[Path, ...] = ()) -> Tuple[List[str], List
         elif line.startswith("-"):
             options.append(_placed(line, path.parent))
         else:
-            if " --hash" in line:
-                raise ColabMagicsError(
-                    f"{path.name} has --hash, which %pin cannot check yet.",
-                    f"Use %pip install -r {path.name}, or a file without hashes.",
-                )
             found.append(normal(line))
     return found, options
 

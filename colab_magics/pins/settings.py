@@ -39,6 +39,7 @@ _HARMLESS = {
     "no-warn-conflicts",
     "upgrade-strategy",
     "config-file",
+    "no-deps",  # an argument of both
 }
 
 #: pip's setting → the variable of uv with the same meaning and form.
@@ -49,8 +50,8 @@ _SAME = {
     "timeout": "UV_HTTP_TIMEOUT",
     "default-timeout": "UV_HTTP_TIMEOUT",
     "trusted-host": "UV_INSECURE_HOST",
-    "constraint": "UV_CONSTRAINT",
     "keyring-provider": "UV_KEYRING_PROVIDER",
+    "torch-backend": "UV_TORCH_BACKEND",
 }
 
 #: pip's switch → uv's variable and value.
@@ -63,6 +64,8 @@ _SWITCHES = {
 
 
 _BEST = "unsafe-best-match"
+#: Settings of a line that do not take the place of the user's own.
+_ADDED = {"extra-index-url", "find-links", "constraint"}
 
 
 class ForUv(NamedTuple):
@@ -76,8 +79,16 @@ class ForUv(NamedTuple):
 class PipSettings:
     """pip's settings by their long names; later files win over earlier ones."""
 
-    def __init__(self, values: Mapping[str, str]) -> None:
+    def __init__(self, values: Mapping[str, str], line: Mapping[str, str] = {}) -> None:
         self.values = dict(values)
+        self.line = dict(line)
+
+    def with_line(self, line: Mapping[str, str]) -> "PipSettings":
+        """With the settings of one ``%pin``: they win, also over variables; places are added."""
+        values = {**self.values, **line}
+        for name in _ADDED & line.keys() & self.values.keys():
+            values[name] = f"{line[name]} {self.values[name]}"
+        return PipSettings(values, {name: values[name] for name in line})
 
     def words(self, name: str) -> List[str]:
         """The values of a setting that holds several."""
@@ -118,6 +129,8 @@ class PipSettings:
                 given.update(UV_INDEX=" ".join(value.split()), UV_INDEX_STRATEGY=_BEST)
             elif name == "find-links":
                 given["UV_FIND_LINKS"] = ",".join(filter(_reachable, map(_home, value.split())))
+            elif name == "constraint":  # a variable would give way to our own argument
+                options += [f"-c {_absolute(place)}" for place in value.split()]
             elif name == "no-index":
                 options += ["--no-index"] if self.on(name) else []
             elif name in {"only-binary", "no-binary"}:
@@ -125,6 +138,8 @@ class PipSettings:
             elif name not in _HARMLESS and not self._off(name):
                 unknown.append(name)
         kept = {k: v for k, v in given.items() if v and not _explicit(k, environment)}
+        if self.line:
+            kept.update(PipSettings(self.line).for_uv({}).environment)
         return ForUv(kept, options, unknown)
 
 
@@ -136,6 +151,11 @@ def _explicit(name: str, environment: Mapping[str, str]) -> bool:
 def _home(place: str) -> str:
     """A place with ``~`` spelled out, as pip does."""
     return place if "://" in place else str(Path(place).expanduser())
+
+
+def _absolute(place: str) -> str:
+    """A place as a requirements file elsewhere may name it."""
+    return place if "://" in place else str(Path(place).expanduser().absolute())
 
 
 def _reachable(place: str) -> bool:

@@ -2,139 +2,208 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, FrozenSet, List, Mapping, Optional, Sequence, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    ClassVar,
+    FrozenSet,
+    List,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
-from ..arguments import Parser
-from ..errors import ColabMagicsError, InstallFailed, RestartRequired, usage_error
+from ..errors import ColabMagicsError, InstallFailed
 from ..host import Host
 from ..steps import Outcome, Progress, Step, Verdict
-from .install import KERNEL
-from .requirements import carries_secret, key, normal, read_file, requirement
+from .job import KERNEL
+from .keeping import expanded, pinned, spelled, survives
+from .options import NONE, Options
+from .requirements import carries_secret, key, read_file, requirement
 
 if TYPE_CHECKING:
-    from .loaded import Stale
+    from .guarded import Done
 
-__all__ = ["PinStep", "parse"]
+__all__ = ["PinStep", "Wanted"]
+
+
+class Wanted(NamedTuple):
+    """Everything that a step asks for: requirements, folders, and option lines of files."""
+
+    texts: List[str]
+    folders: List[Path]
+    lines: List[str]
 
 
 @dataclass(frozen=True)
 class PinStep(Step):
-    """Requirements as they were written, and requirements files by their recorded paths."""
+    """Requirements as they were written; files and editable folders by their recorded paths.
+
+    ``how`` says how to install this time (``upgrade``, ``allow_kernel_changes``), and is not
+    recorded.
+    """
 
     requirements: Tuple[str, ...] = ()
     files: Tuple[str, ...] = ()
+    folders: Tuple[str, ...] = ()
+    options: Options = NONE
+    how: FrozenSet[str] = frozenset()
 
     word: ClassVar[str] = "pin"
     rank: ClassVar[int] = 50
 
     def arguments(self) -> Tuple[str, ...]:
         """See `Step`."""
-        return (*self.requirements, *(w for file in self.files for w in ("-r", file)))
+        files = (w for file in self.files for w in ("-r", file))
+        folders = (w for folder in self.folders for w in ("-e", folder))
+        return (*self.requirements, *files, *folders, *self.options.words)
 
     @property
     def keys(self) -> FrozenSet[str]:
         """See `Step`."""
-        return frozenset([*map(key, self.requirements), *(f"-r {file}" for file in self.files)])
+        paths = (*(f"-r {file}" for file in self.files), *(f"-e {f}" for f in self.folders))
+        return frozenset([*map(key, self.requirements), *paths])
 
-    def parts(self) -> Sequence[Step]:
-        """One step for each requirement and each file."""
+    @property
+    def names(self) -> Tuple[str, ...]:
+        """The canonical names of the requirements on the line."""
+        return tuple(map(_name, self.requirements))
+
+    def parts(self) -> Sequence["PinStep"]:
+        """One step for each requirement, each file and each folder."""
         return (
-            *(PinStep(requirements=(text,)) for text in self.requirements),
-            *(PinStep(files=(file,)) for file in self.files),
+            *(PinStep(requirements=(text,), options=self.options) for text in self.requirements),
+            *(PinStep(files=(file,), options=self.options) for file in self.files),
+            *(PinStep(folders=(folder,), options=self.options) for folder in self.folders),
         )
 
     def joined(self, other: Step) -> Optional[Step]:
-        """Requirements of the same key in their places, the others at the end."""
-        if not isinstance(other, PinStep):
+        """Requirements of the same key in their places, the others at the end.
+
+        None where the options differ: what agrees is resolved together, the rest apart.
+        """
+        if not isinstance(other, PinStep) or other.options != self.options:
             return None
         new = {key(text): text for text in other.requirements}
         kept = tuple(_later(text, new.pop(key(text), text)) for text in self.requirements)
-        files = tuple(dict.fromkeys((*self.files, *other.files)))
-        return PinStep((*kept, *new.values()), files)
+        return replace(
+            self,
+            requirements=(*kept, *new.values()),
+            files=tuple(dict.fromkeys((*self.files, *other.files))),
+            folders=tuple(dict.fromkeys((*self.folders, *other.folders))),
+        )
 
     def without(self, keys: FrozenSet[str]) -> Optional[Step]:
         """See `Step`; a name with a marker is another key."""
-        left = PinStep(
-            tuple(text for text in self.requirements if key(text) not in keys),
-            tuple(file for file in self.files if f"-r {file}" not in keys),
+        left = replace(
+            self,
+            requirements=tuple(text for text in self.requirements if key(text) not in keys),
+            files=tuple(file for file in self.files if f"-r {file}" not in keys),
+            folders=tuple(folder for folder in self.folders if f"-e {folder}" not in keys),
         )
-        return left if left.requirements or left.files else None
+        return left if left.keys else None
 
     # ------------------------------------------------------------------ on this machine
     def check(self, host: Host) -> Verdict:
         """See `Step`; asked in-process, no program is started."""
-        from .installed import why_not
+        from .journal import pending
         from .loaded import stale
 
-        asked, _ = self._all(host)
-        for text in asked:
-            reason = why_not(requirement(text))
-            if reason:
-                return Verdict("differs", reason)
-        if stale(map(_name, asked)):
+        wanted = self.wanted(host)
+        if pending():
+            return Verdict("differs", "an earlier install was cut off, or is still going on")
+        if "upgrade" in self.how:
+            return Verdict("differs", "the newest version that fits is asked for")
+        reason = _reason(wanted)
+        if reason:
+            return Verdict("differs", reason)
+        if stale(map(_name, wanted.texts)):
             return Verdict("differs", "installed, but an older version is loaded: restart")
-        many = f"{len(asked)} pins already hold" if len(asked) != 1 else "1 pin already holds"
+        count = len(wanted.texts) + len(wanted.folders)
+        many = f"{count} pins already hold" if count != 1 else "1 pin already holds"
         return Verdict("ok", f"{many}, nothing to do")
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Install what differs; what is loaded in an older version asks for a restart."""
+        from .broken import broken
+        from .guarded import Done
         from .install import install, summary
-        from .installed import why_not
-        from .loaded import mark, owned, stale
+        from .journal import pending
+        from .loaded import mark, owned, restart, stale
 
         self.recorded(host)  # what cannot be recorded is refused before anything is installed
-        asked, options = self._all(host)
-        changes, before, message = {}, {}, "installed already"
-        if any(why_not(requirement(text)) for text in asked):
-            progress("installing " + ", ".join(requirement(text).name for text in asked[:5]))
-            before = owned()
-            changes = install(asked, options, progress)
-            message = summary(changes, asked) if changes else "installed from the URL asked for"
-        for text in asked:
-            reason = why_not(requirement(text))
-            if reason:
-                raise InstallFailed(
-                    f"Installed, and still: {reason}.", "Another copy on sys.path hides it."
-                )
-        names = [_name(text) for text in asked]
-        mark(changes, names, before)
+        wanted = self.wanted(host)
+        before, unmet, held = owned(), broken(), not _reason(wanted)
+        done, message = Done({}), "installed already"
+        if pending() or not held or "upgrade" in self.how:
+            progress("installing " + ", ".join([*map(_name, wanted.texts), *self.folders][:5]))
+            done = install(wanted, self.options.settings(_absolute(host)), self.how, progress)
+            message = "installed already" if held else "installed from the place asked for"
+            message = summary(done.changes, wanted.texts) if done.changes else message
+        reason = _reason(wanted)
+        if reason:
+            raise InstallFailed(
+                f"Installed, and still: {reason}.", "Another copy on sys.path hides it."
+            )
+        names = [_name(text) for text in wanted.texts]
+        mark(done.changes, names, before)
         behind = stale(names)
-        return Outcome(
-            "applied", message, self.recorded(host), error=_restart(behind) if behind else None
-        )
+        error = restart(behind) if behind else None
+        new = sorted(broken() - unmet) if done.changes else []
+        hint = ". ".join(filter(None, [_repaired(done), *(f"This breaks: {text}" for text in new)]))
+        return Outcome("applied", message, self.recorded(host), hint, error)
 
     def recorded(self, host: Host) -> Optional[Step]:
         """Bare names with the version that is installed; files that a wipe takes, expanded."""
-        texts = [_pinned(text) for text in self.requirements]
+        texts = [pinned(text) for text in self.requirements]
         files: List[str] = []
         for file in self.files:
-            path = host.resolve(file)
-            if _survives(path, host):
-                files.append(file if not Path(file).is_absolute() else host.spell(path))
-                continue
-            inner, options = read_file(path)
-            if options:
+            if survives(host.resolve(file), host):
+                files.append(spelled(file, host))
+            else:
+                texts += map(pinned, expanded(file, host))
+        for place in (*self.folders, *self.options.paths):
+            if not survives(host.resolve(place), host):
                 raise ColabMagicsError(
-                    f"{file} goes with this machine, and {options[0].split()[0]} in it "
-                    "cannot stand in a recorded line.",
-                    "Keep the file on the drive.",
+                    f"{place} goes with this machine, so that no line could bring it back.",
+                    "Keep it on the drive, or beside the notebook.",
                 )
-            texts += [_pinned(text) for text in inner]
         # Another machine's kernel runs on versions of its own, which nothing may change there.
         texts = [text for text in texts if _name(text) not in KERNEL]
-        step = replace(self, requirements=tuple(texts), files=tuple(files))
-        if not step.arguments() or any(carries_secret(text) for text in texts):
-            return None
-        return step
+        step = PinStep(
+            tuple(texts),
+            tuple(files),
+            tuple(spelled(folder, host) for folder in self.folders),
+            self.options.spelled(lambda path: spelled(path, host)),
+        )
+        secret = self.options.secret or any(carries_secret(text) for text in texts)
+        return step if step.keys and not secret else None
 
-    def _all(self, host: Host) -> Tuple[List[str], List[str]]:
+    def wanted(self, host: Host) -> Wanted:
         """Every requirement, those of files too, and the option lines of the files."""
-        texts, options = list(self.requirements), []
+        texts, lines = list(self.requirements), []
         for file in self.files:
-            inner, lines = read_file(host.resolve(file))
+            inner, options = read_file(host.resolve(file))
             texts += inner
-            options += lines
-        return texts, options
+            lines += options
+        return Wanted(texts, [host.resolve(folder) for folder in self.folders], lines)
+
+
+def _reason(wanted: Wanted) -> str:
+    """Why something that is wanted does not hold; empty where all of it does."""
+    from .installed import is_editable, why_not
+
+    reasons = [why_not(requirement(text)) for text in wanted.texts]
+    reasons += [
+        None if is_editable(folder) else f"{folder.name} is not installed editable"
+        for folder in wanted.folders
+    ]
+    return next(filter(None, reasons), "")
+
+
+def _absolute(host: Host) -> Callable[[str], str]:
+    return lambda path: str(host.resolve(path))
 
 
 def _name(text: str) -> str:
@@ -147,60 +216,12 @@ def _later(old: str, new: str) -> str:
     return new if asked.specifier or asked.url or asked.extras else old
 
 
-def _pinned(text: str) -> str:
-    """A bare name with its installed version, without a local part such as ``+cu128``."""
-    from .installed import find, source_of
-
-    asked = requirement(text)
-    found = find(asked.name)
-    if asked.specifier or asked.url or found is None:
-        return text
-    source = source_of(found)
-    extras = f"[{','.join(sorted(asked.extras))}]" if asked.extras else ""
-    marker = f"; {asked.marker}" if asked.marker else ""
-    version = f" @ {source}" if source else f"=={found.version.split('+')[0]}"
-    return f"{asked.name}{extras}{version}{' ' if source and marker else ''}{marker}"
-
-
-def _survives(path: Path, host: Host) -> bool:
-    """Whether a file is there again after a wipe: on a drive, or kept beside the notebook.
-
-    Beside it is anywhere in the repository that the notebook is in. A clone below its folder is
-    not: nothing recorded brings that back.
-    """
-    for find in host.places.values():
-        root = find()
-        if root is not None and root in path.parents:
-            return True
-    places = (host.start, *host.start.parents)
-    kept = next((folder for folder in places if (folder / ".git").exists()), host.start)
-    if kept not in path.parents or host.ephemeral:
-        return False
-    below = [folder for folder in path.parents if kept in folder.parents]
-    return not any((folder / ".git").exists() for folder in below)
-
-
-def _restart(stale: Mapping[str, "Stale"]) -> RestartRequired:
-    takes = "takes effect after a restart"
-    named = [f"{n} {v}; {f'{v.new} {takes}' if v.new else 'it is gone'}" for n, v in stale.items()]
-    error = RestartRequired(
-        f"{', '.join(named)}.", "Restart the kernel, then run the setup cell, or this one, again."
-    )
-    error.packages = tuple(stale)
-    error.reason = ", ".join(f"{name} {v.old} -> {v.new}" for name, v in stale.items())
-    return error
-
-
-def parse(words: List[str]) -> Optional[PinStep]:
-    """The pins that a line asks for; None for a line that asks for nothing."""
-    parser = Parser("%pin", usage="%pin REQUIREMENT... [-r FILE]")
-    parser.add_argument("requirements", nargs="*")
-    parser.add_argument("-r", "--requirement", dest="files", action="append", default=[])
-    found = parser.parse_intermixed_args(words)
-    for text in found.requirements:  # typed with spaces around the operator
-        if text in {"==", "=", ">=", "<=", "~=", "!=", "<", ">", "@"} or text[:1] in {*"=<>~!"}:
-            raise usage_error(f"%pin: a space before {text}.", "Write numpy==2.1.3 without spaces.")
-    texts = {key(text): text for text in map(normal, found.requirements)}
-    if not texts and not found.files:
-        return None
-    return PinStep(tuple(texts.values()), tuple(dict.fromkeys(found.files)))
+def _repaired(done: "Done") -> str:
+    """What is said of an earlier installation that was cut off."""
+    if not done.resumed:
+        return ""
+    if not done.repaired:
+        return "An earlier install was cut off; nothing was damaged."
+    named = ", ".join(done.repaired[:5]) + (", ..." if len(done.repaired) > 5 else "")
+    many = f"{len(done.repaired)} packages were" if len(done.repaired) > 1 else "1 package was"
+    return f"An earlier install was cut off; {many} damaged and repaired: {named}"

@@ -13,6 +13,9 @@ from .settings import PipSettings
 
 __all__ = ["Uv", "find_uv"]
 
+#: Has uv say which packages it has to fetch; see `Uv.in_place`.
+_TELLS = "uv_installer::plan=debug"
+
 
 def find_uv() -> Optional[str]:
     """The uv that was installed with this package, else the one on PATH."""
@@ -62,12 +65,30 @@ class Uv:
     def environment(self, settings: PipSettings) -> Dict[str, str]:
         """This process's variables and the translated settings of pip."""
         added = settings.for_uv(os.environ).environment
-        return {**_cache(), **os.environ, "UV_NO_PROGRESS": "1", "NO_COLOR": "1", **added}
+        quiet = {"UV_NO_PROGRESS": "1", "NO_COLOR": "1", "RUST_LOG": _TELLS}
+        return {**_cache(), **os.environ, **quiet, **added}
 
     def options(self, settings: PipSettings) -> List[str]:
         """Lines for the requirements file that say what no variable can."""
-        return settings.for_uv(os.environ).options
+        own = os.environ.get("UV_CONSTRAINT", "").split()  # gives way to our own argument
+        held = [f"-c {Path(place).absolute()}" for place in own if "://" not in place]
+        return [*settings.for_uv(os.environ).options, *held]
+
+    def removal(self, names: Sequence[str]) -> List[str]:
+        """See `Installer`."""
+        return [str(find_uv()), "pip", "uninstall", "--python", sys.executable, *names]
 
     def in_place(self, lines: Sequence[str]) -> bool:
-        """Whether it is putting files in place, judged by what it has printed."""
-        return any(line.startswith(("Prepared", "Uninstalled")) for line in lines)
+        """Whether it is putting files in place, judged by what it has printed.
+
+        What is in its cache already is put in place without a word: only where it has said that
+        something has to be fetched is it known to be fetching.
+        """
+        if any(line.startswith(("Prepared", "Uninstalled")) for line in lines):
+            return True
+        fetches = any("Identified uncached" in line for line in lines)
+        return not fetches and any(line.startswith("Resolved") for line in lines)
+
+    def aside(self, line: str) -> bool:
+        """See `Installer`: what `_TELLS` adds."""
+        return line.startswith(("DEBUG ", "  Installed: ", "  Requested: "))

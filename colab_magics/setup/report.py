@@ -4,10 +4,11 @@ from typing import List, Sequence, Tuple
 
 from ..errors import bad_input, scrub
 from ..host import Host
+from ..pins.step import PinStep
 from ..steps import Step, Verdict
 from .cell import Line, render_step
 
-__all__ = ["Row", "judge", "rows", "verdicts"]
+__all__ = ["Row", "judge", "standing", "verdicts"]
 
 #: State, the line, and why.
 Row = Tuple[str, ...]
@@ -21,9 +22,22 @@ def judge(step: Step, host: Host) -> Verdict:
         return Verdict("differs", str(error).split("\n")[0])
 
 
-def rows(steps: Sequence[Step], host: Host) -> Tuple[Row, ...]:
-    """A row for each step."""
-    return tuple(_row(render_step(step), judge(step, host)) for step in steps)
+def standing(pins: Sequence[PinStep], host: Host) -> Tuple[Row, ...]:
+    """For each pin: state, requirement, installed version, loaded version, and why."""
+    from ..pins.installed import canonical_name, versions
+    from ..pins.loaded import STALE, owned
+    from ..pins.requirements import requirement
+
+    here, loaded = versions(), owned()
+    found: List[Row] = []
+    for pin in pins:
+        state, line, why = _row(" ".join(pin.arguments()), judge(pin, host))
+        name = canonical_name(requirement(pin.requirements[0]).name) if pin.requirements else ""
+        now = (
+            f"{STALE[name].old}" if name in STALE else here.get(name, "") if name in loaded else ""
+        )
+        found.append((state, line, here.get(name, ""), now, "" if state == "ok" else why))
+    return tuple(found)
 
 
 def verdicts(lines: Sequence[Line], host: Host) -> Tuple[Row, ...]:

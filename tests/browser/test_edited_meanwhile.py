@@ -54,7 +54,7 @@ def edit(window: Window, name: str, number: int) -> None:
     (window.server.folder / f"{name}-go-{number}").touch()
 
 
-@on("lab", "lab-rtc", long=EVERY)
+@on("lab-rtc", long=EVERY)
 def test_an_edit_meanwhile_and_the_new_line_are_both_there(
     server: Server, open_notebook: Open
 ) -> None:

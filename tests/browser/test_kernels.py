@@ -28,7 +28,9 @@ def python_of(tmp_path_factory: pytest.TempPathFactory) -> Python:
 
 
 @on("lab", long=EVERY)
-@pytest.mark.parametrize("kernel", ["ipykernel-colab", "ipykernel-6.29.5"])
+@pytest.mark.parametrize(
+    "kernel", ["ipykernel-colab", pytest.param("ipykernel-6.29.5", marks=pytest.mark.long)]
+)
 def test_insert_update_and_run_all(
     server: Server, open_notebook: Open, python_of: Python, kernel: str
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, List
+
 from kernel.files import whole
 
 from .conftest import EVERY, PLAIN, Open, on
@@ -28,7 +30,7 @@ def test_added_on_top_saved_and_updated(server: Server, open_notebook: Open) -> 
     assert steps(window.texts[0]) == window.saved()
 
 
-@on("lab", "lab-rtc", long=EVERY)
+@on("lab", long=EVERY)
 def test_an_autosave_later_asks_nothing(server: Server, open_notebook: Open) -> None:
     """The front end's own save after ours finds nothing to ask about, and keeps the cell."""
     window = open_notebook(server, DRIVE, "")
@@ -58,7 +60,7 @@ def test_nothing_typed_meanwhile_is_lost(server: Server, open_notebook: Open) ->
     assert window.dialogs == 0
 
 
-@on("notebook", "lab-rtc", long=EVERY)
+@on("notebook", long=EVERY)
 def test_undo_takes_it_back(server: Server, open_notebook: Open) -> None:
     """Undo in the notebook removes the cell that was added."""
     window = open_notebook(server, DRIVE, "")
@@ -113,3 +115,24 @@ def test_format_4_4_stays(server: Server, open_notebook: Open) -> None:
     found = whole(window.path)
     assert found["nbformat_minor"] == 4
     assert not any("id" in cell for cell in found["cells"])
+
+
+@on("lab", long=PLAIN)
+def test_a_slow_save_is_told_when_it_is_done(server: Server, open_notebook: Open) -> None:
+    """Where the file takes long the cell does not wait; a later one finishes what was said."""
+    held: List[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route) if route.request.method == "PUT" else route.continue_()
+
+    window = open_notebook(server, DRIVE, "1 + 1")
+    window.page.route("**/api/contents/*", hold)
+    asking = window.start(0)
+    assert "added on top, not saved yet" in window.finish(asking, "added on top")
+    assert window.saved() == []
+    while held:
+        held.pop().continue_()
+    window.page.unroute("**/api/contents/*")
+    until(lambda: window.saved() == ["%drive mount"], "the file is written")
+    window.run(2, "2")
+    assert "added on top, saved" in window.shown(asking)

@@ -142,7 +142,7 @@ def goes_on(server: Server, machine: Machine, open_notebook: Open) -> None:
     assert "Kernel restarted for tinypkg. Running cells 1-6." in window.page.inner_text("body")
 
 
-@on("lab", "notebook", long=EVERY)
+@on("notebook", long=EVERY)
 def test_the_button_does_the_same(server: Server, machine: Machine, open_notebook: Open) -> None:
     """Without the flag Run All stops at the error, and its button runs all of it again."""
     ran = Ran(server)
@@ -211,6 +211,7 @@ def test_a_second_restart_for_the_same_is_refused(
     assert ran.names == "a|a"
 
 
+@pytest.mark.long
 @on("lab", long=EVERY)
 def test_an_error_further_down_stops_there(
     server: Server, machine: Machine, open_notebook: Open

@@ -17,7 +17,7 @@ ASKS = "print('got', input('? '))"
 WAIT = "import os, time\nwhile not os.path.exists('{0}'): time.sleep(0.02)\n"
 
 
-@on("lab", "notebook", "lab-rtc", long=EVERY)
+@on("lab", "notebook", long=EVERY)
 def test_two_notebooks_on_one_kernel(server: Server, open_notebook: Open) -> None:
     """Only the notebook that asked is written."""
     first = open_notebook(server, DRIVE, name="first")
@@ -113,7 +113,11 @@ def test_a_tab_in_the_background(server: Server, open_notebook: Open) -> None:
 
 
 @on("lab", long=PLAIN)
-@pytest.mark.parametrize("known", [False, True], ids=["at first", "later"])
+@pytest.mark.parametrize(
+    "known",
+    [False, pytest.param(True, marks=pytest.mark.long)],
+    ids=["at first", "later"],
+)
 def test_a_frozen_tab(server: Server, open_notebook: Open, known: bool) -> None:
     """The cell ends in time without the page, says so, and the next magic writes both lines.
 

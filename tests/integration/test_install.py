@@ -7,12 +7,14 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import ExitStack
+import zipfile
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 from doubles.index import make_wheel
+from doubles.many import damage, make_many
 from doubles.watched import Watched, watch
 from kernel.machine import Machine
 from shell.cells import Child
@@ -67,11 +69,11 @@ class Notebook:
 
     def fails(self, cell: str) -> List[str]:
         """The lines of the `InstallFailed` of a pin, which leaves all as it was."""
-        before = self.machine.installed()
+        before, steps = self.machine.installed(), self.child.attempt("").steps
         answer = self.child.attempt(cell)
         assert answer.error == "InstallFailed", answer
         assert "Traceback" not in answer.shown
-        assert answer.steps == []
+        assert answer.steps == steps
         assert self.machine.installed() == before
         assert self.left_over() == []
         return answer.message.splitlines()
@@ -479,3 +481,146 @@ def test_ctrl_c_ends_a_slow_download(
     index.go_on.set()
     assert notebook.child("%pin tinypkg==1.0").startswith("tinypkg 1.0 installed")
     assert notebook.installed == {"tinypkg-1.0": installer}
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+@pytest.mark.parametrize("cached", [True, False])
+def test_ctrl_c_while_files_are_put_in_place(
+    make: Callable[..., Notebook], tmp_path: Path, installer: str, cached: bool
+) -> None:
+    """Ctrl-C at any moment leaves the versions from before or those asked for, each file there.
+
+    Also where all is in the cache of uv, which then says nothing before it begins.
+    """
+    old, new = (make_many(tmp_path / "many", version, 60, 160) for version in ("1.0", "2.0"))
+    notebook = make(PIP_NO_INDEX="1", PIP_INDEX_URL="", PIP_FIND_LINKS=str(tmp_path / "many"))
+    notebook.variables.update(UV_LINK_MODE="copy", UV_CACHE_DIR=str(tmp_path / "cache"))
+    if installer == "pip":
+        notebook.forces_pip()
+    (site,) = notebook.machine.python.parent.parent.rglob("site-packages")
+    notebook.child(f"%pin {' '.join(new)}") if cached else None
+    notebook.child(f"%pin {' '.join(old)}")
+    info = site / "manya-1.0.dist-info"
+    notebook.child.ask(f"%pin {' '.join(new)}")
+    until = time.monotonic() + 60
+    while info.exists() and time.monotonic() < until:  # it is being uninstalled
+        pass
+    notebook.child.interrupt()
+    assert notebook.child.answer().error == "KeyboardInterrupt"
+    assert damage(site) == {}
+    assert sorted(site.glob("~*")) == []
+    assert len({path.name.split("-")[1] for path in site.glob("many*-info")}) == 1
+    assert "10 pins already hold" in notebook.child(f"%pin {' '.join(new)}")
+
+
+# ---------------------------------------------------------------------- the machine says no
+@contextmanager
+def mounted(folder: Path, *options: str) -> Iterator[None]:
+    """A small file system in memory in the place of a folder."""
+    command = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", str(folder)]
+    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("elsewhere: nothing may be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def contents(site: Path) -> Dict[str, bytes]:
+    """Every file of a site-packages folder, compiled ones apart."""
+    files = (path for path in site.rglob("*") if path.is_file() and path.suffix != ".pyc")
+    return {str(path.relative_to(site)): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_a_full_disk(make: Callable[..., Notebook], tmp_path: Path, installer: str) -> None:
+    """Where the disk is full, all is byte for byte as it was, and the error says so."""
+    wheels = tmp_path / "wheels"
+    make_wheel(wheels, "tinybig", "1.0", {"tinybig/__init__.py": "", "tinybig/a.txt": "old"})
+    files = {f"tinybig/{i}.txt": str(i) * 400_000 for i in range(10)}
+    make_wheel(wheels, "tinybig", "2.0", {"tinybig/__init__.py": "", **files})
+    notebook = make(PIP_NO_INDEX="1", PIP_INDEX_URL="", PIP_FIND_LINKS=str(wheels))
+    if installer == "pip":
+        notebook.forces_pip()
+    (site,) = notebook.machine.python.parent.parent.rglob("site-packages")
+    kept = contents(site)
+    with mounted(site, f"size={sum(map(len, kept.values())) * 2 // 1_000_000 + 3}m"):
+        for name, data in kept.items():
+            (site / name).parent.mkdir(parents=True, exist_ok=True)
+            (site / name).write_bytes(data)
+        notebook.child("%pin tinybig==1.0")
+        before = contents(site)
+        answer = notebook.child.attempt("%pin tinybig==2.0")
+        assert answer.error == "InstallFailed"
+        assert answer.message.splitlines()[0] == "The disk is full; nothing was installed."
+        assert contents(site) == before
+        assert "already holds" in notebook.child("%pin tinybig==1.0")
+        notebook.restart()
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_read_only_packages(notebook: Notebook, installer: str) -> None:
+    """Where site-packages may not be written, nothing changes, and the error says so."""
+    if installer == "pip":
+        notebook.forces_pip()
+    notebook.child("%pin tinypkg==1.0")
+    (site,) = notebook.machine.python.parent.parent.rglob("site-packages")
+    bind = subprocess.run(["mount", "--bind", str(site), str(site)], capture_output=True)
+    if bind.returncode:
+        pytest.skip("elsewhere: nothing may be mounted here")
+    try:
+        subprocess.run(["mount", "-o", "remount,bind,ro", str(site)], check=True)
+        before = contents(site)
+        answer = notebook.child.attempt("%pin tinypkg==2.0")
+        assert answer.error == "InstallFailed"
+        first, second = answer.message.splitlines()
+        assert first == "The environment may not be written; nothing was installed."
+        assert second
+        assert contents(site) == before
+        assert "already holds" in notebook.child("%pin tinypkg==1.0")
+        notebook.restart()
+    finally:
+        subprocess.run(["umount", "-l", str(site)], check=True)
+
+
+def test_offline_what_holds_still_holds(notebook: Notebook, index: Watched) -> None:
+    """Without a network a satisfied line is a no-op."""
+    notebook.child("%pin tinypkg==1.0")
+    notebook.restart()
+    notebook.variables["PIP_INDEX_URL"] = "http://127.0.0.1:9/simple/"
+    assert "already holds" in notebook.child("%pin tinypkg==1.0")
+    assert "cannot be reached" in notebook.fails("%pin tinypkg==2.0")[0]
+
+
+# ---------------------------------------------------------------------- undo
+def test_undo_puts_back_versions_and_lines(notebook: Notebook) -> None:
+    """The versions and the line from before come back, what was new goes; a second time nothing."""
+    notebook.child("%pin tinypkg==1.0")
+    notebook.child("%pin tinypkg==2.0 tinyother==1.0")
+    notebook.restart()  # what is to be undone outlives the kernel
+    answer = notebook.child.attempt("%pin undo")
+    assert "tinypkg 2.0 -> 1.0" in answer.shown and "tinyother 1.0 removed" in answer.shown
+    assert sorted(notebook.installed) == ["tinypkg-1.0"]
+    assert "nothing to undo" in notebook.child("%pin undo")
+    assert sorted(notebook.installed) == ["tinypkg-1.0"]
+
+
+def test_undo_changes_the_record(notebook: Notebook) -> None:
+    """In the record stands what stood there before; a line of another package stays."""
+    notebook.child("%pin tinypkg==1.0 tinyparent==1.0")
+    notebook.child("%pin tinypkg==1.0 tinyother==1.0")
+    answer = notebook.child.attempt("%pin undo")
+    assert answer.steps == ["%pin tinypkg==1.0 tinyparent==1.0"]
+
+
+def test_undo_refuses_what_no_index_has(notebook: Notebook) -> None:
+    """A version with a local part came with the machine: said, and nothing is changed."""
+    (site,) = notebook.machine.python.parent.parent.rglob("site-packages")
+    make_wheel(site.parent / "own", "tinypkg", "1.0+cu128")
+    wheel = next((site.parent / "own").glob("*.whl"))
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(site)
+    notebook.child("%pin tinypkg==2.0")
+    lines = notebook.fails("%pin undo")
+    assert lines[0] == "tinypkg 1.0+cu128 cannot be put back; nothing was changed."
+    assert sorted(notebook.installed) == ["tinypkg-2.0"]

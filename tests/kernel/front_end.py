@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -50,7 +51,17 @@ class Page:
         self._client = BlockingKernelClient(connection_file=connection)
         self._client.load_connection_file()
         self._client.start_channels()
-        self._client.wait_for_ready(timeout=PATIENCE)
+        self._wait()
+
+    def _wait(self) -> None:
+        """Until the kernel answers; jupyter_client 7 takes a heartbeat that is late for a death."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            try:
+                return self._client.wait_for_ready(timeout=PATIENCE)
+            except RuntimeError:
+                if time.monotonic() > end:
+                    raise
 
     def run(
         self, code: str, allow_stdin: bool = True, metadata: Optional[Dict[str, Any]] = None

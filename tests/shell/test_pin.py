@@ -223,16 +223,17 @@ def test_no_record_remembers_nothing(run: Cells, distribution: Distribution) -> 
 
 
 def test_bare_shows_the_pins(run: Cells, distribution: Distribution) -> None:
-    """Alone it shows each pin and whether it holds, and changes nothing."""
+    """Alone it shows each pin: wanted, installed, loaded, and whether it holds."""
     assert "Nothing is pinned" in run("%pin")
     distribution("demo-thing", "1.0")
     info = distribution("other-thing", "2.0")
     run("%pin demo-thing==1.0 other-thing==2.0")
     (info / "METADATA").unlink()
     info.rmdir()
-    shown = run("%pin")
-    assert "ok       %pin demo-thing==1.0" in shown
-    assert "differs  %pin other-thing==2.0" in shown
+    head, held, lost = (line.split() for line in run("%pin").split("\n"))
+    assert head == ["wanted", "installed", "loaded", "in", "this", "kernel"]
+    assert held == ["ok", "demo-thing==1.0", "1.0"]
+    assert lost == ["differs", "other-thing==2.0", *["other-thing", "is", "not", "installed"]]
     assert run.steps() == ["%pin demo-thing==1.0 other-thing==2.0"]
 
 

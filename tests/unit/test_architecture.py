@@ -21,7 +21,7 @@ from colab_magics.errors import ColabMagicsError
 from colab_magics.gpu.devices import VENDORS, Vendor
 from colab_magics.magics import MAGICS
 from colab_magics.notebook.writers import WRITERS
-from colab_magics.pins.install import INSTALLERS, Installer
+from colab_magics.pins.job import INSTALLERS, Installer
 from colab_magics.registry import choose, load
 from colab_magics.setup.cell import parse as parse_cell
 from colab_magics.setup.record import Writer

@@ -110,11 +110,19 @@ def test_a_body_has_one_requirement_a_line(body: str, words: List[str]) -> None:
     assert body_words(body) == words
 
 
-@pytest.mark.parametrize("line", ["--index-url https://x", "-e .", "--pre"])
-def test_other_options_are_refused_in_a_body(line: str) -> None:
-    """What cannot be recorded is not taken, rather than dropped in silence."""
-    with pytest.raises(UsageError, match=f"%%pin does not take {line.split()[0]}"):
-        body_words("numpy\n" + line)
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("--index-url https://x/y?a=b", ["--index-url", "https://x/y?a=b"]),
+        ("--index-url=https://x/y?a=b", ["--index-url", "https://x/y?a=b"]),
+        ("-e ./my folder", ["-e", "./my folder"]),
+        ("--pre", ["--pre"]),
+        ("numpy==2.1.3 \\\n  --hash=sha256:00", ["numpy==2.1.3    --hash=sha256:00"]),
+    ],
+)
+def test_a_body_takes_options_and_hashes(line: str, words: List[str]) -> None:
+    """An option of a body is the words that it would be on the line; hashes stay where they are."""
+    assert body_words("pandas\n" + line) == ["pandas", *words]
 
 
 @given(st.lists(st.sampled_from(["numpy==2.1.3", "", "# c", "a ; python_version < '3'", "-r f"])))
@@ -151,11 +159,12 @@ def test_a_file_is_read_with_those_it_includes(tmp_path: Path) -> None:
     assert options == ["--extra-index-url https://x/simple"]
 
 
-def test_hashes_are_refused_not_dropped(tmp_path: Path) -> None:
-    """A hash that nobody would check is an error, not a requirement without it."""
+def test_hashes_stay_with_their_requirement(tmp_path: Path) -> None:
+    """A hash is handed to the installer, which checks it; it is no part of the name or version."""
     (tmp_path / "locked.txt").write_text("pandas==2.2.3 \\\n    --hash=sha256:00\n")
-    with pytest.raises(ColabMagicsError, match=r"locked\.txt has --hash"):
-        read_file(tmp_path / "locked.txt")
+    assert read_file(tmp_path / "locked.txt")[0] == ["pandas==2.2.3 --hash=sha256:00"]
+    assert key("pandas==2.2.3 --hash=sha256:00") == "pandas"
+    assert str(requirement("pandas==2.2.3 --hash=sha256:00").specifier) == "==2.2.3"
 
 
 def test_a_path_in_an_option_counts_from_its_file(tmp_path: Path) -> None:

@@ -153,7 +153,6 @@ def test_the_indexes_are_those_that_pip_would_ask() -> None:
         ({"pre": "no"}, {}),
         ({"no-cache-dir": "1"}, {"UV_NO_CACHE": "1"}),
         ({"break-system-packages": "on"}, {"UV_BREAK_SYSTEM_PACKAGES": "1"}),
-        ({"constraint": "/c.txt"}, {"UV_CONSTRAINT": "/c.txt"}),
         ({"find-links": "https://x/wheels"}, {"UV_FIND_LINKS": "https://x/wheels"}),
         ({"find-links": "/no/such/folder"}, {}),
         ({"index-url": ""}, {}),
@@ -219,3 +218,10 @@ def test_a_password_travels_in_no_argument(tmp_path: Path) -> None:
     assert uv.environment(settings)["UV_DEFAULT_INDEX"] == "https://me:hunter2@x/simple"
     shown = [*uv.command(tmp_path / "r", tmp_path / "c", []), *uv.options(settings)]
     assert "hunter2" not in " ".join(shown)
+
+
+def test_constraints_are_lines_not_a_variable() -> None:
+    """Uv passes over its variable where an argument names constraints, as ours does."""
+    told = PipSettings({"constraint": "/c.txt ~/d.txt"}).for_uv({})
+    assert told.options == ["-c /c.txt", f"-c {Path.home() / 'd.txt'}"]
+    assert told.environment == {}

@@ -25,6 +25,8 @@ class FrontEndWriter:
 
     name = "front end"
     in_place = False
+    #: Whether the front end said that it has saved, which it is believed only where nobody can see.
+    told = False
     host: Host
 
     def available(self, host: Host, site: Site, cell: RunningCell) -> Optional[str]:
@@ -45,15 +47,15 @@ class FrontEndWriter:
     def put(self, text: Optional[str], expected: Optional[str]) -> str:
         """See `Writer`: ``saved`` where the file was read back, else ``written``."""
         answer = self._ask("put", text=text, expected=expected)
-        self._put = (str(answer["path"]), text, expected)
-        until = time.monotonic() + (PROOF if answer["saved"] else 0)
-        while not self.saved and time.monotonic() < until:  # edited together, it is saved later
+        self._put, self.told = (str(answer["path"]), text, expected), bool(answer["saved"])
+        until = time.monotonic() + (PROOF if self.told else 0)
+        while self.saved is False and time.monotonic() < until:  # edited together: saved later
             time.sleep(0.02)
         return "saved" if self.saved else "written"
 
     @property
-    def saved(self) -> bool:
-        """Whether the file that the front end names is as it was put, by now."""
+    def saved(self) -> Optional[bool]:
+        """Whether the file that the front end names is as it was put, by now; None: not known."""
         return saved_as(*self._put)
 
     def _ask(self, action: str, **data: Optional[str]) -> Dict[str, Any]:

@@ -1,0 +1,102 @@
+"""``%pin undo``: back to before the last installation, on the machine and in the setup cell."""
+
+from dataclasses import replace
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
+
+from ..display import Report
+from ..pins.journal import History, keep_last, last
+from ..pins.loaded import mark, owned, restart, stale
+from ..pins.undo import undo
+from ..setup.cell import Line, parse, render_step
+from ..setup.recipe import Merged, forget, merge
+from ..steps import Step
+from ._base import Call, Status, say
+
+__all__ = ["keep_lines", "take_back"]
+
+#: Key of a pin → its line before (or "") and after.
+Lines = Dict[str, Tuple[str, str]]
+
+
+def keep_lines(session: Any, known: Any, done: int) -> None:
+    """Keep, beside what an installation changed, what stood in the setup cell before.
+
+    ``known`` is the last installation before this line, ``done`` how many steps had been done.
+    """
+    now = last()
+    if now is None or now == known:
+        return
+    before = _lines(session.standing("pin", done))
+    after = _lines(session.standing("pin", session.done))
+    changed = {key: (before.get(key, ""), text) for key, text in after.items()}
+    keep_last(replace(now, lines={k: v for k, v in changed.items() if v[0] != v[1]}))
+
+
+def take_back(session: Any, call: Call) -> Any:
+    """Do it, and say what was put back and what was removed."""
+    done = last()
+    if done is None:
+        say("There is nothing to undo.")
+        return None
+    if "dry_run" in call.flags:
+        say("dry run: " + _undone({name: (new, old) for name, (old, new) in done.changes.items()}))
+        return None
+    loaded, status = owned(), Status(session.host, "quiet" in call.flags)
+    try:
+        changes = undo(done, status)
+    except BaseException:
+        status.done(None)
+        raise
+    status.done(Report((_undone(changes),)))
+    _in_the_setup_cell(session, done)
+    mark(changes, changes, loaded)
+    behind = stale(changes)
+    if behind:
+        raise restart(behind)
+    return changes
+
+
+def _in_the_setup_cell(session: Any, done: History) -> None:
+    recorded = session.edit(lambda lines: _before(lines, done.lines))
+    if recorded:
+        say("Setup cell: " + ", ".join(recorded))
+        return
+    stands = _lines(session.standing("pin", session.done))
+    if any(stands.get(key) == new for key, (_, new) in done.lines.items()):
+        say("Setup cell: change its line by hand; this cell cannot be written from here.")
+
+
+def _lines(parts: Sequence[Step]) -> Dict[str, str]:
+    """Key → line of each pin, the last one of each key."""
+    return {key: render_step(part) for part in parts for key in part.keys}
+
+
+def _before(lines: Sequence[Line], changed: Mapping[str, Tuple[str, str]]) -> Merged:
+    """Lines with the pins from before, where those that replaced them still stand."""
+    result: List[Line] = list(lines)
+    changes: List[str] = []
+    for key, (old, new) in changed.items():
+        parts = [part for line in result if line.step for part in line.step.parts()]
+        if new not in map(render_step, parts):
+            continue
+        steps = [line.step for line in parse(old) if line.step is not None] if old else []
+        if steps:
+            result, more = merge(result, [(step, "") for step in steps])
+        else:
+            result, more = forget(result, "pin", frozenset({key}))
+            more = tuple(f"{text} forgotten" for text in more)
+        changes += more
+    return result, tuple(changes)
+
+
+def _undone(changes: Mapping[str, Tuple[str, str]]) -> str:
+    """What was put back and what was removed, in one line."""
+    shown = [
+        f"{name} {old} -> {new}" if old and new else f"{name} {old or new} {_became(new)}"
+        for name, (old, new) in changes.items()
+    ]
+    return "undone: " + ", ".join(shown) if shown else "All of it was undone already."
+
+
+def _became(new: str) -> str:
+    return "put back" if new else "removed"

@@ -1,0 +1,207 @@
+"""What an installation is about to do, on disk before it begins, so that a cut one is found.
+
+The journal lies beside the site-packages that it is about, where it outlives the kernel. It is
+*unfinished* while it exists and nobody holds its lock: the lock is inherited by the installer,
+so that it is held until both that program and the kernel which started it have ended.
+"""
+
+import json
+import os
+import sys
+import sysconfig
+import time
+import zlib
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Dict, Iterator, Optional, Tuple
+
+from ..errors import InstallFailed
+from ..steps import Progress
+
+__all__ = [
+    "History",
+    "Journal",
+    "drop",
+    "forget_last",
+    "keep_last",
+    "last",
+    "locked",
+    "pending",
+    "read",
+    "write",
+]
+
+#: Seconds to wait for another process that installs into the same environment.
+PATIENCE = 600.0
+
+
+@dataclass(frozen=True)
+class Journal:
+    """An installation that has begun: what was asked for, and what was there before.
+
+    ``asked`` and ``options`` are without what carries a secret; ``before`` is canonical name →
+    version, ``origins`` name → the URL that it came from; ``since`` is by the clock of files.
+    """
+
+    asked: Tuple[str, ...]
+    options: Tuple[str, ...]
+    before: Dict[str, str]
+    origins: Dict[str, str]
+    since: float
+    pid: int = field(default_factory=os.getpid)
+
+
+@dataclass(frozen=True)
+class History:
+    """The last installation that was finished: name → version before and after (or "").
+
+    ``lines`` is key → the requirement that stood in the setup cell before (or "") and after.
+    """
+
+    changes: Dict[str, Tuple[str, str]]
+    origins: Dict[str, str] = field(default_factory=dict)
+    lines: Dict[str, Tuple[str, str]] = field(default_factory=dict)
+    at: float = field(default_factory=time.time)
+
+
+def _place(kind: str) -> Path:
+    """Where a file about this interpreter's site-packages lies, on the same machine as they."""
+    if os.access(sys.prefix, os.W_OK):
+        folder = Path(sys.prefix, ".colab-magics")
+    else:
+        from platformdirs import user_state_dir
+
+        folder = Path(user_state_dir("colab-magics", appauthor=False))
+    packages = zlib.crc32(sysconfig.get_path("purelib").encode("utf-8", "replace"))
+    return folder / f"pins-{packages:08x}.{kind}"
+
+
+def pending() -> bool:
+    """Whether an installation was cut off, or is going on right now; costs one look at a file."""
+    return _place("journal").exists()
+
+
+def read() -> Optional[Journal]:
+    """The journal that is there; None where there is none or it says nothing."""
+    found = _read("journal")
+    with suppress(TypeError, KeyError):
+        lists = {name: tuple(found[name]) for name in ("asked", "options")} if found else {}
+        return Journal(**{**found, **lists}) if found else None
+    return None
+
+
+def write(journal: Journal) -> None:
+    """Put a journal on disk, whole or not at all; `InstallFailed` where it cannot be written."""
+    try:
+        _write("journal", asdict(journal))
+    except OSError as error:
+        raise InstallFailed(
+            f"No journal can be written ({error.strerror}); nothing was installed.",
+            "Free some space on the disk, or make the environment writable.",
+        ) from None
+
+
+def drop() -> None:
+    """The installation has ended, and what is installed is whole."""
+    with suppress(FileNotFoundError):
+        _place("journal").unlink()
+
+
+def last() -> Optional[History]:
+    """The last installation that was finished."""
+    found = _read("history")
+    with suppress(TypeError):
+        return History(**found) if found else None
+    return None
+
+
+def keep_last(history: History) -> None:
+    """Keep what a finished installation changed; that it can be undone is not worth an error."""
+    with suppress(OSError):
+        _write("history", asdict(history))
+
+
+def forget_last() -> None:
+    """There is nothing to undo from now on."""
+    with suppress(OSError):
+        _place("history").unlink()
+
+
+@contextmanager
+def locked(progress: Progress) -> Iterator[Tuple[int, ...]]:
+    """The only installation into this environment; gives what the installer is to inherit.
+
+    Waits for another one, saying so; `InstallFailed` after `PATIENCE` seconds.
+    """
+    path = _place("lock")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(str(path), os.O_RDWR | os.O_CREAT, 0o666)
+    except OSError as error:
+        raise InstallFailed(
+            f"The environment cannot be locked ({error.strerror}); nothing was installed.",
+            "Free some space on the disk, or make the environment writable.",
+        ) from None
+    try:
+        until = time.monotonic() + PATIENCE
+        while not _lock(handle):
+            if time.monotonic() > until:
+                raise InstallFailed(
+                    "Another kernel is still installing into this environment.",
+                    "Wait for it to end, or interrupt it; then run this again.",
+                )
+            progress("waiting for another kernel that installs into this environment")
+            time.sleep(0.2)
+        yield (handle,)
+    finally:
+        os.close(handle)
+
+
+def _lock(handle: int) -> bool:
+    """Lock an open file unless another process has; the system unlocks it when both end."""
+    try:
+        import fcntl
+    except ImportError:
+        return _lock_on_windows(handle)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        pass  # a file system without locks: as it was before there were any
+    return True
+
+
+def _lock_on_windows(handle: int) -> bool:
+    import msvcrt
+
+    try:
+        getattr(msvcrt, "locking")(handle, getattr(msvcrt, "LK_NBLCK"), 1)  # noqa: B009
+    except OSError:
+        return False
+    return True
+
+
+def _read(kind: str) -> Dict[str, Any]:
+    try:
+        found = json.loads(_place(kind).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write(kind: str, values: Dict[str, Any]) -> None:
+    path = _place(kind)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        with fresh.open("w", encoding="utf-8") as stream:
+            json.dump(values, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        fresh.replace(path)
+    except OSError:
+        with suppress(OSError):
+            fresh.unlink()
+        raise

@@ -1,0 +1,60 @@
+"""What of a ``%pin`` line is kept, so that it means the same on another machine."""
+
+from pathlib import Path
+from typing import List
+
+from ..errors import ColabMagicsError
+from ..host import Host
+from .requirements import read_file, requirement
+
+__all__ = ["expanded", "pinned", "spelled", "survives"]
+
+
+def pinned(text: str) -> str:
+    """A bare name with its installed version, without a local part such as ``+cu128``."""
+    from .installed import find, source_of
+
+    asked = requirement(text)
+    found = find(asked.name)
+    if asked.specifier or asked.url or found is None:
+        return text
+    source = source_of(found)
+    extras = f"[{','.join(sorted(asked.extras))}]" if asked.extras else ""
+    marker = f"; {asked.marker}" if asked.marker else ""
+    version = f" @ {source}" if source else f"=={found.version.split('+')[0]}"
+    return f"{asked.name}{extras}{version}{' ' if source and marker else ''}{marker}"
+
+
+def expanded(file: str, host: Host) -> List[str]:
+    """The requirements of a file that goes with this machine."""
+    inner, options = read_file(host.resolve(file))
+    if options:
+        raise ColabMagicsError(
+            f"{file} goes with this machine, and {options[0].split()[0]} in it "
+            "cannot stand in a recorded line.",
+            "Keep the file on the drive.",
+        )
+    return inner
+
+
+def spelled(path: str, host: Host) -> str:
+    """A path as it is recorded: as typed when relative."""
+    return path if not Path(path).is_absolute() else host.spell(Path(path))
+
+
+def survives(path: Path, host: Host) -> bool:
+    """Whether a file is there again after a wipe: on a drive, or kept beside the notebook.
+
+    Beside it is anywhere in the repository that the notebook is in. A clone below its folder is
+    not: nothing recorded brings that back.
+    """
+    for find in host.places.values():
+        root = find()
+        if root is not None and root in path.parents:
+            return True
+    places = (host.start, *host.start.parents)
+    kept = next((folder for folder in places if (folder / ".git").exists()), host.start)
+    if kept not in path.parents or host.ephemeral:
+        return False
+    below = [folder for folder in path.parents if kept in folder.parents]
+    return not any((folder / ".git").exists() for folder in below)

@@ -1,0 +1,42 @@
+"""A ``%pin`` line as a step: its requirements, files, folders and options."""
+
+from typing import Dict, List, Optional
+
+from ..arguments import Parser
+from ..errors import usage_error
+from .options import Options, add_options
+from .requirements import key, normal
+from .step import PinStep
+
+__all__ = ["parse"]
+
+_USAGE = "%pin REQUIREMENT... [-r FILE] [-e FOLDER] [options]"
+_HOW = ("upgrade", "allow_kernel_changes")
+_OPERATORS = {"==", "=", ">=", "<=", "~=", "!=", "<", ">", "@"}
+
+
+def parse(words: List[str]) -> Optional[PinStep]:
+    """The pins that a line asks for; None for a line that asks for nothing."""
+    parser = Parser("%pin", usage=_USAGE)
+    parser.add_argument("requirements", nargs="*")
+    parser.add_argument("-r", "--requirement", dest="files", action="append", default=[])
+    parser.add_argument("-e", "--editable", dest="folders", action="append", default=[])
+    parser.add_argument("-U", "--upgrade", action="store_true")
+    parser.add_argument("--allow-kernel-changes", action="store_true")
+    add_options(parser)
+    found = parser.parse_intermixed_args(words)
+    for text in found.requirements:  # typed with spaces around the operator
+        if text in _OPERATORS or text[:1] in {*"=<>~!"}:
+            raise usage_error(f"%pin: a space before {text}.", "Write numpy==2.1.3 without spaces.")
+    texts: Dict[str, str] = {key(text): text for text in map(normal, found.requirements)}
+    if not texts and not found.files and not found.folders:
+        if words:
+            raise usage_error("%pin: options, and nothing to pin.", "Name a package too.")
+        return None
+    return PinStep(
+        tuple(texts.values()),
+        tuple(dict.fromkeys(found.files)),
+        tuple(dict.fromkeys(found.folders)),
+        Options.of(found),
+        frozenset(flag for flag in _HOW if getattr(found, flag)),
+    )

@@ -1,0 +1,120 @@
+"""The options of a ``%pin`` line, as the pip settings that they stand for.
+
+They reach the installer as settings do, through its environment: an index's URL may be private.
+"""
+
+import os
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, List, Mapping, Tuple
+from urllib.parse import quote
+
+from ..arguments import Parser
+from ..errors import ColabMagicsError
+from .requirements import carries_secret
+
+__all__ = ["NONE", "Options", "add_options", "authenticated"]
+
+#: Option → (pip's name of the setting, whether it has a value, whether it may be given often).
+_KNOWN: Dict[str, Tuple[str, bool, bool]] = {
+    "--index-url": ("index-url", True, False),
+    "--extra-index-url": ("extra-index-url", True, True),
+    "--index-auth": ("index-auth", True, False),
+    "--find-links": ("find-links", True, True),
+    "--constraint": ("constraint", True, True),
+    "--torch-backend": ("torch-backend", True, False),
+    "--pre": ("pre", False, False),
+    "--no-deps": ("no-deps", False, False),
+}
+_SHORT = {"--index-url": "-i", "--find-links": "-f", "--constraint": "-c"}
+#: Those whose value is a place that may be a path.
+_PLACES = ("--find-links", "--constraint")
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options in the order of the table, as (option, value) pairs; "" where it has no value."""
+
+    pairs: Tuple[Tuple[str, str], ...] = ()
+
+    @classmethod
+    def of(cls, parsed: Any) -> "Options":
+        """The options among what a parser with `add_options` has found."""
+        pairs: List[Tuple[str, str]] = []
+        for option, (_, has_value, _) in _KNOWN.items():
+            found = getattr(parsed, option[2:].replace("-", "_"))
+            values = found if isinstance(found, list) else [found] if found else []
+            pairs += [(option, value if has_value else "") for value in dict.fromkeys(values)]
+        return cls(tuple(pairs))
+
+    @property
+    def words(self) -> Tuple[str, ...]:
+        """The words that say them on a line."""
+        return tuple(word for pair in self.pairs for word in pair if word)
+
+    @property
+    def secret(self) -> bool:
+        """Whether a URL holds a password."""
+        return any(carries_secret(value) for _, value in self.pairs)
+
+    @property
+    def paths(self) -> Tuple[str, ...]:
+        """The values that are paths."""
+        found = (value for option, value in self.pairs if option in _PLACES)
+        return tuple(value for value in found if "://" not in value)
+
+    def settings(self, place: Callable[[str], str]) -> Dict[str, str]:
+        """Pip's settings; ``place`` makes a path that was typed absolute."""
+        found: Dict[str, List[str]] = {}
+        for option, value in self.pairs:
+            value = place(value) if option in _PLACES and "://" not in value else value
+            found.setdefault(_KNOWN[option][0], []).append(value or "1")
+        return {name: " ".join(values) for name, values in found.items()}
+
+    def spelled(self, spell: Callable[[str], str]) -> "Options":
+        """The same with each path as it should be recorded."""
+        return Options(
+            tuple(
+                (option, spell(value) if option in _PLACES and "://" not in value else value)
+                for option, value in self.pairs
+            )
+        )
+
+
+NONE = Options()
+
+
+def add_options(parser: Parser) -> None:
+    """Let a parser take these options."""
+    for option, (_, has_value, often) in _KNOWN.items():
+        names = [option, *([_SHORT[option]] if option in _SHORT else [])]
+        if not has_value:
+            parser.add_argument(*names, action="store_true")
+        elif often:
+            parser.add_argument(*names, action="append", default=[])
+        else:
+            parser.add_argument(*names)
+
+
+def authenticated(
+    settings: Mapping[str, str], environment: Mapping[str, str] = os.environ
+) -> Dict[str, str]:
+    """The settings with the secret that ``index-auth`` names put into the indexes of the line.
+
+    The secret is ``USER:PASSWORD``, or a token alone. `ColabMagicsError` where it is not set.
+    """
+    found = dict(settings)
+    name = found.pop("index-auth", "")
+    if not name:
+        return found
+    secret = environment.get(name)
+    if not secret:
+        raise ColabMagicsError(
+            f"There is no secret {name}; the index was not asked.",
+            f"Set the environment variable {name} before the kernel starts, to USER:PASSWORD "
+            "or a token.",
+        )
+    login = quote(secret if ":" in secret else f"__token__:{secret}", safe=":")
+    for setting in ("index-url", "extra-index-url"):
+        urls = [url.replace("://", f"://{login}@", 1) for url in found.get(setting, "").split()]
+        found.update({setting: " ".join(urls)} if urls else {})
+    return found

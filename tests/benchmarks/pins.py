@@ -1,0 +1,119 @@
+"""What ``%pin`` costs beside its peers, in the same run: no-op, cold install, restart verdict.
+
+``python tests/benchmarks/pins.py`` prints milliseconds and ratios. ``--cold`` also installs numpy,
+pandas, scikit-learn and matplotlib from the index into fresh environments, with an empty cache
+each time: by ``%pin``'s own code, by uv and by pip. That takes minutes.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import types
+from pathlib import Path
+from typing import Callable, List
+
+PINS = ("packaging", "requests", "nbformat", "platformdirs", "ipykernel")
+HEAVY = ("numpy==2.1.3", "pandas==2.2.3", "scikit-learn==1.5.2", "matplotlib==3.9.2")
+MODULES = 2000
+
+OURS = """\
+import sys
+from pathlib import Path
+from colab_magics.host import Host
+from colab_magics.pins.line import parse
+print(parse(sys.argv[1:]).apply(Host(None, Path.cwd()), lambda line: None).message)
+"""
+
+
+def milliseconds(do: Callable[[], object], rounds: int = 7) -> float:
+    """Median of a few rounds, after a first one that does not count."""
+    taken: List[float] = []
+    for _ in range(rounds + 1):
+        started = time.perf_counter()
+        do()
+        taken.append(1000 * (time.perf_counter() - started))
+    return statistics.median(taken[1:])
+
+
+def no_op() -> None:
+    """Five pins that hold: ours in-process, pip as ``%pip install`` runs it."""
+    from importlib.metadata import version
+
+    from colab_magics.host import Host
+    from colab_magics.pins.line import parse
+
+    words = [f"{name}=={version(name)}" for name in PINS]
+    step, host = parse(words), Host(None, Path.cwd())
+    assert step is not None and step.check(host).state == "ok"
+    ours = milliseconds(lambda: step.check(host))
+    command = [sys.executable, "-m", "pip", "install", "-q", *words]
+    theirs = milliseconds(lambda: subprocess.run(command, check=True), rounds=3)
+    print(f"no-op, 5 pins: %pin {ours:.1f} ms, pip {theirs:.0f} ms; ratio {theirs / ours:.0f}")
+
+
+def verdict() -> None:
+    """Which distributions own what is loaded, with 2,000 modules in ``sys.modules``."""
+    from colab_magics.pins.loaded import owned
+
+    for at in range(MODULES - len(sys.modules)):
+        module = types.ModuleType(f"made_{at}")
+        module.__file__ = f"/made/{at}.py"
+        sys.modules[module.__name__] = module
+    taken = milliseconds(owned)
+    print(f"restart verdict, {len(sys.modules)} modules: {taken:.0f} ms (promise: < 150 ms)")
+
+
+def cold() -> None:
+    """The same packages into a fresh environment, from the index, with nothing cached."""
+    from uv import find_uv_bin
+
+    uv = find_uv_bin()
+    ways = {
+        "%pin": lambda python: [python, "-c", OURS, *HEAVY],
+        "uv pip install": lambda python: [uv, "pip", "install", "-q", "--python", python, *HEAVY],
+        "pip install": lambda python: [python, "-m", "pip", "install", "-q", *HEAVY],
+    }
+    seconds = {name: _cold(uv, make) for name, make in ways.items()}
+    for name, taken in seconds.items():
+        print(f"cold install, {name}: {taken:.1f} s; ratio to %pin {taken / seconds['%pin']:.2f}")
+
+
+def _cold(uv: str, make: Callable[[str], List[str]]) -> float:
+    """The median of three fresh environments."""
+    taken: List[float] = []
+    for _ in range(3):
+        with tempfile.TemporaryDirectory() as folder:
+            python = str(Path(folder, "environment", "bin", "python"))
+            subprocess.run(
+                [uv, "venv", "-q", "--seed", "--python", sys.executable, f"{folder}/environment"],
+                check=True,
+            )
+            site = next(Path(folder).rglob("site-packages"))
+            (site / "borrowed.pth").write_text("\n".join(map(str, _borrowed())))
+            env = {**os.environ, "UV_CACHE_DIR": f"{folder}/uv", "PIP_NO_CACHE_DIR": "1"}
+            started = time.perf_counter()
+            subprocess.run(make(python), check=True, env=env, stdout=subprocess.DEVNULL)
+            taken.append(time.perf_counter() - started)
+    return statistics.median(taken)
+
+
+def _borrowed() -> List[Path]:
+    """Where this package and what it needs are, so that the fresh environment sees them."""
+    import packaging
+
+    import colab_magics
+
+    found = (Path(module.__file__ or "").parent.parent for module in (colab_magics, packaging))
+    return list(dict.fromkeys(found))
+
+
+if __name__ == "__main__":
+    no_op()
+    verdict()
+    if "--cold" in sys.argv:
+        cold()
