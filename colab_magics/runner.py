@@ -135,7 +135,7 @@ def _until_done(
     """Run from the top; again after each `RestartRequired`, once for each reason."""
     reasons: Set[str] = set()
     while True:
-        done, failure = _once(document, folder, shared, options, say)
+        done, failure = _started(document, folder, shared, options, say)
         if failure is None or failure.name != "RestartRequired":
             return done, failure
         reason = re.sub(r" \([^)]*\)", "", failure.message)  # less how many modules are loaded
@@ -143,6 +143,23 @@ def _until_done(
             return done, failure
         reasons.add(reason)
         say(f"restarting the kernel and running from the top: {failure.message.splitlines()[0]}")
+
+
+class _NotStarted(NotebookError):
+    """The kernel has ended before it ran a cell."""
+
+
+def _started(
+    document: Document, folder: Path, shared: Path, options: Options, say: Say
+) -> Tuple[Document, Optional[Failure]]:
+    """Run once; a kernel that did not start is tried again.
+
+    Ports are chosen before the kernel takes them, so that another program may be faster.
+    """
+    try:
+        return _once(document, folder, shared, options, say)
+    except _NotStarted:
+        return _once(document, folder, shared, options, say)
 
 
 def _once(
@@ -179,7 +196,7 @@ def _once(
 def _not_started(stopped: bool) -> NoReturn:
     if stopped:
         raise KeyboardInterrupt
-    raise NotebookError("The kernel did not start.", "Try another: --kernel NAME") from None
+    raise _NotStarted("The kernel did not start.", "Try another: --kernel NAME") from None
 
 
 def _client(node: Any, folder: Path, options: Options, progress: "_Progress") -> Any:

@@ -132,7 +132,7 @@ def check(version: Version, python: Path, built: Path, options: argparse.Namespa
     long = ["--long"] if options.long else []
     # The command, not `python -m pytest`: that would import the checkout, not the wheel.
     commands = [
-        [*tests, "tests", "--ignore=tests/browser", "-n", "3", *long],
+        [*tests, "tests", "--ignore=tests/browser", "-n", "2", *long],
         [*tests, "notebooks", "--nbval", "--nbval-current-env", "--nbval-sanitize-with=setup.cfg"],
     ]
     if "browser" in version.extras:  # alone: a busy machine makes front ends slow to answer

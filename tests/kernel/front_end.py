@@ -47,7 +47,8 @@ class Answer:
 class Page:
     """One open notebook: a client with a session of its own. Cells run in the order of calls."""
 
-    def __init__(self, connection: str) -> None:
+    def __init__(self, connection: str, alive: Callable[[], bool] = lambda: True) -> None:
+        self._alive = alive
         self._client = BlockingKernelClient(connection_file=connection)
         self._client.load_connection_file()
         self._client.start_channels()
@@ -60,7 +61,7 @@ class Page:
             try:
                 return self._client.wait_for_ready(timeout=PATIENCE)
             except RuntimeError:
-                if time.monotonic() > end:
+                if time.monotonic() > end or not self._alive():
                     raise
 
     def run(
@@ -143,10 +144,21 @@ def started(machine: Machine, folder: Path, served: bool = True) -> Iterator[Ker
         kernel_name="python3",
         kernel_spec_manager=KernelSpecManager(kernel_dirs=[specs]),
     )
-    manager.start_kernel(env=machine.variables, cwd=str(folder))
+    _start(manager, env=machine.variables, cwd=str(folder))
     kernel = Kernel(str(connection))
     try:
         yield kernel
     finally:
         kernel.close()
         manager.shutdown_kernel(now=True)
+
+
+def _start(manager: KernelManager, **options: Any) -> None:
+    """Start a kernel; its ports are chosen before it takes them, and another may be faster."""
+    for _ in range(3):
+        manager.start_kernel(**options)
+        try:
+            return Page(manager.connection_file, manager.is_alive).close()
+        except RuntimeError:
+            manager.shutdown_kernel(now=True)
+    raise AssertionError("the kernel did not start, three times")
