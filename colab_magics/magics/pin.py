@@ -1,10 +1,11 @@
 """``%pin``."""
 
+from contextlib import suppress
 from typing import Any, List, Optional
 
 from ..arguments import Parser
 from ..display import Report
-from ..errors import RestartRequired, usage_error
+from ..errors import RestartRequired, bad_input, usage_error
 from ..pins.line import parse
 from ..pins.requirements import body_words, carries_secret
 from ..pins.step import PinStep
@@ -97,7 +98,8 @@ class PinMagic(Magic):
             if "no_record" not in call.flags and last() != known:
                 from .undo import keep_lines
 
-                keep_lines(self.session, known, done)
+                with suppress(*bad_input()):  # it is installed; the record says its own trouble
+                    keep_lines(self.session, known, done)
 
     def freeze(self, call: Call) -> Any:
         """Pin what this kernel has imported (or all that is installed) at its version."""

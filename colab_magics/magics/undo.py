@@ -48,8 +48,8 @@ def take_back(session: Any, call: Call) -> Any:
         status.done(None)
         raise
     status.done(Report((_undone(changes),)))
-    _in_the_setup_cell(session, done)
     mark(changes, changes, loaded)
+    _in_the_setup_cell(session, done)
     behind = stale(changes)
     if behind:
         raise restart(behind)

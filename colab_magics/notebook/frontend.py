@@ -66,7 +66,8 @@ def ask(host: Host, action: str, **data: Any) -> Optional[Dict[str, Any]]:
     """The extension's answer where it is `present`, or None where none came in time."""
     kernel = host.shell.kernel
     if action != "read":
-        return _ask(kernel, uuid.uuid4().hex, action, SAVING, data)
+        patience = PATIENCE if data.get("now") is False else SAVING  # a button can be missed
+        return _ask(kernel, uuid.uuid4().hex, action, patience, data)
     for _ in range(2):  # asking changes nothing, so a busy page may be asked again
         answer = _ask(kernel, uuid.uuid4().hex, action, READING, data)
         if answer is not None:

@@ -106,7 +106,8 @@ class Job:
             wanted.write_text("\n".join(lines) + "\n", encoding="utf-8")
             held.write_text("\n".join(self._held) + "\n", encoding="utf-8")
             alone = ["--no-deps"] if self.settings.on("no-deps") else []
-            words = [*self._installer.command(wanted, held, again), *alone, *more]
+            more = list(dict.fromkeys([*alone, *more]))  # uv refuses a flag that comes twice
+            words = [*self._installer.command(wanted, held, again), *more]
             status, said = self._run(words, fresh)
             return status, tuple(line.replace(str(wanted), "the line") for line in said)
         finally:

@@ -1,5 +1,6 @@
 """A ``%pin`` line as a step: its requirements, files, folders and options."""
 
+import re
 from typing import Dict, List, Optional
 
 from ..arguments import Parser
@@ -28,6 +29,11 @@ def parse(words: List[str]) -> Optional[PinStep]:
     for text in found.requirements:  # typed with spaces around the operator
         if text in _OPERATORS or text[:1] in {*"=<>~!"}:
             raise usage_error(f"%pin: a space before {text}.", "Write numpy==2.1.3 without spaces.")
+    if found.index_auth and not re.fullmatch(r"[A-Za-z_]\w*", found.index_auth):
+        raise usage_error(
+            "%pin: --index-auth takes the name of an environment variable, not the secret.",
+            "Take the secret out of this cell, and clear the history (%history -g).",
+        )
     texts: Dict[str, str] = {key(text): text for text in map(normal, found.requirements)}
     if not texts and not found.files and not found.folders:
         if words:

@@ -53,8 +53,11 @@ class Options:
 
     @property
     def secret(self) -> bool:
-        """Whether a URL holds a password."""
-        return any(carries_secret(value) for _, value in self.pairs)
+        """Whether a URL holds a password, or a token may stand where its name belongs."""
+        names = [value for option, value in self.pairs if option == "--index-auth"]
+        return any(carries_secret(value) for _, value in self.pairs) or any(
+            name not in os.environ for name in names
+        )
 
     @property
     def paths(self) -> Tuple[str, ...]:
@@ -109,9 +112,8 @@ def authenticated(
     secret = environment.get(name)
     if not secret:
         raise ColabMagicsError(
-            f"There is no secret {name}; the index was not asked.",
-            f"Set the environment variable {name} before the kernel starts, to USER:PASSWORD "
-            "or a token.",
+            "The variable that --index-auth names is not set; the index was not asked.",
+            "Set it before the kernel starts, to USER:PASSWORD or a token.",
         )
     login = quote(secret if ":" in secret else f"__token__:{secret}", safe=":")
     for setting in ("index-url", "extra-index-url"):

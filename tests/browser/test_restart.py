@@ -259,6 +259,26 @@ def test_a_cell_run_alone_goes_on_alone(
     assert ran.names == "a|b"
 
 
+@on("lab", long=EVERY)
+def test_what_a_restart_by_hand_has_cancelled_stays_so(
+    server: Server, machine: Machine, open_notebook: Open
+) -> None:
+    """Cells that were under way when a person restarted the kernel are not run by a later one."""
+    ran = Ran(server)
+    long = f"{log('x')}\nimport time; time.sleep(600)"
+    window = open_notebook(server, long, log("y"), *cells()[:2], kernel=machine.name)
+    window.start(0)
+    window.start(1)
+    ran.become("x")
+    window.js("await panel.sessionContext.restartKernel()")
+    settled(window)
+    window.run(2, "")
+    window.start(3)
+    ran.become("x|a|b")
+    settled(window)
+    assert ran.names == "x|a|b"
+
+
 @on("notebook", long=EVERY)
 def test_a_tab_in_the_background_goes_on(
     server: Server, machine: Machine, open_notebook: Open

@@ -111,8 +111,31 @@ def test_an_index_with_a_secret_by_its_name(
 def test_a_secret_that_is_not_there(notebook: Notebook, index: Watched) -> None:
     """Without the variable nothing is installed, and it says where the secret goes."""
     answer = notebook.child.attempt(f"%pin tinypkg --index-url {index.url} --index-auth NOT_SET")
-    assert "There is no secret NOT_SET" in answer.message and "USER:PASSWORD" in answer.message
+    assert "--index-auth names is not set" in answer.message
+    assert "USER:PASSWORD" in answer.message
     assert names(notebook) == {}
+
+
+@pytest.mark.parametrize("typed", [SECRET, "hunter2token"])
+def test_a_secret_in_place_of_its_name_stays_out(
+    notebook: Notebook, index: Watched, typed: str
+) -> None:
+    """A secret typed where its name belongs is not shown or recorded, also if the pin holds."""
+    notebook.child("%pin --no-record tinypkg==1.0")
+    for version in ("1.0", "2.0"):
+        line = f"%pin tinypkg=={version} --index-url {index.url} --index-auth {typed}"
+        answer = notebook.child.attempt(line)
+        assert "hunter2" not in answer.shown + answer.message
+        assert answer.steps == []
+
+
+def test_no_dependencies_twice_is_no_error(make: Callable[..., Notebook], index: Watched) -> None:
+    """Where pip's settings say ``no-deps`` too, an undo can still put a version back."""
+    found = make(PIP_INDEX_URL=index.url, PIP_NO_DEPS="1")
+    found.child("%pin tinypkg==1.0")
+    found.child("%pin tinypkg==2.0")
+    found.child("%pin undo")
+    assert names(found) == {"tinypkg": "1.0"}
 
 
 def test_a_secret_in_a_typed_index_is_not_recorded(

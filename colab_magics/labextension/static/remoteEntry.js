@@ -15,6 +15,7 @@
   const ROLE = { role: 'setup', version: 1 };
   const TAGS = ['nbval-ignore-output'];
   const SAVING = 4000; // ms that the running cell waits for the file; it may be saved later
+  const ENDED = new Set(['restarting', 'autorestarting', 'dead']);
   const MARKER = /^(?:#.*\n|[ \t]*\n)*#\s*colab_magics:setup v\d+\b/;
   let scope = null;
   let actions = null; // NotebookActions
@@ -120,7 +121,7 @@
   function follow() {
     actions.executionScheduled.connect((_, { notebook, cell }) => {
       const state = stateOf(notebook);
-      if (state.batch.every(entry => entry.done)) {
+      if (state.batch.every(entry => entry.done || entry.cell.isDisposed)) {
         state.batch = [];
         if (!state.runs) state.reasons.clear(); // a person has begun something new
       }
@@ -260,6 +261,11 @@
       });
     };
     followSaves(panel.context);
+    /* What a restart by hand cancels is under way no more. */
+    panel.sessionContext.statusChanged.connect((_, status) => {
+      const state = stateOf(panel.content);
+      if (ENDED.has(status) && !state.busy) state.batch = [];
+    });
     panel.sessionContext.kernelChanged.connect((_, change) => hook(change.newValue));
     hook(panel.sessionContext.session && panel.sessionContext.session.kernel);
   }
