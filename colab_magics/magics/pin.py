@@ -67,9 +67,11 @@ class PinMagic(Magic):
         """Pin what the line and the body ask for."""
         if call.words[:1] == ("freeze",) and call.body is None:
             return self.freeze(call)
-        if call.words == ("undo",) and call.body is None:
+        if call.words[:1] == ("undo",) and call.body is None:
             from .undo import take_back
 
+            if call.words[1:]:
+                raise usage_error("%pin undo takes no names.", "It undoes the last installation.")
             return take_back(self.session, call)
         words = [*call.words, *body_words(call.body or "")]
         step = parse(words)

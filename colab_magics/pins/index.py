@@ -40,11 +40,20 @@ _MACHINE = (
         "The environment may not be written; nothing was installed.",
         "Use a kernel in an environment of your own: python3 -m venv NAME.",
     ),
+    (
+        r"hash mismatch|do not match the hashes",
+        "What the index has is not what was asked for: a hash differs; nothing was installed.",
+        "Compare the hash with the one that its makers publish.",
+    ),
 )
 
 
 class Unreachable(Exception):
-    """No index answered."""
+    """No index answered; ``refused``: one did, and wants a password, or another one."""
+
+    def __init__(self, hosts: str, refused: bool = False) -> None:
+        super().__init__(hosts)
+        self.refused = refused
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,12 @@ def explain(asked: Sequence[str], settings: PipSettings, said: Sequence[str]) ->
         try:
             files = files_of(wanted.name, settings)
         except Unreachable as error:
+            if error.refused:
+                return InstallFailed(
+                    f"The package index {error} cannot be reached without a password, "
+                    "or not with this one; nothing was installed.",
+                    "Look at the variable that --index-auth names, or at index-url in pip.conf.",
+                )
             return InstallFailed(
                 f"The package index {error} cannot be reached; nothing was installed.",
                 "Check the network; for a mirror, set index-url in pip.conf or PIP_INDEX_URL.",
@@ -135,7 +150,7 @@ def files_of(name: str, settings: PipSettings) -> List[File]:
     from packaging.utils import canonicalize_name
 
     found: Dict[str, Optional[str]] = {}
-    reached = False
+    reached, refused = False, False
     proxy = settings.values.get("proxy", "").strip()
     for base in _asked(settings):
         trusted = urlsplit(base).hostname in settings.words("trusted-host")
@@ -150,6 +165,7 @@ def files_of(name: str, settings: PipSettings) -> List[File]:
         except requests.RequestException:
             continue
         if answer.status_code in _UNSAID or answer.status_code >= 500:
+            refused = refused or answer.status_code == 401
             continue
         reached = True
         try:
@@ -157,7 +173,7 @@ def files_of(name: str, settings: PipSettings) -> List[File]:
         except ValueError:
             continue  # not a page of an index
     if not reached and _asked(settings):
-        raise Unreachable(", ".join(map(_host, _asked(settings))))
+        raise Unreachable(", ".join(map(_host, _asked(settings))), refused)
     files = (_file(filename, python) for filename, python in found.items())
     return [file for file in files if file is not None]
 

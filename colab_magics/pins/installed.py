@@ -6,6 +6,9 @@ from importlib import metadata
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, List, Optional
+from urllib.parse import urlsplit
+
+from .requirements import split_extras
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -63,12 +66,22 @@ def source_of(found: metadata.Distribution) -> Optional[str]:
 
 
 def is_editable(folder: Path) -> bool:
-    """Whether a distribution is installed from this folder so that edits take effect at once."""
+    """Whether a distribution is installed from this folder so that edits take effect at once.
+
+    Extras after its name, as in ``.[dev]``, are to hold too.
+    """
+    from urllib.request import url2pathname
+
+    bare, extras = split_extras(str(folder))
+    folders = (Path(bare), Path(bare).resolve())
     for found in metadata.distributions():
         text = found.read_text("direct_url.json")
         origin = json.loads(text) if text else {}
-        if origin.get("dir_info", {}).get("editable") and origin.get("url") == folder.as_uri():
-            return True
+        if origin.get("dir_info", {}).get("editable"):  # installers quote paths differently
+            place = Path(url2pathname(urlsplit(str(origin.get("url"))).path))
+            if place in folders:
+                needs = [need for extra in extras for need in _needs(found, extra)]
+                return not any(map(why_not, needs))
     return False
 
 

@@ -48,6 +48,9 @@ class Installer(Protocol):
         ``--no-deps`` may be put after it.
         """
 
+    def upgrade(self, names: Sequence[str]) -> List[str]:
+        """The words that have these, and only these, taken in their newest version."""
+
     def removal(self, names: Sequence[str]) -> List[str]:
         """The command that uninstalls distributions."""
 
@@ -106,12 +109,15 @@ class Job:
             wanted.write_text("\n".join(lines) + "\n", encoding="utf-8")
             held.write_text("\n".join(self._held) + "\n", encoding="utf-8")
             alone = ["--no-deps"] if self.settings.on("no-deps") else []
-            more = list(dict.fromkeys([*alone, *more]))  # uv refuses a flag that comes twice
-            words = [*self._installer.command(wanted, held, again), *more]
+            words = [*self._installer.command(wanted, held, again), *dict.fromkeys([*alone, *more])]
             status, said = self._run(words, fresh)
             return status, tuple(line.replace(str(wanted), "the line") for line in said)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def upgrade(self, names: Sequence[str]) -> List[str]:
+        """More words for `install`: see `Installer`."""
+        return self._installer.upgrade(names)
 
     def uninstall(self, names: Sequence[str]) -> Said:
         """Uninstall distributions."""

@@ -54,7 +54,8 @@ def survives(path: Path, host: Host) -> bool:
             return True
     places = (host.start, *host.start.parents)
     kept = next((folder for folder in places if (folder / ".git").exists()), host.start)
-    if kept not in path.parents or host.ephemeral:
+    above = (path, *path.parents)
+    if kept not in above or host.ephemeral:
         return False
-    below = [folder for folder in path.parents if kept in folder.parents]
+    below = [folder for folder in above if kept in folder.parents]
     return not any((folder / ".git").exists() for folder in below)

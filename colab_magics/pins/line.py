@@ -1,7 +1,7 @@
 """A ``%pin`` line as a step: its requirements, files, folders and options."""
 
 import re
-from typing import Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
 from ..arguments import Parser
 from ..errors import usage_error
@@ -26,14 +26,7 @@ def parse(words: List[str]) -> Optional[PinStep]:
     parser.add_argument("--allow-kernel-changes", action="store_true")
     add_options(parser)
     found = parser.parse_intermixed_args(words)
-    for text in found.requirements:  # typed with spaces around the operator
-        if text in _OPERATORS or text[:1] in {*"=<>~!"}:
-            raise usage_error(f"%pin: a space before {text}.", "Write numpy==2.1.3 without spaces.")
-    if found.index_auth and not re.fullmatch(r"[A-Za-z_]\w*", found.index_auth):
-        raise usage_error(
-            "%pin: --index-auth takes the name of an environment variable, not the secret.",
-            "Take the secret out of this cell, and clear the history (%history -g).",
-        )
+    _check(found)
     texts: Dict[str, str] = {key(text): text for text in map(normal, found.requirements)}
     if not texts and not found.files and not found.folders:
         if words:
@@ -46,3 +39,25 @@ def parse(words: List[str]) -> Optional[PinStep]:
         Options.of(found),
         frozenset(flag for flag in _HOW if getattr(found, flag)),
     )
+
+
+def _check(found: Any) -> None:
+    """Refuse what can only be a slip."""
+    for text in found.requirements:  # typed with spaces around the operator
+        if text in _OPERATORS or text[:1] in {*"=<>~!"}:
+            raise usage_error(f"%pin: a space before {text}.", "Write numpy==2.1.3 without spaces.")
+    if found.index_auth and not re.fullmatch(r"[A-Za-z_]\w*", found.index_auth):
+        raise usage_error(
+            "%pin: --index-auth takes the name of an environment variable, not the secret.",
+            "Take the secret out of this cell, and clear the history (%history -g).",
+        )
+    for folder in found.folders:
+        if "://" in folder:
+            raise usage_error(
+                "%pin -e takes a folder.", "A repository is written: 'NAME @ git+https://...'"
+            )
+    if found.index_auth and not (found.index_url or found.extra_index_url):
+        raise usage_error(
+            "%pin: --index-auth, and no index to log in to.",
+            "Add --index-url or --extra-index-url.",
+        )

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from ..arguments import Parser
 from ..errors import ColabMagicsError
-from .requirements import carries_secret
+from .requirements import carries_secret, written
 
 __all__ = ["NONE", "Options", "add_options", "authenticated"]
 
@@ -69,7 +69,7 @@ class Options:
         """Pip's settings; ``place`` makes a path that was typed absolute."""
         found: Dict[str, List[str]] = {}
         for option, value in self.pairs:
-            value = place(value) if option in _PLACES and "://" not in value else value
+            value = written(place(value)) if option in _PLACES and "://" not in value else value
             found.setdefault(_KNOWN[option][0], []).append(value or "1")
         return {name: " ".join(values) for name, values in found.items()}
 

@@ -37,6 +37,10 @@ class Pip:
         """Nothing: pip reads its settings itself."""
         return []
 
+    def upgrade(self, names: Sequence[str]) -> List[str]:
+        """See `Installer`: what suffices below them stays, which is pip's own way."""
+        return ["--upgrade"]
+
     def removal(self, names: Sequence[str]) -> List[str]:
         """See `Installer`."""
         return [sys.executable, "-m", "pip", "uninstall", "--yes", *names]

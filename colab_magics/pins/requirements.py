@@ -10,7 +10,16 @@ from ..errors import ColabMagicsError, usage_error
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-__all__ = ["body_words", "carries_secret", "key", "normal", "read_file", "requirement"]
+__all__ = [
+    "body_words",
+    "carries_secret",
+    "key",
+    "normal",
+    "read_file",
+    "requirement",
+    "split_extras",
+    "written",
+]
 
 _INCLUDED = re.compile(r"(?:-r\s*|--requirement(?:\s+|=))(.+)")
 _NAMES_PATH = re.compile(r"(-[cef](?=\s)|--(?:constraint|editable|find-links)(?=[\s=]))[\s=]*(.+)")
@@ -57,6 +66,22 @@ def carries_secret(text: str) -> bool:
         password or not scheme.endswith("ssh")
         for scheme, _, password in _USERINFO.findall(text.lower())
     )
+
+
+def split_extras(folder: str) -> Tuple[str, List[str]]:
+    """A folder as ``-e`` names it, and the extras after it: ``.[dev,docs]``."""
+    found = re.fullmatch(r"(.+?)\[([^\[\]/]*)\]", folder)
+    if found is None:
+        return folder, []
+    return found.group(1), [extra.strip() for extra in found.group(2).split(",")]
+
+
+def written(path: str) -> str:
+    """An absolute path for where white space divides: as a URL if it has any."""
+    if not re.search(r"\s", path):
+        return path
+    bare, extras = split_extras(path)
+    return Path(bare).as_uri() + (f"[{','.join(extras)}]" if extras else "")
 
 
 def body_words(body: str) -> List[str]:

@@ -20,7 +20,7 @@ from ..steps import Outcome, Progress, Step, Verdict
 from .job import KERNEL
 from .keeping import expanded, pinned, spelled, survives
 from .options import NONE, Options
-from .requirements import carries_secret, key, read_file, requirement
+from .requirements import carries_secret, key, read_file, requirement, split_extras
 
 if TYPE_CHECKING:
     from .guarded import Done
@@ -81,9 +81,12 @@ class PinStep(Step):
     def joined(self, other: Step) -> Optional[Step]:
         """Requirements of the same key in their places, the others at the end.
 
-        None where the options differ: what agrees is resolved together, the rest apart.
+        None where the options differ: what agrees is resolved together, the rest apart. Hashes
+        stand apart too, since pip wants one of everything on a line where there is any.
         """
         if not isinstance(other, PinStep) or other.options != self.options:
+            return None
+        if _hashed(self.requirements) != _hashed(other.requirements):
             return None
         new = {key(text): text for text in other.requirements}
         kept = tuple(_later(text, new.pop(key(text), text)) for text in self.requirements)
@@ -132,6 +135,11 @@ class PinStep(Step):
         from .journal import pending
         from .loaded import mark, owned, restart, stale
 
+        for option, place in self.options.pairs:
+            if (option, "://" in place) == ("--constraint", False) and not host.resolve(
+                place
+            ).is_file():
+                raise ColabMagicsError(f"There is no constraints file {place}.", "Check the path.")
         self.recorded(host)  # what cannot be recorded is refused before anything is installed
         wanted = self.wanted(host)
         before, unmet, held = owned(), broken(), not _reason(wanted)
@@ -163,7 +171,8 @@ class PinStep(Step):
                 files.append(spelled(file, host))
             else:
                 texts += map(pinned, expanded(file, host))
-        for place in (*self.folders, *self.options.paths):
+        bare = (split_extras(folder)[0] for folder in self.folders)
+        for place in (*bare, *self.options.paths):
             if not survives(host.resolve(place), host):
                 raise ColabMagicsError(
                     f"{place} goes with this machine, so that no line could bring it back.",
@@ -208,6 +217,10 @@ def _absolute(host: Host) -> Callable[[str], str]:
 
 def _name(text: str) -> str:
     return key(text).split(";")[0]
+
+
+def _hashed(texts: Sequence[str]) -> bool:
+    return any(" --hash" in text for text in texts)
 
 
 def _later(old: str, new: str) -> str:

@@ -74,6 +74,10 @@ class Uv:
         held = [f"-c {Path(place).absolute()}" for place in own if "://" not in place]
         return [*settings.for_uv(os.environ).options, *held]
 
+    def upgrade(self, names: Sequence[str]) -> List[str]:
+        """See `Installer`; ``--upgrade`` would take what they need in its newest version too."""
+        return [f"--upgrade-package={name}" for name in names]
+
     def removal(self, names: Sequence[str]) -> List[str]:
         """See `Installer`."""
         return [str(find_uv()), "pip", "uninstall", "--python", sys.executable, *names]

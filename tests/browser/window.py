@@ -273,7 +273,9 @@ class Window:
 
     def answer(self, text: str) -> None:
         """Type a line where a cell asks for one."""
-        field = self.page.locator(".jp-Stdin-input").last
+        # The field of the last answer stays for a moment, hidden, so that the focus is kept.
+        fields = self.page.locator(".jp-OutputArea-child:not(.jp-OutputArea-stdin-hiding)")
+        field = fields.locator(".jp-Stdin-input")
         field.wait_for(timeout=60_000)
         field.fill(text)
         field.press("Enter")
