@@ -6,14 +6,24 @@ steps that already stand in a setup cell; it never prints and never waits for a 
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable, ClassVar, FrozenSet, Optional, Sequence, Tuple
+from typing import (
+    TYPE_CHECKING,
+    Callable,
+    ClassVar,
+    FrozenSet,
+    Iterable,
+    List,
+    Optional,
+    Sequence,
+    Tuple,
+)
 
 from .registry import load
 
 if TYPE_CHECKING:
     from .host import Host
 
-__all__ = ["STEPS", "Outcome", "Progress", "Step", "Verdict", "parse", "perform"]
+__all__ = ["STEPS", "Outcome", "Progress", "Step", "Verdict", "parse", "parts_of", "perform"]
 
 #: Told, in one line, what is going on while a step is applied.
 Progress = Callable[[str], None]
@@ -91,6 +101,10 @@ class Step(ABC):
         """The step taken apart so that each part has one key."""
         return (self,)
 
+    def after(self, old: "Step") -> "Step":
+        """This part as it takes the place of ``old``, a part with the same key."""
+        return self
+
     def joined(self, other: "Step") -> Optional["Step"]:
         """This line with ``other`` taken in; None where the two need lines of their own."""
         return other if self.keys == other.keys else None
@@ -106,6 +120,11 @@ def parse(word: str, words: Sequence[str]) -> Optional[Step]:
         return None
     step: Optional[Step] = load(STEPS[word])(list(words))
     return step
+
+
+def parts_of(word: str, steps: Iterable[Optional[Step]]) -> List[Step]:
+    """The parts of all steps of one kind."""
+    return [part for step in steps if step and step.word == word for part in step.parts()]
 
 
 def perform(step: Step, host: "Host", progress: Progress) -> Outcome:

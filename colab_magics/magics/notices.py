@@ -28,11 +28,9 @@ class Notices:
             self._said.add(lines[0])
             say(*lines)
 
-    def follow_up(self) -> None:
-        """Finish what an earlier cell could not know: whether its text has arrived."""
-        finish = self._unfinished.pop(self._host.client, None)
-        if finish is not None:
-            finish()
+    def unfinished(self) -> Callable[[], object]:
+        """What finishes the notice of an earlier cell: whether its text has arrived."""
+        return self._unfinished.pop(self._host.client, lambda: None)
 
     def recorded(self, record: Record, writer: Any) -> None:
         """Say what recording has come to."""

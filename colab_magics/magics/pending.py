@@ -5,9 +5,17 @@ from typing import Callable, Dict, List, Sequence, Tuple
 from ..host import Host
 from ..setup.cell import Line, step_line
 from ..setup.recipe import Entry, Merged, merge
-from ..steps import Step
 
-__all__ = ["Pending"]
+__all__ = ["Pending", "edited"]
+
+
+def edited(
+    entries: Sequence[Entry], change: Callable[[Sequence[Line]], Merged]
+) -> Tuple[List[Entry], Tuple[str, ...]]:
+    """Entries changed as lines are, each with its note; and what was changed."""
+    notes = dict(entries)
+    lines, changes = change([step_line(step) for step in notes])
+    return [(x.step, notes.get(x.step, "")) for x in lines if x.step is not None], changes
 
 
 class Pending:
@@ -35,14 +43,12 @@ class Pending:
 
     def hold(self, entries: Sequence[Entry]) -> None:
         """Merge some in: a later pin of the same package takes the earlier's place."""
-        notes = dict([*self.entries, *entries])
-        self._put(merge([], [*self.entries, *entries])[0], notes)
+        both = [*self.entries, *entries]
+        self.entries[:], _ = edited(both, lambda lines: merge([], both))
 
     def edit(self, change: Callable[[Sequence[Line]], Merged]) -> Tuple[str, ...]:
         """Change them as lines; what was changed."""
-        notes = dict(self.entries)
-        lines, changes = change([step_line(step) for step in notes])
-        self._put(lines, notes)
+        self.entries[:], changes = edited(self.entries, change)
         return changes
 
     def give_way(self, lines: Sequence[Line], first: bool) -> None:
@@ -62,6 +68,3 @@ class Pending:
                 and not (first and {(part.word, key) for key in part.keys} & held)
             ]
         )
-
-    def _put(self, lines: Sequence[Line], notes: Dict[Step, str]) -> None:
-        self.entries[:] = [(x.step, notes.get(x.step, "")) for x in lines if x.step is not None]

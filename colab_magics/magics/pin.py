@@ -72,7 +72,10 @@ class PinMagic(Magic):
 
             if call.words[1:]:
                 raise usage_error("%pin undo takes no names.", "It undoes the last installation.")
-            return take_back(self.session, call)
+            changes, error = take_back(self.session, call)
+            if error is not None:
+                self.stop(error, call)
+            return changes
         words = [*call.words, *body_words(call.body or "")]
         step = parse(words)
         if step is None and call.body is not None:
@@ -81,7 +84,7 @@ class PinMagic(Magic):
 
     def bare(self, call: Call) -> Any:
         """Show each pin: wanted, installed, loaded in this kernel, and whether it holds."""
-        pins = self.session.standing("pin", self.session.done)
+        pins = self.session.standing("pin")
         if not pins:
             say("Nothing is pinned in this notebook. For instance: %pin numpy==2.1.3")
             return pins

@@ -13,10 +13,10 @@ from ..notebook.locate import RunningCell, Site, locate
 from ..setup.cell import Line, is_setup, only_setup, parse, render_step
 from ..setup.recipe import Entry, Merged, merge
 from ..setup.record import add, edit, is_off
-from ..steps import Step
+from ..steps import Step, parts_of
 from ._base import say
 from .notices import OFF, Notices
-from .pending import Pending
+from .pending import Pending, edited
 from .restarting import after
 
 if TYPE_CHECKING:
@@ -109,19 +109,24 @@ class Session:
         """How many steps the running cell has done so far."""
         return len(self._cell)
 
-    def standing(self, word: str, done: int) -> List[Step]:
-        """Each part of this kind that is recorded, or to be: of this cell the first ``done``."""
+    def standing(self, word: str) -> List[Step]:
+        """Each part of this kind that is recorded, or to be, those of the running cell last."""
         steps = [line.step for line in self.lines()[0] or ()]
-        steps += [step for step, _ in (*self.pending, *self._cell[:done])]
-        return [part for step in steps if step and step.word == word for part in step.parts()]
+        steps += [step for step, _ in (*self.pending, *self._cell)]
+        return parts_of(word, steps)
+
+    def since(self, word: str, done: int) -> List[Step]:
+        """Those of the running cell, less its first ``done`` steps."""
+        return parts_of(word, [step for step, _ in self._cell[done:]])
 
     def edit(self, change: Callable[[Sequence[Line]], Merged]) -> List[str]:
-        """Change what is pending, and the setup cell where it can be written."""
-        changes = self.held.edit(change)
+        """Change what this cell did, what is pending, and the setup cell if it can be written."""
+        self._cell, changes = edited(self._cell, change)
+        changes += self.held.edit(change)
         writer = self.writer()
-        if writer is None:
-            return list(changes)
-        return [*changes, *edit(writer, lambda lines: change(lines or [])).changes]
+        if writer is not None:
+            changes += edit(writer, lambda lines: change(lines or [])).changes
+        return list(dict.fromkeys(changes))
 
     def _in_colab(self) -> Optional[str]:
         """The setup cell in Colab's browser, where no writer is at hand that could read it."""
@@ -145,9 +150,10 @@ class Session:
     def end(self, result: Any) -> None:
         """``post_run_cell``: record what the cell did; errors are shown, IPython drops them."""
         self.source = getattr(result.info, "raw_cell", None) or ""
+        earlier = self.notices.unfinished()
         try:
-            self.notices.follow_up()
-            self._finish(failed=not result.success)
+            self._record(failed=not result.success)
+            earlier()
             if self._before is not None:
                 from .drift import look_after
 
@@ -160,6 +166,14 @@ class Session:
         finally:  # a cell may be run from within another
             outer = self._outer.pop() if self._outer else ("", [], False)
             self.source, self._cell, self.writing = outer
+
+    def _record(self, failed: bool) -> None:
+        """Record what the cell did; what an interrupt leaves unrecorded is pending."""
+        try:
+            self._finish(failed)
+        except BaseException:
+            self.held.hold(self._cell)
+            raise
 
     def _finish(self, failed: bool) -> None:
         if is_setup(self.source):

@@ -1,12 +1,13 @@
 """``%pin undo``: back to before the last installation, on the machine and in the setup cell."""
 
 from dataclasses import replace
-from typing import Any, Dict, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..display import Report
 from ..pins.journal import History, keep_last, last
 from ..pins.loaded import mark, owned, restart, stale
 from ..pins.undo import undo
+from ..pins.whole import present
 from ..setup.cell import Line, parse, render_step
 from ..setup.recipe import Merged, forget, merge
 from ..steps import Step
@@ -26,43 +27,49 @@ def keep_lines(session: Any, known: Any, done: int) -> None:
     now = last()
     if now is None or now == known:
         return
-    before = _lines(session.standing("pin", done))
-    after = _lines(session.standing("pin", session.done))
+    parts, new = session.standing("pin"), session.since("pin", done)
+    before, after = _lines(parts[: len(parts) - len(new)]), _lines(parts)
     changed = {key: (before.get(key, ""), text) for key, text in after.items()}
     keep_last(replace(now, lines={k: v for k, v in changed.items() if v[0] != v[1]}))
 
 
-def take_back(session: Any, call: Call) -> Any:
-    """Do it, and say what was put back and what was removed."""
+def take_back(session: Any, call: Call) -> Tuple[Any, Optional[Exception]]:
+    """Do it, and say what was put back and what was removed; the error asks for a restart."""
     done = last()
     if done is None:
         say("There is nothing to undo.")
-        return None
+        return None, None
     if "dry_run" in call.flags:
         say("dry run: " + _undone({name: (new, old) for name, (old, new) in done.changes.items()}))
-        return None
-    loaded, status = owned(), Status(session.host, "quiet" in call.flags)
+        return None, None
+    quiet = "quiet" in call.flags
+    loaded, status = owned(), Status(session.host, quiet)
     try:
         changes = undo(done, status)
     except BaseException:
         status.done(None)
         raise
-    status.done(Report((_undone(changes),)))
+    status.done(None if quiet else Report((_undone(changes),)))
     mark(changes, changes, loaded)
-    _in_the_setup_cell(session, done)
+    _in_the_setup_cell(session, _put_back(done))
     behind = stale(changes)
-    if behind:
-        raise restart(behind)
-    return changes
+    return changes, restart(behind) if behind else None
 
 
-def _in_the_setup_cell(session: Any, done: History) -> None:
-    recorded = session.edit(lambda lines: _before(lines, done.lines))
+def _put_back(done: History) -> Lines:
+    """The lines from before, less those of packages that were changed again since then."""
+    here = present()
+    changed = {name for name, (old, _) in done.changes.items() if here.get(name, "") != old}
+    return {key: text for key, text in done.lines.items() if key.split(";")[0] not in changed}
+
+
+def _in_the_setup_cell(session: Any, before: Lines) -> None:
+    recorded = session.edit(lambda lines: _before(lines, before))
     if recorded:
         say("Setup cell: " + ", ".join(recorded))
         return
-    stands = _lines(session.standing("pin", session.done))
-    if any(stands.get(key) == new for key, (_, new) in done.lines.items()):
+    stands = _lines(session.standing("pin"))
+    if any(stands.get(key) == new for key, (_, new) in before.items()):
         say("Setup cell: change its line by hand; this cell cannot be written from here.")
 
 

@@ -30,6 +30,17 @@ class Done:
     #: An earlier installation had been cut off after it changed something.
     resumed: bool = False
 
+    @property
+    def mended(self) -> str:
+        """What is to be said of an earlier installation that was cut off; empty: none was."""
+        if not self.resumed:
+            return ""
+        if not self.repaired:
+            return "An earlier install was cut off; nothing was damaged."
+        named = ", ".join(self.repaired[:5]) + (", ..." if len(self.repaired) > 5 else "")
+        many = f"{len(self.repaired)} packages were" if len(self.repaired) > 1 else "1 package was"
+        return f"An earlier install was cut off; {many} damaged and repaired: {named}"
+
 
 @dataclass(frozen=True)
 class Work:

@@ -1,5 +1,6 @@
 """What of a ``%pin`` line is kept, so that it means the same on another machine."""
 
+import re
 from pathlib import Path
 from typing import List
 
@@ -7,16 +8,43 @@ from ..errors import ColabMagicsError
 from ..host import Host
 from .requirements import read_file, requirement
 
-__all__ = ["expanded", "pinned", "spelled", "survives"]
+__all__ = ["expanded", "is_bare", "pinned", "spelled", "survives", "taken_over"]
 
 
-def pinned(text: str) -> str:
-    """A bare name with its installed version, without a local part such as ``+cu128``."""
+def is_bare(text: str) -> bool:
+    """Whether a requirement is a name, and perhaps a marker, and nothing else."""
+    asked = requirement(text)
+    return not (asked.specifier or asked.url or asked.extras)
+
+
+def taken_over(old: str, new: str) -> str:
+    """The new version in place of the one of a recorded requirement, which keeps the rest.
+
+    The rest is its extras, and that it names a local part such as ``+cu128``.
+    """
+    from .installed import find
+
+    was, now = requirement(old), requirement(new)
+    if was.url or now.url or not str(now.specifier).startswith("=="):
+        return new
+    found = find(now.name)
+    local = found is not None and "+" in str(was.specifier)
+    version = found.version if found is not None and local else str(now.specifier)[2:]
+    extras = f"[{','.join(sorted(was.extras))}]" if was.extras else ""
+    return f"{now.name}{extras}=={version}" + (f"; {now.marker}" if now.marker else "")
+
+
+def pinned(text: str, newest: bool = False) -> str:
+    """A bare name with its installed version, without a local part such as ``+cu128``.
+
+    ``newest``: also one with bounds, since the newest version within them was asked for.
+    """
     from .installed import find, source_of
 
     asked = requirement(text)
     found = find(asked.name)
-    if asked.specifier or asked.url or found is None:
+    exact = re.fullmatch(r"==[^*,]+", str(asked.specifier)) or " --hash" in text
+    if (asked.specifier and (exact or not newest)) or asked.url or found is None:
         return text
     source = source_of(found)
     extras = f"[{','.join(sorted(asked.extras))}]" if asked.extras else ""

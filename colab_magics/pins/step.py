@@ -1,11 +1,12 @@
 """``%pin`` as a step: requirements that hold, are installed, and are recorded."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from os.path import normpath
 from pathlib import Path
 from typing import (
-    TYPE_CHECKING,
     Callable,
     ClassVar,
+    Dict,
     FrozenSet,
     List,
     NamedTuple,
@@ -18,12 +19,9 @@ from ..errors import ColabMagicsError, InstallFailed
 from ..host import Host
 from ..steps import Outcome, Progress, Step, Verdict
 from .job import KERNEL
-from .keeping import expanded, pinned, spelled, survives
+from .keeping import expanded, is_bare, pinned, spelled, survives, taken_over
 from .options import NONE, Options
 from .requirements import carries_secret, key, read_file, requirement, split_extras
-
-if TYPE_CHECKING:
-    from .guarded import Done
 
 __all__ = ["PinStep", "Wanted"]
 
@@ -41,7 +39,8 @@ class PinStep(Step):
     """Requirements as they were written; files and editable folders by their recorded paths.
 
     ``how`` says how to install this time (``upgrade``, ``allow_kernel_changes``), and is not
-    recorded.
+    recorded. ``bare`` are the keys of names that were typed without anything: of their line only
+    the version is to change.
     """
 
     requirements: Tuple[str, ...] = ()
@@ -49,6 +48,7 @@ class PinStep(Step):
     folders: Tuple[str, ...] = ()
     options: Options = NONE
     how: FrozenSet[str] = frozenset()
+    bare: FrozenSet[str] = field(default=frozenset(), compare=False)
 
     word: ClassVar[str] = "pin"
     rank: ClassVar[int] = 50
@@ -62,8 +62,9 @@ class PinStep(Step):
     @property
     def keys(self) -> FrozenSet[str]:
         """See `Step`."""
-        paths = (*(f"-r {file}" for file in self.files), *(f"-e {f}" for f in self.folders))
-        return frozenset([*map(key, self.requirements), *paths])
+        folders = (f"-e {normpath(folder)}" for folder in self.folders)
+        files = (f"-r {normpath(file)}" for file in self.files)
+        return frozenset([*map(key, self.requirements), *files, *folders])
 
     @property
     def names(self) -> Tuple[str, ...]:
@@ -73,10 +74,20 @@ class PinStep(Step):
     def parts(self) -> Sequence["PinStep"]:
         """One step for each requirement, each file and each folder."""
         return (
-            *(PinStep(requirements=(text,), options=self.options) for text in self.requirements),
+            *(
+                PinStep((text,), options=self.options, bare=self.bare & {key(text)})
+                for text in self.requirements
+            ),
             *(PinStep(files=(file,), options=self.options) for file in self.files),
             *(PinStep(folders=(folder,), options=self.options) for folder in self.folders),
         )
+
+    def after(self, old: Step) -> Step:
+        """See `Step`."""
+        if not self.bare or self.options.pairs or not isinstance(old, PinStep):
+            return self
+        texts = (taken_over(*old.requirements, *self.requirements),)
+        return replace(self, requirements=texts, options=old.options)
 
     def joined(self, other: Step) -> Optional[Step]:
         """Requirements of the same key in their places, the others at the end.
@@ -89,12 +100,18 @@ class PinStep(Step):
         if _hashed(self.requirements) != _hashed(other.requirements):
             return None
         new = {key(text): text for text in other.requirements}
-        kept = tuple(_later(text, new.pop(key(text), text)) for text in self.requirements)
+        # A bare name takes no version back.
+        kept = tuple(
+            text if is_bare(later) else later
+            for text in self.requirements
+            for later in (new.pop(key(text), text),)
+        )
         return replace(
             self,
             requirements=(*kept, *new.values()),
-            files=tuple(dict.fromkeys((*self.files, *other.files))),
-            folders=tuple(dict.fromkeys((*self.folders, *other.folders))),
+            files=_once(*self.files, *other.files),
+            folders=_once(*self.folders, *other.folders),
+            bare=(self.bare - other.keys) | other.bare,
         )
 
     def without(self, keys: FrozenSet[str]) -> Optional[Step]:
@@ -102,8 +119,8 @@ class PinStep(Step):
         left = replace(
             self,
             requirements=tuple(text for text in self.requirements if key(text) not in keys),
-            files=tuple(file for file in self.files if f"-r {file}" not in keys),
-            folders=tuple(folder for folder in self.folders if f"-e {folder}" not in keys),
+            files=tuple(file for file in self.files if f"-r {normpath(file)}" not in keys),
+            folders=tuple(one for one in self.folders if f"-e {normpath(one)}" not in keys),
         )
         return left if left.keys else None
 
@@ -159,20 +176,22 @@ class PinStep(Step):
         behind = stale(names)
         error = restart(behind) if behind else None
         new = sorted(broken() - unmet) if done.changes else []
-        hint = ". ".join(filter(None, [_repaired(done), *(f"This breaks: {text}" for text in new)]))
+        hint = ". ".join(filter(None, [done.mended, *(f"This breaks: {text}" for text in new)]))
         return Outcome("applied", message, self.recorded(host), hint, error)
 
     def recorded(self, host: Host) -> Optional[Step]:
         """Bare names with the version that is installed; files that a wipe takes, expanded."""
-        texts = [pinned(text) for text in self.requirements]
+        newest = "upgrade" in self.how
+        texts = [pinned(text, newest) for text in self.requirements]
+        bare = frozenset(key(text) for text in self.requirements if is_bare(text))
         files: List[str] = []
         for file in self.files:
             if survives(host.resolve(file), host):
                 files.append(spelled(file, host))
             else:
                 texts += map(pinned, expanded(file, host))
-        bare = (split_extras(folder)[0] for folder in self.folders)
-        for place in (*bare, *self.options.paths):
+        folders = (split_extras(folder)[0] for folder in self.folders)
+        for place in (*folders, *self.options.paths):
             if not survives(host.resolve(place), host):
                 raise ColabMagicsError(
                     f"{place} goes with this machine, so that no line could bring it back.",
@@ -185,6 +204,7 @@ class PinStep(Step):
             tuple(files),
             tuple(spelled(folder, host) for folder in self.folders),
             self.options.spelled(lambda path: spelled(path, host)),
+            bare=bare,
         )
         secret = self.options.secret or any(carries_secret(text) for text in texts)
         return step if step.keys and not secret else None
@@ -223,18 +243,9 @@ def _hashed(texts: Sequence[str]) -> bool:
     return any(" --hash" in text for text in texts)
 
 
-def _later(old: str, new: str) -> str:
-    """The requirement that stands from now on: a bare name takes no version back."""
-    asked = requirement(new)
-    return new if asked.specifier or asked.url or asked.extras else old
-
-
-def _repaired(done: "Done") -> str:
-    """What is said of an earlier installation that was cut off."""
-    if not done.resumed:
-        return ""
-    if not done.repaired:
-        return "An earlier install was cut off; nothing was damaged."
-    named = ", ".join(done.repaired[:5]) + (", ..." if len(done.repaired) > 5 else "")
-    many = f"{len(done.repaired)} packages were" if len(done.repaired) > 1 else "1 package was"
-    return f"An earlier install was cut off; {many} damaged and repaired: {named}"
+def _once(*paths: str) -> Tuple[str, ...]:
+    """Each path once, in the spelling that stood there first."""
+    found: Dict[str, str] = {}
+    for path in paths:
+        found.setdefault(normpath(path), path)
+    return tuple(found.values())

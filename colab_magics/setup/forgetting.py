@@ -1,6 +1,7 @@
 """Which lines ``%setup forget numpy`` means."""
 
 import re
+from os.path import normpath
 from typing import FrozenSet, List, Sequence, Set, Tuple
 
 from ..errors import NotebookError
@@ -16,7 +17,8 @@ def forget(lines: Sequence[Line], selector: Sequence[str]) -> Merged:
     """The lines without the steps that a selector names; with none, no lines at all.
 
     A selector is a kind (``pin``), a kind and a name (``pin numpy``), or the name of a pinned
-    package. `NotebookError` where all are to go and lines of the user's own would go with them.
+    package, file or folder. `NotebookError` where all are to go and lines of the user's own
+    would go with them.
     """
     if not selector:
         return _all(lines)
@@ -43,8 +45,13 @@ def _matching(lines: Sequence[Line], word: str, name: str) -> FrozenSet[str]:
         for line in lines
         if line.step is not None and line.step.word == word
         for key in line.step.keys
-        if key in (name, f"-r {name}") or (word == "pin" and _folded(key) == wanted)
+        if key == name or (word == "pin" and (_folded(key) == wanted or _is_path(key, name)))
     )
+
+
+def _is_path(key: str, name: str) -> bool:
+    """Whether a key is the file or the folder of this name, however it is spelled."""
+    return key in {f"{option} {normpath(name)}" for option in ("-r", "-e")}
 
 
 def _folded(name: str) -> str:

@@ -30,6 +30,7 @@ def merge(lines: Sequence[Line], entries: Sequence[Entry]) -> Merged:
     for step, note in entries:
         for part in step.parts():
             old = _standing(result, part)
+            part = part if old is None else part.after(old)
             if old is not None and old.joined(part) == old:
                 continue
             result = _take_in(result, part, note)
