@@ -28,9 +28,12 @@ def keep_lines(session: Any, known: Any, done: int) -> None:
     if now is None or now == known:
         return
     parts, new = session.standing("pin"), session.since("pin", done)
-    before, after = _lines(parts[: len(parts) - len(new)]), _lines(parts)
+    stood = parts[: len(parts) - len(new)]
+    before, after = _lines(stood), _lines(parts)
     changed = {key: (before.get(key, ""), text) for key, text in after.items()}
-    keep_last(replace(now, lines={k: v for k, v in changed.items() if v[0] != v[1]}))
+    lines = {key: texts for key, texts in changed.items() if texts[0] != texts[1]}
+    places = {name: part.place(session.host) for part in stood for name in part.names}
+    keep_last(replace(now, lines=lines, places={k: v for k, v in places.items() if v}))
 
 
 def take_back(session: Any, call: Call) -> Tuple[Any, Optional[Exception]]:

@@ -26,7 +26,7 @@ def frozen(everything: bool = False) -> Frozen:
 
     What stands in a local folder, installed from there or editable, is left out and named.
     """
-    machinery = _needed([*KERNEL, "colab-magics"])
+    machinery = _needed([*KERNEL, "colab-magics", "uv"])  # uv: `%pin` itself imports it
     if everything:
         machinery = {*KERNEL, "colab-magics", *_TOOLS}
     found = sorted({*(versions() if everything else owned())} - machinery)

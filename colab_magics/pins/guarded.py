@@ -6,10 +6,11 @@ by the next change, before anything else.
 """
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import AbstractSet, Callable, Dict, List, Optional, Sequence, Tuple
 
-from ..errors import InstallFailed
+from ..errors import ColabMagicsError, InstallFailed
 from . import journal, whole
 from .job import Job
 from .journal import History, Journal
@@ -50,30 +51,33 @@ class Work:
     options: Tuple[str, ...]
     do: Callable[[], None]
 
-    def begun(self, old: Optional[Journal]) -> Journal:
+    def begun(self, old: Optional[Journal], line: Dict[str, str]) -> Journal:
         """The journal of this work; one that takes over from a cut one keeps its beginning."""
         asked = tuple(text for text in self.asked if not carries_secret(text))
         options = tuple(line for line in self.options if not carries_secret(line))
+        line = {name: value for name, value in line.items() if not carries_secret(value)}
         if old is None:
-            return Journal(asked, options, whole.present(), whole.sources(), time.time())
-        fresh = Journal((), (), old.before, old.origins, old.since)  # with this process's number
-        more = tuple(text for text in old.asked if text not in asked)
-        return replace(fresh, asked=(*asked, *more), options=(*options, *old.options))
+            return Journal(asked, options, whole.present(), whole.sources(), time.time(), line)
+        # With this process's number; should this be cut too, each place may be the one to ask.
+        both = tuple(dict.fromkeys((*asked, *old.asked)))
+        fresh = Journal(both, (*options, *old.options), old.before, old.origins, old.since)
+        return replace(fresh, line={**old.line, **line})
 
 
 def carry_out(job: Job, work: Work) -> Done:
     """Do the work: afterwards all is whole, or as it was, or a journal says what to repair."""
     old = _unfinished()
     damaged = whole.cut(old.since, old.before) if old else {}
-    now = work.begun(old)
+    now = work.begun(old, job.line)
     journal.write(now)
     whole.hide(damaged)
     try:
         if old is not None and not set(old.asked) <= set(work.asked):
-            job.install([*old.options, *old.asked])  # where it fails, `put_back` does what it can
+            with suppress(ColabMagicsError):  # `put_back` does what it can
+                job.of(old.line).install([*old.options, *old.asked])
         work.do()
         if old is not None:
-            put_back(job, now, now.before.keys() - whole.present().keys())
+            put_back(job, now.options, _texts(now, now.before.keys() - whole.present().keys()))
     except BaseException as error:
         _after_failure(job, now, error, resumed=old is not None)
         raise
@@ -144,7 +148,8 @@ def _roll_back(job: Job, now: Journal) -> None:
     if new:
         job.uninstall(new)
     here = whole.present()
-    put_back(job, now, {name for name, old in now.before.items() if here.get(name) != old})
+    lost = {name for name, old in now.before.items() if here.get(name) != old}
+    put_back(job, now.options, _texts(now, lost))
     whole.orphans(now.since)
     whole.discard(now.since)
     if not _as_it_was(replace(now, since=time.time() + 60)):
@@ -152,12 +157,15 @@ def _roll_back(job: Job, now: Journal) -> None:
     journal.drop()
 
 
-def put_back(job: Job, now: Journal, names: AbstractSet[str]) -> None:
-    """Install the versions from before, and nothing with them; `InstallFailed` if one is lost."""
-    if not names:
+def _texts(now: Journal, names: AbstractSet[str]) -> List[str]:
+    return [text_of(name, now.before[name], now.origins) for name in sorted(names)]
+
+
+def put_back(job: Job, options: Sequence[str], texts: Sequence[str]) -> None:
+    """Install versions from before, and nothing with them; `InstallFailed` if one is lost."""
+    if not texts:
         return
-    texts = [text_of(name, now.before[name], now.origins) for name in sorted(names)]
-    status, said = job.install([*now.options, *texts], more=["--no-deps"])
+    status, said = job.install([*options, *texts], more=["--no-deps"])
     if status:
         from .index import explain
 

@@ -81,8 +81,9 @@ class Job:
         line: Optional[Dict[str, str]] = None,
         hold: bool = True,
     ) -> None:
-        self.settings = read_settings().with_line(authenticated(line or {}))
-        self._progress, self._keeps = progress, keeps
+        self.line = dict(line or {})
+        self.settings = read_settings().with_line(authenticated(self.line))
+        self._progress, self._keeps, self._hold = progress, keeps, hold
         found, reasons = choose(INSTALLERS, lambda part: part.available(self.settings))
         if found is None:
             because = "; ".join(f"{name}: {reason}" for name, reason in reasons)
@@ -90,6 +91,10 @@ class Job:
         self._installer: Installer = found
         here = versions()
         self._held = [f"{name}=={here[name]}" for name in KERNEL if hold and name in here]
+
+    def of(self, line: Dict[str, str]) -> "Job":
+        """The same with the settings of another line."""
+        return self if line == self.line else Job(self._progress, self._keeps, line, self._hold)
 
     def install(
         self,

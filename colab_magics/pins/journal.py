@@ -14,14 +14,16 @@ import zlib
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterator, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, Optional, Tuple
 
 from ..errors import InstallFailed
 from ..steps import Progress
+from .requirements import key
 
 __all__ = [
     "History",
     "Journal",
+    "disturbs",
     "drop",
     "forget_last",
     "keep_last",
@@ -40,8 +42,9 @@ PATIENCE = 600.0
 class Journal:
     """An installation that has begun: what was asked for, and what was there before.
 
-    ``asked`` and ``options`` are without what carries a secret; ``before`` is canonical name →
-    version, ``origins`` name → the URL that it came from; ``since`` is by the clock of files.
+    ``asked``, ``options`` and ``line``, its settings, are without what carries a secret;
+    ``before`` is canonical name → version, ``origins`` name → the URL that it came from;
+    ``since`` is by the clock of files.
     """
 
     asked: Tuple[str, ...]
@@ -49,6 +52,7 @@ class Journal:
     before: Dict[str, str]
     origins: Dict[str, str]
     since: float
+    line: Dict[str, str] = field(default_factory=dict)
     pid: int = field(default_factory=os.getpid)
 
 
@@ -56,12 +60,14 @@ class Journal:
 class History:
     """The last installation that was finished: name → version before and after (or "").
 
-    ``lines`` is key → the requirement that stood in the setup cell before (or "") and after.
+    ``lines`` is key → the requirement that stood in the setup cell before (or "") and after,
+    ``places`` name → the settings of the line that it had stood on.
     """
 
     changes: Dict[str, Tuple[str, str]]
     origins: Dict[str, str] = field(default_factory=dict)
     lines: Dict[str, Tuple[str, str]] = field(default_factory=dict)
+    places: Dict[str, Dict[str, str]] = field(default_factory=dict)
     at: float = field(default_factory=time.time)
 
 
@@ -80,6 +86,30 @@ def _place(kind: str) -> Path:
 def pending() -> bool:
     """Whether an installation was cut off, or is going on right now; costs one look at a file."""
     return _place("journal").exists()
+
+
+def disturbs(names: Iterable[str]) -> bool:
+    """Whether an installation was cut off, or one is going on that was asked for these names."""
+    if not pending():
+        return False
+    found = read()
+    return found is None or not _going_on() or bool({_named(t) for t in found.asked} & {*names})
+
+
+def _named(text: str) -> str:
+    return key(text).split(";")[0]
+
+
+def _going_on() -> bool:
+    """Whether the journal that is there is of an installation that has not ended."""
+    try:
+        handle = os.open(str(_place("lock")), os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return not _lock(handle)
+    finally:
+        os.close(handle)
 
 
 def read() -> Optional[Journal]:

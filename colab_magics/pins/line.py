@@ -18,6 +18,8 @@ _OPERATORS = {"==", "=", ">=", "<=", "~=", "!=", "<", ">", "@"}
 
 def parse(words: List[str]) -> Optional[PinStep]:
     """The pins that a line asks for; None for a line that asks for nothing."""
+    if words[:1] in (["freeze"], ["undo"]):
+        return None  # commands; a package of that name has a version behind it
     parser = Parser("%pin", usage=_USAGE)
     parser.add_argument("requirements", nargs="*")
     parser.add_argument("-r", "--requirement", dest="files", action="append", default=[])

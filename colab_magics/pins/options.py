@@ -6,7 +6,7 @@ They reach the installer as settings do, through its environment: an index's URL
 import os
 from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Mapping, Tuple
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from ..arguments import Parser
 from ..errors import ColabMagicsError
@@ -114,6 +114,12 @@ def authenticated(
         raise ColabMagicsError(
             "The variable that --index-auth names is not set; the index was not asked.",
             "Set it before the kernel starts, to USER:PASSWORD or a token.",
+        )
+    urls = " ".join(found.get(name, "") for name in ("index-url", "extra-index-url")).split()
+    if len({urlsplit(url).hostname for url in urls}) > 1:
+        raise ColabMagicsError(
+            "--index-auth would give the secret to two hosts; no index was asked.",
+            "Keep one index on the line; the other one goes into pip.conf or a line of its own.",
         )
     login = quote(secret if ":" in secret else f"__token__:{secret}", safe=":")
     for setting in ("index-url", "extra-index-url"):

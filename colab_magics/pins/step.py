@@ -4,7 +4,6 @@ from dataclasses import dataclass, field, replace
 from os.path import normpath
 from pathlib import Path
 from typing import (
-    Callable,
     ClassVar,
     Dict,
     FrozenSet,
@@ -127,11 +126,11 @@ class PinStep(Step):
     # ------------------------------------------------------------------ on this machine
     def check(self, host: Host) -> Verdict:
         """See `Step`; asked in-process, no program is started."""
-        from .journal import pending
+        from .journal import disturbs
         from .loaded import stale
 
         wanted = self.wanted(host)
-        if pending():
+        if disturbs(map(_name, wanted.texts)):
             return Verdict("differs", "an earlier install was cut off, or is still going on")
         if "upgrade" in self.how:
             return Verdict("differs", "the newest version that fits is asked for")
@@ -149,7 +148,7 @@ class PinStep(Step):
         from .broken import broken
         from .guarded import Done
         from .install import install, summary
-        from .journal import pending
+        from .journal import disturbs
         from .loaded import mark, owned, restart, stale
 
         for option, place in self.options.pairs:
@@ -161,9 +160,9 @@ class PinStep(Step):
         wanted = self.wanted(host)
         before, unmet, held = owned(), broken(), not _reason(wanted)
         done, message = Done({}), "installed already"
-        if pending() or not held or "upgrade" in self.how:
+        if disturbs(map(_name, wanted.texts)) or not held or "upgrade" in self.how:
             progress("installing " + ", ".join([*map(_name, wanted.texts), *self.folders][:5]))
-            done = install(wanted, self.options.settings(_absolute(host)), self.how, progress)
+            done = install(wanted, self.place(host), self.how, progress)
             message = "installed already" if held else "installed from the place asked for"
             message = summary(done.changes, wanted.texts) if done.changes else message
         reason = _reason(wanted)
@@ -209,6 +208,10 @@ class PinStep(Step):
         secret = self.options.secret or any(carries_secret(text) for text in texts)
         return step if step.keys and not secret else None
 
+    def place(self, host: Host) -> Dict[str, str]:
+        """Where its packages come from: pip's settings, as the options say them."""
+        return self.options.settings(lambda path: str(host.resolve(path)))
+
     def wanted(self, host: Host) -> Wanted:
         """Every requirement, those of files too, and the option lines of the files."""
         texts, lines = list(self.requirements), []
@@ -229,10 +232,6 @@ def _reason(wanted: Wanted) -> str:
         for folder in wanted.folders
     ]
     return next(filter(None, reasons), "")
-
-
-def _absolute(host: Host) -> Callable[[str], str]:
-    return lambda path: str(host.resolve(path))
 
 
 def _name(text: str) -> str:

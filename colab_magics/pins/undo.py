@@ -1,11 +1,11 @@
 """Taking the last installation back: the versions from before return, what was new goes."""
 
-from typing import List
+from typing import Dict, List
 
 from ..errors import InstallFailed
 from ..steps import Progress
 from . import journal, whole
-from .guarded import Changes, Work, carry_out, text_of
+from .guarded import Changes, Work, carry_out, put_back, text_of
 from .job import Job
 from .journal import History
 
@@ -25,16 +25,17 @@ def undo(last: History, progress: Progress) -> Changes:
         here = whole.present()
         now = {name: v for name, v in last.changes.items() if here.get(name, "") == v[1]}
         _refuse([f"{name} {old}" for name, (old, _) in now.items() if _lost(name, old, last)])
-        back = [text_of(name, old, last.origins) for name, (old, _) in now.items() if old]
+        back = {name: text_of(name, old, last.origins) for name, (old, _) in now.items() if old}
         new = [name for name, (old, _) in now.items() if not old]
-        done = carry_out(job, Work(tuple(back), (), lambda: _do(job, back, new)))
+        work = Work(tuple(back.values()), (), lambda: _do(job, last, back, new))
+        done = carry_out(job, work)
     journal.forget_last()
     return done.changes
 
 
 def _lost(name: str, old: str, last: History) -> bool:
     """Whether a version came with the machine: no index is known that has it."""
-    return "+" in old and not last.origins.get(name)
+    return "+" in old and not last.origins.get(name) and not last.places.get(name)
 
 
 def _refuse(lost: List[str]) -> None:
@@ -45,14 +46,13 @@ def _refuse(lost: List[str]) -> None:
         )
 
 
-def _do(job: Job, back: List[str], new: List[str]) -> None:
+def _do(job: Job, last: History, back: Dict[str, str], new: List[str]) -> None:
     """Install first: what cannot be had is known before anything is removed."""
-    if back:
-        status, said = job.install(back, more=["--no-deps"])
-        if status:
-            from .index import explain
-
-            raise explain(back, job.settings, said)
+    left = dict(back)
+    while left:
+        place = last.places.get(next(iter(left)), {})  # as the line from before said it
+        names = [name for name in left if last.places.get(name, {}) == place]
+        put_back(job.of(place), (), [left.pop(name) for name in names])
     if new:
         status, said = job.uninstall(new)
         if status:

@@ -112,6 +112,18 @@ def test_a_tab_in_the_background(server: Server, open_notebook: Open) -> None:
     go.unlink()
 
 
+@on("lab", long=EVERY)
+def test_a_clock_that_is_set(server: Server, open_notebook: Open) -> None:
+    """A page whose clock jumps an hour ahead, or back, is not deaf to what comes after."""
+    window = open_notebook(server, DRIVE, "%cd_persist drive:", "%setup forget cd")
+    window.run(0, "added on top, saved")
+    window.js("const now = Date.now; Date.now = () => now() + 3600000")
+    window.run(2, "%cd_persist drive: - saved")
+    window.js("const now = Date.now; Date.now = () => now() - 7200000")
+    window.run(3, "forgotten: %cd_persist drive:")
+    until(lambda: window.saved() == ["%drive mount"], "the line is gone on disk")
+
+
 @on("lab", long=PLAIN)
 @pytest.mark.parametrize(
     "known",

@@ -75,6 +75,43 @@ def test_upgrade_takes_the_newest_and_keeps_its_version(either: Notebook) -> Non
     assert "installed already" in either.child("%pin --upgrade tinypkg")
 
 
+def test_upgrade_within_bounds(notebook: Notebook, serve: Serve) -> None:
+    """``--upgrade`` keeps the version that came, not the bounds, and extras stay."""
+    notebook.child("%pin tinypkg==1.0")
+    answer = notebook.child.attempt("%pin --upgrade 'tinypkg[none]<3'")
+    assert names(notebook) == {"tinypkg": "2.0"}
+    assert answer.steps == ["%pin tinypkg[none]==2.0"]
+
+
+def test_undo_asks_where_the_line_from_before_asked(
+    either: Notebook, index: Watched, other: Watched
+) -> None:
+    """A version that only another index has comes back from there."""
+    either.child(f"%pin tinypkg==3.0 --index-url {other.url}")
+    either.child("%pin tinypkg==2.0")
+    assert names(either) == {"tinypkg": "2.0"}
+    answer = either.child.attempt("%pin undo")
+    assert names(either) == {"tinypkg": "3.0"}, answer
+    assert answer.steps == [f"%pin tinypkg==3.0 --index-url {other.url}"]
+
+
+def test_a_cut_install_is_repaired_from_its_own_index(
+    either: Notebook, index: Watched, other: Watched
+) -> None:
+    """Another line repairs what was cut, from the place that the cut line named."""
+    either.child(f"%pin --no-record tinypkg==3.0 --index-url {other.url}")
+    line = {"index-url": other.url}
+    either.child(
+        "import time; from colab_magics.pins.journal import Journal, write\n"
+        f"write(Journal(('tinypkg==3.0',), (), {{}}, {{}}, time.time() - 60, {line}))"
+    )
+    (package,) = either.machine.python.parent.parent.rglob("tinypkg/__init__.py")
+    package.unlink()
+    assert "repaired: tinypkg" in either.child("%pin tinyother==1.0")
+    assert names(either) == {"tinypkg": "3.0", "tinyother": "1.0"}
+    assert package.exists()
+
+
 def test_constraints_links_and_no_dependencies(either: Notebook, wheels: Path) -> None:
     """``-c`` holds a version, ``--find-links`` adds a folder, ``--no-deps`` leaves needs out."""
     start = Path(either.child("import os; print(os.getcwd())").strip())

@@ -77,11 +77,17 @@ class Machine:
 
     def install(self, *requirements: str) -> None:
         """Install as a person would, past our magics."""
+        self._uv("install", "--default-index", self.variables["PIP_INDEX_URL"], *requirements)
+
+    def uninstall(self, *names: str) -> None:
+        """Uninstall past our magics."""
+        self._uv("uninstall", *names)
+
+    def _uv(self, verb: str, *words: str) -> None:
         uv = shutil.which("uv", path=self.variables["PATH"])
         assert uv is not None
-        index = self.variables["PIP_INDEX_URL"]
-        command = [uv, "pip", "install", "-q", "--python", self.python, "--default-index", index]
-        subprocess.run([*map(str, command), *requirements], env=self.variables, check=True)
+        command = [uv, "pip", verb, "-q", "--python", str(self.python), *words]
+        subprocess.run(command, env=self.variables, check=True)
 
     def installed(self) -> Dict[str, int]:
         """What was installed into this environment itself, and when each was last changed."""

@@ -128,6 +128,45 @@ def test_a_dry_run_only_says(page: Page, machine: Machine) -> None:
     assert tiny(machine) == {}
 
 
+def test_undone_in_the_cell_of_the_pin(page: Page, machine: Machine) -> None:
+    """What a cell pins and undoes leaves nothing behind, and no line."""
+    page.ok("%pin tinyother==1.0\n%pin tinypkg==1.0\n%pin undo")
+    assert tiny(machine) == {"tinyother": "1.0"}
+    assert pins(page) == ["%pin tinyother==1.0"]
+
+
+def test_what_was_changed_since_keeps_its_line(page: Page, machine: Machine) -> None:
+    """A package that somebody removed after the pin is not put back, and its line stays."""
+    page.ok("%pin tinypkg==1.0")
+    page.ok("%pin tinypkg==2.0")
+    machine.uninstall("tinypkg")
+    assert "undone already" in page.ok("%pin undo").text
+    assert tiny(machine) == {}
+    assert pins(page) == ["%pin tinypkg==2.0"]
+
+
+def test_undo_goes_on_where_it_is_told_to(page: Page, machine: Machine) -> None:
+    """With ``--keep-going`` the cell goes on; with ``-q`` nothing is said of the packages."""
+    page.ok("%pin tinypkg==1.0")
+    page.ok("%pin tinypkg==2.0\nimport tinypkg")
+    shown = page.ok("%pin undo --keep-going -q\nprint('on it goes')").text
+    assert "takes effect after a restart" in shown and "on it goes" in shown
+    assert "2.0 -> 1.0" not in shown.replace("%pin tinypkg==2.0 -> %pin tinypkg==1.0", "")
+
+
+def test_a_bare_name_changes_the_version_alone(page: Page, machine: Machine) -> None:
+    """``%pin NAME``, and freeze, keep the options that its line was recorded with."""
+    page.ok("%pin tinypkg==1.0 --pre")
+    machine.install("tinypkg==2.0")
+    page.ok("%pin tinypkg")
+    assert pins(page) == ["%pin tinypkg==2.0 --pre"]
+    machine.install("tinypkg==1.0")
+    page.ok("import tinypkg\n%pin freeze")
+    assert pins(page) == ["%pin tinypkg==1.0 --pre"]
+    page.ok("%pin tinypkg==1.0")
+    assert pins(page) == ["%pin tinypkg==1.0"]
+
+
 def test_undo_takes_no_names(page: Page, machine: Machine) -> None:
     """``%pin undo NAME`` does not install a package of the name undo."""
     page.ok("%pin tinypkg==1.0")

@@ -10,6 +10,7 @@ import pytest
 from IPython.core.error import UsageError
 
 from colab_magics.errors import NotebookError, SetupDiffers
+from colab_magics.magics.session import session_of
 from colab_magics.setup.cell import is_setup
 
 from .cells import Cells
@@ -256,3 +257,17 @@ def test_remembered_is_said_once(run: Cells, data: Path) -> None:
     """That lines are not in the notebook yet is said once per kernel."""
     assert "not in the notebook yet" in run("%cd_persist data")
     assert "not in the notebook yet" not in run("%drive mount --provider folder")
+
+
+def test_an_interrupt_while_recording_loses_no_line(
+    run: Cells, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while the notebook is looked for leaves the line pending."""
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session_of(run.shell), "writer", interrupted)
+        run("%cd_persist data")
+    assert run.steps() == ["%cd_persist data"]

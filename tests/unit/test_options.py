@@ -16,12 +16,14 @@ from colab_magics.pins.line import parse as parse_pin
 from colab_magics.pins.options import authenticated
 from colab_magics.pins.requirements import split_extras, written
 from colab_magics.setup.cell import new_cell, parse, render
+from colab_magics.setup.forgetting import forget
 from colab_magics.setup.recipe import merge
 from colab_magics.steps import Step
 
 from .cells import pin
 
 URL, TWO = "https://one.example/simple", "https://two.example/simple"
+MORE = "https://one.example/more/simple"
 HASH = "--hash=sha256:" + "0" * 64
 
 _texts = st.sampled_from(
@@ -144,8 +146,8 @@ def test_what_is_no_line(words: List[str]) -> None:
 )
 def test_the_secret_goes_into_the_indexes(secret: str, login: str) -> None:
     """Into each index of the line, and nothing else; the variable's name goes no further."""
-    line = {"index-url": URL, "extra-index-url": f"{TWO} {URL}", "index-auth": "X", "pre": "1"}
-    one, two = (url.replace("//", f"//{login}@") for url in (URL, TWO))
+    line = {"index-url": URL, "extra-index-url": f"{MORE} {URL}", "index-auth": "X", "pre": "1"}
+    one, two = (url.replace("//", f"//{login}@") for url in (URL, MORE))
     found = authenticated(line, {"X": secret})
     assert found == {"index-url": one, "extra-index-url": f"{two} {one}", "pre": "1"}
 
@@ -190,3 +192,27 @@ def test_a_path_with_spaces_is_written_as_a_url() -> None:
     """Only then, and with its extras as they are."""
     assert written("/a/b[x]") == "/a/b[x]"
     assert written("/a b/c[x,y]") == "file:///a%20b/c[x,y]"
+
+
+def test_a_secret_goes_to_one_host() -> None:
+    """Two hosts on a line with one secret are refused; two indexes of one host get it."""
+    private = {"index-auth": "X", "index-url": URL, "extra-index-url": f"{URL}/more"}
+    found = authenticated(private, {"X": "me:pw"})
+    assert "me:pw@" in found["index-url"] and "me:pw@" in found["extra-index-url"]
+    with pytest.raises(ColabMagicsError, match="two hosts"):
+        authenticated({**private, "extra-index-url": TWO}, {"X": "me:pw"})
+
+
+@pytest.mark.parametrize("command", ["undo", "freeze"])
+def test_a_command_is_no_package(command: str) -> None:
+    """In a setup cell a command stands for itself; a version makes it a package."""
+    assert parse_pin([command]) is None
+    assert pin(f"{command}==1.0").keys == {command}
+
+
+def test_a_folder_is_one_however_it_is_spelled() -> None:
+    """``-e lib``, ``-e ./lib`` and ``-e lib/`` are one line, and any of them forgets it."""
+    lines, _ = merge(new_cell(), [(pin("-e", one), "") for one in ("./lib", "lib", "lib/")])
+    assert [line.text for line in lines if line.step] == ["%pin -e ./lib"]
+    assert forget(lines, ["lib"])[1] == ("%pin -e ./lib",)
+    assert forget(lines, ["./lib"])[1] == ("%pin -e ./lib",)

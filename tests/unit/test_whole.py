@@ -11,6 +11,7 @@ import pytest
 
 from colab_magics.errors import InstallFailed
 from colab_magics.pins import guarded, journal, whole
+from colab_magics.pins.journal import Journal
 
 Put = Callable[..., Path]
 
@@ -133,12 +134,23 @@ def test_a_journal_survives_and_holds_no_secret(place: Path) -> None:
     """What is read is what was written; a requirement with a password is not in it."""
     secret = "one @ https://me:hunter2@127.0.0.1/one.whl"
     work = guarded.Work((secret, "two==2"), (), lambda: None)
-    now = work.begun(None)
+    now = work.begun(None, {"index-url": "https://me:hunter2@127.0.0.1/simple", "pre": "1"})
     assert not journal.pending()
     journal.write(now)
     assert journal.pending()
     assert journal.read() == now
-    assert now.asked == ("two==2",)
+    assert (now.asked, now.line) == (("two==2",), {"pre": "1"})
     assert "hunter2" not in json.dumps([path.read_text() for path in place.parent.glob("pins.*")])
     journal.drop()
     assert not journal.pending()
+
+
+def test_another_kernel_at_work_disturbs_only_what_it_works_on(place: Path) -> None:
+    """While another installs, what it was not asked for is judged; a cut one disturbs all."""
+    journal.write(Journal(("Two==2",), (), {}, {}, time.time()))
+    with journal.locked(lambda text: None):
+        assert journal.disturbs(["two"])
+        assert not journal.disturbs(["one"])
+    assert journal.disturbs(["one"])
+    journal.drop()
+    assert not journal.disturbs(["two"])

@@ -15,6 +15,7 @@
   const ROLE = { role: 'setup', version: 1 };
   const TAGS = ['nbval-ignore-output'];
   const SAVING = 4000; // ms that the running cell waits for the file; it may be saved later
+  const DOUBT = 300; // ms in which what has been waiting for this page arrives
   const ENDED = new Set(['restarting', 'autorestarting', 'dead']);
   const MARKER = /^(?:#.*\n|[ \t]*\n)*#\s*colab_magics:setup v\d+\b/;
   let scope = null;
@@ -250,14 +251,23 @@
       seen.add(kernel);
       kernel.registerCommTarget(TARGET, () => {});
       let way = Infinity; // ms by which this clock is ahead of the kernel's, and a message's way
+      const doubted = new Set(); // ids of comms
       kernel.iopubMessage.connect((_, message) => {
         const { header, content } = message;
         const age = Date.now() - Date.parse(header.date);
         if (age < way) way = age;
+        if (header.msg_type === 'comm_close') doubted.delete(content.comm_id);
         if (header.msg_type !== 'comm_open' || content.target_name !== TARGET) return;
-        /* A tab that was asleep gets old questions; their cell has ended, and says so. */
         const patience = 1000 * ((content.data && content.data.patience) || 0);
-        if (age - way <= patience) void onOpen(panel, kernel, message);
+        if (age - way <= patience) return void onOpen(panel, kernel, message);
+        /* A tab that was asleep gets old questions, each closed right behind it: their cell has
+         * ended, and has said so. One that stays open is new, and a clock was set meanwhile. */
+        doubted.add(content.comm_id);
+        setTimeout(() => {
+          if (!doubted.delete(content.comm_id)) return;
+          way = age;
+          void onOpen(panel, kernel, message);
+        }, DOUBT);
       });
     };
     followSaves(panel.context);
