@@ -322,3 +322,19 @@ def test_without_the_extension_it_is_an_error(
     until(lambda: "Restart the kernel, then run" in shown.inner_text(), "it says what to do", 60)
     settled(window)
     assert ran.names == "a"
+
+
+@on("notebook", long=EVERY)
+def test_undo_in_the_open_notebook(server: Server, machine: Machine, open_notebook: Open) -> None:
+    """``%pin undo`` takes the line in the open notebook back too, and asks for a restart."""
+    lines = (f"{LOAD}\n%pin tinypkg==1.0", "%pin tinypkg==2.0\nimport tinypkg", "%pin undo")
+    window = open_notebook(server, *lines, kernel=machine.name)
+    window.run(0, "added on top, saved")
+    window.run(2, "%pin tinypkg==1.0 -> %pin tinypkg==2.0 - saved")
+    assert "undone: tinypkg 2.0 -> 1.0" in window.run(3, "RestartRequired")
+    until(lambda: window.saved() == ["%pin tinypkg==1.0"], "the line from before is on disk")
+    identity = window.js("return panel.content.widgets[3].model.id")
+    window.page.get_by_role("button", name="Restart the kernel, and run cells 1, 4 again").click()
+    until(lambda: "nothing to undo" in window.shown(identity), "it goes on, and does nothing twice")
+    assert window.saved() == ["%pin tinypkg==1.0"]
+    assert window.dialogs == 0
