@@ -38,6 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--output", type=Path, help="save here instead of in place")
     run.add_argument("--timeout", type=int, help="seconds for each cell (default: no limit)")
     run.add_argument("--kernel", default="", help="an installed kernel (default: this Python)")
+    python_help = "such as 3.8: in an environment of its own"
+    run.add_argument("--python", type=_version, help=python_help)
     run.set_defaults(command=_run)
     setup = commands.add_parser("setup", help="show, check, write or forget the setup cell")
     verbs = setup.add_subparsers(metavar="VERB", required=True)
@@ -60,10 +62,20 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _version(text: str) -> str:
+    from .errors import bad_input
+    from .pins.environments.pythons import version_of
+
+    try:
+        return version_of(text)
+    except bad_input() as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def _run(options: argparse.Namespace) -> int:
     from .runner import Options, run
 
-    how = Options(options.timeout, options.kernel)
+    how = Options(options.timeout, options.kernel, options.python or "")
     result = run(options.notebook, options.output, how, lambda text: print(text, flush=True))
     if result.failure is not None:
         failure = result.failure

@@ -6,6 +6,7 @@
     └── ColabMagicsError      what failed + what to do
         ├── InstallFailed     packages could not be installed; the environment is unchanged
         ├── RestartRequired   installed and remembered, but an older version is loaded
+        │   └── OtherPython   remembered, and to be run on another Python, which is ready
         ├── DriveError        a drive could not be mounted or unmounted
         ├── GpuUnmet          ``%gpu require``: the machine does not have it
         ├── NotebookError     a notebook cannot be read, or not be written safely
@@ -25,6 +26,7 @@ __all__ = [
     "GpuUnmet",
     "InstallFailed",
     "NotebookError",
+    "OtherPython",
     "RestartRequired",
     "SetupDiffers",
     "bad_input",
@@ -68,6 +70,13 @@ class RestartRequired(ColabMagicsError):
     packages: Tuple[str, ...] = ()
     reason = ""
     now = False
+
+
+class OtherPython(RestartRequired):
+    """The line asks for another Python; ``kernel`` is the name of one that is ready for it."""
+
+    kernel = ""
+    python = ""
 
 
 class DriveError(ColabMagicsError):

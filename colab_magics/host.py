@@ -26,6 +26,8 @@ class Host:
         self.shell = shell
         self.start = start or Path(getattr(shell, "starting_dir", None) or Path.cwd())
         self.places: Dict[str, Callable[[], Optional[Path]]] = {}
+        #: Gives the notebook's file, or None where it is not known.
+        self.notebook: Callable[[], Optional[Path]] = lambda: None
 
     # ------------------------------------------------------------------ the machine
     @property

@@ -14,7 +14,7 @@ import signal
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, Callable, Dict, List, NoReturn, Optional, Set, Tuple
@@ -23,8 +23,12 @@ from . import files
 from .errors import NotebookError
 from .notebook.document import Document
 from .notebook.locate import RUN_VARIABLE
+from .notebook.manager import manager
 from .notebook.servers import held_by
 from .notebook.writers.run import exchange_read, exchange_write
+from .pins.environments.make import ensure
+from .pins.environments.pythons import runs
+from .pins.step import PinStep
 from .setup.cell import is_setup, parse
 
 __all__ = ["Failure", "Options", "Result", "run"]
@@ -57,10 +61,14 @@ class Result:
 
 @dataclass(frozen=True)
 class Options:
-    """How to run: seconds for each cell (None: no limit), and an installed kernel's name."""
+    """How to run: seconds for each cell (None: no limit), an installed kernel's name, or another
+    Python, in an environment of its own.
+    """
 
     timeout: Optional[int] = None
     kernel: str = ""
+    python: str = ""
+    interpreter: str = sys.executable
 
 
 def run(path: Path, output: Optional[Path], options: Options, say: Say) -> Result:
@@ -79,7 +87,8 @@ def run(path: Path, output: Optional[Path], options: Options, say: Say) -> Resul
     shared = files.private_folder("colab-magics-run-")
     try:
         exchange_write(shared, text)
-        done, failure = _until_done(document, path.parent, shared, options, say)
+        options = _elsewhere(options, options.python or _python_of(text or ""), path, say)
+        done, failure = _until_done(document, path, shared, options, say)
         setup = exchange_read(shared)
         final = done.with_setup(setup, is_setup)
         written = _save(final, path, output, data)
@@ -130,19 +139,38 @@ def _save(final: Document, path: Path, output: Optional[Path], data: bytes) -> b
 
 # ---------------------------------------------------------------------- the kernel
 def _until_done(
-    document: Document, folder: Path, shared: Path, options: Options, say: Say
+    document: Document, path: Path, shared: Path, options: Options, say: Say
 ) -> Tuple[Document, Optional[Failure]]:
     """Run from the top; again after each `RestartRequired`, once for each reason."""
     reasons: Set[str] = set()
     while True:
-        done, failure = _started(document, folder, shared, options, say)
-        if failure is None or failure.name != "RestartRequired":
+        done, failure = _started(document, path.parent, shared, options, say)
+        if failure is None or failure.name not in {"RestartRequired", "OtherPython"}:
             return done, failure
         reason = re.sub(r" \([^)]*\)", "", failure.message)  # less how many modules are loaded
         if reason in reasons:
             return done, failure
         reasons.add(reason)
         say(f"restarting the kernel and running from the top: {failure.message.splitlines()[0]}")
+        if failure.name == "OtherPython":
+            options = _elsewhere(options, _ASKED.findall(failure.message)[0], path, say)
+
+
+#: The version in the message of an `OtherPython`.
+_ASKED = re.compile(r"asks for Python ([\d.]+);")
+
+
+def _python_of(text: str) -> str:
+    """The Python that the lines of a setup cell ask for; empty where they ask for none."""
+    steps = (line.step for line in parse(text))
+    return next((step.python for step in steps if isinstance(step, PinStep) and step.python), "")
+
+
+def _elsewhere(options: Options, version: str, path: Path, say: Say) -> Options:
+    """Run on that Python: this one where it is, else in the notebook's environment for it."""
+    if options.kernel or runs(version):
+        return options
+    return replace(options, interpreter=str(ensure(path, version, say).interpreter))
 
 
 class _NotStarted(NotebookError):
@@ -171,7 +199,8 @@ def _once(
     node = nbformat.reads(document.text, as_version=4)
     progress = _Progress(len(node.cells), say)
     client = _client(node, folder, options, progress)
-    client.km = _manager(shared, options.kernel)  # given later, so that the client ends it
+    # Given later, so that the client ends it.
+    client.km = manager(shared, options.kernel, options.interpreter)
     failure: Optional[Failure] = None
     try:
         client.execute(
@@ -221,41 +250,6 @@ def _client(node: Any, folder: Path, options: Options, progress: "_Progress") ->
         on_cell_start=progress.begin,
         on_cell_executed=progress.end,
     )
-
-
-def _manager(shared: Path, kernel: str) -> Any:
-    """A manager for a kernel of this very interpreter, or of an installed kernelspec."""
-    from jupyter_client import AsyncKernelManager
-    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
-
-    class ThisPython(KernelSpecManager):  # type: ignore[misc]
-        """Every name is this interpreter: a kernelspec elsewhere might be another one."""
-
-        def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-            argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-            argv.append("--log-level=ERROR")
-            return KernelSpec(argv=argv, display_name="Python 3", language="python")
-
-    connection = (shared / "connection.json").resolve()
-    (shared / "kernel").write_text(str(connection), encoding="utf-8")
-    manager = AsyncKernelManager(connection_file=str(connection))
-    if kernel:
-        manager.kernel_name = kernel
-        _known(manager)
-    else:
-        manager.kernel_spec_manager = ThisPython()
-    return manager
-
-
-def _known(manager: Any) -> None:
-    from jupyter_client.kernelspec import NoSuchKernel
-
-    try:
-        _ = manager.kernel_spec
-    except NoSuchKernel as error:
-        raise NotebookError(
-            f"There is no kernel {error.name}.", "They are named by: jupyter kernelspec list"
-        ) from None
 
 
 class _Progress:

@@ -5,8 +5,8 @@ from typing import Any, List, Optional
 
 from ..arguments import Parser
 from ..display import Report
-from ..errors import RestartRequired, bad_input, usage_error
-from ..pins.line import parse
+from ..errors import OtherPython, RestartRequired, bad_input, usage_error
+from ..pins.line import COMMANDS, parse
 from ..pins.requirements import body_words, carries_secret
 from ..pins.step import PinStep
 from ..setup.report import standing
@@ -33,6 +33,8 @@ class PinMagic(Magic):
         %pin torch==2.4.1 --index-url https://download.pytorch.org/whl/cu121
         %pin                     # what is pinned, and whether it holds
         %pin freeze              # keep what this kernel has imported, at its versions
+        %pin torch==1.5 --python 3.8   # in another Python, to which the notebook is switched
+        %pin environments        # those Pythons; %pin environments remove NAME
         %pin undo                # back to before the last install, on the machine and here
 
         %%pin
@@ -46,6 +48,8 @@ class PinMagic(Magic):
     ``--index-auth NAME`` (the environment variable with USER:PASSWORD or a token for them),
     ``--pre``, ``--no-deps``. They are recorded, and mean what pip means by them.
 
+    ``--python VERSION``: on another Python, in an environment of this notebook's own that is made
+    the first time; JupyterLab and Notebook 7 are switched to it and go on there.
     ``--upgrade``: the newest version that fits; recorded is the version that was installed.
     ``--allow-kernel-changes``: also what runs this kernel.
     ``-q``: say nothing. ``-o``: return the outcome. ``--dry-run``: only say what differs.
@@ -58,24 +62,26 @@ class PinMagic(Magic):
     name = "pin"
     own_flags = ("restart", "keep_going")
     offers = (
-        *("freeze", "undo", "-r", "-c", "-e", "--index-url", "--extra-index-url", "--index-auth"),
+        *(
+            "freeze",
+            "undo",
+            "environments",
+            "--python",
+            "-r",
+            "-c",
+            "-e",
+            "--index-url",
+            "--extra-index-url",
+            "--index-auth",
+        ),
         *("--find-links", "--torch-backend", "--pre", "--no-deps", "--upgrade", "--restart"),
         *("--keep-going", "--allow-kernel-changes", "--dry-run", "--no-record"),
     )
 
     def run(self, call: Call) -> Any:
         """Pin what the line and the body ask for."""
-        if call.words[:1] == ("freeze",) and call.body is None:
-            return self.freeze(call)
-        if call.words[:1] == ("undo",) and call.body is None:
-            from .undo import take_back
-
-            if call.words[1:]:
-                raise usage_error("%pin undo takes no names.", "It undoes the last installation.")
-            changes, error = take_back(self.session, call)
-            if error is not None:
-                self.stop(error, call)
-            return changes
+        if call.body is None and call.words and call.words[0] in COMMANDS:
+            return getattr(self, call.words[0])(call)
         words = [*call.words, *body_words(call.body or "")]
         step = parse(words)
         if step is None and call.body is not None:
@@ -106,6 +112,23 @@ class PinMagic(Magic):
                 with suppress(*bad_input()):  # it is installed; the record says its own trouble
                     keep_lines(self.session, known, done)
 
+    def undo(self, call: Call) -> Any:
+        """Take the last installation back, on the machine and in the setup cell."""
+        from .undo import take_back
+
+        if call.words[1:]:
+            raise usage_error("%pin undo takes no names.", "It undoes the last installation.")
+        changes, error = take_back(self.session, call)
+        if error is not None:
+            self.stop(error, call)
+        return changes
+
+    def environments(self, call: Call) -> Any:
+        """List the environments of other Pythons, or remove one."""
+        from .environments import environments
+
+        return environments(call)
+
     def freeze(self, call: Call) -> Any:
         """Pin what this kernel has imported (or all that is installed) at its version."""
         from ..pins.freeze import frozen
@@ -129,7 +152,7 @@ class PinMagic(Magic):
     def stop(self, error: Exception, call: Call) -> None:
         """A restart that is needed stops the cell, unless the line says to go on without."""
         if isinstance(error, RestartRequired):
-            error.now = "restart" in call.flags
+            error.now = "restart" in call.flags or isinstance(error, OtherPython)
             if "keep_going" in call.flags:
                 return say(f"{error.what} {error.todo}")
         raise error

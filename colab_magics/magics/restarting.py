@@ -3,7 +3,7 @@
 import uuid
 from typing import Any, Optional
 
-from ..errors import RestartRequired
+from ..errors import OtherPython, RestartRequired
 from ..host import Host
 from ..notebook.locate import Site
 from ._base import say
@@ -32,11 +32,15 @@ def _jupyter(host: Host, error: RestartRequired) -> None:
 
     if not present(host):
         return  # the error says what to do by hand
-    about = ", ".join(error.packages)
-    if not error.now:
-        offer(host, error.reason, about)
+    if isinstance(error, OtherPython):
+        if not error.kernel:
+            return
+        answer = restart(host, error.reason, error.reason, error.kernel)
+    elif error.now:
+        answer = restart(host, error.reason, ", ".join(error.packages))
+    else:
+        offer(host, error.reason, ", ".join(error.packages))
         return
-    answer = restart(host, error.reason, about)
     if answer is None:
         return
     if answer["status"] == "again":

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from ..drive.base import default_mount_point, root
 from ..errors import bad_input
 from ..host import Host
-from ..notebook.locate import RunningCell, Site, locate
+from ..notebook.locate import RunningCell, Site, locate, place
 from ..setup.cell import Line, is_setup, only_setup, parse, render_step
 from ..setup.recipe import Entry, Merged, merge
 from ..setup.record import add, edit, is_off
@@ -46,6 +46,7 @@ class Session:
 
     def __init__(self, shell: Any) -> None:
         self.host = host_for(shell)
+        self.host.notebook = lambda: place(self.host, self.site).path
         self.source = ""
         self.writing = False
         self._before: Optional[Before] = None

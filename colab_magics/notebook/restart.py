@@ -27,8 +27,10 @@ def offer(host: Host, reason: str, about: str) -> Optional[Dict[str, Any]]:
     return ask(host, "restart", reason=reason, about=about, now=False)
 
 
-def restart(host: Host, reason: str, about: str) -> Optional[Dict[str, Any]]:
+def restart(host: Host, reason: str, about: str, kernel: str = "") -> Optional[Dict[str, Any]]:
     """Have the kernel restarted now; None where that is under way, so that the cell may end.
+
+    ``kernel`` is the name of another one, which the notebook is switched to instead.
 
     A second time for the same reason, in what a restart has run, is refused. Otherwise it gives
     the answer of the extension, whose ``status`` says why there is no restart. To be called as
@@ -36,7 +38,8 @@ def restart(host: Host, reason: str, about: str) -> Optional[Dict[str, Any]]:
     """
     accept = _refuse_queue(host.shell.kernel, GRACE + ENDING)
     try:
-        answer = ask(host, "restart", reason=reason, about=about, now=True) or {"status": "silent"}
+        data = {"reason": reason, "about": about, "kernel": kernel, "now": True}
+        answer = ask(host, "restart", **data) or {"status": "silent"}
         if answer["status"] == "ok":
             time.sleep(GRACE)  # ended by the interrupt that every restart begins with
             answer = {"status": "late"}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Dict, FrozenSet, List, Optional, Sequence, Set
 from urllib.parse import urlsplit
 
 from ..errors import InstallFailed
+from .environments.pythons import elsewhere
 from .requirements import requirement
 from .settings import PipSettings
 
@@ -127,8 +128,9 @@ def _judge(
         return None
     final = [version for version in here if not version.is_prerelease] or here
     python = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
+    near = next((one for one in final if chosen and one > max(chosen)), max(final, default=None))
     todo = (
-        f"For {python} there is: {_some(final)}. For instance: %pin {name}=={final[-1]}"
+        f"For {python} there is: {_some(final)}. For instance: %pin {name}=={near}"
         if here
         else f"No version of {name} has a build for {python} on this machine."
     )
@@ -141,7 +143,9 @@ def _judge(
     if sys.version_info[1] in minors:
         return InstallFailed(f"{name} {version} has no build for this machine.", todo)
     only = f" (only {_ranges(minors)})" if minors else ""
-    return InstallFailed(f"{name} {version} has no build for {python}{only}.", todo)
+    return InstallFailed(
+        f"{name} {version} has no build for {python}{only}.", todo, elsewhere(str(wanted), minors)
+    )
 
 
 def files_of(name: str, settings: PipSettings) -> List[File]:

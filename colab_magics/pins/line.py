@@ -5,11 +5,15 @@ from typing import Any, Dict, List, Optional
 
 from ..arguments import Parser
 from ..errors import usage_error
+from .environments.pythons import version_of
 from .options import Options, add_options
 from .requirements import key, normal
 from .step import PinStep
 
-__all__ = ["parse"]
+__all__ = ["COMMANDS", "parse"]
+
+#: First words that are no requirements; a package of such a name has a version behind it.
+COMMANDS = ("environments", "freeze", "undo")
 
 _USAGE = "%pin REQUIREMENT... [-r FILE] [-e FOLDER] [options]"
 _HOW = ("upgrade", "allow_kernel_changes")
@@ -18,14 +22,15 @@ _OPERATORS = {"==", "=", ">=", "<=", "~=", "!=", "<", ">", "@"}
 
 def parse(words: List[str]) -> Optional[PinStep]:
     """The pins that a line asks for; None for a line that asks for nothing."""
-    if words[:1] in (["freeze"], ["undo"]):
-        return None  # commands; a package of that name has a version behind it
+    if len(words) == 1 and words[0] in COMMANDS:
+        return None
     parser = Parser("%pin", usage=_USAGE)
     parser.add_argument("requirements", nargs="*")
     parser.add_argument("-r", "--requirement", dest="files", action="append", default=[])
     parser.add_argument("-e", "--editable", dest="folders", action="append", default=[])
     parser.add_argument("-U", "--upgrade", action="store_true")
     parser.add_argument("--allow-kernel-changes", action="store_true")
+    parser.add_argument("--python", default="")
     add_options(parser)
     found = parser.parse_intermixed_args(words)
     _check(found)
@@ -40,6 +45,7 @@ def parse(words: List[str]) -> Optional[PinStep]:
         tuple(dict.fromkeys(found.folders)),
         Options.of(found),
         frozenset(flag for flag in _HOW if getattr(found, flag)),
+        python=version_of(found.python) if found.python else "",
     )
 
 

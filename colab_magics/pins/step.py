@@ -17,6 +17,7 @@ from typing import (
 from ..errors import ColabMagicsError, InstallFailed
 from ..host import Host
 from ..steps import Outcome, Progress, Step, Verdict
+from .environments.pythons import platform, runs
 from .job import KERNEL
 from .keeping import expanded, is_bare, pinned, spelled, survives, taken_over
 from .options import NONE, Options
@@ -48,6 +49,7 @@ class PinStep(Step):
     options: Options = NONE
     how: FrozenSet[str] = frozenset()
     bare: FrozenSet[str] = field(default=frozenset(), compare=False)
+    python: str = ""
 
     word: ClassVar[str] = "pin"
     rank: ClassVar[int] = 50
@@ -56,7 +58,8 @@ class PinStep(Step):
         """See `Step`."""
         files = (w for file in self.files for w in ("-r", file))
         folders = (w for folder in self.folders for w in ("-e", folder))
-        return (*self.requirements, *files, *folders, *self.options.words)
+        python = ("--python", self.python) if self.python else ()
+        return (*self.requirements, *files, *folders, *self.options.words, *python)
 
     @property
     def keys(self) -> FrozenSet[str]:
@@ -72,21 +75,24 @@ class PinStep(Step):
 
     def parts(self) -> Sequence["PinStep"]:
         """One step for each requirement, each file and each folder."""
+        empty = PinStep(options=self.options, python=self.python)
         return (
             *(
-                PinStep((text,), options=self.options, bare=self.bare & {key(text)})
+                replace(empty, requirements=(text,), bare=self.bare & {key(text)})
                 for text in self.requirements
             ),
-            *(PinStep(files=(file,), options=self.options) for file in self.files),
-            *(PinStep(folders=(folder,), options=self.options) for folder in self.folders),
+            *(replace(empty, files=(file,)) for file in self.files),
+            *(replace(empty, folders=(folder,)) for folder in self.folders),
         )
 
     def after(self, old: Step) -> Step:
         """See `Step`."""
         if not self.bare or self.options.pairs or not isinstance(old, PinStep):
             return self
+        if self.python not in ("", old.python):
+            return self
         texts = (taken_over(*old.requirements, *self.requirements),)
-        return replace(self, requirements=texts, options=old.options)
+        return replace(self, requirements=texts, options=old.options, python=old.python)
 
     def joined(self, other: Step) -> Optional[Step]:
         """Requirements of the same key in their places, the others at the end.
@@ -94,7 +100,9 @@ class PinStep(Step):
         None where the options differ: what agrees is resolved together, the rest apart. Hashes
         stand apart too, since pip wants one of everything on a line where there is any.
         """
-        if not isinstance(other, PinStep) or other.options != self.options:
+        if not isinstance(other, PinStep):
+            return None
+        if (other.options, other.python) != (self.options, self.python):
             return None
         if _hashed(self.requirements) != _hashed(other.requirements):
             return None
@@ -129,6 +137,8 @@ class PinStep(Step):
         from .journal import disturbs
         from .loaded import stale
 
+        if not runs(self.python):
+            return Verdict("differs", f"it asks for Python {self.python}; this is {platform()}")
         wanted = self.wanted(host)
         if disturbs(map(_name, wanted.texts)):
             return Verdict("differs", "an earlier install was cut off, or is still going on")
@@ -145,6 +155,11 @@ class PinStep(Step):
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Install what differs; what is loaded in an older version asks for a restart."""
+        if not runs(self.python):
+            from .environments.switch import switch
+
+            elsewhere = switch(self.python, self.names, host, progress)
+            return Outcome("applied", "", self.recorded(host), "", elsewhere)
         from .broken import broken
         from .guarded import Done
         from .install import install, summary
@@ -180,8 +195,8 @@ class PinStep(Step):
 
     def recorded(self, host: Host) -> Optional[Step]:
         """Bare names with the version that is installed; files that a wipe takes, expanded."""
-        newest = "upgrade" in self.how
-        texts = [pinned(text, newest) for text in self.requirements]
+        newest, here = "upgrade" in self.how, runs(self.python)
+        texts = [pinned(text, newest) if here else text for text in self.requirements]
         bare = frozenset(key(text) for text in self.requirements if is_bare(text))
         files: List[str] = []
         for file in self.files:
@@ -204,6 +219,7 @@ class PinStep(Step):
             tuple(spelled(folder, host) for folder in self.folders),
             self.options.spelled(lambda path: spelled(path, host)),
             bare=bare,
+            python=self.python,
         )
         secret = self.options.secret or any(carries_secret(text) for text in texts)
         return step if step.keys and not secret else None

@@ -129,7 +129,9 @@ def test_a_version_that_is_too_old_names_its_pythons(index: Index) -> None:
     failed = index.explain("torch==1.5.0")
     only = "3.5-3.8" if MINOR > 8 else "3.5-3.7"
     assert failed.what == f"torch 1.5.0 has no build for {PYTHON} (only {only})."
-    assert failed.todo == (f"For {PYTHON} there is: 2.3.0, 2.4.1. For instance: %pin torch==2.4.1")
+    assert failed.todo == (f"For {PYTHON} there is: 2.3.0, 2.4.1. For instance: %pin torch==2.3.0")
+    other = "Or on another Python: %pin torch==1.5.0 --python 3.8" if MINOR > 8 else ""
+    assert failed.details == other
 
 
 def test_a_version_that_does_not_exist_is_said(index: Index) -> None:

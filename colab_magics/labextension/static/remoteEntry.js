@@ -21,6 +21,7 @@
   let scope = null;
   let actions = null; // NotebookActions
   let toast = null; // Notification
+  let specs = null; // of kernels
 
   /* A module that the application shares: {version: {get, loaded, ...}}. */
   async function shared(name) {
@@ -179,23 +180,28 @@
     return done;
   }
 
-  async function restart(panel, cells, { reason, about }) {
+  async function restart(panel, cells, { reason, about, kernel: name }) {
     const state = stateOf(panel.content);
     if (state.busy) return;
     state.busy = true;
     try {
-      await panel.sessionContext.restartKernel(); // asks nobody, and swallows its errors
+      if (name) await specs.refreshSpecs(); // it has just been made, and is shown by its title
+      if (name) await panel.sessionContext.changeKernel({ name });
+      else await panel.sessionContext.restartKernel(); // asks nobody, and swallows its errors
       const kernel = panel.sessionContext.session && panel.sessionContext.session.kernel;
       const late = new Promise((_, no) => setTimeout(() => no(new Error('no answer')), 60000));
       if (!kernel || kernel.status === 'dead') throw new Error('the kernel did not come back');
       await Promise.race([kernel.info, late]);
+      if (name) void save(panel.context); // so that it is opened on that kernel the next time
       state.batch = [];
       state.reasons.add(reason);
       const left = cells.filter(cell => !cell.isDisposed);
       if (toast)
-        toast.info(`Kernel restarted for ${about}. Running ${named(panel.content, left)}.`, {
-          autoClose: 8000
-        });
+        toast.info(
+          `${name ? 'Switched to' : 'Kernel restarted for'} ${about}. ` +
+            `Running ${named(panel.content, left)}.`,
+          { autoClose: 8000 }
+        );
       state.runs += 1;
       const done = run(panel, left);
       state.busy = false; // what is run may ask again
@@ -286,6 +292,7 @@
     autoStart: true,
     requires: [],
     activate: (app, tracker) => {
+      specs = app.serviceManager.kernelspecs;
       follow();
       tracker.forEach(watch);
       tracker.widgetAdded.connect((_, panel) => watch(panel));

@@ -1,0 +1,1 @@
+"""Environments of other Pythons under a notebook: made by uv, kept, found again."""

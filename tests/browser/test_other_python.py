@@ -1,0 +1,76 @@
+"""``%pin --python``: the open notebook is switched to another Python, and goes on there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+
+from .conftest import EVERY, Open, on
+from .test_restart import Ran, log, run_all, settled
+from .window import LOAD, Server, Window, until
+
+#: Its last release for Python 3.8 is 4.10; a current Python would get a newer one.
+PIN = "%pin humanize --python 3.8"
+SHOWS = "import sys, humanize; print(sys.version_info[:2], humanize.__version__)"
+
+
+@pytest.fixture
+def made(server: Server) -> Iterator[Path]:
+    """Where the environments of that server's kernels are made; gone at the end."""
+    folder = server.home / ".local" / "share" / "colab-magics" / "environments"
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def kernel_of(window: Window) -> str:
+    """The kernel that the notebook names on disk."""
+    found = json.loads(window.path.read_text(encoding="utf-8"))["metadata"].get("kernelspec", {})
+    return str(found.get("name", ""))
+
+
+def choose(page: Any) -> None:
+    """Take the kernel that is offered where the one that the notebook names is not there."""
+    page.add_locator_handler(
+        page.locator(".jp-Dialog"), lambda asked: asked.locator(".jp-mod-accept").click()
+    )
+
+
+@on("lab", long=EVERY)
+def test_switched_and_gone_on(server: Server, made: Path, open_notebook: Open) -> None:
+    """Run All goes on in Python 3.8; straight there the next day; rebuilt after a wipe."""
+    ran = Ran(server)
+    window = open_notebook(server, f"{LOAD}\n{log('a')}", f"{PIN}\n{log('b')}", SHOWS, log("c"))
+    run_all(window)
+    until(lambda: ran.names == "a|abc", "the cells have run on both", 120)
+    settled(window)
+    (environment,) = made.glob("*-py3.8")
+    shown = window.shown(window.js("return panel.content.widgets[3].model.id"))
+    assert "(3, 8) 4.10.0" in shown
+    assert window.saved() == ["%pin humanize==4.10.0 --python 3.8"]
+    until(lambda: kernel_of(window) == environment.name, "the notebook names its kernel")
+    assert window.dialogs == 0
+    assert "Switched to Python 3.8. Running cells 1-5." in window.page.inner_text("body")
+
+    window.page.close()
+    server.end_kernels()
+    before = (environment / "pyvenv.cfg").stat().st_mtime
+    window = open_notebook(server, name=window.path.stem)
+    assert "1 pin already holds" in window.run(0, "already holds")
+    assert "(3, 8) 4.10.0" in window.run(3, "(3")
+    assert (environment / "pyvenv.cfg").stat().st_mtime == before
+
+    window.page.close()
+    server.end_kernels()
+    shutil.rmtree(environment)
+    shutil.rmtree(server.data / "kernels" / environment.name)
+    ran = Ran(server)
+    window = open_notebook(server, name=window.path.stem, before=choose)
+    run_all(window)
+    until(lambda: ran.names == "abc", "the cells have run where they belong", 120)
+    settled(window)
+    assert window.saved() == ["%pin humanize==4.10.0 --python 3.8"]
+    assert kernel_of(window) == environment.name

@@ -1,0 +1,81 @@
+"""Names of environments, versions of Pythons, and what is said of them; nothing is made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from IPython.core.error import UsageError
+
+from colab_magics.pins.environments import made, pythons
+from colab_magics.pins.environments.made import Environment, name_of
+from colab_magics.pins.line import parse
+from colab_magics.setup.cell import new_cell, render_step
+from colab_magics.setup.recipe import merge
+
+from .cells import pin
+
+
+@given(st.text(min_size=1).filter(lambda t: not set(t) & {"/", "\0"} and t not in {".", ".."}))
+def test_a_name_is_one_that_jupyter_takes(stem: str) -> None:
+    """Letters, digits, dots and dashes (jupyter_client's rule), the same each time."""
+    name = name_of(Path("/work", stem + ".ipynb"), "3.8")
+    assert set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-.") and name.endswith("-py3.8")
+    assert name == name_of(Path("/work", stem + ".ipynb"), "3.8")
+
+
+def test_other_notebooks_and_versions_have_others() -> None:
+    """The folder, the name and the version each make another environment."""
+    places = [Path("/a/n.ipynb"), Path("/b/n.ipynb"), Path("/a/m.ipynb")]
+    names = {name_of(place, version) for place in places for version in ("3.8", "3.9")}
+    assert len(names) == 6
+
+
+@pytest.mark.parametrize(
+    "text", ["3", "3.7", "2.7", "3.8.", "python3.8", "../3.8", ">=3.8", "3.8 "]
+)
+def test_what_is_no_version_is_refused(text: str) -> None:
+    """Only X.Y and X.Y.Z from 3.8 on; nothing else reaches uv or a path."""
+    with pytest.raises(UsageError):
+        pythons.version_of(text)
+
+
+def test_only_what_is_ready_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without ``made.json``, or without an interpreter, there is no environment."""
+    monkeypatch.setattr(made, "root", lambda: tmp_path)
+    one = Environment("one", "3.8", "/n.ipynb", 1.0)
+    one.interpreter.parent.mkdir(parents=True)
+    one.interpreter.write_text("")
+    assert made.find("one") is None and made.listed() == []
+    one.keep()
+    assert made.find("one") == one and made.listed() == [one]
+    (one.folder / "made.json").write_text("{")
+    assert made.find("one") is None
+    one.keep()
+    one.interpreter.unlink()
+    assert made.find("one") is None
+    assert made.remove("one") and not one.folder.exists()
+    assert not made.remove("one") and not made.remove("") and not made.remove("../x")
+
+
+def test_lines_of_another_python_stand_apart() -> None:
+    """A pin for another Python does not join one without; a bare name keeps its line's."""
+    lines, _ = merge(
+        new_cell(), [(pin("a==1"), ""), (pin("b==1", "--python", "3.8"), ""), (pin("c==1"), "")]
+    )
+    texts = [line.text for line in lines if line.step]
+    assert sorted(texts) == ["%pin a==1 c==1", "%pin b==1 --python 3.8"]
+    step = parse(["torch==1.5", "--python", "3.8"])
+    assert step is not None and render_step(step) == "%pin torch==1.5 --python 3.8"
+    assert step.parts() == (step,)
+
+
+def test_a_line_for_another_python_does_not_hold_here(tmp_path: Path) -> None:
+    """It differs, whatever is installed; for this Python it is judged as ever."""
+    from colab_magics.host import Host
+
+    host = Host(None, tmp_path)
+    assert pin("pytest", "--python", "3.99").check(host).state == "differs"
+    assert pin("pytest", "--python", pythons.platform()).check(host).state == "ok"
