@@ -30,6 +30,7 @@ def machine(tmp_path: Path) -> Machine:
     return Machine.make(tmp_path / "environment", tmp_path / "home", "http://127.0.0.1:9/simple")
 
 
+@pytest.mark.once
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="elsewhere: once is enough")
 def test_the_first_command_ends_with_the_setup_cell_that_it_saved(tmp_path: Path) -> None:
     """In a copy of the checkout the first command works, and prints what is then in the file."""

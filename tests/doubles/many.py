@@ -7,7 +7,7 @@ import random
 import re
 import subprocess
 from pathlib import Path
-from typing import Dict, List, Mapping
+from typing import Dict, List, Mapping, NamedTuple
 
 from .index import make_wheel
 
@@ -20,6 +20,14 @@ for name in sys.argv[1:]:
     for i in range(module.COUNT):
         assert importlib.import_module(f"{name}.part{i // 50}.m{i}").NUMBER == i
 """
+
+
+class Many(NamedTuple):
+    """The folder of the wheels, and the requirements for the ten in each version."""
+
+    wheels: Path
+    one: List[str]
+    two: List[str]
 
 
 def make_many(folder: Path, version: str, least: int, most: int) -> List[str]:

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 from doubles.index import make_wheel
-from doubles.many import damage, make_many
+from doubles.many import Many, damage
 from doubles.watched import Watched, watch
 from kernel.machine import Machine
 from shell.cells import Child
@@ -486,14 +486,14 @@ def test_ctrl_c_ends_a_slow_download(
 @pytest.mark.parametrize("installer", ["uv", "pip"])
 @pytest.mark.parametrize("cached", [True, False])
 def test_ctrl_c_while_files_are_put_in_place(
-    make: Callable[..., Notebook], tmp_path: Path, installer: str, cached: bool
+    make: Callable[..., Notebook], many: Many, tmp_path: Path, installer: str, cached: bool
 ) -> None:
     """Ctrl-C at any moment leaves the versions from before or those asked for, each file there.
 
     Also where all is in the cache of uv, which then says nothing before it begins.
     """
-    old, new = (make_many(tmp_path / "many", version, 60, 160) for version in ("1.0", "2.0"))
-    notebook = make(PIP_NO_INDEX="1", PIP_INDEX_URL="", PIP_FIND_LINKS=str(tmp_path / "many"))
+    old, new = many.one, many.two
+    notebook = make(PIP_NO_INDEX="1", PIP_INDEX_URL="", PIP_FIND_LINKS=str(many.wheels))
     notebook.variables.update(UV_LINK_MODE="copy", UV_CACHE_DIR=str(tmp_path / "cache"))
     if installer == "pip":
         notebook.forces_pip()

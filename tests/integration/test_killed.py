@@ -9,11 +9,10 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple
+from typing import Any, Dict, List, NamedTuple
 
 import pytest
-from doubles.index import make_wheel
-from doubles.many import damage, imports, leftovers, make_many
+from doubles.many import Many, damage, imports, leftovers
 from kernel.machine import Machine
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="elsewhere: kills a group of processes")
@@ -77,23 +76,26 @@ class Environment(NamedTuple):
         return self.start(*command, *index, *texts)
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache of uv for all the tests: only what is put in place is to be cut."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture
-def environment(tmp_path: Path, long: bool) -> Iterator[Environment]:
-    """An environment with the ten in their first version."""
-    wheels = tmp_path / "wheels"
-    few, many = (300, 800) if long else (60, 160)
-    one, two = make_many(wheels, "1.0", few, many), make_many(wheels, "2.0", few, many)
-    make_wheel(wheels, "tinypkg", "1.0")
+def environment(tmp_path: Path, many: Many, cache: Path) -> Environment:
+    """An environment with the ten in their first version; the second is in uv's cache."""
     machine = Machine.make(tmp_path / "environment", tmp_path / "machine", "")
-    variables = {**machine.variables, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(wheels)}
+    variables = {**machine.variables, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(many.wheels)}
     del variables["PIP_INDEX_URL"]
     # Copies take longer than links and can be cut within a file; other file systems need them.
-    variables.update(UV_LINK_MODE="copy", UV_CACHE_DIR=str(tmp_path / "cache"))
+    variables.update(UV_LINK_MODE="copy", UV_CACHE_DIR=str(cache))
     site = next((tmp_path / "environment").rglob("site-packages"))
-    made = Environment(machine, site, variables, one, two)
-    made.pin(two)
-    made.pin(one)
-    yield made
+    made = Environment(machine, site, variables, many.one, many.two)
+    if not any(cache.iterdir()):
+        made.pin(many.two)
+    made.pin(many.one)
+    return made
 
 
 def _children(pid: int) -> List[int]:
@@ -126,7 +128,7 @@ def _timed(process: Any) -> float:
 @pytest.mark.timeout(3600)
 def test_a_killed_install_is_repaired(environment: Environment, long: bool) -> None:
     """Killed with its installer at seeded moments; after the same line again each file is there."""
-    chance, rounds = random.Random(4), 100 if long else 5
+    chance, rounds = random.Random(4), 100 if long else 3
     taken = _timed(environment.begin(environment.two))
     at, broken, fooled, bare_broken = environment.two, 0, 0, 0
     for _ in range(rounds):
@@ -169,7 +171,7 @@ def test_a_repair_that_is_killed_is_repaired(environment: Environment, long: boo
     """Killed again and again in the repair itself: the run that gets to its end repairs all."""
     chance = random.Random(5)
     taken = _timed(environment.begin(environment.two))
-    for _ in range(10 if long else 2):
+    for _ in range(10 if long else 1):
         for _ in range(3):
             _kill_after(environment.begin(environment.one), chance.uniform(0.3, 0.9) * taken)
         environment.pin(environment.one)
@@ -177,11 +179,11 @@ def test_a_repair_that_is_killed_is_repaired(environment: Environment, long: boo
         environment.pin(environment.two)
 
 
-def test_another_line_repairs_too(environment: Environment) -> None:
+def test_another_line_repairs_too(environment: Environment, long: bool) -> None:
     """After a kill any other pin repairs: no package is lost, none is in pieces."""
     chance = random.Random(6)
     taken = _timed(environment.begin(environment.two))
-    for _ in range(2):
+    for _ in range(10 if long else 1):
         _kill_after(environment.begin(environment.one), chance.uniform(0.4, 0.9) * taken)
         environment.pin(["tinypkg==1.0"])
         assert damage(environment.site) == {} and leftovers(environment.site) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import time
 import uuid
 from contextlib import contextmanager
@@ -16,6 +17,12 @@ from .machine import Machine
 
 #: Seconds within which a kernel must say something.
 PATIENCE = 60
+
+#: No page here has the front-end extension. Finding that out takes three seconds in each kernel.
+HURRY = """\
+from colab_magics.notebook import frontend
+frontend.PATIENCE, frontend.AGAIN = 0.1, (2, 0.1)
+del frontend"""
 
 
 @dataclass(frozen=True)
@@ -55,21 +62,34 @@ class Page:
         self._wait()
 
     def _wait(self) -> None:
-        """Until the kernel answers; jupyter_client 7 takes a heartbeat that is late for a death."""
+        """Until the kernel answers, and what it publishes is heard here too.
+
+        ``wait_for_ready`` of jupyter_client 7 takes a heartbeat that is late for a death, and in
+        every version it listens a while longer for what may still come.
+        """
         end = time.monotonic() + PATIENCE
-        while True:
+        while time.monotonic() < end and self._alive():
+            self._client.kernel_info()
             try:
-                return self._client.wait_for_ready(timeout=PATIENCE)
-            except RuntimeError:
-                if time.monotonic() > end or not self._alive():
-                    raise
+                reply = self._client.get_shell_msg(timeout=1)
+                while not _ends(self._client.get_iopub_msg(timeout=0.2), reply):
+                    pass
+                return
+            except queue.Empty:
+                continue
+        raise RuntimeError("the kernel has died, or does not answer")
 
     def run(
-        self, code: str, allow_stdin: bool = True, metadata: Optional[Dict[str, Any]] = None
+        self,
+        code: str,
+        allow_stdin: bool = True,
+        metadata: Optional[Dict[str, Any]] = None,
+        silent: bool = False,
     ) -> Answer:
         """Run a cell as JupyterLab does, and wait for all that the kernel says about it."""
         client = self._client
-        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}}
+        content = {"code": code, "silent": silent, "store_history": not silent}
+        content["user_expressions"] = {}
         # Nothing is queued behind a cell, and ipykernel 6 aborts what comes soon after an error.
         content.update(allow_stdin=allow_stdin, stop_on_error=False)
         if metadata is None:
@@ -108,6 +128,12 @@ class Page:
         self._client.stop_channels()
 
 
+def _ends(message: Dict[str, Any], reply: Dict[str, Any]) -> bool:
+    """Whether a message is the last that is published for the request of a reply."""
+    same = message["parent_header"].get("msg_id") == reply["parent_header"]["msg_id"]
+    return same and message["content"].get("execution_state") == "idle"
+
+
 AnyPage = TypeVar("AnyPage", bound=Page)
 
 
@@ -135,8 +161,13 @@ class Kernel:
 
 
 @contextmanager
-def started(machine: Machine, folder: Path, served: bool = True) -> Iterator[Kernel]:
-    """A fresh kernel of a machine, in a folder; ``served``: as a Jupyter server starts it."""
+def started(
+    machine: Machine, folder: Path, served: bool = True, hurried: bool = True
+) -> Iterator[Kernel]:
+    """A fresh kernel of a machine, in a folder; ``served``: as a Jupyter server starts it.
+
+    ``hurried``: it does not wait as long as it would for an extension; see `HURRY`.
+    """
     specs = str(Path(machine.variables["JUPYTER_PATH"], "kernels"))
     connection = machine.home / f"kernel-{uuid.uuid4() if served else 4321}.json"
     manager = KernelManager(
@@ -144,7 +175,7 @@ def started(machine: Machine, folder: Path, served: bool = True) -> Iterator[Ker
         kernel_name="python3",
         kernel_spec_manager=KernelSpecManager(kernel_dirs=[specs]),
     )
-    _start(manager, env=machine.variables, cwd=str(folder))
+    _start(manager, HURRY if hurried else "", env=machine.variables, cwd=str(folder))
     kernel = Kernel(str(connection))
     try:
         yield kernel
@@ -153,12 +184,15 @@ def started(machine: Machine, folder: Path, served: bool = True) -> Iterator[Ker
         manager.shutdown_kernel(now=True)
 
 
-def _start(manager: KernelManager, **options: Any) -> None:
+def _start(manager: KernelManager, first: str, **options: Any) -> None:
     """Start a kernel; its ports are chosen before it takes them, and another may be faster."""
     for _ in range(3):
         manager.start_kernel(**options)
         try:
-            return Page(manager.connection_file, manager.is_alive).close()
+            page = Page(manager.connection_file, manager.is_alive)
         except RuntimeError:
             manager.shutdown_kernel(now=True)
+            continue
+        page.run(first, silent=True)
+        return page.close()
     raise AssertionError("the kernel did not start, three times")

@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import venv
@@ -23,6 +24,10 @@ notebook = nbformat.read(path, 4)
 nbclient.NotebookClient(notebook, kernel_name="python3", **json.loads(options)).execute()
 nbformat.write(notebook, output)
 """
+
+#: What jsonschema imports if it is there, to check the form of addresses that no notebook has:
+#: building its grammars takes each process that reads a notebook more than a second.
+_SLOW = "rfc3987_syntax"
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,7 @@ class Machine:
         seen += [p for p in sys.path if Path(p).name in ("site-packages", "dist-packages")]
         site = next(folder.rglob("site-packages"))
         (site / "borrowed.pth").write_text("\n".join(dict.fromkeys(seen)) + "\n")
+        (site / f"{_SLOW}.py").write_text("raise ImportError('left out: it is slow')\n")
         spec = folder / "share/jupyter/kernels/python3"
         spec.mkdir(parents=True)
         argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
@@ -55,16 +61,24 @@ class Machine:
     def run(
         self, *words: object, cwd: Optional[Path] = None, stdin: int = subprocess.DEVNULL
     ) -> subprocess.CompletedProcess[str]:
-        """Run this interpreter to its end."""
-        return subprocess.run(
-            [str(self.python), *map(str, words)],
-            env=self.variables,
+        """Run this interpreter to its end; one that does not end says where it stands."""
+        command = [str(self.python), *map(str, words)]
+        with subprocess.Popen(
+            command,
+            env={**self.variables, "PYTHONFAULTHANDLER": "1"},
             cwd=cwd,
             stdin=stdin,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            timeout=120,
-        )
+        ) as process:
+            try:
+                out, errors = process.communicate(timeout=120)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGABRT)
+                out, errors = process.communicate(timeout=30)
+                raise AssertionError(f"not done in 120 s: {command}\n{out}\n{errors}") from None
+        return subprocess.CompletedProcess(command, process.returncode, out, errors)
 
     def cli(self, *words: object, cwd: Optional[Path] = None) -> subprocess.CompletedProcess[str]:
         """Run ``colab-magics`` to its end."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Iterator
 
 import pytest
+
+from colab_magics.notebook import frontend
 
 from .files import MARKER, notebook, setup_text, state
 from .front_end import Answer, Kernel, Page, started
@@ -52,6 +55,23 @@ def test_lines_are_pending_and_that_is_said_once(page: Page, folder: Path) -> No
     assert "Not in the notebook yet" in shown
     assert "%cd_persist a" in shown and "%pin tinypkg==1.0" in shown
     assert state(folder) == before
+
+
+def test_an_extension_that_is_not_there_is_waited_for_and_then_no_more(
+    machine: Machine, folder: Path
+) -> None:
+    """Without the extension the first cells wait for it, as long as they really do; later none."""
+    with started(machine, folder, hurried=False) as kernel:
+        page = kernel.page()
+        page.ok(LOAD)
+        taken = []
+        for version in ("1.0", "2.0", "1.0", "2.0"):
+            start = time.monotonic()
+            answer = page.ok(f"%pin --no-deps tinypkg=={version}")
+            taken.append(time.monotonic() - start)
+            assert answer.payload == []
+        assert taken[0] >= frontend.PATIENCE > taken[-1]
+        assert "Not in the notebook yet" in page.ok("%setup").text
 
 
 def test_write_turns_the_cell_into_the_setup_cell(page: Page) -> None:

@@ -9,7 +9,7 @@ from typing import Any, Dict, Iterator
 import pytest
 
 from .files import notebook
-from .front_end import Answer, Kernel, Page, started
+from .front_end import HURRY, Answer, Kernel, Page, started
 from .machine import Machine
 from .serving import Ask, open_on
 
@@ -29,7 +29,9 @@ def window(machine: Machine, session: Dict[str, Any]) -> Iterator[Page]:
     runtime = machine.home / ".local/share/jupyter/runtime"
     kernel = Kernel(str(runtime / f"kernel-{session['kernel']['id']}.json"))
     try:
-        yield kernel.page()
+        page = kernel.page()
+        page.run(HURRY, silent=True)
+        yield page
     finally:
         kernel.close()
 

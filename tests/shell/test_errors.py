@@ -195,8 +195,12 @@ def test_a_newer_setup_cell_is_not_guessed_at(run: Cells, files: Path, home: Pat
         "%cd_persist https://me:hunter2@127.0.0.1/x",
     ],
 )
-def test_no_password_in_errors(run: Cells, distribution: Distribution, cell: str) -> None:
+def test_no_password_in_errors(
+    run: Cells, distribution: Distribution, monkeypatch: pytest.MonkeyPatch, cell: str
+) -> None:
     """A password that was typed into a line that is refused does not stand in the error."""
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple/")
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")  # else seconds go by where nobody listens
     reply = run.attempt(cell)
     assert reply.error is not None
     assert "hunter2" not in reply.shown + str(reply.error) + repr(reply.error)
