@@ -16,8 +16,10 @@ from typing import (
     Optional,
     Sequence,
     Tuple,
+    Union,
 )
 
+from .display import Report
 from .registry import load
 
 if TYPE_CHECKING:
@@ -25,8 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["STEPS", "Outcome", "Progress", "Step", "Verdict", "parse", "parts_of", "perform"]
 
-#: Told, in one line, what is going on while a step is applied.
-Progress = Callable[[str], None]
+#: Told, in one line, what is going on while a step is applied; a report stays above the lines.
+Progress = Callable[[Union[str, Report]], None]
 
 #: First word of a line -> the function that reads the other words into a step (or None).
 STEPS = {
@@ -88,6 +90,11 @@ class Step(ABC):
     @abstractmethod
     def apply(self, host: "Host", progress: Progress) -> Outcome:
         """Make it hold, or raise."""
+
+    def foreseen(self, host: "Host", progress: Progress) -> Report:
+        """What `apply` would do, changing nothing; unlike `check`, it may take seconds."""
+        verdict = self.check(host)
+        return Report((f"dry run: {verdict.state}: {verdict.message}",))
 
     def recorded(self, host: "Host") -> Optional["Step"]:
         """The step as it is to be recorded once it holds; None where there is nothing to keep."""

@@ -3,11 +3,19 @@
 Source: NVIDIA's NVML API reference. A field that the driver does not support is None, never 0.
 """
 
-from typing import Any, Callable, Optional, Tuple
+from typing import Any, Callable, NamedTuple, Optional, Tuple
 
 from .devices import Found, Gpu
 
-__all__ = ["Nvidia"]
+__all__ = ["Driver", "Nvidia", "driver"]
+
+
+class Driver(NamedTuple):
+    """A driver: its version, the CUDA that it goes up to ((0, 0): unsaid), and if it has a GPU."""
+
+    version: str = ""
+    cuda: Tuple[int, int] = (0, 0)
+    gpus: bool = False
 
 
 class Nvidia:
@@ -31,6 +39,26 @@ class Nvidia:
             return Found((), (f"The NVIDIA driver says: {error}",))
         finally:
             pynvml.nvmlShutdown()
+
+
+def driver() -> Optional[Driver]:
+    """NVIDIA's driver, without one `Driver` of nothing; None where it cannot be told."""
+    import pynvml
+
+    if not hasattr(pynvml, "_nvmlGetFunctionPointer"):  # see `Nvidia.find`
+        return None
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        missing = getattr(error, "value", None) == pynvml.NVML_ERROR_LIBRARY_NOT_FOUND
+        return Driver() if missing else None
+    try:
+        cuda = _query(pynvml, pynvml.nvmlSystemGetCudaDriverVersion) or 0
+        version = _query(pynvml, pynvml.nvmlSystemGetDriverVersion) or ""
+        count = _query(pynvml, pynvml.nvmlDeviceGetCount)
+    finally:
+        pynvml.nvmlShutdown()
+    return Driver(version, (cuda // 1000, cuda % 1000 // 10), count != 0)
 
 
 def _reason(nvml: Any, error: Any) -> Tuple[str, ...]:

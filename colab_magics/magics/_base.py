@@ -1,8 +1,8 @@
 """What every magic does alike: its line is read, its step applied, its outcome shown."""
 
 import sys
-from dataclasses import dataclass
-from typing import Any, ClassVar, List, Optional, Tuple
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, List, Optional, Tuple, Union
 
 from ..arguments import split
 from ..display import Report
@@ -45,20 +45,30 @@ class Status:
         self._live = host.live and not quiet
         self._terminal = not quiet and host.may_ask and not host.live and sys.stdout.isatty()
         self._handle: Any = None
+        self._above = Report()
 
-    def __call__(self, text: str) -> None:
-        """Say what is going on."""
+    def __call__(self, said: Union[str, Report]) -> None:
+        """Say what is going on; a report stays above what is said after it."""
         if self._terminal:
-            sys.stdout.write(f"\r\x1b[K{text[:100]}")
-            sys.stdout.flush()
+            self._write(said)
+        line = (said,) if isinstance(said, str) else ()
+        self._above = said if isinstance(said, Report) else self._above
         if not self._live:
             return
+        now = replace(self._above, after=(*self._above.after, *line))
         if self._handle is None:
-            from IPython.display import display
-
-            self._handle = display(Report((text,)), display_id=True)
+            self._handle = show(now, live=True)
         else:
-            self._handle.update(Report((text,)))
+            self._handle.update(now)
+
+    def _write(self, said: Union[str, Report]) -> None:
+        """A line over the one before it; a report above, once, since it cannot be updated."""
+        if isinstance(said, str):
+            text = said[:100]
+        else:
+            text = "" if self._above.lines else f"{said.text()}\n"
+        sys.stdout.write(f"\r\x1b[K{text}")
+        sys.stdout.flush()
 
     def done(self, report: Optional[Report]) -> None:
         """Show the outcome in the same place; None where an error will be shown instead."""
@@ -114,11 +124,10 @@ class Magic:
     def perform(self, step: Step, call: Call) -> Optional[Outcome]:
         """Apply a step, show what became of it, and keep it for the setup cell."""
         quiet = "quiet" in call.flags
-        if "dry_run" in call.flags:
-            verdict = step.check(self.host)
-            say(f"dry run: {verdict.state}: {verdict.message}")
-            return None
         status = Status(self.host, quiet)
+        if "dry_run" in call.flags:
+            self.foresee(step, status)
+            return None
         try:
             outcome = perform(step, self.host, status)
         except BaseException:
@@ -130,6 +139,15 @@ class Magic:
         if outcome.error is not None:
             self.stop(outcome.error, call)
         return outcome
+
+    def foresee(self, step: Step, status: Status) -> None:
+        """Show what would be done, and change nothing."""
+        try:
+            report = step.foreseen(self.host, status)
+        except BaseException:
+            status.done(None)
+            raise
+        status.done(report)
 
     def stop(self, error: Exception, call: Call) -> None:
         """Raise what a step ended with, although it is done and kept."""

@@ -52,8 +52,8 @@ class PinMagic(Magic):
     the first time; JupyterLab and Notebook 7 are switched to it and go on there.
     ``--upgrade``: the newest version that fits; recorded is the version that was installed.
     ``--allow-kernel-changes``: also what runs this kernel.
-    ``-q``: say nothing. ``-o``: return the outcome. ``--dry-run``: only say what differs.
-    ``--no-record``: do not remember it.
+    ``-q``: say nothing. ``-o``: return the outcome. ``--no-record``: do not remember it.
+    ``--dry-run``: only show the plan: what differs, what would be installed, how large it is.
     ``--restart``: where an older version is loaded, restart the kernel at once and run again
     what was under way (JupyterLab and Notebook 7; without it a button offers the same).
     ``--keep-going``: do not stop the cell although an older version is loaded.

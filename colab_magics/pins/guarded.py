@@ -30,6 +30,8 @@ class Done:
     repaired: Tuple[str, ...] = ()
     #: An earlier installation had been cut off after it changed something.
     resumed: bool = False
+    #: What was said of the plan before it was carried out.
+    notes: Tuple[str, ...] = ()
 
     @property
     def mended(self) -> str:

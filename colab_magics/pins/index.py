@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Dict, FrozenSet, List, Optional, Sequence, Set
 from urllib.parse import urlsplit
 
 from ..errors import InstallFailed
+from .conflict import core
 from .environments.pythons import elsewhere
 from .requirements import requirement
 from .settings import PipSettings
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from packaging.tags import Tag
     from packaging.version import Version
 
-__all__ = ["File", "Unreachable", "explain", "files_of"]
+__all__ = ["File", "Unreachable", "ask", "asked", "explain", "files_of"]
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.2"
 _TIMEOUT = (5, 20)
@@ -66,12 +67,20 @@ class File:
     minors: FrozenSet[int]
 
 
-def explain(asked: Sequence[str], settings: PipSettings, said: Sequence[str]) -> InstallFailed:
-    """The error for requirements that could not be installed: never raised here, only made."""
+def explain(
+    texts: Sequence[str],
+    settings: PipSettings,
+    said: Sequence[str],
+    line: Optional[Sequence[str]] = None,
+) -> InstallFailed:
+    """The error for requirements that could not be installed: never raised here, only made.
+
+    ``line`` are all that were asked for, where ``texts`` are only those that do not hold.
+    """
     for pattern, what, todo in _MACHINE:
         if any(re.search(pattern, line, flags=re.I) for line in said):
             return InstallFailed(what, todo)
-    for text in asked:
+    for text in texts:
         wanted = requirement(text)
         if wanted.url:
             continue
@@ -98,7 +107,9 @@ def explain(asked: Sequence[str], settings: PipSettings, said: Sequence[str]) ->
             f"{', '.join(hosts)} cannot be reached; nothing was installed.",
             "Check the network, and the addresses in pip.conf and PIP_* variables.",
         )
-    what, details = _reason(said)
+    what, details = core(said, texts if line is None else line)
+    if not what:
+        what, details = _reason(said)
     todo = "Loosen one of the versions, and run it again."
     return InstallFailed(f"Not installed: {what}", todo, details)
 
@@ -120,7 +131,7 @@ def _judge(
     """What is wrong with one requirement, or None where it could be had by itself."""
     name = wanted.name
     if not files:
-        where = ", ".join(map(_host, _asked(settings))) or "the folders given"
+        where = ", ".join(map(_host, asked(settings))) or "the folders given"
         return InstallFailed(f"There is no package {name} on {where}.", "Check the spelling.")
     here = sorted({file.version for file in files if file.fits})
     chosen = set(wanted.specifier.filter({file.version for file in files}))
@@ -151,21 +162,12 @@ def _judge(
 def files_of(name: str, settings: PipSettings) -> List[File]:
     """All files of a project on the user's indexes; `Unreachable` where none answers."""
     import requests
-    from packaging.utils import canonicalize_name
 
     found: Dict[str, Optional[str]] = {}
     reached, refused = False, False
-    proxy = settings.values.get("proxy", "").strip()
-    for base in _asked(settings):
-        trusted = urlsplit(base).hostname in settings.words("trusted-host")
+    for base in asked(settings):
         try:
-            answer = requests.get(
-                f"{base.rstrip('/')}/{canonicalize_name(name)}/",
-                headers={"Accept": _ACCEPT},
-                timeout=_TIMEOUT,
-                proxies={"http": proxy, "https": proxy} if proxy else None,
-                verify=False if trusted else settings.values.get("cert", "").strip() or True,
-            )
+            answer = ask(base, name, settings, _TIMEOUT)
         except requests.RequestException:
             continue
         if answer.status_code in _UNSAID or answer.status_code >= 500:
@@ -176,10 +178,32 @@ def files_of(name: str, settings: PipSettings) -> List[File]:
             found.update(_listed(answer) if answer.ok else {})
         except ValueError:
             continue  # not a page of an index
-    if not reached and _asked(settings):
-        raise Unreachable(", ".join(map(_host, _asked(settings))), refused)
+    if not reached and asked(settings):
+        raise Unreachable(", ".join(map(_host, asked(settings))), refused)
     files = (_file(filename, python) for filename, python in found.items())
     return [file for file in files if file is not None]
+
+
+def ask(
+    base: str,
+    name: str,
+    settings: PipSettings,
+    timeout: Tuple[float, float],
+    session: "Optional[requests.Session]" = None,
+) -> "requests.Response":
+    """The page of a project on an index, asked for as the user's settings say."""
+    import requests
+    from packaging.utils import canonicalize_name
+
+    trusted = urlsplit(base).hostname in settings.words("trusted-host")
+    proxy = settings.values.get("proxy", "").strip()
+    return (session.get if session else requests.get)(
+        f"{base.rstrip('/')}/{canonicalize_name(name)}/",
+        headers={"Accept": _ACCEPT},
+        timeout=timeout,
+        proxies={"http": proxy, "https": proxy} if proxy else None,
+        verify=False if trusted else settings.values.get("cert", "").strip() or True,
+    )
 
 
 def _listed(answer: "requests.Response") -> Dict[str, Optional[str]]:
@@ -267,7 +291,7 @@ def _shortened(line: str) -> str:
     return line.replace(", we can conclude that your requirements are unsatisfiable", "")
 
 
-def _asked(settings: PipSettings) -> List[str]:
+def asked(settings: PipSettings) -> List[str]:
     """The indexes that can be asked; folders given as indexes only add to them."""
     return [url for url in settings.indexes if url.startswith(("http:", "https:"))]
 

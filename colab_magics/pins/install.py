@@ -3,14 +3,16 @@
 import re
 import sys
 import sysconfig
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, FrozenSet, Optional, Sequence
+from typing import TYPE_CHECKING, Dict, FrozenSet, List, Optional, Sequence
 
+from ..display import Report
 from ..errors import InstallFailed
 from ..steps import Progress
 from . import whole
 from .guarded import Changes, Done, Work, carry_out, verify
-from .installed import canonical_name, find, why_not
+from .installed import canonical_name, find, versions, why_not
 from .job import KERNEL, Job
 from .journal import locked
 from .requirements import key, requirement, written
@@ -19,7 +21,7 @@ from .settings import read_settings
 if TYPE_CHECKING:
     from .step import Wanted
 
-__all__ = ["install", "summary"]
+__all__ = ["install", "rehearse", "summary"]
 
 
 def install(
@@ -34,28 +36,64 @@ def install(
     _guard(wanted.texts, changes_kernel)
     with locked(progress) as keeps:
         job = Job(progress, keeps, line, hold=not changes_kernel)
-        names = [key(text).split(";")[0] for text in wanted.texts]
-        more = job.upgrade(names) if "upgrade" in how else []
+        more = job.upgrade(_names(wanted)) if "upgrade" in how else []
         work = Work(tuple(wanted.texts), tuple(wanted.lines), lambda: _bring(job, wanted, more))
-        return carry_out(job, work)
+        return replace(carry_out(job, work), notes=job.notes)
+
+
+def rehearse(
+    wanted: "Wanted", line: Dict[str, str], how: FrozenSet[str], progress: Progress
+) -> Report:
+    """What `install` would do, changing nothing; `InstallFailed` where it would fail."""
+    from .plan import table
+    from .sizes import with_sizes
+
+    changes_kernel = "allow_kernel_changes" in how
+    _guard(wanted.texts, changes_kernel)
+    job = Job(progress, (), line, hold=not changes_kernel)
+    more = job.upgrade(_names(wanted)) if "upgrade" in how else []
+    (status, said), plan = job.rehearse(_lines(wanted), _again(wanted), more)
+    if status:
+        raise _failure(job, wanted, said)
+    if plan is None:
+        return Report(("The pip that is here cannot say what it would do: that takes 22.2.",))
+    plan = with_sizes(plan, job.settings, _names(wanted))
+    return table(plan, _names(wanted), versions(), job.advise(plan))
 
 
 def _bring(job: Job, wanted: "Wanted", more: Sequence[str]) -> None:
     """Have the installer do it, and look at what it has done."""
-    folders = [f"-e {written(str(folder))}" for folder in wanted.folders]
-    lines = [*wanted.lines, *folders, *wanted.texts]
-    asked = [(text, requirement(text)) for text in wanted.texts]
-    again = [one.name for _, one in asked if one.url and why_not(one)]
+    lines, names = _lines(wanted), _names(wanted)
     before = whole.present()
-    status, said = job.install(lines, again, more)
+    status, said = job.install(lines, _again(wanted), more, shown=names)
     if status:
-        from .index import explain
-
-        missing = [text for text, one in asked if why_not(one)]
-        raise _against_the_kernel(said) or explain(missing, job.settings, said)
+        raise _failure(job, wanted, said)
     changed = [name for name, version in whole.present().items() if before.get(name) != version]
-    names = [key(text).split(";")[0] for text in wanted.texts]
     verify(lambda: job.install(lines, fresh=True)[0], [*changed, *names])
+
+
+def _lines(wanted: "Wanted") -> List[str]:
+    """All that is wanted, as the lines of a requirements file."""
+    folders = [f"-e {written(str(folder))}" for folder in wanted.folders]
+    return [*wanted.lines, *folders, *wanted.texts]
+
+
+def _names(wanted: "Wanted") -> List[str]:
+    return [key(text).split(";")[0] for text in wanted.texts]
+
+
+def _again(wanted: "Wanted") -> List[str]:
+    """The names of what is to come from a URL, and is here from elsewhere."""
+    asked = map(requirement, wanted.texts)
+    return [one.name for one in asked if one.url and why_not(one)]
+
+
+def _failure(job: Job, wanted: "Wanted", said: Sequence[str]) -> InstallFailed:
+    """Why the installer could not do it."""
+    from .index import explain
+
+    missing = [text for text in wanted.texts if why_not(requirement(text))]
+    return _against_the_kernel(said) or explain(missing, job.settings, said, wanted.texts)
 
 
 def _guard(requirements: Sequence[str], changes_kernel: bool) -> None:

@@ -3,15 +3,17 @@
 import importlib
 import shutil
 from pathlib import Path
-from typing import Dict, List, Optional, Protocol, Sequence, Tuple
+from typing import Callable, Dict, List, Optional, Protocol, Sequence, Tuple
 
 from ..errors import InstallFailed
 from ..files import private_folder
 from ..process import run
 from ..registry import choose
 from ..steps import Progress
+from .cuda import advice
 from .installed import versions
 from .options import authenticated
+from .plan import Plan, Watch
 from .settings import PipSettings, read_settings
 
 __all__ = ["INSTALLERS", "KERNEL", "Installer", "Job", "Said"]
@@ -32,6 +34,8 @@ KERNEL = (
 
 #: The exit status of an installer, and what it printed.
 Said = Tuple[int, Tuple[str, ...]]
+#: Told each line that an installer prints, and whether it is for no person.
+Hears = Callable[[str, bool], None]
 
 
 class Installer(Protocol):
@@ -63,8 +67,18 @@ class Installer(Protocol):
     def in_place(self, lines: Sequence[str]) -> bool:
         """Whether files are being put in place, so that it must not be cut."""
 
+    def rehearsal(self, report: Path) -> Optional[List[str]]:
+        """The words that have it only say what it would do, there or aloud; None: it cannot."""
+
+    def planned(self, lines: Sequence[str], report: str = "") -> Plan:
+        """The plan in what it has printed and reported so far."""
+
     def aside(self, line: str) -> bool:
-        """Whether a line is for `in_place` alone, and for no person."""
+        """Whether a line is for `in_place` and `planned` alone, and for no person."""
+
+
+def _deaf(line: str, aside: bool) -> None:
+    """Hear nothing."""
 
 
 class Job:
@@ -90,6 +104,8 @@ class Job:
             raise InstallFailed(f"No installer can be used here ({because}).", "Install pip.")
         self._installer: Installer = found
         here = versions()
+        #: What was said of the plan, for whoever looks only at the end.
+        self.notes: Tuple[str, ...] = ()
         self._held = [f"{name}=={here[name]}" for name in KERNEL if hold and name in here]
 
     def of(self, line: Dict[str, str]) -> "Job":
@@ -102,23 +118,56 @@ class Job:
         again: Sequence[str] = (),
         more: Sequence[str] = (),
         fresh: bool = False,
+        shown: Optional[Sequence[str]] = None,
     ) -> Said:
         """Install what the lines of a requirements file say; ``fresh``: by nothing cached.
 
-        The files are such that only this user can read them, and are taken away again.
+        The plan is shown where ``shown`` has the names that come first in it.
         """
         folder = private_folder("colab-magics-pin-")
+        watch = Watch(shown or (), self._installer.planned, self.advise, self._progress)
+        hears = _deaf if shown is None else watch.hear
         try:
-            wanted, held = folder / "requirements.txt", folder / "constraints.txt"
-            lines = [*self._installer.options(self.settings), *lines]
-            wanted.write_text("\n".join(lines) + "\n", encoding="utf-8")
-            held.write_text("\n".join(self._held) + "\n", encoding="utf-8")
-            alone = ["--no-deps"] if self.settings.on("no-deps") else []
-            words = [*self._installer.command(wanted, held, again), *dict.fromkeys([*alone, *more])]
-            status, said = self._run(words, fresh)
-            return status, tuple(line.replace(str(wanted), "the line") for line in said)
+            said = self._run(self._words(folder, lines, again, more), fresh, hears)
+            self.notes = (*self.notes, *watch.notes)
+            return _unplaced(said, folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def rehearse(
+        self, lines: Sequence[str], again: Sequence[str] = (), more: Sequence[str] = ()
+    ) -> Tuple[Said, Optional[Plan]]:
+        """Have it say what `install` would do, changing nothing; None where it cannot."""
+        folder = private_folder("colab-magics-pin-")
+        report = folder / "report.json"
+        try:
+            dry = self._installer.rehearsal(report)
+            if dry is None:
+                return (0, ()), None
+            heard: List[str] = []
+            words = self._words(folder, lines, again, [*more, *dry])
+            said = self._run(words, hears=lambda line, aside: heard.append(line))
+            text = report.read_text(encoding="utf-8") if report.exists() else ""
+            plan = {} if said[0] else self._installer.planned(heard, text)
+            return _unplaced(said, folder), plan
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def advise(self, plan: Plan) -> List[str]:
+        """What to say of a plan before it is carried out."""
+        return advice(plan, self._installer.name)
+
+    def _words(
+        self, folder: Path, lines: Sequence[str], again: Sequence[str], more: Sequence[str]
+    ) -> List[str]:
+        """The command; its files lie where only this user can read them."""
+        wanted, held = folder / "requirements.txt", folder / "constraints.txt"
+        lines = [*self._installer.options(self.settings), *lines]
+        wanted.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        held.write_text("\n".join(self._held) + "\n", encoding="utf-8")
+        alone = ["--no-deps"] if self.settings.on("no-deps") else []
+        command = self._installer.command(wanted, held, again)
+        return [*command, *dict.fromkeys([*alone, *more])]
 
     def upgrade(self, names: Sequence[str]) -> List[str]:
         """More words for `install`: see `Installer`."""
@@ -128,16 +177,28 @@ class Job:
         """Uninstall distributions."""
         return self._run(self._installer.removal(names))
 
-    def _run(self, command: Sequence[str], fresh: bool = False) -> Said:
+    def _run(self, command: Sequence[str], fresh: bool = False, hears: Hears = _deaf) -> Said:
         uncached = {"UV_NO_CACHE": "1", "PIP_NO_CACHE_DIR": "1"} if fresh else {}
+        aside = self._installer.aside
+
+        def hear(line: str) -> None:
+            hears(line, aside(line))
+            None if aside(line) else self._progress(line)
+
         try:
             done = run(
                 command,
                 {**self._installer.environment(self.settings), **uncached},
-                on_line=lambda line: None if self._installer.aside(line) else self._progress(line),
+                on_line=hear,
                 holds=self._installer.in_place,
                 keeps=self._keeps,
             )
         finally:
             importlib.invalidate_caches()
-        return done.status, tuple(line for line in done.lines if not self._installer.aside(line))
+        return done.status, tuple(line for line in done.lines if not aside(line))
+
+
+def _unplaced(said: Said, folder: Path) -> Said:
+    """What was said, with the name of a file that nobody knows made one for people."""
+    wanted = str(folder / "requirements.txt")
+    return said[0], tuple(line.replace(wanted, "the line") for line in said[1])

@@ -1,11 +1,14 @@
 """Installing with pip, where uv cannot do what the user has set up."""
 
+import json
 import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 
+from .installed import canonical_name, find
+from .plan import Item, Plan
 from .settings import PipSettings
 
 __all__ = ["Pip"]
@@ -48,6 +51,21 @@ class Pip:
     def in_place(self, lines: Sequence[str]) -> bool:
         """Whether it is putting files in place, judged by what it has printed."""
         return any(line.startswith("Installing collected packages") for line in lines)
+
+    def rehearsal(self, report: Path) -> Optional[List[str]]:
+        """See `Installer`: ``--report`` came with pip 22.2."""
+        from packaging.version import Version
+
+        found = find("pip")
+        if found is None or Version(found.version) < Version("22.2"):
+            return None
+        return ["--dry-run", "--report", str(report)]
+
+    def planned(self, lines: Sequence[str], report: str = "") -> Plan:
+        """See `Installer`; while it works, pip says nothing of what is to come."""
+        entries = json.loads(report).get("install", ()) if report else ()
+        named = [(one["metadata"]["name"], one["metadata"]["version"]) for one in entries]
+        return {canonical_name(n): Item(canonical_name(n), version) for n, version in named}
 
     def aside(self, line: str) -> bool:
         """See `Installer`: nothing."""

@@ -14,14 +14,15 @@ from typing import (
     Tuple,
 )
 
-from ..errors import ColabMagicsError, InstallFailed
+from ..display import Report
+from ..errors import ColabMagicsError
 from ..host import Host
 from ..steps import Outcome, Progress, Step, Verdict
-from .environments.pythons import platform, runs
+from .environments.pythons import runs
 from .job import KERNEL
 from .keeping import expanded, is_bare, pinned, spelled, survives, taken_over
 from .options import NONE, Options
-from .requirements import carries_secret, key, read_file, requirement, split_extras
+from .requirements import carries_secret, key, read_file, split_extras
 
 __all__ = ["PinStep", "Wanted"]
 
@@ -134,64 +135,21 @@ class PinStep(Step):
     # ------------------------------------------------------------------ on this machine
     def check(self, host: Host) -> Verdict:
         """See `Step`; asked in-process, no program is started."""
-        from .journal import disturbs
-        from .loaded import stale
+        from .applying import check
 
-        if not runs(self.python):
-            return Verdict("differs", f"it asks for Python {self.python}; this is {platform()}")
-        wanted = self.wanted(host)
-        if disturbs(map(_name, wanted.texts)):
-            return Verdict("differs", "an earlier install was cut off, or is still going on")
-        if "upgrade" in self.how:
-            return Verdict("differs", "the newest version that fits is asked for")
-        reason = _reason(wanted)
-        if reason:
-            return Verdict("differs", reason)
-        if stale(map(_name, wanted.texts)):
-            return Verdict("differs", "installed, but an older version is loaded: restart")
-        count = len(wanted.texts) + len(wanted.folders)
-        many = f"{count} pins already hold" if count != 1 else "1 pin already holds"
-        return Verdict("ok", f"{many}, nothing to do")
+        return check(self, host)
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Install what differs; what is loaded in an older version asks for a restart."""
-        if not runs(self.python):
-            from .environments.switch import switch
+        from .applying import apply
 
-            elsewhere = switch(self.python, self.names, host, progress)
-            return Outcome("applied", "", self.recorded(host), "", elsewhere)
-        from .broken import broken
-        from .guarded import Done
-        from .install import install, summary
-        from .journal import disturbs
-        from .loaded import mark, owned, restart, stale
+        return apply(self, host, progress)
 
-        for option, place in self.options.pairs:
-            if (option, "://" in place) == ("--constraint", False) and not host.resolve(
-                place
-            ).is_file():
-                raise ColabMagicsError(f"There is no constraints file {place}.", "Check the path.")
-        self.recorded(host)  # what cannot be recorded is refused before anything is installed
-        wanted = self.wanted(host)
-        before, unmet, held = owned(), broken(), not _reason(wanted)
-        done, message = Done({}), "installed already"
-        if disturbs(map(_name, wanted.texts)) or not held or "upgrade" in self.how:
-            progress("installing " + ", ".join([*map(_name, wanted.texts), *self.folders][:5]))
-            done = install(wanted, self.place(host), self.how, progress)
-            message = "installed already" if held else "installed from the place asked for"
-            message = summary(done.changes, wanted.texts) if done.changes else message
-        reason = _reason(wanted)
-        if reason:
-            raise InstallFailed(
-                f"Installed, and still: {reason}.", "Another copy on sys.path hides it."
-            )
-        names = [_name(text) for text in wanted.texts]
-        mark(done.changes, names, before)
-        behind = stale(names)
-        error = restart(behind) if behind else None
-        new = sorted(broken() - unmet) if done.changes else []
-        hint = ". ".join(filter(None, [done.mended, *(f"This breaks: {text}" for text in new)]))
-        return Outcome("applied", message, self.recorded(host), hint, error)
+    def foreseen(self, host: Host, progress: Progress) -> Report:
+        """The plan below what differs; where there can be none, why not."""
+        from .applying import foreseen
+
+        return foreseen(self, super().foreseen(host, progress), host, progress)
 
     def recorded(self, host: Host) -> Optional[Step]:
         """Bare names with the version that is installed; files that a wipe takes, expanded."""
@@ -236,18 +194,6 @@ class PinStep(Step):
             texts += inner
             lines += options
         return Wanted(texts, [host.resolve(folder) for folder in self.folders], lines)
-
-
-def _reason(wanted: Wanted) -> str:
-    """Why something that is wanted does not hold; empty where all of it does."""
-    from .installed import is_editable, why_not
-
-    reasons = [why_not(requirement(text)) for text in wanted.texts]
-    reasons += [
-        None if is_editable(folder) else f"{folder.name} is not installed editable"
-        for folder in wanted.folders
-    ]
-    return next(filter(None, reasons), "")
 
 
 def _name(text: str) -> str:

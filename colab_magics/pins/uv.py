@@ -1,20 +1,31 @@
 """Installing with uv, which needs seconds where pip needs a minute."""
 
 import os
+import re
 import shutil
 import site
 import sys
 import sysconfig
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
+from urllib.parse import urlsplit
 
+from .plan import Item, Plan
 from .settings import PipSettings
 
 __all__ = ["Uv", "find_uv"]
 
-#: Has uv say which packages it has to fetch; see `Uv.in_place`.
+#: Has uv say which packages it has to fetch; see `Uv.in_place` and `Uv.planned`.
 _TELLS = "uv_installer::plan=debug"
+_FOUND = re.compile(
+    r"DEBUG (?:(Identified uncached distribution)|.* already cached): "
+    r"([\w.-]+)(?:\[[^\]]*\])?(?:==(\S+)| @ (\S+))"
+)
+_FETCHES = re.compile(r"Downloading ([\w.-]+) \((\d+(?:\.\d+)?)([KMG]?)i?B\)")
+_ADDS = re.compile(r" \+ ([\w.-]+)==(\S+)")
+_UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 
 
 def find_uv() -> Optional[str]:
@@ -38,6 +49,12 @@ def _cache() -> Dict[str, str]:
     return {
         "UV_CACHE_DIR": str(Path(tempfile.gettempdir(), f"uv-cache-{getattr(os, 'getuid', int)()}"))
     }
+
+
+def _from(url: str) -> str:
+    """Where something comes from whose version is not known before it is built."""
+    parts = urlsplit(url)
+    return f"from {parts.hostname or parts.path.rstrip('/').rpartition('/')[2]}"
 
 
 class Uv:
@@ -92,6 +109,32 @@ class Uv:
             return True
         fetches = any("Identified uncached" in line for line in lines)
         return not fetches and any(line.startswith("Resolved") for line in lines)
+
+    def rehearsal(self, report: Path) -> Optional[List[str]]:
+        """See `Installer`."""
+        return ["--dry-run"]
+
+    def planned(self, lines: Sequence[str], report: str = "") -> Plan:
+        """See `Installer`; sizes are those of what it fetches already.
+
+        What it says before ``Resolved``, and once anything else is going on, is of the
+        environments that it builds packages in.
+        """
+        starts = [at for at, line in enumerate(lines) if line.startswith("Resolved ")]
+        after = lines[starts[0] + 1 :] if starts else []
+        said = next((at for at, line in enumerate(after) if not self.aside(line)), len(after))
+        plan: Plan = {}
+        for found in filter(None, map(_FOUND.match, after[:said])):
+            uncached, name, version, url = found.groups()
+            plan[name] = Item(name, version or _from(url), not uncached)
+        for line in after[said:]:
+            fetches, adds = _FETCHES.match(line), _ADDS.match(line)
+            if fetches and fetches.group(1) in plan:
+                name, number, unit = fetches.groups()
+                plan[name] = replace(plan[name], size=round(float(number) * _UNITS[unit]))
+            elif adds and adds.group(1) in plan:  # the version of what comes from a URL
+                plan[adds.group(1)] = replace(plan[adds.group(1)], version=adds.group(2))
+        return plan
 
     def aside(self, line: str) -> bool:
         """See `Installer`: what `_TELLS` adds."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import re
 import zipfile
 from contextlib import contextmanager
@@ -64,6 +65,8 @@ class _Handler(BaseHTTPRequestHandler):
     """`/simple/` and `/simple/NAME/`; the wheels themselves lie under `/files/`."""
 
     folder: Path
+    #: Whether it answers in JSON, with the sizes of the files (PEP 700).
+    sizes = False
 
     def do_HEAD(self) -> None:
         self._answer(body=False)
@@ -87,6 +90,8 @@ class _Handler(BaseHTTPRequestHandler):
         projects = self._projects()
         if parts == ["simple"]:
             return _page(f'<a href="/simple/{name}/">{name}</a>' for name in projects)
+        if self.sizes and parts[0] == "simple" and parts[-1] in projects:
+            return _listed(parts[1], projects[parts[1]])
         if parts[0] == "simple" and len(parts) == 2 and parts[1] in projects:
             return _page(_link(wheel) for wheel in projects[parts[1]])
         return "text/plain", None
@@ -111,6 +116,20 @@ def _page(links: Iterable[str]) -> tuple[str, bytes]:
     return "text/html", (
         "<!DOCTYPE html><html><body>" + "\n".join(links) + "</body></html>"
     ).encode()
+
+
+def _listed(name: str, wheels: Iterable[Path]) -> tuple[str, bytes]:
+    files = [
+        {
+            "filename": wheel.name,
+            "url": f"/files/{wheel.name}",
+            "hashes": {"sha256": hashlib.sha256(wheel.read_bytes()).hexdigest()},
+            "size": wheel.stat().st_size,
+        }
+        for wheel in wheels
+    ]
+    page = {"meta": {"api-version": "1.1"}, "name": name, "files": files}
+    return "application/vnd.pypi.simple.v1+json", json.dumps(page).encode()
 
 
 def _link(wheel: Path) -> str:

@@ -64,10 +64,15 @@ def watch(
     user: str = "",
     stalls: bool = False,
     certificate: Optional[Tuple[Path, Path]] = None,
+    sizes: bool = False,
 ) -> Iterator[Watched]:
-    """Serve a folder of wheels; ``user`` is ``name:password``, ``certificate`` its files."""
+    """Serve a folder of wheels; ``user`` is ``name:password``, ``certificate`` its files.
+
+    With ``sizes`` in JSON, which says them.
+    """
     watched = Watched(folder, user, stalls)
-    handler = type("Handler", (_Handler_,), {"folder": folder, "watched": watched})
+    how = {"folder": folder, "watched": watched, "sizes": sizes}
+    handler = type("Handler", (_Handler_,), how)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.handle_error = lambda request, address: None  # type: ignore[method-assign]
     scheme = "http"

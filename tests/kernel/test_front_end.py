@@ -229,6 +229,17 @@ def test_a_display_is_updated_only_where_someone_looks(kernel: Kernel) -> None:
         assert quiet.of("update_display_data") == []
 
 
+def test_the_plan_stands_there_while_it_is_carried_out(page: Page) -> None:
+    """Live, the plan is a table above what is going on, until the outcome takes its place."""
+    page.ok(LOAD)
+    states = page.ok("%pin tinypkg==1.0 tinyother==1.0").of("update_display_data")
+    plans = [one["data"] for one in states if "<table" in one["data"]["text/html"]]
+    lines = plans[-1]["text/plain"].splitlines()
+    assert lines[:2] == ["tinypkg 1.0, tinyother 1.0", "package    installed  wanted"]
+    assert lines[-1] == " + tinypkg==1.0"
+    assert states[-1]["data"]["text/plain"] == "tinypkg 1.0, tinyother 1.0 installed"
+
+
 def test_a_restart_that_is_needed_is_a_clear_error_and_remembered(
     page: Page, machine: Machine
 ) -> None:

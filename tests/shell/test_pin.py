@@ -10,6 +10,7 @@ import pytest
 from IPython.core.error import UsageError
 
 from colab_magics.arguments import quote
+from colab_magics.display import Report
 from colab_magics.errors import ColabMagicsError, InstallFailed
 
 from .cells import Cells
@@ -20,6 +21,12 @@ SECRET = "https://me:hunter2@127.0.0.1/demo_thing-1.0-py3-none-any.whl"
 ORIGIN = json.dumps({"url": SECRET.replace("me:hunter2@", "")})
 
 pytestmark = pytest.mark.usefixtures("nothing_starts")
+
+
+@pytest.fixture
+def no_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dry run says only what differs: no installer is asked for its plan."""
+    monkeypatch.setattr("colab_magics.pins.install.rehearse", lambda *given: Report())
 
 
 @pytest.mark.parametrize(
@@ -61,6 +68,7 @@ def test_a_recorded_version_without_its_local_part_holds(
     assert "already holds" in run("%pin demo-thing==2.0")
 
 
+@pytest.mark.usefixtures("no_plan")
 def test_extras_hold_when_what_they_need_is_there(run: Cells, distribution: Distribution) -> None:
     """An extra whose packages are there holds, and is recorded with the version."""
     distribution(
@@ -76,6 +84,7 @@ def test_extras_hold_when_what_they_need_is_there(run: Cells, distribution: Dist
     assert run.steps() == ["%pin demo-thing[more]==1.0"]
 
 
+@pytest.mark.usefixtures("no_plan")
 def test_a_repository_is_recorded_at_its_commit(run: Cells, distribution: Distribution) -> None:
     """A name that was installed from a repository is recorded from there, at its commit."""
     commit = "0123456789abcdef0123456789abcdef01234567"
@@ -188,6 +197,7 @@ def test_the_kernels_own_machinery_is_refused(run: Cells, name: str) -> None:
     assert run.steps() == []
 
 
+@pytest.mark.usefixtures("no_plan")
 def test_dry_run_changes_nothing(run: Cells, distribution: Distribution) -> None:
     """``--dry-run`` says what differs, installs nothing and remembers nothing."""
     distribution("demo-thing", "1.0")

@@ -4,12 +4,11 @@ import os
 import shutil
 import time
 from pathlib import Path
-from typing import Sequence
+from typing import Callable, Sequence
 
 from ...errors import InstallFailed
 from ...origin import requirement
 from ...process import Finished, run
-from ...steps import Progress
 from .jupyter import named
 from .made import Environment, find, interpreter_in, locked, name_of, root
 from .pythons import local, missing
@@ -20,7 +19,7 @@ __all__ = ["ensure"]
 _VERIFY = "import ipykernel, colab_magics; print(colab_magics.__version__)"
 
 
-def ensure(notebook: Path, version: str, progress: Progress) -> Environment:
+def ensure(notebook: Path, version: str, progress: Callable[[str], None]) -> Environment:
     """The environment of this notebook for this Python: as it is, or made.
 
     Raises `InstallFailed`, and leaves nothing behind, where it cannot be made.
@@ -35,7 +34,7 @@ def ensure(notebook: Path, version: str, progress: Progress) -> Environment:
     return found
 
 
-def _made(name: str, notebook: Path, version: str, progress: Progress) -> Environment:
+def _made(name: str, notebook: Path, version: str, progress: Callable[[str], None]) -> Environment:
     folder = root() / name
     shutil.rmtree(folder, ignore_errors=True)
     try:

@@ -1,0 +1,168 @@
+"""The plan of an installation: what installers print, and the table that is made of it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Callable, List
+
+import pytest
+
+from colab_magics.display import Report
+from colab_magics.pins.plan import Item, Plan, Watch, amount, table
+from colab_magics.pins.uv import Uv
+
+Distribution = Callable[..., Path]
+
+#: What uv prints of an installation, piece by piece.
+RESOLVED = ["Using Python 3.11.7 environment at: here", "Resolved 4 packages in 12ms"]
+TOLD = [
+    "DEBUG Requirement installed, but mismatched:",
+    '  Installed: InstalledDist { kind: "tinynum==1.0" }',
+    "  Requested: Registry { specifier: }",
+    "DEBUG Identified uncached distribution: tinynum==2.1.3",
+    "DEBUG Requirement already installed: six==1.17.0",
+    "DEBUG Registry requirement already cached: tinypan==2.2.3",
+    "DEBUG Identified uncached distribution: local @ file:///home/me/local",
+    "DEBUG Unnecessary package: scipy==1.17.1",
+]
+FETCHES = ["Downloading tinynum (15.6MiB)", " Downloaded tinynum"]
+
+
+def read(*lines: str) -> Plan:
+    return Uv().planned(lines)
+
+
+def test_what_uv_says_is_the_plan() -> None:
+    """What is to be fetched and what is cached; what stays is not in it."""
+    assert read(*RESOLVED, *TOLD) == {
+        "tinynum": Item("tinynum", "2.1.3"),
+        "tinypan": Item("tinypan", "2.2.3", cached=True),
+        "local": Item("local", "from local"),
+    }
+
+
+def test_where_a_version_comes_from() -> None:
+    """What has no version yet is named by its host or its folder alone: URLs hold secrets."""
+    url = "git+https://****@example.org/x@v1?token=hunter2"
+    told = f"DEBUG Identified uncached distribution: demo @ {url}"
+    assert read(*RESOLVED, told) == {"demo": Item("demo", "from example.org")}
+
+
+def test_sizes_and_versions_come_later() -> None:
+    """What is fetched has the size that uv says; what a URL brought, its version."""
+    plan = read(*RESOLVED, *TOLD, *FETCHES, " + local==1.0 (from file:///home/me/local)")
+    assert plan["tinynum"].size == round(15.6 * 1024**2)
+    assert plan["local"].version == "1.0"
+
+
+def test_environments_of_builds_are_not_in_the_plan() -> None:
+    """What uv installs only to build a package with is not installed here."""
+    build = "DEBUG Identified uncached distribution: setuptools==80.0"
+    plan = read(build, *RESOLVED, *TOLD, "   Building local @ file:///home/me/local", build)
+    assert "setuptools" not in plan and "tinynum" in plan
+
+
+def test_no_plan_without_a_resolution() -> None:
+    """What fails before it is resolved has no plan."""
+    assert read("error: No solution found when resolving dependencies") == {}
+
+
+def watched(lines: List[str]) -> List[str]:
+    shown: List[str] = []
+    uv = Uv()
+    watch = Watch(["tinynum"], uv.planned, lambda plan: [], lambda said: shown.append(str(said)))
+    for line in lines:
+        watch.hear(line, uv.aside(line))
+    return shown
+
+
+def test_the_plan_is_shown_once_it_is_whole() -> None:
+    """Not while uv is still telling it, and again only where it has changed."""
+    assert watched([*RESOLVED, *TOLD]) == []
+    first, second = watched([*RESOLVED, *TOLD, "Preparing", *FETCHES, *FETCHES])
+    assert first.startswith("tinynum 2.1.3 and 2 more\n")
+    assert second.startswith("tinynum 2.1.3 and 2 more, 16.4 MB or more to download\n")
+
+
+def test_a_table_never_costs_an_installation() -> None:
+    """Whatever goes wrong with the plan, the installer is heard to its end."""
+
+    def fails(plan: Plan) -> List[str]:
+        raise OSError("no driver")
+
+    watch = Watch(["tinynum"], Uv().planned, fails, lambda said: None)
+    for line in [*RESOLVED, *TOLD, *FETCHES]:
+        watch.hear(line, Uv().aside(line))
+    assert watch.notes == ()
+
+
+def test_what_is_installed_is_what_was_there_before(distribution: Distribution) -> None:
+    """The table shows the version before, also once the new one has been put in place."""
+    distribution("tinynum", "1.26.4")
+    old = sys.path[0]
+    shown: List[str] = []
+    uv = Uv()
+    watch = Watch(["local"], uv.planned, lambda plan: [], lambda said: shown.append(str(said)))
+    for line in [*RESOLVED, *TOLD, *FETCHES]:
+        watch.hear(line, uv.aside(line))
+    shutil.rmtree(Path(old, "tinynum-1.26.4.dist-info"))
+    watch.hear(" + local==1.0", False)
+    assert re.search(r"tinynum +1.26.4 +2.1.3", shown[-1]) and "local 1.0" in shown[-1]
+
+
+def test_the_table() -> None:
+    """What was asked for first, then what replaces another version, then what is largest."""
+    here = {"other": "1.0"}
+    plan = {
+        item.name: item
+        for item in (
+            Item("small", "1.0", size=900),
+            Item("large", "1.0", size=2_500_000_000),
+            Item("other", "2.0", cached=True),
+            Item("asked", "3.0", size=1_250_000),
+        )
+    }
+    assert table(plan, ["asked", "absent"], here, ["a note"]) == Report(
+        ("asked 3.0 and 3 more, 2.5 GB to download", "a note"),
+        (
+            ("package", "installed", "wanted", "download"),
+            ("asked", "", "3.0", "1.2 MB"),
+            ("other", "1.0", "2.0", "in the cache"),
+            ("large", "", "1.0", "2.5 GB"),
+            ("small", "", "1.0", "900 B"),
+        ),
+    )
+
+
+def test_a_long_table_is_cut() -> None:
+    """Twelve rows below the head; the others are counted."""
+    plan = {f"p{n:02}": Item(f"p{n:02}", "1.0") for n in range(40)}
+    shown = table(plan, ["p39"], {})
+    assert len(shown.rows) == 13 and shown.rows[1][0] == "p39"
+    assert shown.after == ("and 28 more",)
+    assert shown.lines == ("p39 1.0 and 39 more",)
+
+
+def test_unknown_sizes_are_not_guessed() -> None:
+    """A sum of which a part is unknown says so; one of which nothing is known is not said."""
+    known, unknown = Item("a", "1", size=5_000_000), Item("b", "1")
+    assert (
+        table({"a": known, "b": unknown}, ["a"], {}).lines[0].endswith("5.0 MB or more to download")
+    )
+    assert "download" not in table({"b": unknown}, ["b"], {}).text()
+
+
+def test_nothing_to_do() -> None:
+    """An empty plan is a line of its own."""
+    assert table({}, ["a"], {}).text() == "nothing to install"
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 B"), (999, "999 B"), (1e3, "1.0 kB"), (18.24e6, "18.2 MB")]
+)
+def test_amounts(size: float, text: str) -> None:
+    """Bytes in powers of ten, as indexes and pip say them."""
+    assert amount(size) == text
