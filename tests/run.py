@@ -131,7 +131,7 @@ def check(version: Version, python: Path, built: Path, options: argparse.Namespa
     tests = [folder / "pytest", "-q", "-p", "no:cacheprovider"]
     long = ["--long"] if options.long else []
     # Some tests make an environment of their own, or look at the sources alone.
-    once = [] if "lint" in version.extras else ["-m", "not once"]
+    once = [] if options.long or "lint" in version.extras else ["-m", "not once"]
     # The command, not `python -m pytest`: that would import the checkout, not the wheel.
     commands = [
         [*tests, "tests", "--ignore=tests/browser", "-n", "2", *once, *long],

@@ -20,6 +20,8 @@ from typing import Callable, List
 PINS = ("packaging", "requests", "nbformat", "platformdirs", "ipykernel")
 HEAVY = ("numpy==2.1.3", "pandas==2.2.3", "scikit-learn==1.5.2", "matplotlib==3.9.2")
 MODULES = 2000
+#: The ways take turns, so that a slow network slows all of them.
+ROUNDS = 5
 
 OURS = """\
 import sys
@@ -78,28 +80,26 @@ def cold() -> None:
         "uv pip install": lambda python: [uv, "pip", "install", "-q", "--python", python, *HEAVY],
         "pip install": lambda python: [python, "-m", "pip", "install", "-q", *HEAVY],
     }
-    seconds = {name: _cold(uv, make) for name, make in ways.items()}
+    rounds = [{name: _cold(uv, make) for name, make in ways.items()} for _ in range(ROUNDS)]
+    seconds = {name: statistics.median(one[name] for one in rounds) for name in ways}
     for name, taken in seconds.items():
         print(f"cold install, {name}: {taken:.1f} s; ratio to %pin {taken / seconds['%pin']:.2f}")
 
 
 def _cold(uv: str, make: Callable[[str], List[str]]) -> float:
-    """The median of three fresh environments."""
-    taken: List[float] = []
-    for _ in range(3):
-        with tempfile.TemporaryDirectory() as folder:
-            python = str(Path(folder, "environment", "bin", "python"))
-            subprocess.run(
-                [uv, "venv", "-q", "--seed", "--python", sys.executable, f"{folder}/environment"],
-                check=True,
-            )
-            site = next(Path(folder).rglob("site-packages"))
-            (site / "borrowed.pth").write_text("\n".join(map(str, _borrowed())))
-            env = {**os.environ, "UV_CACHE_DIR": f"{folder}/uv", "PIP_NO_CACHE_DIR": "1"}
-            started = time.perf_counter()
-            subprocess.run(make(python), check=True, env=env, stdout=subprocess.DEVNULL)
-            taken.append(time.perf_counter() - started)
-    return statistics.median(taken)
+    """Seconds in a fresh environment with an empty cache."""
+    with tempfile.TemporaryDirectory() as folder:
+        python = str(Path(folder, "environment", "bin", "python"))
+        subprocess.run(
+            [uv, "venv", "-q", "--seed", "--python", sys.executable, f"{folder}/environment"],
+            check=True,
+        )
+        site = next(Path(folder).rglob("site-packages"))
+        (site / "borrowed.pth").write_text("\n".join(map(str, _borrowed())))
+        env = {**os.environ, "UV_CACHE_DIR": f"{folder}/uv", "PIP_NO_CACHE_DIR": "1"}
+        started = time.perf_counter()
+        subprocess.run(make(python), check=True, env=env, stdout=subprocess.DEVNULL)
+        return time.perf_counter() - started
 
 
 def _borrowed() -> List[Path]:

@@ -137,6 +137,7 @@ def test_no_such_python(machine: Machine, tmp_path: Path) -> None:
     assert wrong.returncode == 2 and "not a version" in wrong.stderr
 
 
+@pytest.mark.once
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere: kills a group of processes")
 def test_one_that_was_cut_is_made_afresh(
     machine: Machine, other: str, tmp_path: Path, long: bool

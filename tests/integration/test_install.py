@@ -483,6 +483,7 @@ def test_ctrl_c_ends_a_slow_download(
     assert notebook.installed == {"tinypkg-1.0": installer}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("installer", ["uv", "pip"])
 @pytest.mark.parametrize("cached", [True, False])
 def test_ctrl_c_while_files_are_put_in_place(

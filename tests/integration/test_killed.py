@@ -15,7 +15,10 @@ import pytest
 from doubles.many import Many, damage, imports, leftovers
 from kernel.machine import Machine
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="elsewhere: kills a group of processes")
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(os.name != "posix", reason="elsewhere: kills a group of processes"),
+]
 
 #: What a kernel does with ``%pin``, without a shell around it.
 _PIN = """\
