@@ -34,9 +34,8 @@ def kernel_of(window: Window) -> str:
 
 def choose(page: Any) -> None:
     """Take the kernel that is offered where the one that the notebook names is not there."""
-    page.add_locator_handler(
-        page.locator(".jp-Dialog"), lambda asked: asked.locator(".jp-mod-accept").click()
-    )
+    accept = "document.querySelector('.jp-Dialog .jp-mod-accept')?.click()"
+    page.add_init_script(f"setInterval(() => {accept}, 200)")
 
 
 @on("lab", long=EVERY)

@@ -121,7 +121,7 @@ def test_an_older_kernel_too(server: Server, machine: Machine, open_notebook: Op
     goes_on(server, machine, open_notebook)
 
 
-@on("lab", "notebook", "lab-rtc", long=EVERY)
+@on("lab", "lab-rtc", long=EVERY)
 def test_run_all_restarts_and_goes_on(
     server: Server, machine: Machine, open_notebook: Open
 ) -> None:

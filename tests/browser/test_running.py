@@ -10,7 +10,7 @@ DRIVE = LOAD + "\n%drive mount"
 ASK = "\nname = input('name? ')\nprint('got', name)"
 
 
-@on("lab", "notebook", "lab-rtc", long=EVERY)
+@on("lab-rtc", "notebook", long=EVERY)
 def test_run_all_adds_a_line_once(server: Server, open_notebook: Open) -> None:
     """Run All ends in every cell, and the line is there; a second one changes nothing."""
     window = open_notebook(server, SETUP, "x = 1\nx", "%cd_persist drive:", "print('last', x)")

@@ -36,7 +36,7 @@ def trusted(server: Server, path: Path) -> bool:
         notary.store.close()
 
 
-@on("lab", "notebook")
+@on("lab", long=PLAIN)
 def test_trust_is_kept(server: Server, open_notebook: Open) -> None:
     """A notebook that was trusted still is after our write."""
     path = server.folder / f"trusted-{server.app}.ipynb"
@@ -109,7 +109,7 @@ def read_only(page: Any) -> None:
     page.route("**/api/contents/*.ipynb?*", answer)
 
 
-@on("lab", "notebook")
+@on("notebook", long=PLAIN)
 def test_a_read_only_notebook_is_left_alone(server: Server, open_notebook: Open) -> None:
     """Where the notebook may not be written that is said, and neither page nor file changes."""
     window: Window = open_notebook(server, DRIVE, before=read_only)

@@ -17,7 +17,7 @@ ASKS = "print('got', input('? '))"
 WAIT = "import os, time\nwhile not os.path.exists('{0}'): time.sleep(0.02)\n"
 
 
-@on("lab", "notebook", long=EVERY)
+@on("notebook", long=EVERY)
 def test_two_notebooks_on_one_kernel(server: Server, open_notebook: Open) -> None:
     """Only the notebook that asked is written."""
     first = open_notebook(server, DRIVE, name="first")
@@ -93,7 +93,7 @@ def test_moved_away_while_open(server: Server, open_notebook: Open) -> None:
         assert moved.read_bytes() == before
 
 
-@on("lab", "notebook-rtc", long=EVERY)
+@on("lab", long=EVERY)
 def test_a_tab_in_the_background(server: Server, open_notebook: Open) -> None:
     """A page that is hidden while the cell runs writes and saves all the same."""
     window = open_notebook(server, LOAD + "\n" + WAIT.format("hidden") + "%drive mount")

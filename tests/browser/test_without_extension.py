@@ -8,7 +8,7 @@ from .window import LOAD, Server, setup_on_top, until
 DRIVE = LOAD + "\n%drive mount"
 
 
-@on("lab-bare", "notebook-bare", long=("lab-rtc-bare", "notebook-rtc-bare"))
+@on("lab-bare", long=("notebook-bare", "lab-rtc-bare", "notebook-rtc-bare"))
 def test_the_file_is_left_alone_until_a_cell_asks(server: Server, open_notebook: Open) -> None:
     """Nothing is written behind the page; ``%setup write`` makes its cell the setup cell."""
     window = open_notebook(server, "%setup write", DRIVE)
