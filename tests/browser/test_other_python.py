@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
 
+from colab_magics.pins.environments.pythons import local
+
 from .conftest import EVERY, Open, on
+from .kernels import register
 from .test_restart import Ran, log, run_all, settled
 from .window import LOAD, Server, Window, until
 
@@ -26,6 +30,14 @@ def made(server: Server) -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture
+def kernel(server: Server) -> str:
+    """A kernel of this Python; where 3.8 is on this machine, uv does not try to fetch it first."""
+    here = {"UV_PYTHON_DOWNLOADS": "never"} if local("3.8") else {}
+    register("this-python", Path(sys.executable), server.data, here)
+    return "this-python"
+
+
 def kernel_of(window: Window) -> str:
     """The kernel that the notebook names on disk."""
     found = json.loads(window.path.read_text(encoding="utf-8"))["metadata"].get("kernelspec", {})
@@ -39,10 +51,11 @@ def choose(page: Any) -> None:
 
 
 @on("lab", long=EVERY)
-def test_switched_and_gone_on(server: Server, made: Path, open_notebook: Open) -> None:
+def test_switched_and_gone_on(server: Server, made: Path, kernel: str, open_notebook: Open) -> None:
     """Run All goes on in Python 3.8; straight there the next day; rebuilt after a wipe."""
     ran = Ran(server)
-    window = open_notebook(server, f"{LOAD}\n{log('a')}", f"{PIN}\n{log('b')}", SHOWS, log("c"))
+    cells = (f"{LOAD}\n{log('a')}", f"{PIN}\n{log('b')}", SHOWS, log("c"))
+    window = open_notebook(server, *cells, kernel=kernel)
     run_all(window)
     until(lambda: ran.names == "a|abc", "the cells have run on both", 120)
     settled(window)

@@ -14,6 +14,9 @@ from test_pin_options import BACKEND, either, names, other, with_installer
 
 __all__ = ["either", "index", "make", "notebook", "other", "serve", "wheels"]
 
+#: What installers do is the same under every IPython; `test_install` runs in all versions.
+pytestmark = pytest.mark.once
+
 Make = Callable[..., Notebook]
 
 

@@ -13,6 +13,9 @@ from test_install import Notebook, Serve, index, make, notebook, serve, wheels
 
 __all__ = ["index", "make", "notebook", "serve", "wheels"]
 
+#: What installers do is the same under every IPython; `test_install` runs in all versions.
+pytestmark = pytest.mark.once
+
 SECRET = "me:hunter2"
 
 

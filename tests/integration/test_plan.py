@@ -19,6 +19,9 @@ from colab_magics.pins.plan import amount
 
 __all__ = ["either", "make", "notebook", "project", "serve", "wheels"]
 
+#: What installers do is the same under every IPython; `test_install` runs in all versions.
+pytestmark = pytest.mark.once
+
 #: Installs as the magic does, and prints the reports that are shown meanwhile.
 SHOWN = """
 import json
