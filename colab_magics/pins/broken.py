@@ -1,11 +1,10 @@
 """Which installed distributions do not find what they need; uv and pip install all the same."""
 
-import re
 from functools import lru_cache
 from importlib import metadata
-from typing import TYPE_CHECKING, Dict, List, Optional, Set
+from typing import TYPE_CHECKING, Dict, Optional, Set
 
-from .installed import canonical, canonical_name, versions
+from .installed import canonical_name, head, values, versions
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -21,27 +20,13 @@ def broken() -> Set[str]:
     here = versions()
     found = set()
     for one in metadata.distributions():
-        head = _head(one)
-        name = "".join(_values("Name", head)[:1])
-        for need in map(_need, _values("Requires-Dist", head)) if name else ():
+        said = head(one)
+        name = "".join(values("Name", said)[:1])
+        for need in map(_need, values("Requires-Dist", said)) if name else ():
             unmet = _unmet(need, here) if need else ""
             if unmet:
-                found.add(f"{name} {''.join(_values('Version', head)[:1])} {unmet}")
+                found.add(f"{name} {''.join(values('Version', said)[:1])} {unmet}")
     return found
-
-
-def _head(one: metadata.Distribution) -> str:
-    """The fields of a METADATA; the standard library parses its description too, each time."""
-    text = one.read_text("METADATA")
-    if text is None:  # an egg, if anything
-        needs = (f"Requires-Dist: {need}" for need in one.requires or ())
-        name = f"Name: {canonical(one)}" if canonical(one) else ""
-        return "\n".join([name, f"Version: {one.version if name else ''}", *needs])
-    return re.split(r"\r?\n\r?\n", text, maxsplit=1)[0]
-
-
-def _values(field: str, head: str) -> List[str]:
-    return re.findall(rf"(?m)^{field}: *(.*?)\r?$", head)
 
 
 @lru_cache(maxsize=None)

@@ -5,7 +5,7 @@ import re
 from importlib import metadata
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Optional
+from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
 from urllib.parse import urlsplit
 
 from .requirements import split_extras
@@ -13,7 +13,17 @@ from .requirements import split_extras
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-__all__ = ["canonical", "canonical_name", "find", "is_editable", "source_of", "versions", "why_not"]
+__all__ = [
+    "canonical",
+    "canonical_name",
+    "find",
+    "head",
+    "is_editable",
+    "source_of",
+    "values",
+    "versions",
+    "why_not",
+]
 
 
 def find(name: str) -> Optional[metadata.Distribution]:
@@ -39,18 +49,38 @@ def versions() -> Dict[str, str]:
     """Canonical name → version of everything installed, as Python would find it."""
     found: Dict[str, str] = {}
     for one in metadata.distributions():
-        name = canonical(one)
+        name, version = _named(head(one))
         if name:
-            found.setdefault(name, one.version)
+            found.setdefault(name, version)
     return found
 
 
 def canonical(found: metadata.Distribution) -> str:
     """The canonical name; empty for what an interrupted installation has left."""
+    return _named(head(found))[0]
+
+
+def _named(head: str) -> Tuple[str, str]:
+    """The canonical name and the version that a head says, both empty where one is missing."""
     from packaging.utils import canonicalize_name
 
-    said = found.metadata
-    return canonicalize_name(said["Name"]) if "Name" in said and "Version" in said else ""
+    both = [values(field, head)[:1] for field in ("Name", "Version")]
+    return (canonicalize_name(both[0][0]), both[1][0]) if all(both) else ("", "")
+
+
+def head(found: metadata.Distribution) -> str:
+    """The fields of a METADATA. The standard library also parses its description, each time."""
+    text = found.read_text("METADATA")
+    if text is not None:
+        return re.split(r"\r?\n\r?\n", text, maxsplit=1)[0]
+    said = found.metadata  # an egg, if anything
+    fields = [f"{field}: {said[field]}" for field in ("Name", "Version") if field in (said or ())]
+    return "\n".join([*fields, *(f"Requires-Dist: {need}" for need in found.requires or ())])
+
+
+def values(field: str, head: str) -> List[str]:
+    """All that a head says of one field."""
+    return re.findall(rf"(?m)^{field}: *(.*?)\r?$", head)
 
 
 def source_of(found: metadata.Distribution) -> Optional[str]:
