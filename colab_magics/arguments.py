@@ -23,6 +23,7 @@ FLAGS = {
     "--dry-run": "dry_run",
     "--restart": "restart",
     "--keep-going": "keep_going",
+    "--no-lock": "no_lock",
     "-h": "help",
     "--help": "help",
 }

@@ -10,7 +10,8 @@
         ├── DriveError        a drive could not be mounted or unmounted
         ├── GpuUnmet          ``%gpu require``: the machine does not have it
         ├── NotebookError     a notebook cannot be read, or not be written safely
-        └── SetupDiffers      ``%setup check --strict``: a line does not hold
+        ├── SetupDiffers      ``%setup check --strict``: a line does not hold
+        └── LockDiffers       ``%pin lock --check``: this machine is not as the lock says
 
 Bad arguments are IPython's own ``UsageError``, exactly: IPython prints it as one line, but a
 subclass of it as a whole traceback. ``str(error)`` holds no timing and no path that we added,
@@ -25,6 +26,7 @@ __all__ = [
     "DriveError",
     "GpuUnmet",
     "InstallFailed",
+    "LockDiffers",
     "NotebookError",
     "OtherPython",
     "RestartRequired",
@@ -93,6 +95,10 @@ class NotebookError(ColabMagicsError):
 
 class SetupDiffers(ColabMagicsError):
     """``%setup check --strict`` found a line that does not hold, or could not tell."""
+
+
+class LockDiffers(ColabMagicsError):
+    """``%pin lock --check`` found something that is not as the lock says."""
 
 
 def usage_error(what: str, todo: str = "") -> Exception:

@@ -28,6 +28,8 @@ class Host:
         self.places: Dict[str, Callable[[], Optional[Path]]] = {}
         #: Gives the notebook's file, or None where it is not known.
         self.notebook: Callable[[], Optional[Path]] = lambda: None
+        #: Gives what holds the line of a setup cell that is being run to exact versions, or None.
+        self.lock: Callable[[Any], Any] = lambda step: None
 
     # ------------------------------------------------------------------ the machine
     @property

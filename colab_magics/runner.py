@@ -24,8 +24,9 @@ from .errors import NotebookError
 from .notebook.document import Document
 from .notebook.locate import RUN_VARIABLE
 from .notebook.manager import manager
+from .notebook.metadata import lock_in
 from .notebook.servers import held_by
-from .notebook.writers.run import exchange_read, exchange_write
+from .notebook.writers.run import LOCK, exchange_read, exchange_write
 from .pins.environments.make import ensure
 from .pins.environments.pythons import runs
 from .pins.step import PinStep
@@ -87,10 +88,11 @@ def run(path: Path, output: Optional[Path], options: Options, say: Say) -> Resul
     shared = files.private_folder("colab-magics-run-")
     try:
         exchange_write(shared, text)
+        exchange_write(shared, lock_in(document.metadata), LOCK)
         options = _elsewhere(options, options.python or _python_of(text or ""), path, say)
         done, failure = _until_done(document, path, shared, options, say)
         setup = exchange_read(shared)
-        final = done.with_setup(setup, is_setup)
+        final = done.with_setup(setup, is_setup).with_lock(exchange_read(shared, LOCK))
         written = _save(final, path, output, data)
         return Result(output or path, setup, setup != text, written, failure)
     finally:

@@ -98,7 +98,7 @@ class Magic:
         if "help" in parts.flags:
             say((self.__doc__ or "").strip())
             return None
-        for flag in {"restart", "keep_going"} & {*parts.flags} - {*self.own_flags}:
+        for flag in {"restart", "keep_going", "no_lock"} & {*parts.flags} - {*self.own_flags}:
             raise usage_error(
                 f"%{self.name} has no --{flag.replace('_', '-')}.", f"Type %{self.name}? for help."
             )

@@ -35,11 +35,19 @@ class PinMagic(Magic):
         %pin freeze              # keep what this kernel has imported, at its versions
         %pin torch==1.5 --python 3.8   # in another Python, to which the notebook is switched
         %pin environments        # those Pythons; %pin environments remove NAME
+        %pin lock --check        # whether this machine is as the notebook's lock says
         %pin undo                # back to before the last install, on the machine and here
 
         %%pin
         torch==2.4.1             # one requirement a line
         transformers==4.46.0
+
+    The lock
+    --------
+    After a pin the exact set behind all pins (versions, hashes) is kept in the notebook's
+    metadata, where it can be written, and the setup cell installs exactly that on the same Python
+    and platform. ``%pin lock`` makes it of what is installed now, ``%pin lock --check`` compares,
+    ``%pin lock --upgrade`` first takes what the pins need in its newest version.
 
     Options
     -------
@@ -56,16 +64,18 @@ class PinMagic(Magic):
     ``--dry-run``: only show the plan: what differs, what would be installed, how large it is.
     ``--restart``: where an older version is loaded, restart the kernel at once and run again
     what was under way (JupyterLab and Notebook 7; without it a button offers the same).
+    ``--no-lock``: keep no lock in this notebook from now on.
     ``--keep-going``: do not stop the cell although an older version is loaded.
     """
 
     name = "pin"
-    own_flags = ("restart", "keep_going")
+    own_flags = ("restart", "keep_going", "no_lock")
     offers = (
         *(
             "freeze",
             "undo",
             "environments",
+            "lock",
             "--python",
             "-r",
             "-c",
@@ -75,7 +85,7 @@ class PinMagic(Magic):
             "--index-auth",
         ),
         *("--find-links", "--torch-backend", "--pre", "--no-deps", "--upgrade", "--restart"),
-        *("--keep-going", "--allow-kernel-changes", "--dry-run", "--no-record"),
+        *("--keep-going", "--allow-kernel-changes", "--dry-run", "--no-record", "--no-lock"),
     )
 
     def run(self, call: Call) -> Any:
@@ -103,9 +113,14 @@ class PinMagic(Magic):
         from ..pins.journal import last
 
         known, done = last(), self.session.done
+        outcome: Optional[Outcome] = None
         try:
-            return super().perform(step, call)
+            outcome = super().perform(step, call)
+            return outcome
         finally:
+            if outcome is not None or last() != known:
+                applied = outcome is None or outcome.status == "applied"
+                self.session.locks.pinned(applied, "no_lock" not in call.flags)
             if "no_record" not in call.flags and last() != known:
                 from .undo import keep_lines
 
@@ -128,6 +143,12 @@ class PinMagic(Magic):
         from .environments import environments
 
         return environments(call)
+
+    def lock(self, call: Call) -> Any:
+        """Make the notebook's lock, compare this machine with it, or renew it."""
+        from .lock import lock
+
+        return lock(self, call)
 
     def freeze(self, call: Call) -> Any:
         """Pin what this kernel has imported (or all that is installed) at its version."""

@@ -15,6 +15,7 @@ from ..setup.recipe import Entry, Merged, merge
 from ..setup.record import add, edit, is_off
 from ..steps import Step, parts_of
 from ._base import say
+from .locking import Locking
 from .notices import OFF, Notices
 from .pending import Pending, edited
 from .restarting import after
@@ -55,6 +56,8 @@ class Session:
         self.held = Pending(self.host)
         self._seen: Dict[str, str] = {}
         self.notices = Notices(self.host)
+        self.locks = Locking(self)
+        self.host.lock = self.locks.of
 
     # ------------------------------------------------------------------ what magics ask
     @property
@@ -116,6 +119,12 @@ class Session:
         steps += [step for step, _ in (*self.pending, *self._cell)]
         return parts_of(word, steps)
 
+    @property
+    def runs_setup(self) -> bool:
+        """Whether the running cell is the setup cell, also where it is what loads the extension."""
+        code = self.source or self.host.request.get("content", {}).get("code", "")
+        return is_setup(str(code))
+
     def since(self, word: str, done: int) -> List[Step]:
         """Those of the running cell, less its first ``done`` steps."""
         return parts_of(word, [step for step, _ in self._cell[done:]])
@@ -126,6 +135,7 @@ class Session:
         changes += self.held.edit(change)
         writer = self.writer()
         if writer is not None:
+            self.locks.changed()
             changes += edit(writer, lambda lines: change(lines or [])).changes
         return list(dict.fromkeys(changes))
 
@@ -143,6 +153,7 @@ class Session:
         self.source = getattr(info, "raw_cell", None) or ""
         self._cell, self.writing = [], False
         self._before = None
+        self.locks.begin()
         if "install" in self.source:  # most cells install nothing, and this imports what pins need
             from .drift import look_before
 
@@ -154,6 +165,7 @@ class Session:
         earlier = self.notices.unfinished()
         try:
             self._record(failed=not result.success)
+            self.locks.end()
             earlier()
             if self._before is not None:
                 from .drift import look_after

@@ -5,11 +5,11 @@ stdin. Sessions of Colab's command line and of VS Code answer other requests but
 it is time-boxed, and silence means that the notebook cannot be read.
 """
 
-from typing import List, Optional
+from typing import Any, Dict, List, Optional
 
 from .document import Document
 
-__all__ = ["PATIENCE", "texts"]
+__all__ = ["PATIENCE", "notebook", "texts"]
 
 #: Seconds to wait; a notebook of 20 MB was seen to need 0.7.
 PATIENCE = 5
@@ -22,6 +22,15 @@ _silences: List[int] = []
 def texts() -> Optional[List[str]]:
     """The text of each cell (empty for one that is no code), or None where nobody answers."""
     try:
+        cells = (notebook() or {})["cells"]
+        return [Document.source(c) if c["cell_type"] == "code" else "" for c in cells]
+    except (TypeError, KeyError):  # another protocol
+        return None
+
+
+def notebook() -> Optional[Dict[str, Any]]:
+    """The notebook, or None where nobody answers."""
+    try:
         from google.colab import _message
     except ImportError:
         return None
@@ -29,9 +38,14 @@ def texts() -> Optional[List[str]]:
         return None
     try:
         answer = _message.blocking_request("get_ipynb", request="", timeout_sec=PATIENCE)
-        cells = answer["ipynb"]["cells"]
+        found = dict(answer["ipynb"])
         _silences.clear()
-        return [Document.source(c) if c["cell_type"] == "code" else "" for c in cells]
-    except (_message.MessageError, TypeError, KeyError):  # refused, silent, another protocol
+        return found
+    except (
+        _message.MessageError,
+        TypeError,
+        KeyError,
+        ValueError,
+    ):  # refused, silent, another protocol
         _silences.append(1)
         return None

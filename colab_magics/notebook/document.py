@@ -10,17 +10,19 @@ from dataclasses import dataclass
 from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from ..errors import NotebookError
+from .json_text import items, leading, member, members
 
-__all__ = ["ROLE", "Document", "several"]
+__all__ = ["KEY", "ROLE", "Document", "several"]
+
+#: The key of ours in the metadata of notebooks and cells.
+KEY = "colab_magics"
 
 #: Metadata of a new setup cell. It is known by the marker in its text alone, since front ends copy
 #: metadata when a cell is split or copied. What it prints depends on the machine, so nbval is
 #: told not to compare it.
-ROLE = {"colab_magics": {"role": "setup", "version": 1}, "tags": ["nbval-ignore-output"]}
+ROLE = {KEY: {"role": "setup", "version": 1}, "tags": ["nbval-ignore-output"]}
 
 _ID = "colab-magics-setup"
-_SPACE = re.compile(r"[ \t\r\n]*")
-_decode = json.JSONDecoder().raw_decode
 
 #: Says of a cell's text whether it is a setup cell.
 Test = Callable[[str], bool]
@@ -99,6 +101,29 @@ class Document:
             return self
         return self.replaced(at, {**self.cells[at], "source": _lines(text)})
 
+    def with_lock(self, lock: Optional[str]) -> "Document":
+        """The notebook with this lock in its metadata, or without one; see `metadata`."""
+        ours = self.metadata.get(KEY)
+        ours = dict(ours) if isinstance(ours, dict) else {}
+        now = {**ours, "lock": lock} if lock is not None else {**ours}
+        if lock is None:
+            now.pop("lock", None)
+        if now == ours or not isinstance(json.loads(self.text).get("metadata"), dict):
+            return self
+        start = members(self.text, self.text.index("{"))["metadata"][0]
+        return self._spliced(*member(self.text, start, KEY, self._value(now, start)))
+
+    def _value(self, value: Dict[str, Any], at: int) -> Optional[str]:
+        """A value as this file would write it into the object that begins there; None: none."""
+        if not value:
+            return None
+        before = leading(self.text, at)
+        inner = self._indent()
+        text = json.dumps(value, indent=inner, ensure_ascii=self._plain())
+        if not before:  # the object is empty: at the depth of a notebook's metadata
+            before = self._break(2)
+        return text.replace("\n", before) if inner else text
+
     def _new(self, text: str) -> Dict[str, Any]:
         cell: Dict[str, Any] = {"cell_type": "code", "execution_count": None}
         if self.minor >= 5:
@@ -157,15 +182,18 @@ class Document:
         found = re.match(r"\{\r?\n([ \t]+)", self.text)
         return found.group(1) if found else None
 
+    def _plain(self) -> bool:
+        """Whether the file spells other letters as escapes."""
+        return self.text.isascii() and "\\u" in self.text
+
     def _dump(self, cell: Dict[str, Any]) -> str:
         """A cell as this file would write it, at the depth of the list of cells."""
-        plain = self.text.isascii() and "\\u" in self.text
         indent = self._indent()
         compact = re.match(r'\s*\{\s*"[^"]*":\S', self.text)
         text = json.dumps(
             cell,
             indent=indent,
-            ensure_ascii=plain,
+            ensure_ascii=self._plain(),
             separators=(",", ":") if compact else None,
         )
         return text if indent is None else text.replace("\n", self._newline() + indent * 2)
@@ -185,30 +213,4 @@ def _lines(text: str) -> List[str]:
 
 def _spans(text: str) -> Tuple[int, List[Tuple[int, int]]]:
     """Where the list of cells begins, and where each cell stands, in a text known to be JSON."""
-    at = _skip(text, text.index("{") + 1)
-    while text[at] == '"':
-        key, at = _decode(text, at)
-        at = _skip(text, _skip(text, at) + 1)
-        if key == "cells":
-            return _items(text, at)
-        at = _skip(text, _decode(text, at)[1])
-        at = _skip(text, at + 1) if text[at] == "," else at
-    raise AssertionError("a notebook without cells was let through")
-
-
-def _items(text: str, at: int) -> Tuple[int, List[Tuple[int, int]]]:
-    inside = at + 1
-    spans: List[Tuple[int, int]] = []
-    at = _skip(text, inside)
-    while text[at] != "]":
-        end = _decode(text, at)[1]
-        spans.append((at, end))
-        at = _skip(text, end)
-        at = _skip(text, at + 1) if text[at] == "," else at
-    return inside, spans
-
-
-def _skip(text: str, at: int) -> int:
-    found = _SPACE.match(text, at)
-    assert found is not None  # noqa: S101 - it matches the empty string
-    return found.end()
+    return items(text, members(text, text.index("{"))["cells"][0])

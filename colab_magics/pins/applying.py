@@ -1,7 +1,7 @@
 """What a ``%pin`` does on this machine: whether it holds, what would be done, doing it."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Tuple
+from typing import TYPE_CHECKING, Optional, Tuple
 
 from ..display import Report
 from ..errors import ColabMagicsError, InstallFailed
@@ -14,6 +14,7 @@ from .requirements import key, requirement
 
 if TYPE_CHECKING:
     from .guarded import Done
+    from .lock.lock import Lock
     from .step import PinStep, Wanted
 
 __all__ = ["apply", "check", "foreseen"]
@@ -26,9 +27,9 @@ def check(step: "PinStep", host: Host) -> Verdict:
     wanted = step.wanted(host)
     if disturbs(map(_name, wanted.texts)):
         return Verdict("differs", "an earlier install was cut off, or is still going on")
-    if "upgrade" in step.how:
+    if step.renews:
         return Verdict("differs", "the newest version that fits is asked for")
-    reason = _reason(wanted)
+    reason = _reason(wanted) or _unlocked(host.lock(step))
     if reason:
         return Verdict("differs", reason)
     if stale(map(_name, wanted.texts)):
@@ -67,11 +68,13 @@ def _brought(
     from .guarded import Done
     from .install import install, summary
 
+    lock = host.lock(step)
     held = not _reason(wanted)
-    if held and not disturbs(map(_name, wanted.texts)) and "upgrade" not in step.how:
+    changes = _unlocked(lock) or disturbs(map(_name, wanted.texts)) or step.renews
+    if held and not changes:
         return Done({}), "installed already"
     progress("installing " + ", ".join([*map(_name, wanted.texts), *step.folders][:5]))
-    done = install(wanted, step.place(host), step.how, progress)
+    done = install(wanted, step.place(host), step.how, progress, lock)
     reason = _reason(wanted)
     if reason:
         raise InstallFailed(
@@ -89,11 +92,11 @@ def foreseen(step: "PinStep", verdict: Report, host: Host, progress: Progress) -
     if not runs(step.python):
         return verdict
     wanted = _sound(step, host)
-    if not _reason(wanted) and "upgrade" not in step.how:
+    if not (_reason(wanted) or _unlocked(host.lock(step)) or step.renews):
         return verdict
     progress(verdict)
     try:
-        plan = rehearse(wanted, step.place(host), step.how, progress)
+        plan = rehearse(wanted, step.place(host), step.how, progress, host.lock(step))
     except InstallFailed as error:
         lines = "\n".join(filter(None, (error.what, error.todo, error.details))).splitlines()
         return replace(verdict, lines=(*verdict.lines, *lines))
@@ -121,6 +124,13 @@ def _reason(wanted: "Wanted") -> str:
         for folder in wanted.folders
     ]
     return next(filter(None, reasons), "")
+
+
+def _unlocked(lock: Optional["Lock"]) -> str:
+    """What is installed otherwise than the lock says; empty where there is none."""
+    from .installed import versions
+
+    return lock.differs(versions()) if lock is not None else ""
 
 
 def _name(text: str) -> str:

@@ -4,6 +4,7 @@ import re
 import sys
 import sysconfig
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, FrozenSet, List, Optional, Sequence
 
@@ -19,30 +20,41 @@ from .requirements import key, requirement, written
 from .settings import read_settings
 
 if TYPE_CHECKING:
+    from .lock.lock import Lock
     from .step import Wanted
 
 __all__ = ["install", "rehearse", "summary"]
 
 
 def install(
-    wanted: "Wanted", line: Dict[str, str], how: FrozenSet[str], progress: Progress
+    wanted: "Wanted",
+    line: Dict[str, str],
+    how: FrozenSet[str],
+    progress: Progress,
+    lock: Optional["Lock"] = None,
 ) -> Done:
     """Install what does not hold, and say what changed; `InstallFailed` leaves all as it was.
 
-    ``line`` are the settings that the line itself makes, ``how`` see `PinStep`. What an earlier
-    installation that was cut off has damaged is repaired. One at a time: another is waited for.
+    ``line`` are the settings that the line itself makes, ``how`` see `PinStep`, ``lock`` what
+    fixes the rest. What an earlier installation that was cut off has damaged is repaired. One at
+    a time: another is waited for.
     """
     changes_kernel = "allow_kernel_changes" in how
     _guard(wanted.texts, changes_kernel)
     with locked(progress) as keeps:
-        job = Job(progress, keeps, line, hold=not changes_kernel)
-        more = job.upgrade(_names(wanted)) if "upgrade" in how else []
-        work = Work(tuple(wanted.texts), tuple(wanted.lines), lambda: _bring(job, wanted, more))
+        job = _job(wanted, lock, Job(progress, keeps, line, hold=not changes_kernel))
+        more = _newest(job, wanted, how)
+        do = partial(_bring, job, wanted, more, lock)
+        work = Work(tuple(wanted.texts), tuple(wanted.lines), do)
         return replace(carry_out(job, work), notes=job.notes)
 
 
 def rehearse(
-    wanted: "Wanted", line: Dict[str, str], how: FrozenSet[str], progress: Progress
+    wanted: "Wanted",
+    line: Dict[str, str],
+    how: FrozenSet[str],
+    progress: Progress,
+    lock: Optional["Lock"] = None,
 ) -> Report:
     """What `install` would do, changing nothing; `InstallFailed` where it would fail."""
     from .plan import table
@@ -50,24 +62,38 @@ def rehearse(
 
     changes_kernel = "allow_kernel_changes" in how
     _guard(wanted.texts, changes_kernel)
-    job = Job(progress, (), line, hold=not changes_kernel)
-    more = job.upgrade(_names(wanted)) if "upgrade" in how else []
+    job = _job(wanted, lock, Job(progress, (), line, hold=not changes_kernel))
+    more = _newest(job, wanted, how)
     (status, said), plan = job.rehearse(_lines(wanted), _again(wanted), more)
     if status:
-        raise _failure(job, wanted, said)
+        raise _failure(job, wanted, said, lock)
     if plan is None:
         return Report(("The pip that is here cannot say what it would do: that takes 22.2.",))
     plan = with_sizes(plan, job.settings, _names(wanted))
     return table(plan, _names(wanted), versions(), job.advise(plan))
 
 
-def _bring(job: Job, wanted: "Wanted", more: Sequence[str]) -> None:
+def _job(wanted: "Wanted", lock: Optional["Lock"], job: Job) -> Job:
+    """The job with what the lock holds it to."""
+    if lock is not None:
+        job.held += lock.constraints({str(requirement(text).url) for text in wanted.texts})
+    return job
+
+
+def _newest(job: Job, wanted: "Wanted", how: FrozenSet[str]) -> List[str]:
+    """The words that have it take newer versions, as ``how`` says."""
+    if "upgrade_all" in how:
+        return job.upgrade(())
+    return job.upgrade(_names(wanted)) if "upgrade" in how else []
+
+
+def _bring(job: Job, wanted: "Wanted", more: Sequence[str], lock: Optional["Lock"]) -> None:
     """Have the installer do it, and look at what it has done."""
     lines, names = _lines(wanted), _names(wanted)
     before = whole.present()
     status, said = job.install(lines, _again(wanted), more, shown=names)
     if status:
-        raise _failure(job, wanted, said)
+        raise _failure(job, wanted, said, lock)
     changed = [name for name, version in whole.present().items() if before.get(name) != version]
     verify(lambda: job.install(lines, fresh=True)[0], [*changed, *names])
 
@@ -88,10 +114,19 @@ def _again(wanted: "Wanted") -> List[str]:
     return [one.name for one in asked if one.url and why_not(one)]
 
 
-def _failure(job: Job, wanted: "Wanted", said: Sequence[str]) -> InstallFailed:
+def _failure(
+    job: Job, wanted: "Wanted", said: Sequence[str], lock: Optional["Lock"]
+) -> InstallFailed:
     """Why the installer could not do it."""
     from .index import explain
 
+    other = re.search(r"[Hh]ash mismatch for `?([\w.-]+)", " ".join(said))
+    if lock is not None and other:
+        return InstallFailed(
+            f"{other.group(1)} is not the file that the lock names: its hash differs; "
+            "nothing was installed.",
+            "Ask who made the notebook; or lock what the index has now: %pin lock --upgrade",
+        )
     missing = [text for text in wanted.texts if why_not(requirement(text))]
     return _against_the_kernel(said) or explain(missing, job.settings, said, wanted.texts)
 

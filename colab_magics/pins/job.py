@@ -53,7 +53,7 @@ class Installer(Protocol):
         """
 
     def upgrade(self, names: Sequence[str]) -> List[str]:
-        """The words that have these, and only these, taken in their newest version."""
+        """The words that have these, and only these, taken in their newest version; none: all."""
 
     def removal(self, names: Sequence[str]) -> List[str]:
         """The command that uninstalls distributions."""
@@ -72,6 +72,11 @@ class Installer(Protocol):
 
     def planned(self, lines: Sequence[str], report: str = "") -> Plan:
         """The plan in what it has printed and reported so far."""
+
+    def look_up(self, requirements: Path, to: Path) -> Optional[List[str]]:
+        """The command that writes where these exact requirements are, and their hashes, as a
+        ``pylock.toml`` (PEP 751); None: it cannot, and takes no hashes from constraints.
+        """
 
     def aside(self, line: str) -> bool:
         """Whether a line is for `in_place` and `planned` alone, and for no person."""
@@ -106,7 +111,8 @@ class Job:
         here = versions()
         #: What was said of the plan, for whoever looks only at the end.
         self.notes: Tuple[str, ...] = ()
-        self._held = [f"{name}=={here[name]}" for name in KERNEL if hold and name in here]
+        #: The lines of the constraints file.
+        self.held = [f"{name}=={here[name]}" for name in KERNEL if hold and name in here]
 
     def of(self, line: Dict[str, str]) -> "Job":
         """The same with the settings of another line."""
@@ -153,6 +159,22 @@ class Job:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
+    def look_up(self, lines: Sequence[str]) -> Tuple[Said, str]:
+        """Where just these are, and their hashes: a ``pylock.toml``; changes nothing."""
+        folder = private_folder("colab-magics-pin-")
+        wanted, found = folder / "requirements.txt", folder / "pylock.toml"
+        try:
+            command = self._installer.look_up(wanted, found)
+            if command is None:
+                raise InstallFailed(f"{self._installer.name} makes no locks.", "Install uv.")
+            lines = [*self._installer.options(self.settings), *lines]
+            wanted.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            said = self._run(command)
+            text = "" if said[0] else found.read_text(encoding="utf-8")
+            return _unplaced(said, folder), text
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
     def advise(self, plan: Plan) -> List[str]:
         """What to say of a plan before it is carried out."""
         return advice(plan, self._installer.name)
@@ -164,7 +186,7 @@ class Job:
         wanted, held = folder / "requirements.txt", folder / "constraints.txt"
         lines = [*self._installer.options(self.settings), *lines]
         wanted.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        held.write_text("\n".join(self._held) + "\n", encoding="utf-8")
+        held.write_text("\n".join(self.held) + "\n", encoding="utf-8")
         alone = ["--no-deps"] if self.settings.on("no-deps") else []
         command = self._installer.command(wanted, held, again)
         return [*command, *dict.fromkeys([*alone, *more])]

@@ -13,7 +13,7 @@ from .step import PinStep
 __all__ = ["COMMANDS", "parse"]
 
 #: First words that are no requirements; a package of such a name has a version behind it.
-COMMANDS = ("environments", "freeze", "undo")
+COMMANDS = ("environments", "freeze", "lock", "undo")
 
 _USAGE = "%pin REQUIREMENT... [-r FILE] [-e FOLDER] [options]"
 _HOW = ("upgrade", "allow_kernel_changes")
@@ -22,7 +22,7 @@ _OPERATORS = {"==", "=", ">=", "<=", "~=", "!=", "<", ">", "@"}
 
 def parse(words: List[str]) -> Optional[PinStep]:
     """The pins that a line asks for; None for a line that asks for nothing."""
-    if len(words) == 1 and words[0] in COMMANDS:
+    if words and words[0] in COMMANDS:
         return None
     parser = Parser("%pin", usage=_USAGE)
     parser.add_argument("requirements", nargs="*")

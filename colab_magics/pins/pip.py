@@ -42,7 +42,7 @@ class Pip:
 
     def upgrade(self, names: Sequence[str]) -> List[str]:
         """See `Installer`: what suffices below them stays, which is pip's own way."""
-        return ["--upgrade"]
+        return ["--upgrade"] if names else ["--upgrade", "--upgrade-strategy=eager"]
 
     def removal(self, names: Sequence[str]) -> List[str]:
         """See `Installer`."""
@@ -66,6 +66,10 @@ class Pip:
         entries = json.loads(report).get("install", ()) if report else ()
         named = [(one["metadata"]["name"], one["metadata"]["version"]) for one in entries]
         return {canonical_name(n): Item(canonical_name(n), version) for n, version in named}
+
+    def look_up(self, requirements: Path, to: Path) -> Optional[List[str]]:
+        """See `Installer`."""
+        return None
 
     def aside(self, line: str) -> bool:
         """See `Installer`: nothing."""

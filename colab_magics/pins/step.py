@@ -39,9 +39,9 @@ class Wanted(NamedTuple):
 class PinStep(Step):
     """Requirements as they were written; files and editable folders by their recorded paths.
 
-    ``how`` says how to install this time (``upgrade``, ``allow_kernel_changes``), and is not
-    recorded. ``bare`` are the keys of names that were typed without anything: of their line only
-    the version is to change.
+    ``how`` says how to install this time (``upgrade``, ``allow_kernel_changes``; ``upgrade_all``:
+    also what it needs), and is not recorded. ``bare`` are the keys of names that were typed
+    without anything: of their line only the version is to change.
     """
 
     requirements: Tuple[str, ...] = ()
@@ -73,6 +73,11 @@ class PinStep(Step):
     def names(self) -> Tuple[str, ...]:
         """The canonical names of the requirements on the line."""
         return tuple(map(_name, self.requirements))
+
+    @property
+    def renews(self) -> bool:
+        """Whether it is to be installed in its newest version, or what it needs is."""
+        return bool(self.how & {"upgrade", "upgrade_all"})
 
     def parts(self) -> Sequence["PinStep"]:
         """One step for each requirement, each file and each folder."""

@@ -92,8 +92,8 @@ class Uv:
         return [*settings.for_uv(os.environ).options, *held]
 
     def upgrade(self, names: Sequence[str]) -> List[str]:
-        """See `Installer`; ``--upgrade`` would take what they need in its newest version too."""
-        return [f"--upgrade-package={name}" for name in names]
+        """See `Installer`; ``--upgrade`` takes what they need in its newest version too."""
+        return [f"--upgrade-package={name}" for name in names] or ["--upgrade"]
 
     def removal(self, names: Sequence[str]) -> List[str]:
         """See `Installer`."""
@@ -135,6 +135,12 @@ class Uv:
             elif adds and adds.group(1) in plan:  # the version of what comes from a URL
                 plan[adds.group(1)] = replace(plan[adds.group(1)], version=adds.group(2))
         return plan
+
+    def look_up(self, requirements: Path, to: Path) -> Optional[List[str]]:
+        """See `Installer`."""
+        command = [str(find_uv()), "pip", "compile", "--quiet", "--python", sys.executable]
+        command += ["--no-deps", "--no-header", "--no-annotate", "--format", "pylock.toml"]
+        return [*command, "--output-file", str(to), str(requirements)]
 
     def aside(self, line: str) -> bool:
         """See `Installer`: what `_TELLS` adds."""

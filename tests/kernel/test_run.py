@@ -251,6 +251,7 @@ def test_what_a_run_does_not_concern_stays(machine: Machine, folder: Path) -> No
     after["cells"][1].pop("execution_count")
     for key in ("outputs", "execution_count"):
         before["cells"][1].pop(key)
+    assert list(after["metadata"].pop("colab_magics")) == ["lock"]
     assert after == before
     assert list(after) == list(before)
 

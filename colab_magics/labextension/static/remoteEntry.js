@@ -5,9 +5,10 @@
  * since a comm message would be read only after the cell that waits for it.
  *
  * What it may do: for the notebook whose own connection delivered the message, read, insert,
- * replace or delete the one code cell whose leading comments carry our marker, and save; restart
- * the kernel whose running cell asks for it, and run the setup cell and the cells that were under
- * way. It sets no trust and no metadata but our role, and does nothing when a notebook is opened.
+ * replace or delete the one code cell whose leading comments carry our marker, keep the lock in the
+ * notebook's metadata, and save; restart the kernel whose running cell asks for it, and run the
+ * setup cell and the cells that were under way. It sets no trust and no metadata but our own, and
+ * does nothing when a notebook is opened.
  */
 (() => {
   const NAME = 'colab-magics';
@@ -18,6 +19,7 @@
   const DOUBT = 300; // ms in which what has been waiting for this page arrives
   const ENDED = new Set(['restarting', 'autorestarting', 'dead']);
   const MARKER = /^(?:#.*\n|[ \t]*\n)*#\s*colab_magics:setup v\d+\b/;
+  const LOCK = /^(?:lock-version = |gzip:|off$)/;
   let scope = null;
   let actions = null; // NotebookActions
   let toast = null; // Notification
@@ -43,7 +45,18 @@
   function read(notebook) {
     const found = setupCells(notebook);
     if (found.length > 1) return { status: 'several', cells: found.map(i => i + 1) };
-    return { status: 'ok', text: found.length ? notebook.cells[found[0]].getSource() : null };
+    const { lock = null } = notebook.getMetadata(TARGET) || {};
+    return { status: 'ok', text: found.length ? notebook.cells[found[0]].getSource() : null, lock };
+  }
+
+  /* Keep the lock beside whatever else of ours is in the notebook's metadata; null takes it out. */
+  function keep(notebook, lock) {
+    if (lock !== null && !LOCK.test(lock)) return { status: 'refused' };
+    const { lock: old, ...rest } = notebook.getMetadata(TARGET) || {};
+    const ours = lock === null ? rest : { ...rest, lock };
+    if (Object.keys(ours).length) notebook.setMetadata(TARGET, ours);
+    else notebook.deleteMetadata(TARGET);
+    return { status: 'ok' };
   }
 
   /* Put the text where `expected` stands; null is no cell. */
@@ -99,10 +112,13 @@
     const notebook = context.model.sharedModel;
     if (data.action === 'hello') return { status: 'ok', path: context.path };
     if (data.action === 'read') return { ...read(notebook), path: context.path };
-    if (data.action !== 'put') return { status: 'refused' };
+    if (data.action !== 'put' && data.action !== 'keep') return { status: 'refused' };
     const file = context.contentsModel;
     if (context.model.readOnly || (file && file.writable === false)) return { status: 'read-only' };
-    const done = put(notebook, data.text, data.expected);
+    const done =
+      data.action === 'keep'
+        ? keep(notebook, data.lock)
+        : put(notebook, data.text, data.expected);
     if (done.status === 'ok') done.saved = await saved(context);
     return { ...done, path: context.path };
   }

@@ -12,6 +12,7 @@ from ...host import Host
 from ..document import several
 from ..frontend import absence, ask, present
 from ..locate import RunningCell, Site
+from ..metadata import holds
 from ..servers import saved_as
 
 __all__ = ["FrontEndWriter"]
@@ -57,6 +58,16 @@ class FrontEndWriter:
     def saved(self) -> Optional[bool]:
         """Whether the file that the front end names is as it was put, by now; None: not known."""
         return saved_as(*self._put)
+
+    def keep_lock(self, lock: Optional[str]) -> str:
+        """See `Writer`: ``saved`` where the file was read back, else ``written``."""
+        answer = self._ask("keep", lock=lock)
+        until = time.monotonic() + (PROOF if answer["saved"] else 0)
+        while True:
+            there = holds(str(answer["path"]), lock)
+            if there or time.monotonic() >= until:
+                return "saved" if there or (there is None and answer["saved"]) else "written"
+            time.sleep(0.02)
 
     def _ask(self, action: str, **data: Optional[str]) -> Dict[str, Any]:
         answer = ask(self.host, action, **data)

@@ -10,29 +10,29 @@ from typing import Optional
 from ...host import Host
 from ..locate import RunningCell, Site
 
-__all__ = ["CELL", "RunWriter", "exchange_read", "exchange_write"]
+__all__ = ["CELL", "LOCK", "RunWriter", "exchange_read", "exchange_write"]
 
-#: Name of the file in the shared folder that holds the text of the setup cell.
-CELL = "setup-cell"
+#: Names of the files in the shared folder: the text of the setup cell, and the lock.
+CELL, LOCK = "setup-cell", "lock"
 
 
-def exchange_read(shared: Path) -> Optional[str]:
-    """The setup cell as it stands, or None where there is none."""
+def exchange_read(shared: Path, name: str = CELL) -> Optional[str]:
+    """The setup cell (or the lock) as it stands, or None where there is none."""
     try:
-        return (shared / CELL).read_bytes().decode("utf-8")
+        return (shared / name).read_bytes().decode("utf-8")
     except FileNotFoundError:
         return None
 
 
-def exchange_write(shared: Path, text: Optional[str]) -> None:
-    """Put the setup cell (None: none), whole or not at all."""
+def exchange_write(shared: Path, text: Optional[str], name: str = CELL) -> None:
+    """Put the setup cell or the lock (None: none), whole or not at all."""
     if text is None:
-        if (shared / CELL).exists():
-            (shared / CELL).unlink()
+        if (shared / name).exists():
+            (shared / name).unlink()
         return
-    fresh = shared / (CELL + ".new")
+    fresh = shared / (name + ".new")
     fresh.write_bytes(text.encode("utf-8"))
-    fresh.replace(shared / CELL)
+    fresh.replace(shared / name)
 
 
 class RunWriter:
@@ -57,3 +57,8 @@ class RunWriter:
         """See `Writer`: ``written``, since the file is saved when the run ends."""
         exchange_write(self.shared, text)
         return "written"
+
+    def keep_lock(self, lock: Optional[str]) -> str:
+        """See `Writer`: ``kept`` until the run ends."""
+        exchange_write(self.shared, lock, LOCK)
+        return "kept"

@@ -1,0 +1,1 @@
+"""The lock: the exact set behind the pins of a notebook, by version and hash."""
