@@ -60,6 +60,8 @@ class Colab(Notebook):
 
     answers = True
     error: Optional[str] = None
+    #: Of the whole notebook.
+    metadata: Dict[str, Any] = {}
 
     def about(self, at: int) -> Dict[str, Any]:
         """See `Notebook`."""
@@ -74,7 +76,8 @@ class Colab(Notebook):
         assert about["colab_request_type"] == "get_ipynb"
         cells = [{"cell_type": "markdown", "source": ["# Title"], "metadata": {}}]
         cells += [code(text, minor=0) for text in self.cells]
-        data = {"data": {"ipynb": {"cells": cells, "nbformat": 4, "nbformat_minor": 0}}}
+        whole = {"cells": cells, "metadata": self.metadata, "nbformat": 4, "nbformat_minor": 0}
+        data = {"data": {"ipynb": whole}}
         found = {"error": self.error} if self.error else data
         self.reply({"type": "colab_reply", "colab_msg_id": about["colab_msg_id"], **found})
 

@@ -6,12 +6,15 @@ import json
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
+import doubles
 import pytest
 from doubles.index import make_wheel
 from doubles.watched import watch
 
 from .files import notebook, setup_text, shown, whole
+from .front_end import started
 from .machine import Machine
+from .other_front_ends import Colab
 
 #: What an index and uv do is the same under every IPython.
 pytestmark = pytest.mark.once
@@ -310,6 +313,21 @@ def test_a_password_is_in_no_lock(
         done = machine.cli("run", path)
         assert "tinysecret is not the file that the lock names" in done.stderr
         assert "hunter2" not in done.stderr + done.stdout
+
+
+def test_colab_reads_the_lock_of_its_notebook(
+    make: Make, wheels: Path, locked: Path, folder: Path
+) -> None:
+    """The setup cell of a notebook that was locked elsewhere installs just that on Colab too."""
+    make_wheel(wheels, "tinydep", "2.0")
+    machine, text = make(), setup_text(locked)
+    assert text is not None
+    machine.variables["PYTHONPATH"] = str(Path(doubles.__file__).parent / "google_colab")
+    with started(machine, folder) as kernel:
+        page = kernel.open(Colab, text)
+        page.metadata = whole(locked)["metadata"]
+        page.play_ok(0)
+    assert names(machine) == ["tinyapp-1.0", "tinydep-1.0"]
 
 
 def test_an_executor_takes_the_lines(make: Make, locked: Path, tmp_path: Path) -> None:

@@ -87,6 +87,11 @@ def with_setup(data: bytes, text: Optional[str]) -> bytes:
     return read(data).with_setup(text, is_setup).encode()
 
 
+def with_lock(data: bytes, lock: Optional[str]) -> bytes:
+    """The bytes of a notebook with this lock in its metadata, or with none."""
+    return read(data).with_lock(lock).encode()
+
+
 def outside(data: bytes) -> bytes:
     """The bytes of a file without those of its setup cell."""
     document = read(data)
@@ -308,3 +313,48 @@ def test_any_notebook_keeps_its_bytes(
     assert outside(first) == outside(second)
     assert with_setup(first, TEXT) == first
     assert with_setup(second, None) == data
+
+
+@files
+def test_a_lock_is_one_line_of_the_file_and_goes_without_a_trace(data: bytes) -> None:
+    """All else in the metadata stays; taken out, the bytes are those from before."""
+    text = 'lock-version = "1.0"\nname = "é"\n'
+    locked = with_lock(data, text)
+    before, after = json.loads(data), json.loads(locked)
+    assert after["metadata"].pop("colab_magics") == {"lock": text}
+    assert repr(after) == repr(before)
+    assert with_lock(locked, text) == locked
+    assert len([line for line in locked.splitlines() if b"lock-version" in line]) == 1
+    assert with_lock(with_lock(locked, "gzip:x"), None) == data
+    assert locked.count(b"\n") - data.count(b"\n") <= 3
+
+
+@given(st.dictionaries(st.text(max_size=5), values, max_size=3), styles, st.booleans())
+def test_any_metadata_keeps_its_bytes(
+    others: Dict[str, Any], style: Dict[str, Any], ours: bool
+) -> None:
+    """Whatever else stands in the notebook's metadata, and beside the lock in our own."""
+    metadata = {"a": 1, "colab_magics": {**others, "lock": "old"}, "z": []} if ours else others
+    data = json.dumps(book(PROSE, metadata=metadata), **style).encode("utf-8", "surrogatepass")
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError:
+        return
+    locked = with_lock(data, "new")
+    after = json.loads(locked)["metadata"]
+    rest = {key: value for key, value in others.items() if key != "lock"}
+    wanted = {"a": 1, "colab_magics": {**rest, "lock": "new"}, "z": []}
+    assert repr(_sorted(after)) == repr(
+        _sorted(wanted if ours else {**others, "colab_magics": {"lock": "new"}})
+    )
+    gone = json.loads(with_lock(locked, None))["metadata"]
+    kept = {"a": 1, **({"colab_magics": rest} if rest else {}), "z": []}
+    assert repr(_sorted(gone)) == repr(_sorted(kept if ours else others))
+    assert ours or with_lock(locked, None) == data
+
+
+def _sorted(value: Any) -> Any:
+    """The same with every object in the order of its keys."""
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(one) for one in value] if isinstance(value, list) else value
