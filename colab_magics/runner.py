@@ -172,7 +172,8 @@ def _elsewhere(options: Options, version: str, path: Path, say: Say) -> Options:
     """Run on that Python: this one where it is, else in the notebook's environment for it."""
     if options.kernel or runs(version):
         return options
-    return replace(options, interpreter=str(ensure(path, version, say).interpreter))
+    made = ensure(path, version, lambda said: say(said if isinstance(said, str) else said.lines[0]))
+    return replace(options, interpreter=str(made.interpreter))
 
 
 class _NotStarted(NotebookError):

@@ -44,7 +44,7 @@ def apply(step: "PinStep", host: Host, progress: Progress) -> Outcome:
     if not runs(step.python):
         from .environments.switch import switch
 
-        elsewhere = switch(step.python, step.names, host, progress)
+        elsewhere = switch(step, host, progress)
         return Outcome("applied", "", step.recorded(host), "", elsewhere)
     from .broken import broken
 
@@ -89,18 +89,26 @@ def foreseen(step: "PinStep", verdict: Report, host: Host, progress: Progress) -
     """The plan below what differs; where there can be none, why not."""
     from .install import rehearse
 
-    if not runs(step.python):
-        return verdict
     wanted = _sound(step, host)
-    if not (_reason(wanted) or _unlocked(host.lock(step)) or step.renews):
+    if runs(step.python) and not (_reason(wanted) or _unlocked(host.lock(step)) or step.renews):
         return verdict
     progress(verdict)
     try:
-        plan = rehearse(wanted, step.place(host), step.how, progress, host.lock(step))
+        if runs(step.python):
+            plan = rehearse(wanted, step.place(host), step.how, progress, host.lock(step))
+        else:
+            plan = _elsewhere(step, wanted, host)
     except InstallFailed as error:
         lines = "\n".join(filter(None, (error.what, error.todo, error.details))).splitlines()
         return replace(verdict, lines=(*verdict.lines, *lines))
     return replace(plan, lines=(*verdict.lines, *plan.lines))
+
+
+def _elsewhere(step: "PinStep", wanted: "Wanted", host: Host) -> Report:
+    from .environments import make
+
+    notebook = host.notebook() or host.start / "notebook"
+    return make.foreseen(notebook, step.python, wanted.texts, step.place(host))
 
 
 def _sound(step: "PinStep", host: Host) -> "Wanted":

@@ -90,7 +90,8 @@ class Job:
     """Runs the first installer that can be used; `InstallFailed` where there is none.
 
     The kernel's own machinery is held at the versions that run now, unless ``hold`` is false.
-    ``keeps`` are open files that the installer inherits, ``line`` the settings of a ``%pin``.
+    ``keeps`` are open files that the installer inherits, ``line`` the settings of a ``%pin``;
+    ``installer`` is one to use without looking for any.
     """
 
     def __init__(
@@ -99,15 +100,12 @@ class Job:
         keeps: Sequence[int],
         line: Optional[Dict[str, str]] = None,
         hold: bool = True,
+        installer: Optional[Installer] = None,
     ) -> None:
         self.line = dict(line or {})
         self.settings = read_settings().with_line(authenticated(self.line))
         self._progress, self._keeps, self._hold = progress, keeps, hold
-        found, reasons = choose(INSTALLERS, lambda part: part.available(self.settings))
-        if found is None:
-            because = "; ".join(f"{name}: {reason}" for name, reason in reasons)
-            raise InstallFailed(f"No installer can be used here ({because}).", "Install pip.")
-        self._installer: Installer = found
+        self._installer: Installer = installer or _installer(self.settings)
         here = versions()
         #: What was said of the plan, for whoever looks only at the end.
         self.notes: Tuple[str, ...] = ()
@@ -218,6 +216,16 @@ class Job:
         finally:
             importlib.invalidate_caches()
         return done.status, tuple(line for line in done.lines if not aside(line))
+
+
+def _installer(settings: PipSettings) -> Installer:
+    """The first one that can be used."""
+    found, reasons = choose(INSTALLERS, lambda part: part.available(settings))
+    if found is None:
+        because = "; ".join(f"{name}: {reason}" for name, reason in reasons)
+        raise InstallFailed(f"No installer can be used here ({because}).", "Install pip.")
+    installer: Installer = found
+    return installer
 
 
 def _unplaced(said: Said, folder: Path) -> Said:

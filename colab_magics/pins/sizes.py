@@ -38,8 +38,10 @@ _OF_UV = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_EXTRA_INDEX", "UV_FIND_LINKS")
 _Files = List[Tuple[str, int]]
 
 
-def with_sizes(plan: Plan, settings: PipSettings, first: Sequence[str]) -> Plan:
+def with_sizes(plan: Plan, settings: PipSettings, first: Sequence[str], version: str = "") -> Plan:
     """The plan with the sizes that can be had in time, ``first`` those of these names.
+
+    ``version`` is that of the Python that it is for, where that is another one than this.
 
     Without them where a file may come from a place that is not asked here.
     """
@@ -47,7 +49,7 @@ def with_sizes(plan: Plan, settings: PipSettings, first: Sequence[str]) -> Plan:
     if not bases or _elsewhere(settings):
         return plan
     until = time.monotonic() + PATIENCE
-    open_ = [i.name for i in plan.values() if not i.cached and not _here(i, settings)]
+    open_ = [i.name for i in plan.values() if not i.cached and not _here(i, settings, version)]
     heard: Dict[str, Future[_Files]] = {name: Future() for name in open_}
     left = deque(sorted(heard, key=lambda name: name not in first))
     for _ in range(min(_AT_ONCE, len(left))):  # daemons: a page that never ends holds nobody up
@@ -55,7 +57,8 @@ def with_sizes(plan: Plan, settings: PipSettings, first: Sequence[str]) -> Plan:
     found = dict(plan)
     for name, files in heard.items():
         with suppress(Exception):
-            size = _chosen(plan[name], files.result(max(0.0, until - time.monotonic())))
+            known = files.result(max(0.0, until - time.monotonic()))
+            size = _chosen(plan[name], known, version)
             found[name] = replace(plan[name], size=size)
     return found
 
@@ -96,17 +99,20 @@ def _page(base: str, name: str, settings: PipSettings, session: "requests.Sessio
     return [(one["filename"], one["size"]) for one in entries if "size" in one]
 
 
-def _here(item: Item, settings: PipSettings) -> bool:
+def _here(item: Item, settings: PipSettings, python: str) -> bool:
     """Whether a folder on this machine has a file of this version: nothing may be fetched then."""
     folders = [Path(place).expanduser() for place in settings.words("find-links")]
     return any(
-        _rank(item, path.name) for folder in folders if folder.is_dir() for path in folder.iterdir()
+        _rank(item, path.name, python)
+        for folder in folders
+        if folder.is_dir()
+        for path in folder.iterdir()
     )
 
 
-def _chosen(item: Item, files: _Files) -> Optional[int]:
+def _chosen(item: Item, files: _Files, python: str) -> Optional[int]:
     """The size of the file that an installer takes; None where that is not certain."""
-    ranked = [(rank, size) for name, size in files for rank in [_rank(item, name)] if rank]
+    ranked = [(rank, size) for name, size in files for rank in [_rank(item, name, python)] if rank]
     if not ranked:
         return None
     best = min(rank for rank, _ in ranked)
@@ -114,14 +120,15 @@ def _chosen(item: Item, files: _Files) -> Optional[int]:
     return sizes.pop() if len(sizes) == 1 else None
 
 
-def _rank(item: Item, file: str) -> Optional[int]:
+def _rank(item: Item, file: str, python: str) -> Optional[int]:
     """How early a file of this version would be taken here; None: not at all."""
     from packaging.utils import parse_sdist_filename, parse_wheel_filename
 
     try:
         if file.endswith(".whl"):
             name, version, _, tags = parse_wheel_filename(file)
-            ranks = [_supported()[tag] for tag in tags if tag in _supported()]
+            known = _supported(python)
+            ranks = [known[tag] for tag in tags if tag in known]
         else:
             name, version = parse_sdist_filename(file)
             ranks = [sys.maxsize]  # only where no wheel fits
@@ -131,9 +138,14 @@ def _rank(item: Item, file: str) -> Optional[int]:
     return min(ranks) if same and ranks else None
 
 
-@lru_cache(maxsize=1)
-def _supported() -> Dict["Tag", int]:
-    """The tags that this interpreter takes, each with its place; the best is 1."""
-    from packaging.tags import sys_tags
+@lru_cache(maxsize=2)
+def _supported(python: str) -> Dict["Tag", int]:
+    """The tags that a Python of this version (empty: this one) takes here; the best is 1."""
+    from packaging.tags import compatible_tags, cpython_tags, sys_tags
 
-    return {tag: place for place, tag in enumerate(sys_tags(), 1)}
+    if not python:
+        return {tag: place for place, tag in enumerate(sys_tags(), 1)}
+    version = [int(part) for part in python.split(".")[:2]]
+    interpreter = "cp{}{}".format(*version)
+    tags = [*cpython_tags(version), *compatible_tags(version, interpreter)]
+    return {tag: place for place, tag in enumerate(tags, 1)}

@@ -58,9 +58,12 @@ def _from(url: str) -> str:
 
 
 class Uv:
-    """``uv pip install`` into the interpreter of the kernel."""
+    """``uv pip install`` into the interpreter of the kernel, or into another."""
 
     name = "uv"
+
+    def __init__(self, python: str = sys.executable) -> None:
+        self.python = python
 
     def available(self, settings: PipSettings) -> Optional[str]:
         """None, or why uv cannot do it as this user's pip would."""
@@ -75,7 +78,7 @@ class Uv:
 
     def command(self, requirements: Path, constraints: Path, again: Sequence[str]) -> List[str]:
         """See `Installer`."""
-        command = [str(find_uv()), "pip", "install", "--python", sys.executable]
+        command = [str(find_uv()), "pip", "install", "--python", self.python]
         command += [word for name in again for word in ("--reinstall-package", name)]
         return [*command, "--requirement", str(requirements), "--constraint", str(constraints)]
 
@@ -97,7 +100,7 @@ class Uv:
 
     def removal(self, names: Sequence[str]) -> List[str]:
         """See `Installer`."""
-        return [str(find_uv()), "pip", "uninstall", "--python", sys.executable, *names]
+        return [str(find_uv()), "pip", "uninstall", "--python", self.python, *names]
 
     def in_place(self, lines: Sequence[str]) -> bool:
         """Whether it is putting files in place, judged by what it has printed.
@@ -138,7 +141,7 @@ class Uv:
 
     def look_up(self, requirements: Path, to: Path) -> Optional[List[str]]:
         """See `Installer`."""
-        command = [str(find_uv()), "pip", "compile", "--quiet", "--python", sys.executable]
+        command = [str(find_uv()), "pip", "compile", "--quiet", "--python", self.python]
         command += ["--no-deps", "--no-header", "--no-annotate", "--format", "pylock.toml"]
         return [*command, "--output-file", str(to), str(requirements)]
 

@@ -15,7 +15,7 @@ from typing import List, Optional
 import pytest
 from kernel.files import notebook, setup_text, shown
 from kernel.machine import Machine
-from test_install import Notebook, Serve, serve, wheels
+from test_install import ALONE, Notebook, Serve, serve, wheels
 
 from colab_magics.pins.environments.pythons import local, platform
 
@@ -27,8 +27,16 @@ _ENSURE = """\
 import sys
 from pathlib import Path
 from colab_magics.pins.environments.make import ensure
-print(ensure(Path(sys.argv[1]), sys.argv[2], lambda text: None).interpreter)
+where, version, *texts = sys.argv[1:]
+print(ensure(Path(where), version, lambda text: None, texts).interpreter)
 """
+
+#: What programs that own the notebook are told, in words for ``python -m``.
+EXECUTORS = {
+    "nbclient": ("jupyter", "execute", "{path}"),
+    "papermill": ("papermill", "--no-progress-bar", "{path}", "{out}.ipynb"),
+    "nbval": ("pytest", "-q", "-p", "no:cacheprovider", "--nbval-lax", "{path}"),
+}
 
 
 @pytest.fixture
@@ -92,6 +100,7 @@ def test_a_run_goes_on_in_the_other_python(machine: Machine, other: str, tmp_pat
     )
     done = machine.cli("run", path)
     assert done.returncode == 0, done.stderr + done.stdout
+    assert f"Python {version}, in an environment of this notebook's own: ipykernel" in done.stdout
     assert shown(path)[-1] == f"{version} 2.0\n"
     assert f"%pin tinypkg==2.0 --python {version}" in (setup_text(path) or "")
     (made,) = environments(machine)
@@ -110,17 +119,59 @@ def test_a_run_goes_on_in_the_other_python(machine: Machine, other: str, tmp_pat
     assert shown(path)[-1] == f"{version} 2.0\n"
 
 
-def test_an_executor_gets_a_named_error(machine: Machine, other: str, tmp_path: Path) -> None:
-    """Nbclient ends with `OtherPython` that says how to run it; nothing is made."""
+@pytest.mark.parametrize("executor", list(EXECUTORS))
+def test_an_executor_gets_a_named_error(
+    machine: Machine, other: str, tmp_path: Path, executor: str
+) -> None:
+    """nbclient, papermill and nbval end with `OtherPython`, which says how to run it."""
     version = other
     path = notebook(
-        tmp_path / "nb.ipynb", "%load_ext colab_magics", f"%pin tinypkg --python {version}"
+        tmp_path / "nb.ipynb",
+        "%load_ext colab_magics",
+        f"%pin tinypkg --python {version}",
+        kernelspec={"name": "python3", "display_name": "Python 3", "language": "python"},
     )
-    output = tmp_path / "out.ipynb"
-    with pytest.raises(AssertionError, match="OtherPython") as caught:
-        machine.execute(path, output)
-    assert f"colab-magics run NOTEBOOK --python {version}" in str(caught.value)
+    words = [str(word).format(path=path, out=tmp_path / "out") for word in EXECUTORS[executor]]
+    done = machine.run("-m", *words, cwd=tmp_path)
+    assert done.returncode != 0
+    said = " ".join((done.stdout + done.stderr).split())
+    assert "OtherPython" in said
+    assert f"colab-magics run NOTEBOOK --python {version}" in said
     assert environments(machine) == kernels(machine) == []
+
+
+def test_what_that_python_cannot_have_is_said_first(
+    machine: Machine, other: str, tmp_path: Path
+) -> None:
+    """The plan of ``--dry-run`` makes nothing; without one the line ends where it stands."""
+    found = Notebook(machine, {name: machine.variables.get(name, "") for name in ALONE})
+    shown = found.child(f"%pin tinyparent==1.0 --python {other} --dry-run")
+    assert f"Python {other}, in an environment of this notebook's own: tinyparent 1.0" in shown
+    assert "ipykernel" in shown and "MB" in shown
+    lines = found.child(f"%pin tinypkg==9 --python {other} --dry-run").splitlines()
+    assert lines[1].startswith(f"Python {other} cannot have it either: ")
+    assert environments(machine) == kernels(machine) == found.left_over() == []
+    found.restart()
+    asked = [str(machine.python), "-c", _ENSURE, str(tmp_path / "nb.ipynb"), other, "tinypkg==9"]
+    done = machine.run(*asked[1:])
+    assert "cannot have it either" in done.stderr
+    assert environments(machine) == kernels(machine) == []
+
+
+def test_an_older_colab_magics_in_it_is_brought_up_to_date(
+    machine: Machine, other: str, tmp_path: Path
+) -> None:
+    """An environment that an older version of this package made is used on, with this one in it."""
+    assert ensure(machine, tmp_path / "nb.ipynb", other).wait(120) == 0
+    (made,) = environments(machine)
+    kept = json.loads((made / "made.json").read_text())
+    (here,) = made.rglob("colab_magics-*.dist-info")
+    assert kept["version"] == here.name.split("-")[1].replace(".dist", "")
+    (made / "made.json").write_text(json.dumps({**kept, "version": "0.0.1"}))
+    shutil.rmtree(here)
+    assert ensure(machine, tmp_path / "nb.ipynb", other).wait(120) == 0
+    assert json.loads((made / "made.json").read_text()) == kept
+    assert len(list(made.rglob("colab_magics-*.dist-info"))) == 1
 
 
 def test_no_such_python(machine: Machine, tmp_path: Path) -> None:

@@ -20,12 +20,16 @@ __all__ = ["Environment", "find", "interpreter_in", "listed", "locked", "name_of
 
 @dataclass(frozen=True)
 class Environment:
-    """One that is ready: its name, which its kernel bears too, and what it was made for."""
+    """One that is ready: its name, which its kernel bears too, and what it was made for.
+
+    ``version`` is that of the colab_magics in it.
+    """
 
     name: str
     python: str
     notebook: str
     made: float
+    version: str = "0"
 
     @property
     def title(self) -> str:

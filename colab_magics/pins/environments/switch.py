@@ -1,31 +1,36 @@
 """What a line with ``--python`` does on another Python: its environment is made, then gone to."""
 
-from typing import Sequence
+from typing import TYPE_CHECKING
 
 from ...errors import InstallFailed, OtherPython
 from ...host import Host
 from ...steps import Progress
 from .pythons import platform
 
+if TYPE_CHECKING:
+    from ..step import PinStep
+
 __all__ = ["switch"]
 
 
-def switch(version: str, names: Sequence[str], host: Host, progress: Progress) -> OtherPython:
+def switch(step: "PinStep", host: Host, progress: Progress) -> OtherPython:
     """The error that asks for the switch; the environment is ready, unless nobody could go there.
 
     `InstallFailed` where it cannot be made; nothing is left behind then.
     """
+    version = step.python
     error = OtherPython(
         f"This notebook asks for Python {version}; this kernel is Python {platform()}.",
         _todo(host, version),
     )
     if host.colab:
         raise InstallFailed(error.what, error.todo)
-    error.python, error.packages, error.reason = version, tuple(names), f"Python {version}"
+    error.python, error.packages, error.reason = version, step.names, f"Python {version}"
     if host.live:
         from .make import ensure
 
-        made = ensure(host.notebook() or host.start / "notebook", version, progress)
+        notebook = host.notebook() or host.start / "notebook"
+        made = ensure(notebook, version, progress, step.wanted(host).texts, step.place(host))
         error.kernel = made.name
         error.todo = f"Choose the kernel {made.title}, then run the setup cell."
     return error
