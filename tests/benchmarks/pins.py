@@ -61,6 +61,34 @@ def no_op() -> None:
     print(f"no-op, 5 pins: %pin {ours:.1f} ms, pip {theirs:.0f} ms; ratio {theirs / ours:.0f}")
 
 
+def lock() -> None:
+    """Locking what is behind the pins, and asking whether it holds; needs the index."""
+    from uv import find_uv_bin
+
+    from colab_magics.host import Host
+    from colab_magics.pins.installed import versions
+    from colab_magics.pins.line import parse
+    from colab_magics.pins.lock.lock import Lock
+    from colab_magics.pins.lock.make import make
+
+    step, host = parse(["jupyter-client", "requests"]), Host(None, Path.cwd())
+    assert step is not None
+    made = make([step], host, lambda said: None).lock
+    ours = milliseconds(lambda: make([step], host, lambda said: None), rounds=3)
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = Path(folder, "requirements.in")
+        wanted.write_text("\n".join(step.requirements), encoding="utf-8")
+        words = ["pip", "compile", "-q", "--format", "pylock.toml", "--python", sys.executable]
+        command = [find_uv_bin(), *words, "-o", str(Path(folder, "pylock.toml")), str(wanted)]
+        theirs = milliseconds(lambda: subprocess.run(command, check=True), rounds=3)
+    text = made.encode()
+    asked = milliseconds(lambda: Lock.decode(text).differs(versions()))
+    print(
+        f"lock of {len(made.packages)} packages: {ours:.0f} ms, uv pip compile {theirs:.0f} ms; "
+        f"ratio {theirs / ours:.1f}; {len(text)} bytes; does it hold: {asked:.1f} ms"
+    )
+
+
 def verdict() -> None:
     """Which distributions own what is loaded, with 2,000 modules in ``sys.modules``."""
     from colab_magics.pins.loaded import owned
@@ -118,5 +146,6 @@ def _borrowed() -> List[Path]:
 if __name__ == "__main__":
     no_op()
     verdict()
+    lock()
     if "--cold" in sys.argv:
         cold()
