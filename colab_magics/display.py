@@ -7,10 +7,23 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Dict, Sequence, Tuple
 
-__all__ = ["Report"]
+__all__ = ["Bar", "Report"]
 
 _TABLE = 'style="text-align:left;border-collapse:collapse"'
 _CELL = "text-align:left;vertical-align:top;padding:1px 12px 1px 0;font-family:monospace"
+
+
+class Bar(str):
+    """A cell of a table that HTML shows with a bar behind it; ``share`` is its length, 0 to 1."""
+
+    share = 0.0
+
+    @classmethod
+    def of(cls, text: str, share: float) -> "Bar":
+        """This text with a bar of that length."""
+        made = cls(text)
+        made.share = min(max(share, 0.0), 1.0)
+        return made
 
 
 @dataclass(frozen=True)
@@ -45,8 +58,19 @@ def _cells(row: Sequence[str]) -> str:
     """The cells of a row; only the last one, which explains, may be broken into lines."""
     wraps = ["nowrap"] * (len(row) - 1) + ["normal"]
     return "".join(
-        f'<td style="{_CELL};white-space:{wrap}">{escape(cell)}</td>'
+        f'<td style="{_CELL};white-space:{wrap}{_behind(cell)}">{escape(cell)}</td>'
         for cell, wrap in zip(row, wraps)
+    )
+
+
+def _behind(cell: str) -> str:
+    """What draws the bar behind a cell; a shade that light and dark pages both show."""
+    if not isinstance(cell, Bar):
+        return ""
+    shade, end = "rgba(66,133,244,.35)", f"{100 * cell.share:.0f}%"
+    return (
+        f";background:linear-gradient(90deg,{shade} {end},rgba(128,128,128,.12) {end})"
+        ";border-right:12px solid transparent;background-clip:padding-box;padding-left:4px"
     )
 
 

@@ -5,8 +5,21 @@ from typing import List, Optional, Protocol, Sequence, Tuple
 
 from ..host import Host
 from ..registry import load
+from .frameworks import Card
 
-__all__ = ["VENDORS", "Found", "Gpu", "Vendor", "advice", "describe", "find", "names"]
+__all__ = [
+    "VENDORS",
+    "Found",
+    "Gpu",
+    "Vendor",
+    "advice",
+    "cards",
+    "columns",
+    "describe",
+    "find",
+    "memory",
+    "names",
+]
 
 #: Adding a vendor is one file and one line here.
 VENDORS = ("colab_magics.gpu.nvidia:Nvidia",)
@@ -16,12 +29,20 @@ _GIB = 1024**3
 
 @dataclass(frozen=True)
 class Gpu:
-    """One GPU. Memory in bytes; None where the driver does not say. ``driver`` is for people."""
+    """One GPU. None, or (0, 0) for the CUDA, where the driver does not say.
+
+    Memory in bytes, ``load`` in percent, ``temperature`` in degrees Celsius; ``capability`` such
+    as (7, 5); ``driver`` is its version, ``cuda`` up to which CUDA it goes.
+    """
 
     name: str
-    free: Optional[int]
-    total: Optional[int]
-    driver: str
+    free: Optional[int] = None
+    total: Optional[int] = None
+    driver: str = "n/a"
+    cuda: Tuple[int, int] = (0, 0)
+    load: Optional[int] = None
+    temperature: Optional[int] = None
+    capability: Optional[Tuple[int, int]] = None
 
 
 @dataclass(frozen=True)
@@ -50,15 +71,41 @@ def find() -> Found:
     return Found(tuple(gpus), tuple(reasons))
 
 
-def describe(number: int, gpu: Gpu) -> str:
-    """One line for one GPU."""
+def columns(number: int, gpu: Gpu) -> Tuple[str, ...]:
+    """What is said of one GPU, part by part: name, memory, load, temperature, driver."""
+    driver = f"driver {gpu.driver}"
+    if gpu.cuda[0]:
+        driver += f" (CUDA up to {gpu.cuda[0]}.{gpu.cuda[1]})"
+    load = "load n/a" if gpu.load is None else f"{gpu.load} %"
+    heat = "n/a °C" if gpu.temperature is None else f"{gpu.temperature} °C"
+    return f"{number} {gpu.name}", memory(gpu), load, heat, driver
+
+
+def describe(gpus: Sequence[Gpu]) -> List[str]:
+    """One line for each GPU, their parts below each other."""
+    rows = [columns(number, gpu) for number, gpu in enumerate(gpus)]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return [
+        " · ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows
+    ]
+
+
+def cards(gpus: Sequence[Gpu]) -> List[Card]:
+    """The GPUs as frameworks see them, those of which the driver says what they are."""
+    return [
+        Card(gpu.name, gpu.capability, gpu.driver, gpu.cuda)
+        for gpu in gpus
+        if gpu.capability is not None
+    ]
+
+
+def memory(gpu: Gpu) -> str:
+    """``14.6 of 15.0 GiB free``."""
     if gpu.total is None:
-        memory = "memory n/a"
-    elif gpu.free is None:
-        memory = f"{gpu.total / _GIB:.1f} GiB"
-    else:
-        memory = f"{gpu.free / _GIB:.1f} of {gpu.total / _GIB:.1f} GiB free"
-    return f"{number} {gpu.name} · {memory} · {gpu.driver}"
+        return "memory n/a"
+    if gpu.free is None:
+        return f"{gpu.total / _GIB:.1f} GiB"
+    return f"{gpu.free / _GIB:.1f} of {gpu.total / _GIB:.1f} GiB free"
 
 
 def names(gpus: Sequence[Gpu]) -> str:

@@ -53,12 +53,10 @@ def driver() -> Optional[Driver]:
         missing = getattr(error, "value", None) == pynvml.NVML_ERROR_LIBRARY_NOT_FOUND
         return Driver() if missing else None
     try:
-        cuda = _query(pynvml, pynvml.nvmlSystemGetCudaDriverVersion) or 0
-        version = _query(pynvml, pynvml.nvmlSystemGetDriverVersion) or ""
         count = _query(pynvml, pynvml.nvmlDeviceGetCount)
+        return _driver(pynvml)._replace(gpus=count != 0)
     finally:
         pynvml.nvmlShutdown()
-    return Driver(version, (cuda // 1000, cuda % 1000 // 10), count != 0)
 
 
 def _reason(nvml: Any, error: Any) -> Tuple[str, ...]:
@@ -82,20 +80,25 @@ def _query(nvml: Any, call: Callable[..., Any], *arguments: Any) -> Any:
     return answer.decode() if isinstance(answer, bytes) else answer
 
 
-def _driver(nvml: Any) -> str:
-    version = _query(nvml, nvml.nvmlSystemGetDriverVersion) or "n/a"
-    cuda: Optional[int] = _query(nvml, nvml.nvmlSystemGetCudaDriverVersion)
-    return f"driver {version}" + (
-        f" (CUDA up to {cuda // 1000}.{cuda % 1000 // 10})" if cuda else ""
-    )
+def _driver(nvml: Any) -> Driver:
+    cuda = _query(nvml, nvml.nvmlSystemGetCudaDriverVersion) or 0
+    version = _query(nvml, nvml.nvmlSystemGetDriverVersion) or ""
+    return Driver(version, (cuda // 1000, cuda % 1000 // 10))
 
 
-def _gpu(nvml: Any, index: int, driver: str) -> Gpu:
+def _gpu(nvml: Any, index: int, driver: Driver) -> Gpu:
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
     memory = _query(nvml, nvml.nvmlDeviceGetMemoryInfo, handle)
+    load = _query(nvml, nvml.nvmlDeviceGetUtilizationRates, handle)
+    heat = _query(nvml, nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU)
+    capability = _query(nvml, nvml.nvmlDeviceGetCudaComputeCapability, handle)
     return Gpu(
         name=_query(nvml, nvml.nvmlDeviceGetName, handle) or "NVIDIA GPU",
         free=None if memory is None else int(memory.free),
         total=None if memory is None else int(memory.total),
-        driver=driver,
+        driver=driver.version or "n/a",
+        cuda=driver.cuda,
+        load=None if load is None else int(load.gpu),
+        temperature=None if heat is None else int(heat),
+        capability=None if capability is None else (int(capability[0]), int(capability[1])),
     )

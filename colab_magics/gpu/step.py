@@ -2,13 +2,14 @@
 
 import re
 from dataclasses import dataclass
-from typing import ClassVar, FrozenSet, List, Optional, Tuple
+from typing import ClassVar, FrozenSet, List, Optional, Sequence, Tuple
 
 from ..arguments import Parser
 from ..errors import GpuUnmet, usage_error
 from ..host import Host
 from ..steps import Outcome, Progress, Step, Verdict
-from .devices import Gpu, advice, describe, find, names
+from .devices import Gpu, advice, cards, describe, find, names
+from .frameworks import FRAMEWORKS, unusable, verdicts
 
 __all__ = ["GpuRequire", "GpuStep", "changed", "parse"]
 
@@ -40,7 +41,8 @@ class GpuStep(Step):
         found = find()
         if not found.gpus:
             return Verdict("differs", f"No GPU assigned. {advice(host, found)}")
-        return Verdict("ok", "\n".join(describe(i, gpu) for i, gpu in enumerate(found.gpus)))
+        lines = [*describe(found.gpus), *verdicts(cards(found.gpus))]
+        return Verdict("ok", "\n".join(lines))
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Nothing can be done from here: the state is reported."""
@@ -57,17 +59,32 @@ class GpuStep(Step):
 
 @dataclass(frozen=True)
 class GpuRequire(Step):
-    """``%gpu require``: a name to match word by word, and a least memory as typed."""
+    """``%gpu require``: a name to match word by word, and the least of what else is asked for.
+
+    ``memory`` as typed; ``compute`` a capability such as ``8.0``, ``cuda`` that of the driver.
+    """
 
     name: Tuple[str, ...] = ()
     memory: str = ""
+    count: int = 1
+    compute: str = ""
+    cuda: str = ""
+    framework: str = ""
 
     word: ClassVar[str] = "gpu"
     rank: ClassVar[int] = 10
 
     def arguments(self) -> Tuple[str, ...]:
         """See `Step`."""
-        return ("require", *self.name, *(("--memory", self.memory) if self.memory else ()))
+        count = str(self.count) if self.count != 1 else ""
+        options = (
+            ("--count", count),
+            ("--memory", self.memory),
+            ("--compute", self.compute),
+            ("--cuda", self.cuda),
+            ("--framework", self.framework),
+        )
+        return ("require", *self.name, *(word for pair in options if pair[1] for word in pair))
 
     @property
     def keys(self) -> FrozenSet[str]:
@@ -80,32 +97,71 @@ class GpuRequire(Step):
 
     def check(self, host: Host) -> Verdict:
         """See `Step`."""
-        found = find()
-        for gpu in found.gpus:
-            if self._met_by(gpu):
-                return Verdict("ok", f"{gpu.name} is here, as required")
-        return Verdict("differs", f"{self._wish()} is required; here: {names(found.gpus)}")
+        gpus = find().gpus
+        reason = self._lacking(gpus) or self._unusable(gpus)
+        if reason:
+            return Verdict("differs", reason)
+        return Verdict("ok", f"{names(self._met(gpus))} is here, as required")
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Raise: what is required cannot be made."""
-        line = " ".join(("%gpu", *self.arguments()))
+        found = find()
+        lacking, edit = self._lacking(found.gpus), " ".join(("%gpu", *self.arguments()))
+        todo = f"{advice(host, found)}. " if lacking else ""
         raise GpuUnmet(
-            f"{self.check(host).message}.",
-            f"{advice(host, find())}. Or edit this line: {line}",
+            f"{lacking or self._unusable(found.gpus)}.", f"{todo}Or edit this line: {edit}"
         )
 
+    def _lacking(self, gpus: Sequence[Gpu]) -> str:
+        """Which card is not here; empty where all are."""
+        if len(self._met(gpus)) >= self.count:
+            return ""
+        return f"{self._wish()} is required; here: {_found(gpus)}"
+
+    def _unusable(self, gpus: Sequence[Gpu]) -> str:
+        """Why the framework cannot use them; empty where it can."""
+        reason = unusable(self.framework, cards(self._met(gpus))) if self.framework else ""
+        return f"{self.framework} has to run here; {reason}" if reason else ""
+
+    def _met(self, gpus: Sequence[Gpu]) -> List[Gpu]:
+        return [gpu for gpu in gpus if self._met_by(gpu)]
+
     def _wish(self) -> str:
-        size = f" with {self.memory}" if self.memory else ""
-        return (" ".join(self.name) or "A GPU") + size
+        parts = [
+            f"with {self.memory}" if self.memory else "",
+            f"of compute capability {self.compute}" if self.compute else "",
+            f"with a driver for CUDA {self.cuda}" if self.cuda else "",
+        ]
+        what = " ".join(self.name) or ("A GPU" if self.count == 1 else "GPU")
+        many = f"{self.count} x {what}" if self.count > 1 else what
+        return " ".join(filter(None, [many, *parts]))
 
     def _met_by(self, gpu: Gpu) -> bool:
         tokens = re.split(r"[^a-z0-9]+", gpu.name.lower())
-        named = all(
-            part in tokens for word in self.name for part in re.split(r"[^a-z0-9]+", word.lower())
+        return (
+            all(
+                part in tokens
+                for word in self.name
+                for part in re.split(r"[^a-z0-9]+", word.lower())
+            )
+            and (not self.memory or (gpu.total or 0) >= _size(self.memory) * _TOLERANCE)
+            and (not self.compute or (gpu.capability or (0, 0)) >= _version(self.compute))
+            and (not self.cuda or gpu.cuda >= _version(self.cuda))
         )
-        if not self.memory:
-            return named
-        return named and gpu.total is not None and gpu.total >= _size(self.memory) * _TOLERANCE
+
+
+def _found(gpus: Sequence[Gpu]) -> str:
+    """What is here, with all that may be required of it."""
+    if not gpus:
+        return names(gpus)
+    about = []
+    for gpu in dict.fromkeys((one.name, one.total, one.capability, one.cuda) for one in gpus):
+        name, total, capability, cuda = gpu
+        size = f"{total / 1024**3:.0f} GiB" if total else "memory n/a"
+        compute = f"compute {capability[0]}.{capability[1]}" if capability else ""
+        driver = f"CUDA up to {cuda[0]}.{cuda[1]}" if cuda[0] else ""
+        about.append(f"{name} ({', '.join(filter(None, [size, compute, driver]))})")
+    return ", ".join(about)
 
 
 def changed(comment: str, gpus: Tuple[Gpu, ...]) -> str:
@@ -124,15 +180,42 @@ def _size(text: str) -> float:
     return float(found.group(1)) * _UNITS[found.group(2)]
 
 
+def _version(text: str) -> Tuple[int, int]:
+    """``8.0`` as (8, 0)."""
+    found = re.fullmatch(r"(\d+)(?:\.(\d+))?", text)
+    if not found:
+        raise usage_error(f"%gpu: {text} is no version.", "Write it like 8.0.")
+    return int(found.group(1)), int(found.group(2) or 0)
+
+
 def parse(words: List[str]) -> Optional[Step]:
     """The step that a ``%gpu`` line means."""
     if not words:
         return GpuStep()
-    parser = Parser("%gpu", usage="%gpu [require [NAME] [--memory 15GB]]")
+    parser = Parser("%gpu", usage=_USAGE)
     parser.add_argument("command", choices=["require"])
     parser.add_argument("name", nargs="*")
-    parser.add_argument("--memory", default="")
+    parser.add_argument("--count", type=int, default=1)
+    for option in ("--memory", "--compute", "--cuda", "--framework"):
+        parser.add_argument(option, default="")
     found = parser.parse_intermixed_args(words)
     if found.memory:
         _size(found.memory)
-    return GpuRequire(tuple(found.name), found.memory)
+    for version in filter(None, (found.compute, found.cuda)):
+        _version(version)
+    known = [target.rpartition(".")[2].split(":")[0] for target in FRAMEWORKS]
+    if found.framework and found.framework not in known:
+        raise usage_error(
+            f"%gpu: nothing is known of {found.framework}.", f"Known: {', '.join(known)}."
+        )
+    if found.count < 1:
+        raise usage_error("%gpu: --count is 1 or more.", "Or take it out.")
+    return GpuRequire(
+        tuple(found.name), found.memory, found.count, found.compute, found.cuda, found.framework
+    )
+
+
+_USAGE = (
+    "%gpu [require [NAME] [--count 2] [--memory 15GB] [--compute 8.0] [--cuda 12.4] "
+    "[--framework torch]]"
+)

@@ -1,12 +1,15 @@
 """``%gpu``."""
 
-from ..display import Report
-from ..gpu.devices import find
-from ..gpu.step import changed
+from dataclasses import dataclass
+from typing import Sequence, Tuple
+
+from ..display import Bar, Report
+from ..gpu.devices import Gpu, columns, find
+from ..gpu.step import GpuStep, changed
 from ..steps import Outcome
 from ._base import Call, Magic
 
-__all__ = ["GpuMagic"]
+__all__ = ["Cards", "GpuMagic", "drawn"]
 
 
 class GpuMagic(Magic):
@@ -14,6 +17,9 @@ class GpuMagic(Magic):
 
     Where there is a GPU, ``%gpu`` is remembered with its name; on later runs the setup
     cell says what changed, and goes on. ``%gpu require`` stops instead.
+
+    Below the cards stands, for each installed framework, whether its build can use them: read
+    from its files, so that nothing is imported.
 
     Examples
     --------
@@ -23,6 +29,8 @@ class GpuMagic(Magic):
         %gpu require                      # any GPU
         %gpu require T4                   # by name
         %gpu require A100 --memory 40GB   # and with at least this much memory
+        %gpu require --count 2 --compute 8.0 --cuda 12.4
+        %gpu require --framework torch    # and the torch that is installed runs on it
 
     Options
     -------
@@ -30,10 +38,38 @@ class GpuMagic(Magic):
     """
 
     name = "gpu"
-    offers = ("require", "--memory")
+    offers = ("require", "--count", "--memory", "--compute", "--cuda", "--framework")
 
     def report(self, outcome: Outcome, call: Call) -> Report:
         """One line for each GPU, and what has changed since the notebook was made."""
-        lines = tuple(outcome.message.split("\n"))
-        news = changed(f"# {call.comment.lstrip('# ')}", find().gpus) if call.comment else ""
-        return Report((*lines, news) if news else lines)
+        gpus = find().gpus
+        lines = outcome.message.split("\n")
+        news = changed(f"# {call.comment.lstrip('# ')}", gpus) if call.comment else ""
+        lines += [news] if news else []
+        if not isinstance(outcome.step, GpuStep):
+            return Report(tuple(lines))
+        return Cards(tuple(lines), shown=drawn(gpus))
+
+
+@dataclass(frozen=True)
+class Cards(Report):
+    """GPUs, each in the line that stands first, and ``shown`` as a table with bars in HTML."""
+
+    shown: Tuple[Tuple[str, ...], ...] = ()
+
+    def html(self) -> str:
+        """The table in place of the lines."""
+        return Report((), self.shown, self.lines[len(self.shown) :]).html()
+
+
+def drawn(gpus: Sequence[Gpu]) -> Tuple[Tuple[str, ...], ...]:
+    """A row for each GPU."""
+    rows = []
+    for number, gpu in enumerate(gpus):
+        name, memory, load, *rest = columns(number, gpu)
+        if gpu.total and gpu.free is not None:
+            memory = Bar.of(memory, 1 - gpu.free / gpu.total)
+        if gpu.load is not None:
+            load = Bar.of(load, gpu.load / 100)
+        rows.append((name, memory, load, *rest))
+    return tuple(rows)

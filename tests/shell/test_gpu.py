@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Callable, Dict, Iterator
+from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 from doubles import nvml
+from doubles.torch import put_torch
 
 from .cells import Child
 
 On = Callable[[str], Child]
+#: Numbers of architectures, such as 75.
+Kernels = List[int]
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="the NVML double is a Linux shared library"
@@ -19,12 +22,17 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def children(tmp_path_factory: pytest.TempPathFactory) -> Iterator[On]:
-    """A shell on the machine that a scenario describes, one for each scenario."""
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the double is."""
     try:
-        library = nvml.build(tmp_path_factory.mktemp("nvml"))
+        return nvml.build(tmp_path_factory.mktemp("nvml"))
     except FileNotFoundError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture(scope="module")
+def children(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[On]:
+    """A shell on the machine that a scenario describes, one for each scenario."""
     started: Dict[str, Child] = {}
     home = tmp_path_factory.mktemp("gpuhome")
 
@@ -56,19 +64,35 @@ def test_a_gpu_is_shown_and_remembered_with_its_name(on: On) -> None:
     answer = on("t4").attempt("%gpu")
     assert not answer.error
     assert answer.shown.splitlines()[0] == (
-        "0 Tesla T4 · 14.6 of 15.0 GiB free · driver 550.54.14 (CUDA up to 12.4)"
+        "0 Tesla T4 · 14.6 of 15.0 GiB free · 0 % · 41 °C · driver 550.54.14 (CUDA up to 12.4)"
     )
     (line,) = answer.steps
     assert line.split("#") == [line.split("#")[0], " made on Tesla T4"]
     assert line.split() == ["%gpu", "#", "made", "on", "Tesla", "T4"]
 
 
+def test_in_html_memory_and_load_are_bars(on: On) -> None:
+    """The same parts in a table; the bar is as long as what is used."""
+    cell = "print(get_ipython().run_line_magic('gpu', '-q -o'))"
+    assert "Tesla T4" in on("two")(cell)
+    html = on("two")(
+        "from colab_magics.magics.gpu import Cards, drawn\n"
+        "from colab_magics.gpu.devices import find\n"
+        "print(Cards(('', '', 'news'), shown=drawn(find().gpus)).html())"
+    )
+    rows = [row.split("</tr>")[0] for row in html.split("<tr>")[1:]]
+    assert len(rows) == 2
+    assert "rgba(66,133,244,.35) 53%" in rows[1] and "rgba(66,133,244,.35) 87%" in rows[1]
+    assert "rgba(66,133,244,.35) 3%" in rows[0] and "14.6 of 15.0 GiB free" in rows[0]
+    assert html.endswith("<div>news</div>")
+
+
 def test_two_gpus_are_two_lines(on: On) -> None:
     """Each card has a line, and both are noted."""
     answer = on("two").attempt("%gpu")
     first, second = answer.shown.splitlines()[:2]
-    assert first.startswith("0 Tesla T4 · ")
-    assert second.startswith("1 NVIDIA A100-SXM4-40GB · 18.9 of 40.0 GiB free")
+    assert first.startswith("0 Tesla T4              · 14.6 of 15.0 GiB free · 0 %  · 41 °C · ")
+    assert second.startswith("1 NVIDIA A100-SXM4-40GB · 18.9 of 40.0 GiB free · 87 % · 66 °C · ")
     assert answer.steps[0].endswith("# made on Tesla T4, NVIDIA A100-SXM4-40GB")
 
 
@@ -128,6 +152,10 @@ def test_the_setup_cell_says_what_changed(on: On, scenario: str, news: str) -> N
         ("l4", "--memory 24GB"),
         ("two", "A100 --memory 40GB"),
         ("two", "a100-sxm4"),
+        ("two", "--count 2"),
+        ("two", "--compute 8.0"),
+        ("two", "--count 2 --compute 7.5 --cuda 12"),
+        ("t4", "T4 --compute 7 --cuda 12.4"),
     ],
 )
 def test_a_requirement_that_is_met(on: On, scenario: str, wish: str) -> None:
@@ -149,6 +177,10 @@ def test_a_requirement_that_is_met(on: On, scenario: str, wish: str) -> None:
         ("two", "V100"),
         ("nogpu", "T4"),
         ("mismatch", "--memory 1GB"),
+        ("t4", "--count 2"),
+        ("two", "--count 2 --compute 8.0"),
+        ("t4", "--compute 8.0"),
+        ("t4", "--cuda 12.6"),
     ],
 )
 def test_a_requirement_that_is_not_met(on: On, scenario: str, wish: str) -> None:
@@ -159,6 +191,113 @@ def test_a_requirement_that_is_not_met(on: On, scenario: str, wish: str) -> None
     assert answer.message.endswith(f"Or edit this line: %gpu require {wish}")
     assert "Traceback" not in answer.shown
     assert answer.steps == []
+
+
+def test_what_is_here_is_said_with_what_was_asked(on: On) -> None:
+    """The error says of each kind of card all that may be required of it."""
+    answer = on("two").attempt("%gpu require --count 3 --compute 8.6")
+    assert answer.message.splitlines()[0] == (
+        "3 x GPU of compute capability 8.6 is required; here: "
+        "Tesla T4 (15 GiB, compute 7.5, CUDA up to 12.4), "
+        "NVIDIA A100-SXM4-40GB (40 GiB, compute 8.0, CUDA up to 12.4)."
+    )
+
+
+@pytest.mark.parametrize(
+    "wish", ["--compute x", "--cuda 12.4.1", "--count 0", "--count two", "--framework mxnet"]
+)
+def test_a_wish_that_is_none(on: On, wish: str) -> None:
+    """A slip is one line, and nothing is remembered."""
+    answer = on("t4").attempt(f"%gpu require {wish}")
+    assert answer.error == "UsageError"
+    assert answer.steps == []
+
+
+@pytest.fixture
+def with_torch(library: Path, tmp_path: Path) -> Iterator[Callable[[str, str, Kernels], Child]]:
+    """A shell on a scenario whose torch is of this version and has these kernels."""
+    started: List[Child] = []
+
+    def start(scenario: str, version: str, kernels: Kernels) -> Child:
+        put_torch(tmp_path / "packages", version, kernels)
+        variables = nvml.environment(library, scenario)
+        home = str(tmp_path / "home")
+        variables.update(HOME=home, IPYTHONDIR=home)
+        started.append(Child(variables))
+        started[-1](f"import sys; sys.path.insert(0, {str(tmp_path / 'packages')!r})")
+        return started[-1]
+
+    yield start
+    for child in started:
+        child.__exit__(None, None, None)
+
+
+ALL = [70, 75, 80, 86, 90]
+
+
+@pytest.mark.parametrize(
+    ("scenario", "version", "kernels", "verdicts"),
+    [
+        ("t4", "2.8.0+cu126", ALL, ["torch 2.8.0+cu126 runs here (sm_75)"]),
+        (
+            "two",
+            "2.8.0+cu126",
+            ALL,
+            ["torch 2.8.0+cu126 runs here (sm_75)", "torch 2.8.0+cu126 runs here (sm_80)"],
+        ),
+        (
+            "two",
+            "1.5.0",
+            [60, 70, 75],
+            [
+                "torch 1.5.0 runs here (sm_75)",
+                "torch 1.5.0 has no kernels for sm_80 (NVIDIA A100-SXM4-40GB): 1.7 and later "
+                "have: %pin 'torch>=1.7' --torch-backend auto",
+            ],
+        ),
+        (
+            "t4",
+            "2.8.0+cpu",
+            [],
+            ["torch 2.8.0+cpu is built without CUDA: %pin torch==2.8.0 --torch-backend auto"],
+        ),
+        (
+            "t4",
+            "2.11.0+cu130",
+            ALL,
+            [
+                "torch 2.11.0+cu130 is built for CUDA 13.0, and the driver here (550.54.14) runs "
+                "up to 12.4: take --torch-backend auto"
+            ],
+        ),
+        ("nogpu", "2.8.0+cu126", ALL, []),
+    ],
+)
+def test_whether_torch_can_use_the_card(
+    with_torch: Any, scenario: str, version: str, kernels: Kernels, verdicts: List[str]
+) -> None:
+    """Below the cards, from torch's files alone: it is not imported."""
+    child = with_torch(scenario, version, kernels)
+    shown = child("%gpu").splitlines()
+    assert [line for line in shown if line.startswith("torch")] == verdicts
+    assert child("import sys; print('torch' in sys.modules)") == "False"
+
+
+def test_a_framework_may_be_required(with_torch: Any) -> None:
+    """``--framework torch`` is met by a build that runs here, and else says what to take."""
+    child = with_torch("two", "2.8.0+cu126", ALL)
+    answer = child.attempt("%gpu require --framework torch")
+    assert not answer.error
+    assert answer.steps[0].startswith("%gpu require --framework torch")
+    answer = child.attempt("%gpu require --framework tensorflow")
+    assert answer.message.startswith(
+        "tensorflow has to run here; tensorflow is not installed: %pin tensorflow."
+    )
+    answer = with_torch("two", "1.5.0", [75]).attempt("%gpu require A100 --framework torch")
+    assert answer.error == "GpuUnmet"
+    assert "torch 1.5.0 has no kernels for sm_80" in answer.message
+    assert "Runtime" not in answer.message
+    assert answer.message.endswith("Or edit this line: %gpu require A100 --framework torch")
 
 
 def test_a_mismatch_is_named_in_the_error(on: On) -> None:

@@ -1,0 +1,174 @@
+"""Whether the frameworks that are installed can use the GPUs that are here, importing none.
+
+Source of the rule: NVIDIA, "CUDA C++ Programming Guide", 5.1 "Binary Compatibility" and 5.2 "PTX
+Compatibility": code compiled for X.y runs on X.z with z >= y; PTX for X.y can be compiled by the
+driver for anything from X.y on. Of drivers: see `driver_too_old`.
+"""
+
+import sys
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import List, NamedTuple, Optional, Protocol, Sequence, Tuple
+
+from ..registry import load
+from .fatbin import Capability, Kernels
+
+__all__ = [
+    "FRAMEWORKS",
+    "NO_KERNELS",
+    "Build",
+    "Card",
+    "Framework",
+    "Judged",
+    "driver_too_old",
+    "fits",
+    "folder_of",
+    "installed",
+    "judge",
+    "unusable",
+    "verdicts",
+]
+
+#: Adding a framework is one file and one line here.
+FRAMEWORKS = (
+    "colab_magics.gpu.torch:Torch",
+    "colab_magics.gpu.tensorflow:TensorFlow",
+)
+
+
+#: Nothing is known of what a library carries.
+NO_KERNELS = Kernels()
+
+
+@dataclass(frozen=True)
+class Build:
+    """How an installed framework was built.
+
+    ``cuda`` is the CUDA that it was built with, None where it was built without; ``instead`` is
+    what to type for a build with it.
+    """
+
+    name: str
+    version: str
+    cuda: Optional[Tuple[int, int]]
+    kernels: Kernels = NO_KERNELS
+    instead: str = ""
+
+
+class Framework(Protocol):
+    """One framework: how to find it, and what to take where it does not fit."""
+
+    name: str
+
+    def find(self) -> Optional[Build]:
+        """The build that this interpreter would import, or None; reads files, imports nothing."""
+
+    def newer(self, card: Capability) -> str:
+        """What to take where a card is newer than the build."""
+
+    def older(self, card: Capability) -> str:
+        """What to take where a card is older than the build."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """A GPU as a framework sees it. ``cuda`` is up to which the driver goes, (0, 0): not known."""
+
+    name: str
+    capability: Capability
+    driver: str = ""
+    cuda: Tuple[int, int] = (0, 0)
+
+
+def installed() -> List[Tuple[Framework, Build]]:
+    """The frameworks that are installed."""
+    found: List[Tuple[Framework, Build]] = []
+    for target in FRAMEWORKS:
+        framework: Framework = load(target)()
+        build = framework.find()
+        if build is not None:
+            found.append((framework, build))
+    return found
+
+
+def verdicts(cards: Sequence[Card]) -> List[str]:
+    """A line for each installed framework and each kind of card, the same said once."""
+    lines = [judge(framework, build, card) for framework, build in installed() for card in cards]
+    return list(dict.fromkeys(line.text for line in lines))
+
+
+def unusable(name: str, cards: Sequence[Card]) -> str:
+    """Why a framework cannot use one of these cards; empty where it can use them all."""
+    found = [judge(one, build, card) for one, build in installed() for card in cards]
+    own = [judged for judged in found if judged.text.split()[0] == name]
+    if not own:
+        return f"{name} is not installed: %pin {name}"
+    return next((judged.text for judged in own if not judged.runs), "")
+
+
+class Judged(NamedTuple):
+    """Whether a framework can use a card, as far as that is known, and a line that says it."""
+
+    runs: bool
+    text: str
+
+
+def judge(framework: Framework, build: Build, card: Card) -> Judged:
+    """Whether it runs here, and if not, why and what to do."""
+    who = f"{build.name} {build.version}"
+    sm = "sm_{}{}".format(*card.capability)
+    if build.cuda is None:
+        return Judged(False, f"{who} is built without CUDA{_instead(build.instead)}")
+    if driver_too_old(build, card):
+        text = (
+            f"{who} is built for CUDA {build.cuda[0]}.{build.cuda[1]}, and the driver here "
+            f"({card.driver}) runs up to {card.cuda[0]}.{card.cuda[1]}"
+        )
+        return Judged(False, text + _instead(framework.older(card.capability)))
+    found = fits(build.kernels, card.capability)
+    if found == "yes":
+        return Judged(True, f"{who} runs here ({sm})")
+    if found == "unknown":
+        return Judged(True, f"{who}: not known for which cards it is built")
+    if found == "ptx":
+        return Judged(True, f"{who} runs here, once the driver has compiled it for {sm}")
+    newest = max(build.kernels.sass | build.kernels.ptx)
+    todo = framework.newer if card.capability > newest else framework.older
+    text = f"{who} has no kernels for {sm} ({card.name})"
+    return Judged(False, text + _instead(todo(card.capability)))
+
+
+def fits(kernels: Kernels, card: Capability) -> str:
+    """Whether there is code for a card: ``yes``, ``ptx``, ``no``, or ``unknown``."""
+    if not kernels.sass and not kernels.ptx:
+        return "unknown"
+    if any(major == card[0] and minor <= card[1] for major, minor in kernels.sass):
+        return "yes"
+    return "ptx" if any(ptx <= card for ptx in kernels.ptx) else "no"
+
+
+def driver_too_old(build: Build, card: Card) -> bool:
+    """Whether a build is of a newer CUDA major version than the driver's.
+
+    Source: NVIDIA, "CUDA Compatibility", chapter "Minor Version Compatibility": from CUDA 11 on,
+    every build of a major version runs on every driver of it, and on later drivers.
+    """
+    return build.cuda is not None and bool(card.cuda[0]) and build.cuda[0] > card.cuda[0]
+
+
+def folder_of(name: str) -> Optional[Path]:
+    """The folder of a package that is imported already, or would be."""
+    module = sys.modules.get(name)
+    place = getattr(module, "__file__", None)
+    if place is None and module is None:
+        try:
+            spec = find_spec(name)
+        except (ImportError, ValueError):
+            return None
+        place = spec.origin if spec else None
+    return Path(place).parent if place else None
+
+
+def _instead(what: str) -> str:
+    return f": {what}" if what else ""

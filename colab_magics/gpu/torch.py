@@ -1,0 +1,62 @@
+"""PyTorch: its version from ``torch/version.py``, its kernels from the library itself."""
+
+import re
+from typing import Optional
+
+from .fatbin import Capability, kernels
+from .frameworks import Build, folder_of
+
+__all__ = ["Torch"]
+
+#: From which release on the builds have kernels for a major capability that was new then.
+#: Source: PyTorch's release notes (1.7 Ampere, 2.0 Hopper with CUDA 11.8, 2.7 Blackwell).
+_SINCE = {8: "1.7", 9: "2.0", 10: "2.7", 12: "2.7"}
+#: The capabilities that only the builds for CUDA 12.6 still have. Source: RELEASE.md of PyTorch,
+#: "PyTorch CUDA Support Matrix" (2.8 on: 5.0 and 6.0; 2.11 on: 7.0; until 2.14).
+_ONLY_CU126 = (5, 7)
+_LIBRARIES = ("libtorch_cuda.so", "libtorch_cuda_cu.so", "torch_cuda.dll", "libtorch.so")
+
+
+class Torch:
+    """The torch that this interpreter would import."""
+
+    name = "torch"
+
+    def find(self) -> Optional[Build]:
+        """See `Framework`."""
+        folder = folder_of("torch")
+        if folder is None:
+            return None
+        try:
+            text = (folder / "version.py").read_text(encoding="utf-8")
+        except OSError:
+            return None
+        version, cuda = _said("__version__", text), _said("cuda", text)
+        plain = version.partition("+")[0]
+        instead = f"%pin torch=={plain} --torch-backend auto"
+        if not cuda:
+            return Build("torch", version, None, instead=instead)
+        libraries = [place for name in _LIBRARIES for place in [folder / "lib" / name]]
+        library = next((place for place in libraries if place.is_file()), libraries[0])
+        major, _, minor = cuda.partition(".")
+        return Build("torch", version, (int(major), int(minor or 0)), kernels(library), instead)
+
+    def newer(self, card: Capability) -> str:
+        """See `Framework`."""
+        since = _SINCE.get(card[0])
+        return (
+            f"{since} and later have: %pin 'torch>={since}' --torch-backend auto" if since else ""
+        )
+
+    def older(self, card: Capability) -> str:
+        """See `Framework`."""
+        first, last = _ONLY_CU126
+        if first <= card[0] <= last and card != (7, 5):
+            return "builds for CUDA 12.6 may: --torch-backend cu126"
+        return "take --torch-backend auto"
+
+
+def _said(name: str, text: str) -> str:
+    """What a line such as ``cuda: Optional[str] = '12.8'`` says; empty for None."""
+    found = re.search(rf"(?m)^{name}\b[^=\n]*=\s*['\"]([^'\"]*)['\"]", text)
+    return found.group(1) if found else ""

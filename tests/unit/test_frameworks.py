@@ -1,0 +1,131 @@
+"""Whether a framework can use a card, judged by what its files say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import List, Tuple
+
+import pytest
+from doubles.torch import PTX, SASS, fatbin, library
+
+from colab_magics.gpu.fatbin import Capability, Kernels, architecture, kernels
+from colab_magics.gpu.frameworks import FRAMEWORKS, Build, Card, Framework, fits, judge
+from colab_magics.gpu.tensorflow import TensorFlow
+from colab_magics.gpu.torch import Torch
+from colab_magics.registry import load
+
+
+def sass(*numbers: int) -> Kernels:
+    """Compiled code for these architectures."""
+    return Kernels(frozenset(map(architecture, numbers)))
+
+
+@pytest.mark.parametrize(
+    ("number", "capability"), [(35, (3, 5)), (75, (7, 5)), (100, (10, 0)), (121, (12, 1))]
+)
+def test_the_number_of_an_architecture(number: int, capability: Capability) -> None:
+    """The last digit is the minor part, also above 9."""
+    assert architecture(number) == capability
+
+
+@pytest.mark.parametrize(
+    ("numbers", "ptx", "card", "verdict"),
+    [
+        ([75], [], (7, 5), "yes"),
+        ([80], [], (8, 6), "yes"),
+        ([86], [], (8, 0), "no"),
+        ([75], [], (8, 0), "no"),
+        ([90], [], (10, 0), "no"),
+        ([100], [], (10, 3), "yes"),
+        ([75], [75], (12, 0), "ptx"),
+        ([75], [90], (8, 0), "no"),
+        ([], [60], (6, 0), "ptx"),
+        ([], [], (7, 5), "unknown"),
+    ],
+)
+def test_compiled_code_runs_within_its_major_version(
+    numbers: List[int], ptx: List[int], card: Capability, verdict: str
+) -> None:
+    """And PTX on all that came later; that is NVIDIA's rule."""
+    found = Kernels(sass(*numbers).sass, frozenset(map(architecture, ptx)))
+    assert fits(found, card) == verdict
+
+
+def test_a_library_is_read_without_being_loaded(tmp_path: Path) -> None:
+    """What only a few kernels have does not count; PTX counts where nearly all have it."""
+    path = tmp_path / "lib.so"
+    common = fatbin((SASS, 70), (SASS, 90), (PTX, 90))
+    path.write_bytes(library(*[common] * 9, fatbin((SASS, 89), (PTX, 50))))
+    assert kernels(path) == Kernels(frozenset({(7, 0), (9, 0)}), frozenset({(9, 0)}))
+    path.write_bytes(library(fatbin((SASS, 75)), noise=[b"\x50\xed\x55"]))
+    assert kernels(path) == sass(75), "a file that was replaced is read again"
+
+
+@pytest.mark.parametrize("data", [b"", b"\x50\xed\x55\xba", b"x" * 4096, fatbin((SASS, 75))[:40]])
+def test_what_is_no_library_says_nothing(tmp_path: Path, data: bytes) -> None:
+    """Empty, cut or of another kind: nothing is known, and nothing raised."""
+    (tmp_path / "lib.so").write_bytes(data)
+    assert kernels(tmp_path / "lib.so") == Kernels()
+    assert kernels(tmp_path / "missing.so") == Kernels()
+
+
+@pytest.mark.parametrize(
+    ("build", "card", "said"),
+    [
+        (sass(70, 80, 90, 120), (6, 1), "for CUDA 12.6 may: --torch-backend cu126"),
+        (sass(75, 80, 90, 120), (7, 0), "for CUDA 12.6 may: --torch-backend cu126"),
+        (sass(50, 60, 70), (9, 0), "2.0 and later have: %pin 'torch>=2.0'"),
+        (sass(70, 80, 90), (12, 0), "2.7 and later have: %pin 'torch>=2.7'"),
+    ],
+)
+def test_torch_that_does_not_fit_says_what_does(
+    build: Kernels, card: Capability, said: str
+) -> None:
+    """Too old for the card, or the card too old for it: another release, or another build."""
+    found = judge(Torch(), Build("torch", "1", (12, 8), build), Card("X", card, "570", (12, 8)))
+    assert not found.runs and said in found.text
+
+
+def test_a_driver_of_the_same_major_version_is_new_enough() -> None:
+    """NVIDIA's minor version compatibility: a 12.2 driver runs a build for 12.8."""
+    build = Build("torch", "2.8.0", (12, 8), sass(75))
+    assert judge(Torch(), build, Card("T4", (7, 5), "535", (12, 2))).runs
+    assert not judge(Torch(), build, Card("T4", (7, 5), "470", (11, 4))).runs
+    assert judge(Torch(), build, Card("T4", (7, 5))).runs, "a driver that says nothing"
+
+
+#: As 2.17 wrote it, and as others have.
+INFOS = [
+    "build_info = collections.OrderedDict([('cpu_compiler', '/x/clang'), "
+    "('cuda_compute_capabilities', ['sm_60', 'sm_89', 'compute_90']), ('cuda_version', '12.3'), "
+    "('is_cuda_build', True)])",
+    "build_info = {'cuda_compute_capabilities': ['sm_60', 'sm_89', 'compute_90'], "
+    "'cuda_version': '12.3'}",
+]
+
+
+@pytest.mark.parametrize("info", [*INFOS, "build_info = {'is_cuda_build': False}"])
+def test_tensorflow_says_it_in_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, info: str
+) -> None:
+    """Its list of capabilities is read, and nothing of it imported."""
+    place = tmp_path / "tensorflow" / "python" / "platform"
+    place.mkdir(parents=True)
+    (tmp_path / "tensorflow" / "__init__.py").write_text("raise RuntimeError\n")
+    (place / "build_info.py").write_text(info)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = TensorFlow().find()
+    assert found is not None
+    if info in INFOS:
+        assert found.cuda == (12, 3)
+        assert found.kernels == Kernels(frozenset({(6, 0), (8, 9)}), frozenset({(9, 0)}))
+    else:
+        assert found.cuda is None
+
+
+@pytest.mark.parametrize("target", FRAMEWORKS)
+def test_each_framework_has_advice(target: str) -> None:
+    """Each is what the interface says, and has a word for cards of any age."""
+    found: Framework = load(target)()
+    cards: List[Tuple[int, int]] = [(3, 5), (7, 0), (9, 0), (12, 0)]
+    assert all(isinstance(found.newer(card), str) and found.older(card) for card in cards)
