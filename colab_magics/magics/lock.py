@@ -6,6 +6,7 @@ from typing import Any
 
 from ..arguments import Parser
 from ..errors import ColabMagicsError, LockDiffers, NotebookError, usage_error
+from ..host import Host
 from ._base import Call, say
 
 __all__ = ["lock"]
@@ -21,7 +22,7 @@ def lock(magic: Any, call: Call) -> Any:
         raise usage_error("%pin lock: --check or --upgrade, not both.", "Take one of them out.")
     locks = magic.session.locks
     if asked.check:
-        return _check(locks)
+        return _check(locks, magic.host)
     pins = locks.pins()
     if not pins:
         raise usage_error("%pin lock: no pin is recorded.", "For instance: %pin numpy==2.1.3")
@@ -45,7 +46,7 @@ def lock(magic: Any, call: Call) -> Any:
     return made
 
 
-def _check(locks: Any) -> Any:
+def _check(locks: Any, host: Host) -> Any:
     """Compare; `LockDiffers` where something is not as the lock says."""
     from ..pins.installed import versions
     from ..pins.lock.make import line_of
@@ -54,7 +55,7 @@ def _check(locks: Any) -> Any:
     if found is None:
         raise LockDiffers("There is no lock in this notebook.", "Make one: %pin lock")
     reasons = [found.unfit()]
-    lines = {*map(line_of, locks.pins())} ^ {*found.lines}
+    lines = {line_of(step, host) for step in locks.pins()} ^ {*found.lines}
     reasons += [f"{line} is not what it was made for" for line in sorted(lines)]
     here = versions()
     reasons += [

@@ -44,8 +44,8 @@ class Locking:
             return None
         from ..pins.lock.make import line_of
 
-        known = line_of(step) in lock.lines
-        unused = self._unfit or ("" if known else "a line was changed since it was made")
+        known = line_of(step, self._session.host) in lock.lines
+        unused = self._unfit or ("" if known else "a line or a file was changed since it was made")
         self._unused = unused or self._unused
         return None if unused else lock
 
@@ -91,7 +91,7 @@ class Locking:
         except KeyboardInterrupt:
             say("Lock: not made: interrupted. Make it later: %pin lock")
         except bad_input() as error:
-            what = str(error).split("\n")[0]
+            what = str(error).split("\n")[0].replace("; nothing was installed", "")
             say(f"Lock: not made: {what}", "Make it later: %pin lock")
 
     def _renew(self, writer: Any) -> None:
@@ -109,7 +109,8 @@ class Locking:
             old = Lock.decode(text) if text else None
         except ColabMagicsError:
             old = None
-        if old is not None and sorted(map(line_of, pins)) == sorted(old.lines):
+        lines = sorted(line_of(step, self._session.host) for step in pins)
+        if old is not None and lines == sorted(old.lines):
             return
         if pins:
             self.make(pins, writer, old)
@@ -138,9 +139,14 @@ class Locking:
         if old is not None and old.same(made.lock):
             status.done(None)
             return old
-        state = writer.keep_lock(made.lock.encode()) if made.lock.packages else ""
+        state = ""
+        if made.lock.packages:
+            state = writer.keep_lock(made.lock.encode())
+        elif old is not None:
+            writer.keep_lock(None)
         status.done(None)
-        say(_said(made, state))
+        if made.lock.packages or made.left:
+            say(_said(made, state))
         return made.lock
 
 
@@ -157,7 +163,7 @@ def _unfit(lock: "Lock") -> str:
 
 def _said(made: "Made", state: str) -> str:
     count = len(made.lock.packages)
-    kept = f"{count} package{'s' if count != 1 else ''} with their hashes"
+    kept = f"{count} packages with their hashes" if count != 1 else "1 package with its hash"
     left = f"; left out, in no index: {_some(made.left)}" if made.left else ""
     if not count:
         return f"Lock: none: no index has {_some(made.left)}"

@@ -12,6 +12,8 @@ __all__ = ["Frozen", "frozen"]
 
 #: What makes environments and is in all of them.
 _TOOLS = {"pip", "setuptools", "uv", "wheel"}
+#: What `%pin` itself imports.
+_OWN = ("uv", "tomli", "tomli-w")
 
 
 class Frozen(NamedTuple):
@@ -26,9 +28,9 @@ def frozen(everything: bool = False) -> Frozen:
 
     What stands in a local folder, installed from there or editable, is left out and named.
     """
-    machinery = _needed([*KERNEL, "colab-magics", "uv"])  # uv: `%pin` itself imports it
+    machinery = _needed([*KERNEL, "colab-magics", *_OWN])
     if everything:
-        machinery = {*KERNEL, "colab-magics", *_TOOLS}
+        machinery = {*KERNEL, "colab-magics", *_TOOLS, *_OWN}
     found = sorted({*(versions() if everything else owned())} - machinery)
     local = tuple(name for name in found if _is_local(name))
     return Frozen(tuple(name for name in found if name not in local), local)

@@ -167,10 +167,44 @@ def test_a_line_edited_by_hand_is_locked_anew(make: Make, wheels: Path, locked: 
     change(locked, edit)
     machine = make()
     said = run(machine, locked)
-    assert "Lock: not used: a line was changed since it was made." in said
+    assert "Lock: not used: a line or a file was changed since it was made." in said
     assert "Lock: 2 packages with their hashes" in said
     assert names(machine) == ["tinyapp-2.0", "tinydep-2.0"]
     assert "tinyapp==2.0" in lock(locked) and "1.0.dist" not in lock(locked)
+
+
+def test_a_file_that_was_edited_is_locked_anew(make: Make, wheels: Path, folder: Path) -> None:
+    """A requirements file that asks for something else now is not held to the old set."""
+    (folder / "req.txt").write_text("tinyapp==1.0\n")
+    path = notebook(folder / "nb.ipynb", LOAD, "%pin -r req.txt")
+    run(make(), path)
+    make_wheel(wheels, "tinydep", "2.0")
+    machine = make()
+    run(machine, path)
+    assert names(machine) == ["tinyapp-1.0", "tinydep-1.0"]
+    (folder / "req.txt").write_text("tinyapp==1.0\ntinydep==2.0\n")
+    said = run(machine, path)
+    assert "Lock: not used: a line or a file was changed since it was made." in said
+    assert names(machine) == ["tinyapp-1.0", "tinydep-2.0"]
+    assert "tinydep-2.0-py3" in lock(path)
+
+
+def test_what_came_with_the_machine_is_left_out(make: Make, wheels: Path, folder: Path) -> None:
+    """A build that no index has is named, and the rest is locked; one that an index has is in."""
+    make_wheel(wheels, "tinytorch", "1.0+cu128", requires=["tinydep"])
+    machine = make()
+    machine.install("tinytorch")
+    path = notebook(folder / "nb.ipynb", LOAD, "%pin tinytorch")
+    assert "Lock: 2 packages with their hashes" in run(machine, path)
+    next(wheels.glob("tinytorch*")).unlink()
+    path = notebook(folder / "nb.ipynb", LOAD, "%pin tinytorch")
+    fresh = make()
+    make_wheel(wheels, "tinytorch", "1.0+cu128", requires=["tinydep"])
+    fresh.install("tinytorch")
+    next(wheels.glob("tinytorch*")).unlink()
+    said = run(fresh, path)
+    assert "Lock: 1 package with its hash; left out, in no index: tinytorch" in said
+    assert "tinydep-1.0-py3" in lock(path)
 
 
 def test_what_the_lines_do_not_ask_for_is_not_installed(

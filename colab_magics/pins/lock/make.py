@@ -4,12 +4,14 @@ The versions are those that are here, so that nothing is resolved: uv only finds
 no index can give again (folders of this machine, versions that came with it) is left out.
 """
 
+import hashlib
 import re
 import sys
 import time
 from dataclasses import dataclass
 from typing import Any, Dict, Iterable, List, Mapping, Sequence, Set, Tuple
 
+from ...errors import InstallFailed
 from ...host import Host
 from ...steps import Progress
 from ..index import explain
@@ -31,9 +33,13 @@ class Made:
     left: Tuple[str, ...] = ()
 
 
-def line_of(step: PinStep) -> str:
-    """A line of the setup cell as a lock names it."""
-    return " ".join(step.arguments())
+def line_of(step: PinStep, host: Host) -> str:
+    """A line of the setup cell as a lock names it; with what its files say, for they may change."""
+    places = [*step.files, *(v for k, v in step.options.pairs if k == "--constraint")]
+    files = [host.resolve(place) for place in places if "://" not in place]
+    text = b"\n".join(file.read_bytes() for file in files if file.is_file())
+    mark = f" (files: {hashlib.sha256(text).hexdigest()[:16]})" if text else ""
+    return " ".join(step.arguments()) + mark
 
 
 def make(steps: Sequence[PinStep], host: Host, progress: Progress) -> Made:
@@ -45,12 +51,19 @@ def make(steps: Sequence[PinStep], host: Host, progress: Progress) -> Made:
     left: List[str] = []
     for step in steps:
         names = sorted(_behind(step, host) - packages.keys())
-        texts, local = _exact(names, at_an_index=bool(step.options.pairs))
-        found = _looked_up(step, host, texts, progress) if texts else []
+        texts = _exact(names)
+        try:
+            found = _looked_up(step, host, texts, progress)
+        except InstallFailed:  # what came with the machine may be in no index that is known
+            came = [name for name, text in texts.items() if "+" in text.partition("==")[2]]
+            if not came:
+                raise
+            texts = {name: text for name, text in texts.items() if name not in came}
+            found = _looked_up(step, host, texts, progress)
         packages.update({one["name"]: one for one in found})
-        left += [*local, *(name for name in texts if name not in packages)]
+        left += names
     about: Dict[str, Any] = {
-        "lines": sorted(map(line_of, steps)),
+        "lines": sorted(line_of(step, host) for step in steps),
         "made": time.strftime("%Y-%m-%d"),
         "python": ".".join(map(str, sys.version_info[:3])),
         "platform": machine(),
@@ -97,23 +110,24 @@ def _applying(texts: Iterable[str], extras: Sequence[str] = ()) -> List[Any]:
     return [one for one in found if not one.marker or any(map(one.marker.evaluate, given))]
 
 
-def _exact(names: Sequence[str], at_an_index: bool) -> Tuple[Dict[str, str], List[str]]:
-    """Name → the requirement for just what is installed; and the names that there is none for."""
-    origins, texts, local = sources(), {}, []
+def _exact(names: Sequence[str]) -> Dict[str, str]:
+    """Name → the requirement for just what is installed, where something else than a folder of
+    this machine may have it.
+    """
+    origins, texts = sources(), {}
     for name in names:
         found, origin = find(name), origins.get(name, "")
-        version = found.version if found else ""
-        if origin.startswith("file:") or ("+" in version and not origin and not at_an_index):
-            local.append(name)
-        else:
-            texts[name] = f"{name} @ {origin}" if origin else f"{name}=={version}"
-    return texts, local
+        if found is not None and not origin.startswith("file:"):
+            texts[name] = f"{name} @ {origin}" if origin else f"{name}=={found.version}"
+    return texts
 
 
 def _looked_up(
     step: PinStep, host: Host, texts: Mapping[str, str], progress: Progress
 ) -> List[Dict[str, Any]]:
     """The packages as uv finds them at the places of the line, each with the file for here."""
+    if not texts:
+        return []
     job = Job(progress, (), step.place(host), hold=False)
     (status, said), found = job.look_up(list(texts.values()))
     if status:
