@@ -1,11 +1,14 @@
 """GPUs, whoever made them: one small interface, one file for each vendor."""
 
 from dataclasses import dataclass
-from typing import List, Optional, Protocol, Sequence, Tuple
+from typing import TYPE_CHECKING, List, Optional, Protocol, Sequence, Tuple
 
 from ..host import Host
 from ..registry import load
 from .frameworks import Card
+
+if TYPE_CHECKING:
+    from .details import Details
 
 __all__ = [
     "VENDORS",
@@ -16,6 +19,7 @@ __all__ = [
     "cards",
     "columns",
     "describe",
+    "details",
     "find",
     "memory",
     "names",
@@ -59,6 +63,9 @@ class Vendor(Protocol):
     def find(self) -> Found:
         """The GPUs of this vendor; never raises, an absent driver is no GPU and no reason."""
 
+    def details(self) -> Sequence["Details"]:
+        """More of each GPU that `find` gives, in that order; asked for seldom, may take longer."""
+
 
 def find() -> Found:
     """All GPUs of this machine."""
@@ -69,6 +76,11 @@ def find() -> Found:
         gpus += one.gpus
         reasons += one.reasons
     return Found(tuple(gpus), tuple(reasons))
+
+
+def details() -> List["Details"]:
+    """More of each GPU that `find` gives, in that order."""
+    return [one for target in VENDORS for one in load(target)().details()]
 
 
 def columns(number: int, gpu: Gpu) -> Tuple[str, ...]:

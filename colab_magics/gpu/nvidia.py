@@ -3,11 +3,23 @@
 Source: NVIDIA's NVML API reference. A field that the driver does not support is None, never 0.
 """
 
-from typing import Any, Callable, NamedTuple, Optional, Tuple
+from typing import Any, Callable, Iterable, List, NamedTuple, Optional, Tuple
 
+from .details import Details, Process
 from .devices import Found, Gpu
 
 __all__ = ["Driver", "Nvidia", "driver"]
+
+
+#: Why clocks are held down, by the bits of ``nvmlClocksThrottleReasons``; what slows nothing (an
+#: idle card, clocks that were asked for) is left out.
+_SLOWED = {
+    0x04: "power limit",
+    0x08: "hardware slowdown",
+    0x20: "heat (software)",
+    0x40: "heat (hardware)",
+    0x80: "power brake",
+}
 
 
 class Driver(NamedTuple):
@@ -37,6 +49,22 @@ class Nvidia:
             return Found(tuple(_gpu(pynvml, i, driver) for i in range(count)))
         except pynvml.NVMLError as error:
             return Found((), (f"The NVIDIA driver says: {error}",))
+        finally:
+            pynvml.nvmlShutdown()
+
+    def details(self) -> Tuple[Details, ...]:
+        """See `Vendor`."""
+        import pynvml
+
+        if not hasattr(pynvml, "_nvmlGetFunctionPointer"):
+            return ()
+        try:
+            pynvml.nvmlInit()
+        except pynvml.NVMLError:
+            return ()
+        try:
+            count = _query(pynvml, pynvml.nvmlDeviceGetCount) or 0
+            return tuple(_details(pynvml, index) for index in range(count))
         finally:
             pynvml.nvmlShutdown()
 
@@ -102,3 +130,56 @@ def _gpu(nvml: Any, index: int, driver: Driver) -> Gpu:
         temperature=None if heat is None else int(heat),
         capability=None if capability is None else (int(capability[0]), int(capability[1])),
     )
+
+
+def _details(nvml: Any, index: int) -> Details:
+    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+
+    def ask(name: str, *more: Any, scale: float = 1) -> Any:
+        call = getattr(nvml, name, None)
+        answer = _query(nvml, call, handle, *more) if call else None
+        return answer / scale if scale != 1 and answer is not None else answer
+
+    reasons = ask("nvmlDeviceGetCurrentClocksThrottleReasons")
+    link = ask("nvmlDeviceGetCurrPcieLinkGeneration"), ask("nvmlDeviceGetCurrPcieLinkWidth")
+    mig = ask("nvmlDeviceGetMigMode")
+    kinds = ("nvmlDeviceGetComputeRunningProcesses", "nvmlDeviceGetGraphicsRunningProcesses")
+    lists = [found for found in map(ask, kinds) if found is not None]
+    errors = nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, nvml.NVML_VOLATILE_ECC
+    return Details(
+        uuid=ask("nvmlDeviceGetUUID") or "",
+        power=ask("nvmlDeviceGetPowerUsage", scale=1000),
+        power_limit=ask("nvmlDeviceGetEnforcedPowerLimit", scale=1000),
+        energy=ask("nvmlDeviceGetTotalEnergyConsumption", scale=1000),
+        clock=ask("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_SM),
+        memory_clock=ask("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_MEM),
+        slowed=None if reasons is None else _slowed(reasons),
+        ecc=ask("nvmlDeviceGetTotalEccErrors", *errors),
+        pcie=link if None not in link else None,
+        mig=None if mig is None else bool(mig[0]),
+        processes=tuple(map(_process, _once(lists))) if lists else None,
+    )
+
+
+def _slowed(reasons: int) -> Tuple[str, ...]:
+    return tuple(text for bit, text in _SLOWED.items() if reasons & bit)
+
+
+def _once(lists: Iterable[Iterable[Any]]) -> List[Any]:
+    """Each process once, though it may compute and draw."""
+    return list({one.pid: one for found in lists for one in found}.values())
+
+
+def _process(found: Any) -> Process:
+    """Who a process is, as far as this process table has it."""
+    memory = None if found.usedGpuMemory is None else int(found.usedGpuMemory)
+    try:
+        import psutil  # comes with ipykernel
+
+        one = psutil.Process(found.pid)
+        with one.oneshot():
+            return Process(found.pid, memory, one.username(), " ".join(one.cmdline()))
+    except ImportError:
+        return Process(found.pid, memory)
+    except Exception:  # it has ended, is somebody else's, or is outside this container
+        return Process(found.pid, memory, here=False)

@@ -190,7 +190,7 @@ def _version(text: str) -> Tuple[int, int]:
 
 def parse(words: List[str]) -> Optional[Step]:
     """The step that a ``%gpu`` line means."""
-    if not words:
+    if {*words} <= {"-v", "--verbose", "--json"}:  # which say how to show it
         return GpuStep()
     parser = Parser("%gpu", usage=_USAGE)
     parser.add_argument("command", choices=["require"])

@@ -1,15 +1,19 @@
 """``%gpu``."""
 
-from dataclasses import dataclass
-from typing import Sequence, Tuple
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Dict, Sequence, Tuple
 
 from ..display import Bar, Report
-from ..gpu.devices import Gpu, columns, find
+from ..errors import usage_error
+from ..gpu.details import rows
+from ..gpu.devices import Gpu, cards, columns, details, find
+from ..gpu.frameworks import verdicts
 from ..gpu.step import GpuStep, changed
 from ..steps import Outcome
-from ._base import Call, Magic
+from ._base import Call, Magic, show
 
-__all__ = ["Cards", "GpuMagic", "drawn"]
+__all__ = ["Cards", "GpuMagic", "as_json", "drawn"]
 
 
 class GpuMagic(Magic):
@@ -26,6 +30,8 @@ class GpuMagic(Magic):
     ::
 
         %gpu
+        %gpu -v                           # power, clocks, what slows it, who is using it
+        %gpu --json
         %gpu require                      # any GPU
         %gpu require T4                   # by name
         %gpu require A100 --memory 40GB   # and with at least this much memory
@@ -38,7 +44,33 @@ class GpuMagic(Magic):
     """
 
     name = "gpu"
-    offers = ("require", "--count", "--memory", "--compute", "--cuda", "--framework")
+    offers = (
+        "require",
+        "-v",
+        "--json",
+        "--count",
+        "--memory",
+        "--compute",
+        "--cuda",
+        "--framework",
+    )
+
+    def run(self, call: Call) -> Any:
+        """The step that the line means; ``-v`` and ``--json`` show more of it."""
+        more = {*call.words} & {"-v", "--verbose", "--json"}
+        if not more:
+            return super().run(call)
+        self.no_body(call)
+        if {*call.words} != more:
+            raise usage_error("%gpu: -v and --json stand alone.", "Write %gpu -v")
+        if "--json" in more:
+            print(json.dumps(as_json(), indent=1))
+            return None
+        outcome = self.perform(GpuStep(), replace(call, words=()))
+        found = details()
+        if found and "quiet" not in call.flags:
+            show(Report((), rows(find().gpus, found)))
+        return outcome
 
     def report(self, outcome: Outcome, call: Call) -> Report:
         """One line for each GPU, and what has changed since the notebook was made."""
@@ -62,14 +94,28 @@ class Cards(Report):
         return Report((), self.shown, self.lines[len(self.shown) :]).html()
 
 
+def as_json() -> Dict[str, Any]:
+    """All that is known of the GPUs: bytes, watts, joules, MHz; null where it is not said."""
+    found = find()
+    gpus = [
+        {"index": number, **asdict(gpu), **asdict(more)}
+        for number, (gpu, more) in enumerate(zip(found.gpus, details()))
+    ]
+    return {
+        "gpus": gpus,
+        "frameworks": verdicts(cards(found.gpus)),
+        "reasons": list(found.reasons),
+    }
+
+
 def drawn(gpus: Sequence[Gpu]) -> Tuple[Tuple[str, ...], ...]:
     """A row for each GPU."""
-    rows = []
+    made = []
     for number, gpu in enumerate(gpus):
         name, memory, load, *rest = columns(number, gpu)
         if gpu.total and gpu.free is not None:
             memory = Bar.of(memory, 1 - gpu.free / gpu.total)
         if gpu.load is not None:
             load = Bar.of(load, gpu.load / 100)
-        rows.append((name, memory, load, *rest))
-    return tuple(rows)
+        made.append((name, memory, load, *rest))
+    return tuple(made)

@@ -307,6 +307,39 @@ NUMBER(nvmlDeviceGetPowerUsage, "power_mW")
 NUMBER(nvmlDeviceGetPowerManagementLimit, "power_limit_mW")
 NUMBER(nvmlDeviceGetEnforcedPowerLimit, "power_limit_mW")
 
+NUMBER(nvmlDeviceGetCurrPcieLinkGeneration, "pcie.generation")
+NUMBER(nvmlDeviceGetCurrPcieLinkWidth, "pcie.lanes")
+
+int nvmlDeviceGetClockInfo(device card, unsigned kind, unsigned *out)
+{
+    static const char *const names[] = {
+        "clocks_MHz.graphics", "clocks_MHz.sm", "clocks_MHz.memory", "clocks_MHz.video",
+    };
+    return kind < sizeof names / sizeof *names ? number(card, names[kind], out) : INVALID_ARGUMENT;
+}
+
+static enum status wide(device card, const char *name, unsigned long long *out)
+{
+    const char *text = check(card) ? NULL : look_up(card, name);
+    if (text)
+        *out = strtoull(text, NULL, 0);
+    return check(card) ?: text ? SUCCESS : NOT_SUPPORTED;
+}
+
+int nvmlDeviceGetTotalEnergyConsumption(device card, unsigned long long *out)
+{ return wide(card, "energy_mJ", out); }
+
+int nvmlDeviceGetCurrentClocksThrottleReasons(device card, unsigned long long *out)
+{ return wide(card, "throttle_reasons", out); }
+ALIAS(nvmlDeviceGetCurrentClocksEventReasons, nvmlDeviceGetCurrentClocksThrottleReasons)
+
+int nvmlDeviceGetTotalEccErrors(device card, unsigned kind, unsigned counter,
+                                unsigned long long *out)
+{
+    return kind > 1 || counter > 1 ? INVALID_ARGUMENT
+         : wide(card, kind ? "ecc_errors.uncorrected" : "ecc_errors.corrected", out);
+}
+
 /* ---- Who is using it: versions 2 and 3 have one structure; version 1 is not exported ---- */
 
 struct process { unsigned pid; unsigned long long used; unsigned gpu_instance, compute_instance; };
@@ -341,10 +374,10 @@ int nvmlDeviceGetGraphicsRunningProcesses_v3(device card, unsigned *count, struc
 { return processes(card, "graphics", count, out); }
 ALIAS(nvmlDeviceGetGraphicsRunningProcesses_v2, nvmlDeviceGetGraphicsRunningProcesses_v3)
 
-/* ---- Multi-instance GPU: no card here has it ---- */
+/* ---- Multi-instance GPU: no card here is divided ---- */
 
 int nvmlDeviceGetMigMode(device card, unsigned *current, unsigned *pending)
-{ return *current = *pending = 0, check(card) ?: NOT_SUPPORTED; }
+{ return number(card, "mig", current) ?: (*pending = *current, SUCCESS); }
 
 int nvmlDeviceGetMaxMigDeviceCount(device card, unsigned *out) { return *out = 0, check(card); }
 ALIAS(nvmlDeviceIsMigDeviceHandle, nvmlDeviceGetMaxMigDeviceCount)

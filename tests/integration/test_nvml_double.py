@@ -64,6 +64,18 @@ def card(handle):
         "compute v2": processes(compute_v2, handle),
         "graphics": processes(n.nvmlDeviceGetGraphicsRunningProcesses, handle),
         "mig": ask(n.nvmlDeviceGetMigMode, handle),
+        "more": [
+            ask(n.nvmlDeviceGetTotalEnergyConsumption, handle),
+            ask(n.nvmlDeviceGetClockInfo, handle, n.NVML_CLOCK_SM),
+            ask(n.nvmlDeviceGetCurrentClocksThrottleReasons, handle),
+            ask(
+                n.nvmlDeviceGetTotalEccErrors,
+                handle,
+                n.NVML_MEMORY_ERROR_TYPE_CORRECTED,
+                n.NVML_VOLATILE_ECC,
+            ),
+            ask(n.nvmlDeviceGetCurrPcieLinkWidth, handle),
+        ],
         "fan": ask(n.nvmlDeviceGetFanSpeed, handle),
     }
 
@@ -105,6 +117,18 @@ def run(environment: Dict[str, str], *arguments: str) -> subprocess.CompletedPro
     )
 
 
+def more(card: Dict[str, Any]) -> List[Any]:
+    """What only some cards of the scenarios say."""
+    found = [
+        card.get("energy_mJ"),
+        card.get("clocks_MHz", {}).get("sm"),
+        card.get("throttle_reasons"),
+        card.get("ecc_errors", {}).get("corrected"),
+        card.get("pcie", {}).get("lanes"),
+    ]
+    return [{"error": 3} if value is None else value for value in found]
+
+
 def said(scenario: str) -> Dict[str, Any]:
     return dict(json.loads(nvml.SCENARIOS[scenario].read_text(encoding="utf-8")))
 
@@ -119,6 +143,31 @@ def read(environment: Dict[str, str], code: str) -> Any:
 def gpustat(environment: Dict[str, str]) -> subprocess.CompletedProcess[str]:
     client("gpustat")
     return run(environment, "-m", "gpustat", "--json")
+
+
+@pytest.mark.parametrize("scenario", WITH_CARDS)
+def test_gpustat_reads_what_we_read(folder: Path, scenario: str) -> None:
+    """``%gpu --json`` and a client that is not ours say the same of each card."""
+    environment = nvml.environment(folder, scenario)
+    theirs = json.loads(gpustat(environment).stdout)
+    code = "import json; from colab_magics.magics.gpu import as_json; print(json.dumps(as_json()))"
+    ours = read(environment, code)["gpus"]
+    assert [
+        (
+            *(one["name"], one["uuid"], one["driver"], one["total"] // MIB, one["load"]),
+            *(one["temperature"], round(one["power"]), one["power_limit"]),
+            [process["pid"] for process in one["processes"]],
+        )
+        for one in ours
+    ] == [
+        (
+            *(one["name"], one["uuid"], theirs["driver_version"], one["memory.total"]),
+            *(one["utilization.gpu"], one["temperature.gpu"], one["power.draw"]),
+            one["enforced.power.limit"],
+            [process["pid"] for process in said(scenario)["devices"][number]["processes"]],
+        )
+        for number, one in enumerate(theirs["gpus"])
+    ]
 
 
 @pytest.mark.parametrize("scenario", WITH_CARDS)
@@ -192,7 +241,8 @@ def test_pynvml_reads_the_scenario(folder: Path, scenario: str) -> None:
                 "compute": busy,
                 "compute v2": busy,
                 "graphics": [],
-                "mig": {"error": 3},
+                "mig": [card["mig"]] * 2 if "mig" in card else {"error": 3},
+                "more": more(card),
                 "fan": {"error": 3},
             }
         )

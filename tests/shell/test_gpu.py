@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
@@ -85,6 +87,44 @@ def test_in_html_memory_and_load_are_bars(on: On) -> None:
     assert "rgba(66,133,244,.35) 53%" in rows[1] and "rgba(66,133,244,.35) 87%" in rows[1]
     assert "rgba(66,133,244,.35) 3%" in rows[0] and "14.6 of 15.0 GiB free" in rows[0]
     assert html.endswith("<div>news</div>")
+
+
+def test_verbose_says_what_the_driver_says_and_no_more(on: On) -> None:
+    """``-v``: power, clocks and the rest for each card; what is not said is n/a and never 0."""
+    answer = on("two").attempt("%gpu -v")
+    assert not answer.error
+    lines = [[*re.split(r"\s{2,}", line)] for line in answer.shown.splitlines()]
+    said = {line[0]: line[1:] for line in lines}
+    assert said["power"] == ["10 W of 70 W", "312 W of 400 W"]
+    assert said["energy since the driver started"] == ["n/a", "5,123,457 J"]
+    assert said["clocks, of the memory"] == ["n/a, n/a", "1,215 MHz, 1,215 MHz"]
+    assert said["slowed down by"] == ["n/a", "power limit, heat (software)"]
+    assert said["memory errors (ECC)"] == ["n/a", "0"]
+    assert said["PCIe"] == ["n/a", "gen 4 x16"]
+    assert said["MIG"] == ["n/a", "off"]
+    assert said["processes"] == ["none", "1"]
+    assert "21000 MiB, outside this container, or ended" in answer.shown
+    assert [line.split("#")[0].strip() for line in answer.steps] == ["%gpu"]
+
+
+def test_json_has_everything(on: On) -> None:
+    """``--json`` prints bytes, watts and the rest; null where it is not said; records nothing."""
+    answer = on("two").attempt("%gpu --json")
+    found = json.loads(answer.shown)
+    first, second = found["gpus"]
+    assert (first["name"], first["index"], second["index"]) == ("Tesla T4", 0, 1)
+    assert first["total"] == 15360 * 1024**2 and first["capability"] == [7, 5]
+    assert first["energy"] is None and first["ecc"] is None and first["processes"] == []
+    assert second["power"] == 312.0 and second["load"] == 87 and second["pcie"] == [4, 16]
+    assert second["processes"][0]["pid"] == 9999999 and not second["processes"][0]["here"]
+    assert answer.steps == []
+    assert json.loads(on("mismatch").attempt("%gpu --json").shown)["reasons"]
+    assert json.loads(on("nogpu").attempt("%gpu --json").shown) == {
+        "gpus": [],
+        "frameworks": [],
+        "reasons": [],
+    }
+    assert on("t4").attempt("%gpu -v require").error == "UsageError"
 
 
 def test_two_gpus_are_two_lines(on: On) -> None:
