@@ -58,7 +58,7 @@ def rows(gpus: Sequence[Gpu], found: Sequence[Details]) -> Tuple[Tuple[str, ...]
         ("MIG", [{True: "on", False: "off", None: "n/a"}[one.mig] for one in found]),
         ("processes", [_processes(one) for one in found]),
     ]
-    head = ("", *(f"{number} {gpu.name}" for number, gpu in enumerate(gpus)))
+    head = ("", *(f"{gpu.index} {gpu.name}" for gpu in gpus))
     table = [head, *((name, *cells) for name, cells in lines)]
     table += [row for at, one in enumerate(found) for row in _of(at, one, len(found))]
     return tuple(tuple(row) for row in table)

@@ -36,7 +36,8 @@ class Gpu:
     """One GPU. None, or (0, 0) for the CUDA, where the driver does not say.
 
     Memory in bytes, ``load`` in percent, ``temperature`` in degrees Celsius; ``capability`` such
-    as (7, 5); ``driver`` is its version, ``cuda`` up to which CUDA it goes.
+    as (7, 5); ``driver`` is its version, ``cuda`` up to which CUDA it goes; ``index`` is the
+    driver's.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Gpu:
     load: Optional[int] = None
     temperature: Optional[int] = None
     capability: Optional[Tuple[int, int]] = None
+    index: int = 0
 
 
 @dataclass(frozen=True)
@@ -83,19 +85,19 @@ def details() -> List["Details"]:
     return [one for target in VENDORS for one in load(target)().details()]
 
 
-def columns(number: int, gpu: Gpu) -> Tuple[str, ...]:
+def columns(gpu: Gpu) -> Tuple[str, ...]:
     """What is said of one GPU, part by part: name, memory, load, temperature, driver."""
     driver = f"driver {gpu.driver}"
     if gpu.cuda[0]:
         driver += f" (CUDA up to {gpu.cuda[0]}.{gpu.cuda[1]})"
     load = "load n/a" if gpu.load is None else f"{gpu.load} %"
     heat = "n/a °C" if gpu.temperature is None else f"{gpu.temperature} °C"
-    return f"{number} {gpu.name}", memory(gpu), load, heat, driver
+    return f"{gpu.index} {gpu.name}", memory(gpu), load, heat, driver
 
 
 def describe(gpus: Sequence[Gpu]) -> List[str]:
     """One line for each GPU, their parts below each other."""
-    rows = [columns(number, gpu) for number, gpu in enumerate(gpus)]
+    rows = [columns(gpu) for gpu in gpus]
     widths = [max(map(len, column)) for column in zip(*rows)]
     return [
         " · ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows

@@ -3,10 +3,11 @@
 Source: NVIDIA's NVML API reference. A field that the driver does not support is None, never 0.
 """
 
-from typing import Any, Callable, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Any, Iterable, List, NamedTuple, Optional, Tuple
 
 from .details import Details, Process
 from .devices import Found, Gpu
+from .nvml import Unavailable, advice, query, session
 
 __all__ = ["Driver", "Nvidia", "driver"]
 
@@ -35,93 +36,61 @@ class Nvidia:
 
     def find(self) -> Found:
         """See `Vendor`."""
-        import pynvml
-
-        if not hasattr(pynvml, "_nvmlGetFunctionPointer"):
-            return Found((), ("An outdated package pynvml hides nvidia-ml-py: uninstall pynvml",))
         try:
-            pynvml.nvmlInit()
-        except pynvml.NVMLError as error:
-            return Found((), _reason(pynvml, error))
-        try:
-            count = pynvml.nvmlDeviceGetCount()
-            driver = _driver(pynvml)
-            return Found(tuple(_gpu(pynvml, i, driver) for i in range(count)))
-        except pynvml.NVMLError as error:
-            return Found((), (f"The NVIDIA driver says: {error}",))
-        finally:
-            pynvml.nvmlShutdown()
+            with session() as nvml:
+                return _found(nvml)
+        except Unavailable as error:
+            return Found((), tuple(filter(None, [str(error)])))
 
     def details(self) -> Tuple[Details, ...]:
         """See `Vendor`."""
-        import pynvml
-
-        if not hasattr(pynvml, "_nvmlGetFunctionPointer"):
-            return ()
         try:
-            pynvml.nvmlInit()
-        except pynvml.NVMLError:
+            with session() as nvml:
+                return tuple(_details(nvml, gpu.index) for gpu in _found(nvml).gpus)
+        except Unavailable:
             return ()
-        try:
-            count = _query(pynvml, pynvml.nvmlDeviceGetCount) or 0
-            return tuple(_details(pynvml, index) for index in range(count))
-        finally:
-            pynvml.nvmlShutdown()
 
 
 def driver() -> Optional[Driver]:
     """NVIDIA's driver, without one `Driver` of nothing; None where it cannot be told."""
-    import pynvml
-
-    if not hasattr(pynvml, "_nvmlGetFunctionPointer"):  # see `Nvidia.find`
-        return None
     try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError as error:
-        missing = getattr(error, "value", None) == pynvml.NVML_ERROR_LIBRARY_NOT_FOUND
-        return Driver() if missing else None
+        with session() as nvml:
+            count = query(nvml, nvml.nvmlDeviceGetCount)
+            return _driver(nvml)._replace(gpus=count != 0)
+    except Unavailable as error:
+        return None if str(error) else Driver()
+
+
+def _found(nvml: Any) -> Found:
+    """The cards that answer, and what is said of the others."""
+    gpus, reasons, driver = [], [], _driver(nvml)
     try:
-        count = _query(pynvml, pynvml.nvmlDeviceGetCount)
-        return _driver(pynvml)._replace(gpus=count != 0)
-    finally:
-        pynvml.nvmlShutdown()
-
-
-def _reason(nvml: Any, error: Any) -> Tuple[str, ...]:
-    """What a failed start means; no driver at all is nothing to report."""
-    code = getattr(error, "value", None)
-    if code == nvml.NVML_ERROR_LIBRARY_NOT_FOUND:
-        return ()
-    if code == nvml.NVML_ERROR_DRIVER_NOT_LOADED:
-        return ("The NVIDIA driver is installed but not loaded: restart the machine",)
-    if code == nvml.NVML_ERROR_LIB_RM_VERSION_MISMATCH:
-        return ("The NVIDIA driver was updated while running: restart the machine",)
-    return (f"The NVIDIA driver says: {error}",)
-
-
-def _query(nvml: Any, call: Callable[..., Any], *arguments: Any) -> Any:
-    """The answer, or None where this driver or this GPU has none."""
-    try:
-        answer = call(*arguments)
-    except nvml.NVMLError:
-        return None
-    return answer.decode() if isinstance(answer, bytes) else answer
+        count = nvml.nvmlDeviceGetCount()
+    except nvml.NVMLError as error:
+        return Found((), (advice(error),))
+    for index in range(count):
+        try:
+            gpus.append(_gpu(nvml, index, driver))
+        except nvml.NVMLError as error:
+            reasons.append(advice(error, str(index)))
+    return Found(tuple(gpus), tuple(reasons))
 
 
 def _driver(nvml: Any) -> Driver:
-    cuda = _query(nvml, nvml.nvmlSystemGetCudaDriverVersion) or 0
-    version = _query(nvml, nvml.nvmlSystemGetDriverVersion) or ""
+    cuda = query(nvml, nvml.nvmlSystemGetCudaDriverVersion) or 0
+    version = query(nvml, nvml.nvmlSystemGetDriverVersion) or ""
     return Driver(version, (cuda // 1000, cuda % 1000 // 10))
 
 
 def _gpu(nvml: Any, index: int, driver: Driver) -> Gpu:
     handle = nvml.nvmlDeviceGetHandleByIndex(index)
-    memory = _query(nvml, nvml.nvmlDeviceGetMemoryInfo, handle)
-    load = _query(nvml, nvml.nvmlDeviceGetUtilizationRates, handle)
-    heat = _query(nvml, nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU)
-    capability = _query(nvml, nvml.nvmlDeviceGetCudaComputeCapability, handle)
+    memory = query(nvml, nvml.nvmlDeviceGetMemoryInfo, handle)
+    load = query(nvml, nvml.nvmlDeviceGetUtilizationRates, handle)
+    heat = query(nvml, nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU)
+    capability = query(nvml, nvml.nvmlDeviceGetCudaComputeCapability, handle)
     return Gpu(
-        name=_query(nvml, nvml.nvmlDeviceGetName, handle) or "NVIDIA GPU",
+        index=index,
+        name=query(nvml, nvml.nvmlDeviceGetName, handle) or "NVIDIA GPU",
         free=None if memory is None else int(memory.free),
         total=None if memory is None else int(memory.total),
         driver=driver.version or "n/a",
@@ -137,7 +106,7 @@ def _details(nvml: Any, index: int) -> Details:
 
     def ask(name: str, *more: Any, scale: float = 1) -> Any:
         call = getattr(nvml, name, None)
-        answer = _query(nvml, call, handle, *more) if call else None
+        answer = query(nvml, call, handle, *more) if call else None
         return answer / scale if scale != 1 and answer is not None else answer
 
     reasons = ask("nvmlDeviceGetCurrentClocksThrottleReasons")

@@ -41,7 +41,7 @@ class GpuStep(Step):
         found = find()
         if not found.gpus:
             return Verdict("differs", f"No GPU assigned. {advice(host, found)}")
-        lines = [*describe(found.gpus), *verdicts(cards(found.gpus))]
+        lines = [*describe(found.gpus), *found.reasons, *verdicts(cards(found.gpus))]
         return Verdict("ok", "\n".join(lines))
 
     def apply(self, host: Host, progress: Progress) -> Outcome:

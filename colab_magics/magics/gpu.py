@@ -97,10 +97,7 @@ class Cards(Report):
 def as_json() -> Dict[str, Any]:
     """All that is known of the GPUs: bytes, watts, joules, MHz; null where it is not said."""
     found = find()
-    gpus = [
-        {"index": number, **asdict(gpu), **asdict(more)}
-        for number, (gpu, more) in enumerate(zip(found.gpus, details()))
-    ]
+    gpus = [{**asdict(gpu), **asdict(more)} for gpu, more in zip(found.gpus, details())]
     return {
         "gpus": gpus,
         "frameworks": verdicts(cards(found.gpus)),
@@ -111,8 +108,8 @@ def as_json() -> Dict[str, Any]:
 def drawn(gpus: Sequence[Gpu]) -> Tuple[Tuple[str, ...], ...]:
     """A row for each GPU."""
     made = []
-    for number, gpu in enumerate(gpus):
-        name, memory, load, *rest = columns(number, gpu)
+    for gpu in gpus:
+        name, memory, load, *rest = columns(gpu)
         if gpu.total and gpu.free is not None:
             memory = Bar.of(memory, 1 - gpu.free / gpu.total)
         if gpu.load is not None:

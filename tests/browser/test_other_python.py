@@ -44,6 +44,12 @@ def kernel_of(window: Window) -> str:
     return str(found.get("name", ""))
 
 
+def lock_of(window: Window) -> str:
+    """The lock in the notebook on disk."""
+    found = json.loads(window.path.read_text(encoding="utf-8"))["metadata"]
+    return str(found.get("colab_magics", {}).get("lock", ""))
+
+
 def choose(page: Any) -> None:
     """Take the kernel that is offered where the one that the notebook names is not there."""
     accept = "document.querySelector('.jp-Dialog .jp-mod-accept')?.click()"
@@ -64,6 +70,8 @@ def test_switched_and_gone_on(server: Server, made: Path, kernel: str, open_note
     assert "(3, 8) 4.10.0" in shown
     assert window.saved() == ["%pin humanize==4.10.0 --python 3.8"]
     until(lambda: kernel_of(window) == environment.name, "the notebook names its kernel")
+    until(lambda: "humanize-4.10.0-py3" in lock_of(window), "the set is locked there")
+    assert "python_version == '3.8'" in lock_of(window)
     assert window.dialogs == 0
     assert "Switched to Python 3.8. Running cells 1-5." in window.page.inner_text("body")
 

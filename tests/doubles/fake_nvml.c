@@ -9,7 +9,7 @@
  *
  * The first nvmlInit of a session (again after the last nvmlShutdown) reads the scenario. A field
  * that the scenario lacks, or has as null, answers "Not Supported", as a real card does; "init" is
- * the status that nvmlInit returns. A scenario that cannot be read answers 999 and says so on
+ * the status that nvmlInit returns, "status" the one that each call for a card does. A scenario that cannot be read answers 999 and says so on
  * stderr. Clients probe for symbols: what driver 550 does not export must not be exported here.
  */
 #include <stdbool.h>
@@ -136,7 +136,8 @@ static unsigned card_count(void)
 static enum status check(device handle)
 {
     bool known = handle == driver || (handle >= cards && handle < cards + card_count());
-    return !sessions ? UNINITIALIZED : known ? SUCCESS : INVALID_ARGUMENT;
+    const char *text = known && handle != driver ? look_up(handle, "status") : NULL;
+    return !sessions ? UNINITIALIZED : !known ? INVALID_ARGUMENT : text ? atoi(text) : SUCCESS;
 }
 
 static enum status number(device handle, const char *name, unsigned *out)

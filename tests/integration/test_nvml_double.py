@@ -352,7 +352,7 @@ def test_a_scenario_that_cannot_be_read_says_so(
 
 def test_an_unknown_scenario_is_named(folder: Path) -> None:
     """A misspelt scenario fails at once, with the names there are."""
-    with pytest.raises(KeyError, match="no NVML scenario 'T4'; there are l4, mismatch"):
+    with pytest.raises(KeyError, match="no NVML scenario 'T4'; there are blocked, denied"):
         nvml.environment(folder, "T4")
 
 

@@ -89,6 +89,37 @@ def test_in_html_memory_and_load_are_bars(on: On) -> None:
     assert html.endswith("<div>news</div>")
 
 
+def test_a_lost_card_is_said_and_the_other_is_shown(on: On) -> None:
+    """The one that answers keeps its number; the other is named with what to do."""
+    lines = on("lost").attempt("%gpu").shown.splitlines()
+    assert lines[0].startswith("1 NVIDIA A100-SXM4-40GB · ")
+    assert lines[1].startswith("The driver has lost GPU 0: restart the machine")
+    (gpu,) = json.loads(on("lost").attempt("%gpu --json").shown)["gpus"]
+    assert (gpu["index"], gpu["power"]) == (1, 312.0)
+
+
+def test_a_library_that_the_loader_does_not_find(library: Path, tmp_path: Path) -> None:
+    """It is looked for where WSL, Colab and containers have it."""
+    variables = nvml.environment(library, "t4")
+    del variables["LD_LIBRARY_PATH"]
+    variables.update(HOME=str(tmp_path), IPYTHONDIR=str(tmp_path))
+    with Child(variables) as child:
+        assert child("%gpu").startswith("No GPU assigned.")
+        child(f"from colab_magics.gpu import nvml; nvml.PLACES = ('/nowhere', {str(library)!r})")
+        assert child("%gpu").startswith("0 Tesla T4 · ")
+
+
+def test_after_a_fork_it_is_asked_again(on: On) -> None:
+    """A child process that was forked asks the driver by itself."""
+    cell = (
+        "import os\nfrom colab_magics.gpu.devices import find\n"
+        "find()\nread, write = os.pipe()\nif os.fork() == 0:\n"
+        "    os.write(write, find().gpus[0].name.encode())\n    os._exit(0)\n"
+        "os.wait()\nprint(os.read(read, 99).decode())"
+    )
+    assert on("t4")(cell) == "Tesla T4"
+
+
 def test_verbose_says_what_the_driver_says_and_no_more(on: On) -> None:
     """``-v``: power, clocks and the rest for each card; what is not said is n/a and never 0."""
     answer = on("two").attempt("%gpu -v")
@@ -141,6 +172,8 @@ def test_two_gpus_are_two_lines(on: On) -> None:
     [
         ("mismatch", "The NVIDIA driver was updated while running: restart the machine"),
         ("notloaded", "The NVIDIA driver is installed but not loaded: restart the machine"),
+        ("blocked", "The system blocks GPU: on WSL update the driver of Windows"),
+        ("denied", "This user may not use the NVIDIA driver: look at the rights of /dev/nvidia*"),
         ("nogpu", "else go on without"),
     ],
 )
