@@ -49,7 +49,7 @@ def ours(window: Window) -> Dict[str, Any]:
     return found
 
 
-@on("lab", "notebook-rtc", long=EVERY)
+@on("lab-rtc", long=EVERY)
 def test_locked_kept_and_restored(
     server: Server, machine: Machine, wheels: Path, open_notebook: Open
 ) -> None:
