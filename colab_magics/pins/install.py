@@ -128,7 +128,11 @@ def _failure(
             "Ask who made the notebook; or lock what the index has now: %pin lock --upgrade",
         )
     missing = [text for text in wanted.texts if why_not(requirement(text))]
-    return _against_the_kernel(said) or explain(missing, job.settings, said, wanted.texts)
+    error = _against_the_kernel(said) or explain(missing, job.settings, said, wanted.texts)
+    if lock is None:
+        return error
+    todo = f"{error.todo} Or renew the lock: %pin lock --upgrade"  # it may hold what is gone
+    return InstallFailed(error.what, todo.strip(), error.details)
 
 
 def _guard(requirements: Sequence[str], changes_kernel: bool) -> None:

@@ -97,7 +97,7 @@ def test_what_else_is_in_the_metadata_stays(
     assert window.dialogs == 0
 
 
-@on("lab", long=EVERY)
+@on(long=EVERY)
 def test_a_kernel_may_keep_nothing_but_a_lock(
     server: Server, machine: Machine, open_notebook: Open
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import struct
 from pathlib import Path
-from typing import Iterable, Sequence, Tuple
+from typing import Iterable, Mapping, Sequence, Tuple
 
 PTX, SASS = 1, 2
 
@@ -23,6 +23,18 @@ def library(*fatbins: bytes, noise: Iterable[bytes] = (b"\x50\xed\x55\xba" * 3,)
     """A library with these fat binaries, and bytes between them that are none."""
     between = b"\x7fELF" + b"".join(noise)
     return between + between.join([*fatbins, b""])
+
+
+def elf(sections: Mapping[str, bytes]) -> bytes:
+    """A library of Linux with these sections, as far as their table says where they stand."""
+    names = b"\0" + b"".join(name.encode() + b"\0" for name in sections) + b".shstrtab\0"
+    body, heads = b"", [bytes(64)]
+    for name, data in [*sections.items(), (".shstrtab", names)]:
+        at = names.index(b"\0" + name.encode() + b"\0") + 1
+        heads.append(struct.pack("<IIQQQQIIQQ", at, 1, 0, 0, 64 + len(body), len(data), 0, 0, 8, 0))
+        body += data
+    head = b"\x7fELF\x02\x01" + bytes(34) + struct.pack("<Q", 64 + len(body)) + bytes(10)
+    return head + struct.pack("<HHH", 64, len(heads), len(heads) - 1) + body + b"".join(heads)
 
 
 def put_torch(folder: Path, version: str, architectures: Sequence[int]) -> None:

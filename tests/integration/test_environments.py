@@ -219,6 +219,7 @@ def test_one_that_was_cut_is_made_afresh(
             shutil.rmtree(environments(machine)[0])
 
 
+@pytest.mark.once
 def test_listed_and_removed(machine: Machine, other: str, tmp_path: Path) -> None:
     """``%pin environments`` names it with size and date; removed, its kernel goes too."""
     found = Notebook(machine, machine.variables)

@@ -15,9 +15,12 @@ from doubles import nvml
 MIB = 1024 * 1024
 WITH_CARDS = ["t4", "l4", "two"]
 
-pytestmark = pytest.mark.skipif(
-    not sys.platform.startswith("linux"), reason="the NVML double is a Linux shared library"
-)
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(
+        not sys.platform.startswith("linux"), reason="the NVML double is a Linux shared library"
+    ),
+]
 
 # Runs in a child process: everything that the project's own code may ask of pynvml.
 READ_ALL = """

@@ -135,7 +135,6 @@ def test_a_hash_that_does_not_match_is_refused(
     ("old", "new", "why"),
     [
         ("python_version == '", "python_version == '9.", "it was made on Python "),
-        ("sys_platform == '", "sys_platform == 'other", "it was made on Python "),
         ("-none-any.whl", "-none-other_1_0.whl", "does not fit this machine"),
     ],
 )
@@ -189,6 +188,24 @@ def test_a_file_that_was_edited_is_locked_anew(make: Make, wheels: Path, folder:
     assert "tinydep-2.0-py3" in lock(path)
 
 
+def test_a_version_that_is_gone_says_how_to_renew(make: Make, wheels: Path, locked: Path) -> None:
+    """Where the index has lost a locked version, the lines alone would do, and that is said."""
+    next(wheels.glob("tinydep-1.0*")).unlink()
+    make_wheel(wheels, "tinydep", "2.0")
+    machine = make()
+    done = machine.cli("run", locked)
+    assert done.returncode == 1 and names(machine) == []
+    assert "Or renew the lock: %pin lock --upgrade" in done.stderr
+    text = setup_text(locked)
+    assert text is not None
+    kept = whole(locked)["metadata"]
+    notebook(locked, f"{LOAD}\n%pin lock --upgrade", **kept)
+    change(locked, lambda found: found["cells"].append({**found["cells"][0], "source": text}))
+    change(locked, lambda found: found["cells"][1].update(id="setup"))
+    run(machine, locked)
+    assert names(machine) == ["tinyapp-1.0", "tinydep-2.0"]
+
+
 def test_what_came_with_the_machine_is_left_out(make: Make, wheels: Path, folder: Path) -> None:
     """A build that no index has is named, and the rest is locked; one that an index has is in."""
     make_wheel(wheels, "tinytorch", "1.0+cu128", requires=["tinydep"])
@@ -220,17 +237,9 @@ def test_what_the_lines_do_not_ask_for_is_not_installed(
     assert names(machine) == ["tinyapp-1.0", "tinydep-1.0"]
 
 
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ('version = "1.0"', 'version = "1.0\\n--index-url http://evil.example/"'),
-        ('name = "tinydep"', 'name = "tinydep @ http://evil.example/x.whl #"'),
-        ("lock-version", "lock version"),
-    ],
-)
-def test_a_lock_that_is_none_is_refused(make: Make, locked: Path, old: str, new: str) -> None:
+def test_a_lock_that_is_none_is_refused(make: Make, locked: Path) -> None:
     """What would become another line of an installer's file is not let through."""
-    relock(locked, old, new)
+    relock(locked, 'version = "1.0"', 'version = "1.0\\n--index-url http://evil.example/"')
     machine = make()
     done = machine.cli("run", locked)
     assert done.returncode == 1

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import List, Tuple
 
 import pytest
-from doubles.torch import PTX, SASS, fatbin, library
+from doubles.torch import PTX, SASS, elf, fatbin, library
 
 from colab_magics.gpu.fatbin import Capability, Kernels, architecture, kernels
 from colab_magics.gpu.frameworks import FRAMEWORKS, Build, Card, Framework, fits, judge
@@ -59,6 +59,15 @@ def test_a_library_is_read_without_being_loaded(tmp_path: Path) -> None:
     assert kernels(path) == Kernels(frozenset({(7, 0), (9, 0)}), frozenset({(9, 0)}))
     path.write_bytes(library(fatbin((SASS, 75)), noise=[b"\x50\xed\x55"]))
     assert kernels(path) == sass(75), "a file that was replaced is read again"
+
+
+def test_only_the_sections_of_the_compiler_are_read(tmp_path: Path) -> None:
+    """In a library of Linux what stands elsewhere is data of others, not kernels."""
+    real, other = library(fatbin((SASS, 75))), library(fatbin((SASS, 35)))
+    (tmp_path / "lib.so").write_bytes(elf({".data": other, ".nv_fatbin": real}))
+    assert kernels(tmp_path / "lib.so") == sass(75)
+    (tmp_path / "none.so").write_bytes(elf({".data": other})[:-100])
+    assert kernels(tmp_path / "none.so") == sass(35), "a table that is cut is none"
 
 
 @pytest.mark.parametrize("data", [b"", b"\x50\xed\x55\xba", b"x" * 4096, fatbin((SASS, 75))[:40]])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import sys
 from typing import Any, Dict
 
@@ -90,6 +92,13 @@ def test_what_is_no_lock_is_refused(text: str) -> None:
     """Whatever stands in the metadata, the error says what to do."""
     with pytest.raises(ColabMagicsError, match="%pin lock"):
         Lock.decode(text)
+
+
+def test_a_bomb_is_refused_before_it_unfolds() -> None:
+    """A lock is never as large as what a few packed kilobytes can become."""
+    bomb = base64.b64encode(gzip.compress(bytes(60_000_000))).decode()
+    with pytest.raises(ColabMagicsError, match="cannot be read"):
+        Lock.decode("gzip:" + bomb)
 
 
 def test_only_another_version_differs() -> None:

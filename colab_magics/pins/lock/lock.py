@@ -9,6 +9,7 @@ import gzip
 import platform
 import re
 import sys
+import zlib
 from dataclasses import dataclass, field
 from typing import Any, Container, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 from urllib.parse import unquote, urlsplit
@@ -33,6 +34,8 @@ OFF = "off"
 #: Text longer than this is packed, in bytes.
 _LARGE = 8000
 _PACKED = "gzip:"
+#: No lock is longer, unpacked.
+_MOST = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ class Lock:
         try:
             if text.startswith(_PACKED):
                 packed = base64.b64decode(text[len(_PACKED) :], validate=True)
-                text = gzip.decompress(packed).decode("utf-8")
+                text = _unpacked(packed).decode("utf-8")
             found = cls(parsed(text))
             _check(found)
         except (ValueError, OSError, EOFError, KeyError, TypeError, AttributeError):
@@ -180,6 +183,18 @@ def _hashes(file: Mapping[str, Any]) -> List[Tuple[str, str]]:
 
 def _written(hashes: Iterable[Tuple[str, str]]) -> List[str]:
     return [f" --hash={kind}:{value}" for kind, value in hashes]
+
+
+def _unpacked(data: bytes) -> bytes:
+    """What was packed; `ValueError` where it is none, or more than any lock is."""
+    reader = zlib.decompressobj(wbits=31)
+    try:
+        found = reader.decompress(data, _MOST)
+    except zlib.error:
+        raise ValueError from None
+    if not reader.eof:
+        raise ValueError
+    return found
 
 
 def _check(lock: Lock) -> None:

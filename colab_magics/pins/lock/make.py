@@ -163,7 +163,8 @@ def _file(file: Mapping[str, Any]) -> Dict[str, Any]:
 def _may_be_kept(package: Mapping[str, Any]) -> bool:
     """Whether it has a source that another machine may have too, and that may be written down."""
     sources = [package[word] for word in ("vcs", "archive") if word in package]
-    if not sources and not files_of(package):
+    hashed = [bool(file.get("hashes")) for file in files_of(package)]
+    if (not sources and not hashed) or not all(hashed):
         return False
     urls = [str(one["url"]) for one in sources]
     urls += [str(file.get("url", "")) for file in files_of(package)]
