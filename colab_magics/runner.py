@@ -22,11 +22,11 @@ from typing import Any, Callable, Dict, List, NoReturn, Optional, Set, Tuple
 from . import files
 from .errors import NotebookError
 from .notebook.document import Document
+from .notebook.kept import KEPT
 from .notebook.locate import RUN_VARIABLE
 from .notebook.manager import manager
-from .notebook.metadata import lock_in
 from .notebook.servers import held_by
-from .notebook.writers.run import LOCK, exchange_read, exchange_write
+from .notebook.writers.run import exchange_read, exchange_write
 from .pins.environments.make import ensure
 from .pins.environments.pythons import runs
 from .pins.step import PinStep
@@ -88,11 +88,14 @@ def run(path: Path, output: Optional[Path], options: Options, say: Say) -> Resul
     shared = files.private_folder("colab-magics-run-")
     try:
         exchange_write(shared, text)
-        exchange_write(shared, lock_in(document.metadata), LOCK)
+        for what, find in KEPT.items():
+            exchange_write(shared, find(document.metadata), what)
         options = _elsewhere(options, options.python or _python_of(text or ""), path, say)
         done, failure = _until_done(document, path, shared, options, say)
         setup = exchange_read(shared)
-        final = done.with_setup(setup, is_setup).with_lock(exchange_read(shared, LOCK))
+        final = done.with_setup(setup, is_setup)
+        for what in KEPT:
+            final = final.with_kept(what, exchange_read(shared, what))
         written = _save(final, path, output, data)
         return Result(output or path, setup, setup != text, written, failure)
     finally:

@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Optional, Sequence, Tuple
 
-from .devices import Gpu
+from .devices import Gpu, number
 
 __all__ = ["Details", "Process", "rows"]
 
@@ -58,7 +58,7 @@ def rows(gpus: Sequence[Gpu], found: Sequence[Details]) -> Tuple[Tuple[str, ...]
         ("MIG", [{True: "on", False: "off", None: "n/a"}[one.mig] for one in found]),
         ("processes", [_processes(one) for one in found]),
     ]
-    head = ("", *(f"{gpu.index} {gpu.name}" for gpu in gpus))
+    head = ("", *(f"{number(gpu)} {gpu.name}" for gpu in gpus))
     table = [head, *((name, *cells) for name, cells in lines)]
     table += [row for at, one in enumerate(found) for row in _of(at, one, len(found))]
     return tuple(tuple(row) for row in table)

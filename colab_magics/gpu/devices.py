@@ -1,7 +1,16 @@
 """GPUs, whoever made them: one small interface, one file for each vendor."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, List, Optional, Protocol, Sequence, Tuple
+from typing import (
+    TYPE_CHECKING,
+    ContextManager,
+    List,
+    NamedTuple,
+    Optional,
+    Protocol,
+    Sequence,
+    Tuple,
+)
 
 from ..host import Host
 from ..registry import load
@@ -14,7 +23,9 @@ __all__ = [
     "VENDORS",
     "Found",
     "Gpu",
+    "Reading",
     "Vendor",
+    "Watch",
     "advice",
     "cards",
     "columns",
@@ -23,10 +34,11 @@ __all__ = [
     "find",
     "memory",
     "names",
+    "number",
 ]
 
 #: Adding a vendor is one file and one line here.
-VENDORS = ("colab_magics.gpu.nvidia:Nvidia",)
+VENDORS = ("colab_magics.gpu.nvidia:Nvidia", "colab_magics.gpu.tpu:Tpu")
 
 _GIB = 1024**3
 
@@ -35,9 +47,10 @@ _GIB = 1024**3
 class Gpu:
     """One GPU. None, or (0, 0) for the CUDA, where the driver does not say.
 
-    Memory in bytes, ``load`` in percent, ``temperature`` in degrees Celsius; ``capability`` such
-    as (7, 5); ``driver`` is its version, ``cuda`` up to which CUDA it goes; ``index`` is the
-    driver's.
+    Memory in bytes, ``shared`` where it is the machine's own; ``load`` in percent, ``temperature``
+    in degrees Celsius; ``capability`` such as (7, 5); ``driver`` is its version, ``cuda`` up to
+    which CUDA it goes; ``index`` is the driver's. A card that is divided (MIG) is one for each
+    instance, which ``mig`` counts: that is what programs see.
     """
 
     name: str
@@ -49,6 +62,29 @@ class Gpu:
     temperature: Optional[int] = None
     capability: Optional[Tuple[int, int]] = None
     index: int = 0
+    mig: Optional[int] = None
+    shared: bool = False
+
+
+class Reading(NamedTuple):
+    """One GPU at one moment: bytes, percent, watts, joules; None where the driver does not say."""
+
+    used: Optional[int]
+    load: Optional[int]
+    power: Optional[float]
+    energy: Optional[float]
+
+
+class Watch(Protocol):
+    """GPUs that are looked at many times a second, with the driver kept open."""
+
+    gpus: Sequence[Gpu]
+
+    def read(self) -> List[Reading]:
+        """What each does now."""
+
+    def memory_of(self, pid: int) -> List[Optional[int]]:
+        """The bytes that a process has on each; None where it is not seen. It costs more."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +103,9 @@ class Vendor(Protocol):
 
     def details(self) -> Sequence["Details"]:
         """More of each GPU that `find` gives, in that order; asked for seldom, may take longer."""
+
+    def watch(self) -> ContextManager[Watch]:
+        """The GPUs that `find` gives, to be read many times."""
 
 
 def find() -> Found:
@@ -92,7 +131,12 @@ def columns(gpu: Gpu) -> Tuple[str, ...]:
         driver += f" (CUDA up to {gpu.cuda[0]}.{gpu.cuda[1]})"
     load = "load n/a" if gpu.load is None else f"{gpu.load} %"
     heat = "n/a °C" if gpu.temperature is None else f"{gpu.temperature} °C"
-    return f"{gpu.index} {gpu.name}", memory(gpu), load, heat, driver
+    return f"{number(gpu)} {gpu.name}", memory(gpu), load, heat, driver
+
+
+def number(gpu: Gpu) -> str:
+    """``0``, or ``0:1`` for an instance of a card that is divided."""
+    return str(gpu.index) if gpu.mig is None else f"{gpu.index}:{gpu.mig}"
 
 
 def describe(gpus: Sequence[Gpu]) -> List[str]:
@@ -119,7 +163,8 @@ def memory(gpu: Gpu) -> str:
         return "memory n/a"
     if gpu.free is None:
         return f"{gpu.total / _GIB:.1f} GiB"
-    return f"{gpu.free / _GIB:.1f} of {gpu.total / _GIB:.1f} GiB free"
+    whose = " (the machine's)" if gpu.shared else ""
+    return f"{gpu.free / _GIB:.1f} of {gpu.total / _GIB:.1f} GiB free{whose}"
 
 
 def names(gpus: Sequence[Gpu]) -> str:

@@ -3,10 +3,12 @@
 Source: NVIDIA's NVML API reference. A field that the driver does not support is None, never 0.
 """
 
-from typing import Any, Iterable, List, NamedTuple, Optional, Tuple
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any, Iterator, List, NamedTuple, Optional, Tuple
 
 from .details import Details, Process
-from .devices import Found, Gpu
+from .devices import Found, Gpu, Reading
 from .nvml import Unavailable, advice, query, session
 
 __all__ = ["Driver", "Nvidia", "driver"]
@@ -21,6 +23,7 @@ _SLOWED = {
     0x40: "heat (hardware)",
     0x80: "power brake",
 }
+_NOT_SUPPORTED = 3
 
 
 class Driver(NamedTuple):
@@ -46,9 +49,15 @@ class Nvidia:
         """See `Vendor`."""
         try:
             with session() as nvml:
-                return tuple(_details(nvml, gpu.index) for gpu in _found(nvml).gpus)
+                return tuple(_details(nvml, gpu) for gpu in _found(nvml).gpus)
         except Unavailable:
             return ()
+
+    @contextmanager
+    def watch(self) -> Iterator["_Watch"]:
+        """See `Vendor`."""
+        with session() as nvml:
+            yield _Watch(nvml)
 
 
 def driver() -> Optional[Driver]:
@@ -63,17 +72,41 @@ def driver() -> Optional[Driver]:
 
 def _found(nvml: Any) -> Found:
     """The cards that answer, and what is said of the others."""
-    gpus, reasons, driver = [], [], _driver(nvml)
+    gpus: List[Gpu] = []
+    reasons: List[str] = []
+    driver = _driver(nvml)
     try:
         count = nvml.nvmlDeviceGetCount()
     except nvml.NVMLError as error:
         return Found((), (advice(error),))
     for index in range(count):
         try:
-            gpus.append(_gpu(nvml, index, driver))
+            card = nvml.nvmlDeviceGetHandleByIndex(index)
+            mode = query(nvml, nvml.nvmlDeviceGetMigMode, card)
+            if not mode or not mode[0]:
+                gpus.append(_gpu(nvml, Gpu("", index=index), driver))
+                continue
+            slices = list(_slices(nvml, card))
+            gpus += [_gpu(nvml, Gpu("", index=index, mig=at), driver) for at in slices]
+            reasons += [] if slices else [f"GPU {index} is divided (MIG) into nothing"]
         except nvml.NVMLError as error:
             reasons.append(advice(error, str(index)))
     return Found(tuple(gpus), tuple(reasons))
+
+
+def _slices(nvml: Any, card: Any) -> Iterator[int]:
+    """The numbers of a card's MIG instances; they need not follow each other."""
+    for at in range(query(nvml, nvml.nvmlDeviceGetMaxMigDeviceCount, card) or 0):
+        if query(nvml, nvml.nvmlDeviceGetMigDeviceHandleByIndex, card, at) is not None:
+            yield at
+
+
+def _handles(nvml: Any, gpu: Gpu) -> Tuple[Any, Any]:
+    """The card's handle, and that of what programs see: the card, or its MIG instance."""
+    card = nvml.nvmlDeviceGetHandleByIndex(gpu.index)
+    if gpu.mig is None:
+        return card, card
+    return card, nvml.nvmlDeviceGetMigDeviceHandleByIndex(card, gpu.mig)
 
 
 def _driver(nvml: Any) -> Driver:
@@ -82,17 +115,18 @@ def _driver(nvml: Any) -> Driver:
     return Driver(version, (cuda // 1000, cuda % 1000 // 10))
 
 
-def _gpu(nvml: Any, index: int, driver: Driver) -> Gpu:
-    handle = nvml.nvmlDeviceGetHandleByIndex(index)
-    memory = query(nvml, nvml.nvmlDeviceGetMemoryInfo, handle)
-    load = query(nvml, nvml.nvmlDeviceGetUtilizationRates, handle)
-    heat = query(nvml, nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU)
-    capability = query(nvml, nvml.nvmlDeviceGetCudaComputeCapability, handle)
-    return Gpu(
-        index=index,
-        name=query(nvml, nvml.nvmlDeviceGetName, handle) or "NVIDIA GPU",
-        free=None if memory is None else int(memory.free),
-        total=None if memory is None else int(memory.total),
+def _gpu(nvml: Any, gpu: Gpu, driver: Driver) -> Gpu:
+    card, own = _handles(nvml, gpu)
+    free, total, shared = _memory(nvml, own)
+    load = query(nvml, nvml.nvmlDeviceGetUtilizationRates, own)
+    heat = query(nvml, nvml.nvmlDeviceGetTemperature, card, nvml.NVML_TEMPERATURE_GPU)
+    capability = query(nvml, nvml.nvmlDeviceGetCudaComputeCapability, card)
+    return replace(
+        gpu,
+        name=query(nvml, nvml.nvmlDeviceGetName, own) or "NVIDIA GPU",
+        free=free,
+        total=total,
+        shared=shared,
         driver=driver.version or "n/a",
         cuda=driver.cuda,
         load=None if load is None else int(load.gpu),
@@ -101,22 +135,74 @@ def _gpu(nvml: Any, index: int, driver: Driver) -> Gpu:
     )
 
 
-def _details(nvml: Any, index: int) -> Details:
-    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+def _memory(nvml: Any, handle: Any) -> Tuple[Optional[int], Optional[int], bool]:
+    """The bytes that are free, all of them, and whether they are the machine's own memory.
+
+    A card without memory of its own (GB10, Jetson) says that the question is not supported.
+    """
+    try:
+        found = nvml.nvmlDeviceGetMemoryInfo(handle)
+        if found.total:
+            return int(found.free), int(found.total), False
+    except nvml.NVMLError as error:
+        if getattr(error, "value", None) != _NOT_SUPPORTED:
+            return None, None, False
+    try:
+        import psutil  # comes with ipykernel
+    except ImportError:
+        return None, None, True
+    machine = psutil.virtual_memory()
+    return int(machine.available), int(machine.total), True
+
+
+class _Watch:
+    """See `Watch`."""
+
+    def __init__(self, nvml: Any) -> None:
+        self._nvml, self.gpus = nvml, _found(nvml).gpus
+        self._handles = [_handles(nvml, gpu) for gpu in self.gpus]
+
+    def read(self) -> List[Reading]:
+        """See `Watch`."""
+        return [self._read(gpu, *both) for gpu, both in zip(self.gpus, self._handles)]
+
+    def _read(self, gpu: Gpu, card: Any, own: Any) -> Reading:
+        nvml = self._nvml
+        free, total, _ = _memory(nvml, own)
+        used = None if free is None or total is None else total - free
+        if gpu.mig is not None:  # load, power and energy are those of the whole card
+            return Reading(used, None, None, None)
+        load = query(nvml, nvml.nvmlDeviceGetUtilizationRates, own)
+        power = query(nvml, nvml.nvmlDeviceGetPowerUsage, card)
+        energy = query(nvml, nvml.nvmlDeviceGetTotalEnergyConsumption, card)
+        return Reading(
+            used,
+            None if load is None else int(load.gpu),
+            None if power is None else power / 1000,
+            None if energy is None else energy / 1000,
+        )
+
+    def memory_of(self, pid: int) -> List[Optional[int]]:
+        """See `Watch`."""
+        found = [_processes(self._nvml, own) or [] for _, own in self._handles]
+        return [next((one.usedGpuMemory for one in x if one.pid == pid), None) for x in found]
+
+
+def _details(nvml: Any, gpu: Gpu) -> Details:
+    card, own = _handles(nvml, gpu)
 
     def ask(name: str, *more: Any, scale: float = 1) -> Any:
         call = getattr(nvml, name, None)
-        answer = query(nvml, call, handle, *more) if call else None
+        answer = query(nvml, call, card, *more) if call else None
         return answer / scale if scale != 1 and answer is not None else answer
 
     reasons = ask("nvmlDeviceGetCurrentClocksThrottleReasons")
     link = ask("nvmlDeviceGetCurrPcieLinkGeneration"), ask("nvmlDeviceGetCurrPcieLinkWidth")
     mig = ask("nvmlDeviceGetMigMode")
-    kinds = ("nvmlDeviceGetComputeRunningProcesses", "nvmlDeviceGetGraphicsRunningProcesses")
-    lists = [found for found in map(ask, kinds) if found is not None]
+    running = _processes(nvml, own)
     errors = nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, nvml.NVML_VOLATILE_ECC
     return Details(
-        uuid=ask("nvmlDeviceGetUUID") or "",
+        uuid=query(nvml, nvml.nvmlDeviceGetUUID, own) or "",
         power=ask("nvmlDeviceGetPowerUsage", scale=1000),
         power_limit=ask("nvmlDeviceGetEnforcedPowerLimit", scale=1000),
         energy=ask("nvmlDeviceGetTotalEnergyConsumption", scale=1000),
@@ -126,17 +212,27 @@ def _details(nvml: Any, index: int) -> Details:
         ecc=ask("nvmlDeviceGetTotalEccErrors", *errors),
         pcie=link if None not in link else None,
         mig=None if mig is None else bool(mig[0]),
-        processes=tuple(map(_process, _once(lists))) if lists else None,
+        processes=None if running is None else tuple(map(_process, running)),
     )
+
+
+def _processes(nvml: Any, handle: Any) -> Optional[List[Any]]:
+    """Who computes or draws on it, each once; None where the driver does not say.
+
+    Drivers before 510 know only the older call, which answers with the same structure. The calls
+    without a number raise, on such drivers, what is no ``NVMLError``.
+    """
+    lists = []
+    for kind in ("Compute", "Graphics"):
+        names = (f"nvmlDeviceGet{kind}RunningProcesses_v{version}" for version in ("3", "2"))
+        answers = (query(nvml, getattr(nvml, name), handle) for name in names)
+        lists += [next((found for found in answers if found is not None), None)]
+    known = [found for found in lists if found is not None]
+    return list({one.pid: one for found in known for one in found}.values()) if known else None
 
 
 def _slowed(reasons: int) -> Tuple[str, ...]:
     return tuple(text for bit, text in _SLOWED.items() if reasons & bit)
-
-
-def _once(lists: Iterable[Iterable[Any]]) -> List[Any]:
-    """Each process once, though it may compute and draw."""
-    return list({one.pid: one for found in lists for one in found}.values())
 
 
 def _process(found: Any) -> Process:

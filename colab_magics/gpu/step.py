@@ -190,6 +190,8 @@ def _version(text: str) -> Tuple[int, int]:
 
 def parse(words: List[str]) -> Optional[Step]:
     """The step that a ``%gpu`` line means."""
+    if words[:1] == ["request"]:  # which is kept in the notebook, in another place
+        return None
     if {*words} <= {"-v", "--verbose", "--json"}:  # which say how to show it
         return GpuStep()
     parser = Parser("%gpu", usage=_USAGE)

@@ -1,12 +1,16 @@
-"""PyTorch: its version from ``torch/version.py``, its kernels from the library itself."""
+"""PyTorch: its version from ``torch/version.py``, its kernels from the library itself; and, where
+it is in use, its memory from its own counters.
+"""
 
 import re
-from typing import Optional
+import sys
+from typing import Any, List, Optional
 
 from .fatbin import Capability, kernels
 from .frameworks import Build, folder_of
+from .measured import Peak
 
-__all__ = ["Torch"]
+__all__ = ["Torch", "TorchMemory"]
 
 #: From which release on the builds have kernels for a major capability that was new then.
 #: Source: PyTorch's release notes (1.7 Ampere, 2.0 Hopper with CUDA 11.8, 2.7 Blackwell).
@@ -60,3 +64,44 @@ def _said(name: str, text: str) -> str:
     """What a line such as ``cuda: Optional[str] = '12.8'`` says; empty for None."""
     found = re.search(rf"(?m)^{name}\b[^=\n]*=\s*['\"]([^'\"]*)['\"]", text)
     return found.group(1) if found else ""
+
+
+class TorchMemory:
+    """PyTorch's own peak counters, where it is loaded and has used CUDA; see `Meter`.
+
+    They start anew with each measurement, which is how PyTorch means them to be used; what has a
+    context is waited for, since work is handed to a GPU and goes on there.
+    """
+
+    def begin(self) -> None:
+        """See `Meter`."""
+        cuda = _cuda()
+        if cuda is not None:
+            _wait(cuda)
+            for at in range(cuda.device_count()):
+                cuda.reset_peak_memory_stats(at)
+
+    def peaks(self) -> List[Peak]:
+        """See `Meter`."""
+        cuda = _cuda()
+        if cuda is None:
+            return []
+        _wait(cuda)
+        found = (
+            Peak(f"torch cuda:{at}", cuda.max_memory_allocated(at), cuda.max_memory_reserved(at))
+            for at in range(cuda.device_count())
+        )
+        return [peak for peak in found if peak.reserved]
+
+
+def _cuda() -> Any:
+    """``torch.cuda``, where it is in use; else None."""
+    cuda = getattr(sys.modules.get("torch"), "cuda", None)
+    started = getattr(cuda, "is_initialized", None)
+    return cuda if started is not None and started() else None
+
+
+def _wait(cuda: Any) -> None:
+    for at in range(cuda.device_count()):
+        if cuda.memory_reserved(at):  # else it would be given a context, which takes memory
+            cuda.synchronize(at)

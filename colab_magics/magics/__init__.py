@@ -6,7 +6,7 @@ A new magic is one file with a subclass of `Magic` and one line in `MAGICS`.
 from functools import partial
 from typing import Any, Callable, Dict, List, Optional
 
-__all__ = ["MAGICS", "LazyMagic", "bodiless", "register", "unregister"]
+__all__ = ["AROUND", "MAGICS", "LazyMagic", "register", "rewritten", "unregister"]
 
 MAGICS = {
     "pin": "colab_magics.magics.pin:PinMagic",
@@ -15,6 +15,9 @@ MAGICS = {
     "gpu": "colab_magics.magics.gpu:GpuMagic",
     "setup": "colab_magics.magics.setup:SetupMagic",
 }
+
+#: Of those, which as cell magics only watch the cell, which runs as it would without them.
+AROUND = {"gpu"}
 
 #: What one loading added to a shell, as the calls that take it back.
 _UNDO = "_colab_magics_undo"
@@ -52,17 +55,34 @@ class LazyMagic:
         return found
 
 
-def bodiless(lines: List[str]) -> List[str]:
-    """Let ``%%pin torch==1.5`` alone in a cell reach the magic, as a line magic.
+def rewritten(lines: List[str]) -> List[str]:
+    """A cell that begins with a cell magic of ours, in a form that IPython runs as it is meant.
 
-    IPython refuses a cell magic without a body before the magic is asked (7.34 and 9.18).
+    ``%%pin torch==1.5`` alone is a line magic: IPython refuses a cell magic without a body before
+    the magic is asked (7.34 and 9.18). ``%%gpu`` is asked first, and the rest stays a cell like
+    any other: with its errors, its last value, ``await``, and magics in it.
     """
-    filled = [line for line in lines if line.strip()]
-    first = filled[0] if len(filled) == 1 else ""
-    word = first[2:].split(None, 1)[:1] if first.startswith("%%") else []
-    if word and word[0] in MAGICS and len(first.split(None, 1)) == 2:
-        return [first[1:]]
-    return lines
+    first = lines[0] if lines else ""
+    word, _, rest = first[2:].strip().partition(" ")
+    if not first.startswith("%%") or word not in MAGICS:
+        return lines
+    if not any(line.strip() for line in lines[1:]):
+        return [first[1:]] if rest else lines
+    if word not in AROUND:
+        return lines
+    return [f"get_ipython().run_cell_magic({word!r}, {rest.strip()!r}, ' ')\n", *_body(lines[1:])]
+
+
+# IPython would ask it too whether a half-typed cell is complete, and then run that at once.
+rewritten.has_side_effects = True  # type: ignore[attr-defined]
+
+
+def _body(lines: List[str]) -> List[str]:
+    """The lines below a cell magic, which may begin with another one."""
+    from IPython.core.inputtransformer2 import cell_magic
+
+    filled = next(at for at, line in enumerate(lines) if line.strip())
+    return lines[:filled] + list(cell_magic(lines[filled:]))
 
 
 def register(shell: Any) -> None:
@@ -82,8 +102,9 @@ def register(shell: Any) -> None:
     for event, handler in (("pre_run_cell", session.begin), ("post_run_cell", session.end)):
         shell.events.register(event, handler)
         undo.append(partial(shell.events.unregister, event, handler))
-    shell.input_transformers_cleanup.append(bodiless)
-    undo.append(partial(shell.input_transformers_cleanup.remove, bodiless))
+    shell.input_transformers_cleanup.append(rewritten)
+    undo.append(partial(shell.input_transformers_cleanup.remove, rewritten))
+    undo.append(session.close)
     setattr(shell, _UNDO, undo)
 
 

@@ -12,18 +12,25 @@ from ..gpu.frameworks import verdicts
 from ..gpu.step import GpuStep, changed
 from ..steps import Outcome
 from ._base import Call, Magic, show
+from .request import request
 
 __all__ = ["Cards", "GpuMagic", "as_json", "drawn"]
 
 
 class GpuMagic(Magic):
-    """Show the GPUs that this machine has, or require one.
+    """Show the GPUs that this machine has, require one, or measure what a cell costs.
 
     Where there is a GPU, ``%gpu`` is remembered with its name; on later runs the setup
     cell says what changed, and goes on. ``%gpu require`` stops instead.
 
     Below the cards stands, for each installed framework, whether its build can use them: read
     from its files, so that nothing is imported.
+
+    ``%%gpu`` above a cell runs it as ever and then tells what it cost: seconds, peak memory, load
+    and energy, each with its source, sampled ten times a second by a process beside the kernel.
+    Where PyTorch is in use, its peak counters start anew with the cell.
+
+    ``%gpu request T4`` writes into the notebook that Colab is to be asked for one when it opens.
 
     Examples
     --------
@@ -37,15 +44,21 @@ class GpuMagic(Magic):
         %gpu require A100 --memory 40GB   # and with at least this much memory
         %gpu require --count 2 --compute 8.0 --cuda 12.4
         %gpu require --framework torch    # and the torch that is installed runs on it
+        %gpu request T4                   # or none, to take it back
+
+        %%gpu
+        model.fit(data)
 
     Options
     -------
-    ``-q``: say nothing. ``-o``: return the outcome. ``--no-record``: do not remember it.
+    ``-q``: say nothing. ``-o``: return the outcome; ``%%gpu -o NAME``: keep the measurement in that
+    variable (``gpu_cost`` if none is named). ``--no-record``: do not remember it.
     """
 
     name = "gpu"
     offers = (
         "require",
+        "request",
         "-v",
         "--json",
         "--count",
@@ -57,10 +70,13 @@ class GpuMagic(Magic):
 
     def run(self, call: Call) -> Any:
         """The step that the line means; ``-v`` and ``--json`` show more of it."""
+        if call.body is not None:
+            return self._around(call) if call.body.strip() else self.session.measure(call)
+        if call.words[:1] == ("request",):
+            return request(self.session, call)
         more = {*call.words} & {"-v", "--verbose", "--json"}
         if not more:
             return super().run(call)
-        self.no_body(call)
         if {*call.words} != more:
             raise usage_error("%gpu: -v and --json stand alone.", "Write %gpu -v")
         if "--json" in more:
@@ -71,6 +87,12 @@ class GpuMagic(Magic):
         if found and "quiet" not in call.flags:
             show(Report((), rows(find().gpus, found)))
         return outcome
+
+    def _around(self, call: Call) -> None:
+        """A cell that was given as a text, by a script that nbconvert made for instance."""
+        flags = [text for text, name in (("-q", "quiet"), ("-o", "output")) if name in call.flags]
+        line = " ".join((f"%%{self.name}", *flags, *call.words))
+        self.host.shell.run_cell(f"{line}\n{call.body}").raise_error()
 
     def report(self, outcome: Outcome, call: Call) -> Report:
         """One line for each GPU, and what has changed since the notebook was made."""

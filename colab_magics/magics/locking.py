@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple
 
 from ..errors import ColabMagicsError, bad_input
-from ..notebook.metadata import read_lock
+from ..notebook.metadata import read_kept
 from ..steps import Step
 from ._base import Status, say
 
@@ -61,7 +61,7 @@ class Locking:
         """The notebook's lock as it is now; None where there is none, or none is wanted."""
         from ..pins.lock.lock import OFF, Lock
 
-        text = read_lock(self._session.host, self._session.site)
+        text = read_kept(self._session.host, self._session.site, "lock")
         return Lock.decode(text) if text not in (None, OFF) else None
 
     # ------------------------------------------------------------------ making it
@@ -84,7 +84,7 @@ class Locking:
                 "The lines were installed as they read; what they need was not held.",
             )
         writer = self._session.writer()
-        if not hasattr(writer, "keep_lock"):
+        if not hasattr(writer, "keep"):
             return
         try:
             self._renew(writer)
@@ -98,10 +98,10 @@ class Locking:
         from ..pins.lock.lock import OFF, Lock
         from ..pins.lock.make import line_of
 
-        text = read_lock(self._session.host, self._session.site)
+        text = read_kept(self._session.host, self._session.site, "lock")
         if self._off or text == OFF:
             if text != OFF:
-                writer.keep_lock(OFF)
+                writer.keep("lock", OFF)
                 say("Lock: none in this notebook from now on; again: %pin lock")
             return
         pins = self.pins()
@@ -115,7 +115,7 @@ class Locking:
         if pins:
             self.make(pins, writer, old)
         elif text:
-            writer.keep_lock(None)
+            writer.keep("lock", None)
 
     def pins(self) -> List[Any]:
         """The ``%pin`` lines of the setup cell."""
@@ -141,9 +141,9 @@ class Locking:
             return old
         state = ""
         if made.lock.packages:
-            state = writer.keep_lock(made.lock.encode())
+            state = writer.keep("lock", made.lock.encode())
         elif old is not None:
-            writer.keep_lock(None)
+            writer.keep("lock", None)
         status.done(None)
         if made.lock.packages or made.left:
             say(_said(made, state))

@@ -14,7 +14,7 @@ from ..setup.cell import Line, is_setup, only_setup, parse, render_step
 from ..setup.recipe import Entry, Merged, merge
 from ..setup.record import add, edit, is_off
 from ..steps import Step, parts_of
-from ._base import say
+from ._base import Call, say
 from .locking import Locking
 from .notices import OFF, Notices
 from .pending import Pending, edited
@@ -22,6 +22,7 @@ from .restarting import after
 
 if TYPE_CHECKING:
     from .drift import Before
+    from .measuring import Measuring
 
 __all__ = ["Session", "host_for", "session_of"]
 
@@ -58,6 +59,7 @@ class Session:
         self.notices = Notices(self.host)
         self.locks = Locking(self)
         self.host.lock = self.locks.of
+        self._measuring: Optional[Measuring] = None
 
     # ------------------------------------------------------------------ what magics ask
     @property
@@ -129,6 +131,18 @@ class Session:
         """Those of the running cell, less its first ``done`` steps."""
         return parts_of(word, [step for step, _ in self._cell[done:]])
 
+    def measure(self, call: Call) -> None:
+        """Tell what the running cell costs when it ends."""
+        from .measuring import Measuring
+
+        self._measuring = self._measuring or Measuring(self.host)
+        self._measuring.begin(call, len(self._outer))
+
+    def close(self) -> None:
+        """The extension is unloaded: what runs beside the kernel ends."""
+        if self._measuring is not None:
+            self._measuring.close()
+
     def edit(self, change: Callable[[Sequence[Line]], Merged]) -> List[str]:
         """Change what this cell did, what is pending, and the setup cell if it can be written."""
         self._cell, changes = edited(self._cell, change)
@@ -162,6 +176,8 @@ class Session:
     def end(self, result: Any) -> None:
         """``post_run_cell``: record what the cell did; errors are shown, IPython drops them."""
         self.source = getattr(result.info, "raw_cell", None) or ""
+        if self._measuring is not None:
+            self._measuring.end(result, len(self._outer))
         earlier = self.notices.unfinished()
         try:
             self._record(failed=not result.success)

@@ -11,11 +11,9 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 
 from ..errors import NotebookError
 from .json_text import items, leading, member, members
+from .kept import KEY, changed
 
-__all__ = ["KEY", "ROLE", "Document", "several"]
-
-#: The key of ours in the metadata of notebooks and cells.
-KEY = "colab_magics"
+__all__ = ["ROLE", "Document", "several"]
 
 #: Metadata of a new setup cell. It is known by the marker in its text alone, since front ends copy
 #: metadata when a cell is split or copied. What it prints depends on the machine, so nbval is
@@ -101,21 +99,19 @@ class Document:
             return self
         return self.replaced(at, {**self.cells[at], "source": _lines(text)})
 
-    def with_lock(self, lock: Optional[str]) -> "Document":
-        """The notebook with this lock in its metadata, or without one; see `metadata`."""
-        ours = self.metadata.get(KEY)
-        ours = dict(ours) if isinstance(ours, dict) else {}
-        now = {**ours, "lock": lock} if lock is not None else {**ours}
-        if lock is None:
-            now.pop("lock", None)
-        if now == ours or not isinstance(json.loads(self.text).get("metadata"), dict):
+    def with_kept(self, what: str, value: Optional[str]) -> "Document":
+        """The notebook with this kept in its metadata, or without it; see `kept`."""
+        if not isinstance(json.loads(self.text).get("metadata"), dict):
             return self
-        start = members(self.text, self.text.index("{"))["metadata"][0]
-        return self._spliced(*member(self.text, start, KEY, self._value(now, start)))
+        done = self
+        for key, now in changed(self.metadata, what, value).items():
+            start = members(done.text, done.text.index("{"))["metadata"][0]
+            done = done._spliced(*member(done.text, start, key, done._value(now, start)))
+        return done
 
-    def _value(self, value: Dict[str, Any], at: int) -> Optional[str]:
+    def _value(self, value: Any, at: int) -> Optional[str]:
         """A value as this file would write it into the object that begins there; None: none."""
-        if not value:
+        if value is None:
             return None
         before = leading(self.text, at)
         inner = self._indent()

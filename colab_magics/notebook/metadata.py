@@ -1,4 +1,4 @@
-"""What is ours in a notebook's own metadata: ``metadata.colab_magics``, which holds the lock.
+"""Reading what is kept in the metadata of the running notebook (see `kept`).
 
 Read from the file where the kernel knows it, since asking a page takes longer; written through
 the writers.
@@ -7,60 +7,53 @@ the writers.
 import json
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Mapping, Optional
+from typing import Optional
 
 from .. import files
 from ..errors import NotebookError
 from ..host import Host
 from .colab import notebook
-from .document import KEY
 from .frontend import ask, present
+from .kept import KEPT
 from .locate import Site, place
 from .servers import own
-from .writers.run import LOCK, exchange_read
+from .writers.run import exchange_read
 
-__all__ = ["holds", "lock_in", "read_lock"]
-
-
-def lock_in(metadata: Any) -> Optional[str]:
-    """The text of the lock in a notebook's metadata, or None where there is none."""
-    ours = metadata.get(KEY) if isinstance(metadata, Mapping) else None
-    text = ours.get("lock") if isinstance(ours, Mapping) else None
-    return text if isinstance(text, str) else None
+__all__ = ["holds", "read_kept"]
 
 
-def read_lock(host: Host, site: Site) -> Optional[str]:
-    """The text of the lock of the running notebook; None where there is none, or it is not known
+def read_kept(host: Host, site: Site, what: str) -> Optional[str]:
+    """What the running notebook keeps of that name; None where it does not, or it is not known
     which notebook it is (an executor does not say).
     """
     if site.shared is not None:
-        return exchange_read(site.shared, LOCK)
+        return exchange_read(site.shared, what)
     if site.kind == "colab":
-        return lock_in((notebook() or {}).get("metadata"))
+        return KEPT[what]((notebook() or {}).get("metadata"))
     path = place(host, site).path
     if path is not None:
         with suppress(NotebookError):
-            return _in_file(path)
+            return _in_file(path, what)
     if site.kind == "jupyter" and present(host):
         answer = ask(host, "read") or {}
-        text = answer.get("lock")
+        text = answer.get(what)
         return text if isinstance(text, str) else None
     return None
 
 
-def holds(path: str, lock: Optional[str]) -> Optional[bool]:
-    """Whether the file that a front end names has this lock; None where that cannot be seen."""
+def holds(path: str, what: str, value: Optional[str]) -> Optional[bool]:
+    """Whether the file that a front end names keeps this; None where that cannot be seen."""
     server = own()
     if server is None:
         return None
     try:
-        return _in_file(server.file(path)) == lock
+        return _in_file(server.file(path), what) == value
     except NotebookError:
         return False
 
 
-def _in_file(path: Path) -> Optional[str]:
+def _in_file(path: Path, what: str) -> Optional[str]:
     try:
-        return lock_in(json.loads(files.read(path)).get("metadata"))
+        return KEPT[what](json.loads(files.read(path)).get("metadata"))
     except (ValueError, AttributeError):
         return None

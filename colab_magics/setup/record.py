@@ -33,8 +33,9 @@ class Writer(Protocol):
         copied); raises `Conflict` where the cell is not ``expected`` any more.
         """
 
-    # One that can write the notebook's metadata also has ``keep_lock(lock: Optional[str]) -> str``,
-    # which puts the lock there (None: takes it out) and ends as ``saved``, ``written`` or ``kept``.
+    # One that can write the notebook's metadata also has
+    # ``keep(what: str, value: Optional[str]) -> str``, which puts a value of `notebook.kept` there
+    # (None: takes it out) and ends as ``saved``, ``written`` or ``kept``.
 
 
 @dataclass(frozen=True)

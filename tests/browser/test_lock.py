@@ -106,7 +106,8 @@ def test_a_kernel_may_keep_nothing_but_a_lock(
         "from colab_magics.notebook.frontend import ask, present\n"
         "from colab_magics.magics.session import session_of\n"
         "host = session_of(get_ipython()).host\n"
-        "print(present(host), [ask(host, 'keep', lock=text)['status'] for text in TEXTS])"
+        "said = [ask(host, 'keep', what='lock', value=text)['status'] for text in TEXTS]\n"
+        "print(present(host), said)"
     )
     texts = "TEXTS = ['<script>', '', 'trusted', 'off']\n"
     window = open_notebook(server, f"{LOAD}\n{texts}{ask}", kernel="pinning")

@@ -7,15 +7,27 @@
  *         -Wl,-soname,libnvidia-ml.so.1 -o libnvidia-ml.so.1 fake_nvml.c
  *     FAKE_NVML=scenarios/t4.json LD_LIBRARY_PATH=$PWD gpustat
  *
- * The first nvmlInit of a session (again after the last nvmlShutdown) reads the scenario. A field
- * that the scenario lacks, or has as null, answers "Not Supported", as a real card does; "init" is
- * the status that nvmlInit returns, "status" the one that each call for a card does. A scenario that cannot be read answers 999 and says so on
- * stderr. Clients probe for symbols: what driver 550 does not export must not be exported here.
+ * nvmlInit reads the scenario, and every later call does where the file has changed since: a cell
+ * under test can move a card's memory and load while they are sampled. A field that the scenario
+ * lacks, or has as null, answers "Not Supported", as a real card does; "init" is the status that
+ * nvmlInit returns, "status" the one that each call for a card does; "energy_rises" lets the energy
+ * grow by the power. The process "self" is the client, "parent" is what started it. A scenario that
+ * cannot be read answers 999 and says so on stderr.
+ *
+ * Clients probe for symbols: what a driver does not export must not be exported here. Compile with
+ * -DDRIVER=450, say, for the symbols of that one.
  */
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#ifndef DRIVER
+#define DRIVER 550
+#endif
 
 enum status {
     SUCCESS = 0, UNINITIALIZED = 1, INVALID_ARGUMENT = 2, NOT_SUPPORTED = 3, NOT_FOUND = 6,
@@ -94,10 +106,22 @@ static bool read_value(void)
     return close == '}' || store(key);     /* an array's own path holds its length */
 }
 
+static const char *scenario(void) { return getenv("FAKE_NVML") ?: "(FAKE_NVML is not set)"; }
+
+static struct stat read_from;              /* the file as it was when it was read */
+
+static bool has_changed(void)
+{
+    struct stat now;
+    return !stat(scenario(), &now) && (now.st_ino != read_from.st_ino
+           || memcmp(&now.st_mtim, &read_from.st_mtim, sizeof now.st_mtim));
+}
+
 static bool read_scenario(void)
 {
     static char document[1 << 16];
-    const char *name = getenv("FAKE_NVML") ?: "(FAKE_NVML is not set)";
+    const char *name = scenario();
+    stat(name, &read_from);
     FILE *file = fopen(name, "r");
     document[file ? fread(document, 1, sizeof document - 1, file) : 0] = '\0';
     if (file)
@@ -113,14 +137,26 @@ static bool read_scenario(void)
 
 /* ---- Answers: an entry point is one of these with the name of a field ---- */
 
-typedef const char *device;                /* the client's opaque handle: a place in cards[] */
-static const char cards[16], driver[1];    /* the driver's own fields stand at the top level */
+typedef const char *device;                /* the client's opaque handle: a place in one of these */
+enum { CARDS = 16, SLICES = 8 };
+static const char cards[CARDS], driver[1]; /* the driver's own fields stand at the top level */
+static const char slices[CARDS * SLICES];  /* the MIG instances of all cards */
 static unsigned sessions;
+static struct timespec began;
+
+static bool is_slice(device handle)
+{ return handle >= slices && handle < slices + sizeof slices; }
+
+static int card_of(device handle)
+{ return is_slice(handle) ? (int)(handle - slices) / SLICES : (int)(handle - cards); }
 
 static const char *look_up(device handle, const char *name)
 {
     char wanted[2 * sizeof path];
-    snprintf(wanted, sizeof wanted, "devices.%d.%s", (int)(handle - cards), name);
+    int length = snprintf(wanted, sizeof wanted, "devices.%d.", card_of(handle));
+    if (is_slice(handle))
+        length += sprintf(wanted + length, "mig_devices.%d.", (int)(handle - slices) % SLICES);
+    snprintf(wanted + length, sizeof wanted - length, "%s", name);
     for (size_t i = 0; i < field_count; i++)
         if (!strcmp(fields[i].path, handle == driver ? name : wanted))
             return fields[i].text;
@@ -133,9 +169,19 @@ static unsigned card_count(void)
     return length ? (unsigned)strtoul(length, NULL, 10) : 0;
 }
 
+static unsigned slice_count(unsigned card)
+{
+    const char *length = look_up(cards + card, "mig_devices");
+    return length ? (unsigned)strtoul(length, NULL, 10) : 0;
+}
+
 static enum status check(device handle)
 {
-    bool known = handle == driver || (handle >= cards && handle < cards + card_count());
+    if (sessions && has_changed() && !read_scenario())
+        return UNKNOWN;
+    bool known = handle == driver || (handle >= cards && handle < cards + card_count())
+                 || (is_slice(handle)
+                     && (handle - slices) % SLICES < (int)slice_count(card_of(handle)));
     const char *text = known && handle != driver ? look_up(handle, "status") : NULL;
     return !sessions ? UNINITIALIZED : !known ? INVALID_ARGUMENT : text ? atoi(text) : SUCCESS;
 }
@@ -181,6 +227,8 @@ int nvmlInit_v2(void)
         return UNKNOWN;
     const char *refusal = look_up(driver, "init");
     int status = refusal ? atoi(refusal) : SUCCESS;
+    if (!sessions)
+        clock_gettime(CLOCK_MONOTONIC, &began);
     sessions += status == SUCCESS;
     return status;
 }
@@ -218,7 +266,7 @@ ALIAS(nvmlDeviceGetCount, nvmlDeviceGetCount_v2)
 
 int nvmlDeviceGetHandleByIndex_v2(unsigned index, device *out)
 {
-    *out = index < sizeof cards ? cards + index : NULL;
+    *out = index < CARDS ? cards + index : NULL;
     return check(*out);
 }
 ALIAS(nvmlDeviceGetHandleByIndex, nvmlDeviceGetHandleByIndex_v2)
@@ -239,7 +287,7 @@ int nvmlDeviceGetHandleByPciBusId_v2(const char *id, device *out)
 ALIAS(nvmlDeviceGetHandleByPciBusId, nvmlDeviceGetHandleByPciBusId_v2)
 
 int nvmlDeviceGetIndex(device card, unsigned *out)
-{ return check(card) ?: (*out = (unsigned)(card - cards), SUCCESS); }
+{ return check(card) ?: (*out = (unsigned)card_of(card), SUCCESS); }
 ALIAS(nvmlDeviceGetMinorNumber, nvmlDeviceGetIndex)
 
 STRING(nvmlDeviceGetName, "name")
@@ -269,7 +317,7 @@ int nvmlDeviceGetCudaComputeCapability(device card, unsigned *major, unsigned *m
 struct memory { unsigned long long total, free, used; };    /* "used" includes the reserved */
 struct memory_v2 { unsigned version; unsigned long long total, reserved, free, used; };
 
-int nvmlDeviceGetMemoryInfo_v2(device card, struct memory_v2 *out)
+static enum status memory_of(device card, struct memory_v2 *out)
 {
     if (out->version != (sizeof *out | 2u << 24))
         return VERSION_MISMATCH;
@@ -283,10 +331,14 @@ int nvmlDeviceGetMemoryInfo_v2(device card, struct memory_v2 *out)
 int nvmlDeviceGetMemoryInfo(device card, struct memory *out)
 {
     struct memory_v2 full = {.version = sizeof full | 2u << 24};
-    enum status status = nvmlDeviceGetMemoryInfo_v2(card, &full);
+    enum status status = memory_of(card, &full);
     *out = (struct memory){full.total, full.free, full.total - full.free};
     return status;
 }
+
+#if DRIVER >= 510
+int nvmlDeviceGetMemoryInfo_v2(device card, struct memory_v2 *out) { return memory_of(card, out); }
+#endif
 
 int nvmlDeviceGetUtilizationRates(device card, unsigned out[2])
 {
@@ -328,11 +380,23 @@ static enum status wide(device card, const char *name, unsigned long long *out)
 }
 
 int nvmlDeviceGetTotalEnergyConsumption(device card, unsigned long long *out)
-{ return wide(card, "energy_mJ", out); }
+{
+    enum status status = wide(card, "energy_mJ", out);
+    unsigned power = 0;
+    if (!status && look_up(card, "energy_rises") && !number(card, "power_mW", &power)) {
+        struct timespec now;
+        clock_gettime(CLOCK_MONOTONIC, &now);
+        double seconds = now.tv_sec - began.tv_sec + (now.tv_nsec - began.tv_nsec) / 1e9;
+        *out += (unsigned long long)(power * seconds);
+    }
+    return status;
+}
 
 int nvmlDeviceGetCurrentClocksThrottleReasons(device card, unsigned long long *out)
 { return wide(card, "throttle_reasons", out); }
+#if DRIVER >= 535
 ALIAS(nvmlDeviceGetCurrentClocksEventReasons, nvmlDeviceGetCurrentClocksThrottleReasons)
+#endif
 
 int nvmlDeviceGetTotalEccErrors(device card, unsigned kind, unsigned counter,
                                 unsigned long long *out)
@@ -341,9 +405,19 @@ int nvmlDeviceGetTotalEccErrors(device card, unsigned kind, unsigned counter,
          : wide(card, kind ? "ecc_errors.uncorrected" : "ecc_errors.corrected", out);
 }
 
-/* ---- Who is using it: versions 2 and 3 have one structure; version 1 is not exported ---- */
+/* ---- Who is using it: version 1 knows no MIG instances, 2 and 3 have one structure ---- */
 
+struct process_v1 { unsigned pid; unsigned long long used; };
 struct process { unsigned pid; unsigned long long used; unsigned gpu_instance, compute_instance; };
+
+static unsigned pid_of(device card, const char *name)
+{
+    char text[16] = "";
+    string(card, name, text, sizeof text);
+    return !strcmp(text, "self")   ? (unsigned)getpid()
+         : !strcmp(text, "parent") ? (unsigned)getppid()
+                                   : (unsigned)strtoul(text, NULL, 0);
+}
 
 static enum status processes(device card, const char *kind, unsigned *count, struct process *out)
 {
@@ -357,9 +431,13 @@ static enum status processes(device card, const char *kind, unsigned *count, str
         if (string(card, name, text, sizeof text) || strcmp(text, kind))
             continue;
         strcpy(name + stem, "pid");
-        number(card, name, &process.pid);
+        process.pid = pid_of(card, name);
         strcpy(name + stem, "used_MiB");
         mebibytes(card, name, &process.used);
+        if (is_slice(card))
+            number(card, "gpu_instance", &process.gpu_instance);
+        if (is_slice(card))
+            number(card, "compute_instance", &process.compute_instance);
         if (found++ < room)
             out[found - 1] = process;
     }
@@ -367,21 +445,68 @@ static enum status processes(device card, const char *kind, unsigned *count, str
     return status ?: found > room ? INSUFFICIENT_SIZE : SUCCESS;
 }
 
-int nvmlDeviceGetComputeRunningProcesses_v3(device card, unsigned *count, struct process *out)
-{ return processes(card, "compute", count, out); }
-ALIAS(nvmlDeviceGetComputeRunningProcesses_v2, nvmlDeviceGetComputeRunningProcesses_v3)
+static enum status processes_v1(device card, const char *kind, unsigned *count,
+                                struct process_v1 *out)
+{
+    struct process full[64];
+    unsigned room = out ? *count : 0;
+    *count = sizeof full / sizeof *full;
+    enum status status = processes(card, kind, count, full);
+    for (unsigned i = 0; i < *count && i < room; i++)
+        out[i] = (struct process_v1){full[i].pid, full[i].used};
+    return status ?: *count > room ? INSUFFICIENT_SIZE : SUCCESS;
+}
 
-int nvmlDeviceGetGraphicsRunningProcesses_v3(device card, unsigned *count, struct process *out)
-{ return processes(card, "graphics", count, out); }
-ALIAS(nvmlDeviceGetGraphicsRunningProcesses_v2, nvmlDeviceGetGraphicsRunningProcesses_v3)
+#define PROCESSES(function, structure, list, kind) \
+    int function(device card, unsigned *count, struct structure *out) \
+    { return list(card, kind, count, out); }
 
-/* ---- Multi-instance GPU: no card here is divided ---- */
+PROCESSES(nvmlDeviceGetComputeRunningProcesses, process_v1, processes_v1, "compute")
+PROCESSES(nvmlDeviceGetGraphicsRunningProcesses, process_v1, processes_v1, "graphics")
+#if DRIVER >= 460
+PROCESSES(nvmlDeviceGetComputeRunningProcesses_v2, process, processes, "compute")
+PROCESSES(nvmlDeviceGetGraphicsRunningProcesses_v2, process, processes, "graphics")
+#endif
+#if DRIVER >= 510
+PROCESSES(nvmlDeviceGetComputeRunningProcesses_v3, process, processes, "compute")
+PROCESSES(nvmlDeviceGetGraphicsRunningProcesses_v3, process, processes, "graphics")
+#endif
+
+int nvmlDeviceGetProcessUtilization(device card, void *out, unsigned *count,
+                                    unsigned long long since)
+{ return (void)out, (void)since, check(card) ?: (*count = 0, NOT_FOUND); }
+
+/* ---- Multi-instance GPU: a card with "mig_devices" is divided into them ---- */
 
 int nvmlDeviceGetMigMode(device card, unsigned *current, unsigned *pending)
 { return number(card, "mig", current) ?: (*pending = *current, SUCCESS); }
 
-int nvmlDeviceGetMaxMigDeviceCount(device card, unsigned *out) { return *out = 0, check(card); }
-ALIAS(nvmlDeviceIsMigDeviceHandle, nvmlDeviceGetMaxMigDeviceCount)
+int nvmlDeviceGetMaxMigDeviceCount(device card, unsigned *out)
+{ return check(card) ?: (*out = look_up(card, "mig_devices") ? SLICES : 0, SUCCESS); }
+
+int nvmlDeviceIsMigDeviceHandle(device card, unsigned *out)
+{ return check(card) ?: (*out = is_slice(card), SUCCESS); }
 
 int nvmlDeviceGetMigDeviceHandleByIndex(device card, unsigned index, device *out)
-{ return (void)index, *out = NULL, check(card) ?: NOT_SUPPORTED; }
+{
+    *out = NULL;
+    enum status status = check(card);
+    if (status || is_slice(card) || index >= SLICES)
+        return status ?: INVALID_ARGUMENT;
+    if (index >= slice_count(card_of(card)))
+        return look_up(card, "mig_devices") ? NOT_FOUND : NOT_SUPPORTED;
+    return *out = slices + SLICES * card_of(card) + index, SUCCESS;
+}
+
+int nvmlDeviceGetDeviceHandleFromMigDeviceHandle(device slice, device *out)
+{
+    *out = NULL;
+    return check(slice) ?: !is_slice(slice) ? INVALID_ARGUMENT
+                                            : (*out = cards + card_of(slice), SUCCESS);
+}
+
+int nvmlDeviceGetGpuInstanceId(device slice, unsigned *out)
+{ return is_slice(slice) ? number(slice, "gpu_instance", out) : NOT_SUPPORTED; }
+
+int nvmlDeviceGetComputeInstanceId(device slice, unsigned *out)
+{ return is_slice(slice) ? number(slice, "compute_instance", out) : NOT_SUPPORTED; }

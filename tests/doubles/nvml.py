@@ -6,13 +6,16 @@ started with :func:`environment` (a kernel, a client), never in the process that
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 from pathlib import Path
+from threading import Lock
 from typing import Dict
 
 HERE = Path(__file__).resolve().parent
+_BUILDING = Lock()
 SONAME = "libnvidia-ml.so.1"
 
 #: The scenarios by name, each a JSON file that says what the double answers.
@@ -21,15 +24,21 @@ SCENARIOS: Dict[str, Path] = {
 }
 
 
-def build(folder: Path) -> Path:
+#: The drivers whose symbols the double can have; the newest is the one of most scenarios.
+DRIVERS = (450, 470, 510, 550)
+
+
+def build(folder: Path, driver: int = DRIVERS[-1]) -> Path:
     """Compile the double into ``folder`` and return the folder that holds it.
 
-    Without a C compiler: FileNotFoundError. A compiler that refuses the source: RuntimeError.
+    It exports what that driver does. Without a C compiler: FileNotFoundError. A compiler that
+    refuses the source: RuntimeError.
     """
     compiler = shutil.which("gcc") or shutil.which("cc")
     if compiler is None:
         raise FileNotFoundError("the NVML test double needs a C compiler: no gcc or cc on PATH")
     command = [compiler, "-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-O1"]
+    command += [f"-DDRIVER={driver}"]
     command += [f"-Wl,-soname,{SONAME}", "-o", str(folder / SONAME), str(HERE / "fake_nvml.c")]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
@@ -40,13 +49,28 @@ def build(folder: Path) -> Path:
 def environment(folder: Path, scenario: str) -> Dict[str, str]:
     """Return this process's environment, changed so that a child's NVML is the double.
 
-    The machine's own ``CUDA_VISIBLE_DEVICES`` is left out: it speaks of other cards.
+    A scenario of an older driver gets a double with the symbols of that one. The machine's own
+    ``CUDA_VISIBLE_DEVICES`` is left out: it speaks of other cards.
     """
     if scenario not in SCENARIOS:
         raise KeyError(f"no NVML scenario {scenario!r}; there are {', '.join(SCENARIOS)}")
     variables = dict(os.environ)
     variables.pop("CUDA_VISIBLE_DEVICES", None)
-    folders = [str(folder), variables.get("LD_LIBRARY_PATH", "")]
+    folders = [str(_of_driver(folder, SCENARIOS[scenario])), variables.get("LD_LIBRARY_PATH", "")]
     variables["LD_LIBRARY_PATH"] = os.pathsep.join(filter(None, folders))
     variables["FAKE_NVML"] = str(SCENARIOS[scenario])
     return variables
+
+
+def _of_driver(folder: Path, scenario: Path) -> Path:
+    """Where the double with the symbols of this scenario's driver is."""
+    version = json.loads(scenario.read_text(encoding="utf-8")).get("driver_version", "999")
+    release = max(one for one in DRIVERS if one <= int(version.split(".")[0]))
+    if release == DRIVERS[-1]:
+        return folder
+    with _BUILDING:
+        other = folder / str(release)
+        if not (other / SONAME).exists():
+            other.mkdir(exist_ok=True)
+            build(other, release)
+    return other

@@ -8,10 +8,20 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator
 
 import pytest
+from doubles import nvml
 
 from .cells import Cells, new_shell
 
 Distribution = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the double of NVML is."""
+    try:
+        return nvml.build(tmp_path_factory.mktemp("nvml"))
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

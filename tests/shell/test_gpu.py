@@ -24,15 +24,6 @@ pytestmark = pytest.mark.skipif(
 
 
 @pytest.fixture(scope="module")
-def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the double is."""
-    try:
-        return nvml.build(tmp_path_factory.mktemp("nvml"))
-    except FileNotFoundError as error:
-        pytest.skip(str(error))
-
-
-@pytest.fixture(scope="module")
 def children(library: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[On]:
     """A shell on the machine that a scenario describes, one for each scenario."""
     started: Dict[str, Child] = {}
@@ -87,6 +78,76 @@ def test_in_html_memory_and_load_are_bars(on: On) -> None:
     assert "rgba(66,133,244,.35) 53%" in rows[1] and "rgba(66,133,244,.35) 87%" in rows[1]
     assert "rgba(66,133,244,.35) 3%" in rows[0] and "14.6 of 15.0 GiB free" in rows[0]
     assert html.endswith("<div>news</div>")
+
+
+@pytest.mark.parametrize(
+    ("scenario", "lines", "noted"),
+    [
+        (
+            "mig",
+            [
+                "0:0 NVIDIA A100-SXM4-40GB MIG 1g.5gb  · 3.6 of 4.8 GiB free   · load n/a",
+                "0:1 NVIDIA A100-SXM4-40GB MIG 3g.20gb · 17.4 of 19.5 GiB free · load n/a",
+            ],
+            "NVIDIA A100-SXM4-40GB MIG 1g.5gb, NVIDIA A100-SXM4-40GB MIG 3g.20gb",
+        ),
+        ("vgpu", ["0 GRID A100D-20C · 18.2 of 20.0 GiB free · 12 % · n/a °C"], "GRID A100D-20C"),
+        (
+            "old",
+            [
+                "0 Tesla V100-SXM2-16GB · 13.5 of 15.8 GiB free · 55 % · 58 °C · "
+                "driver 450.80.02 (CUDA up to 11.0)"
+            ],
+            "Tesla V100-SXM2-16GB",
+        ),
+    ],
+)
+def test_cards_that_are_unlike_others(on: On, scenario: str, lines: List[str], noted: str) -> None:
+    """Each instance of a divided card is one; what a virtual card does not say is n/a; a driver
+    without the newer calls is no error.
+    """
+    answer = on(scenario).attempt("%gpu")
+    assert not answer.error
+    shown = answer.shown.splitlines()
+    assert [line[: len(start)] for line, start in zip(shown, lines)] == lines
+    assert answer.steps[0].endswith(f"# made on {noted}")
+    assert not on(scenario).attempt("%gpu -v").error
+
+
+def test_a_card_that_is_divided_into_nothing(on: On) -> None:
+    """Programs see no card there."""
+    assert on("mig_empty")("%gpu") == "No GPU assigned. GPU 0 is divided (MIG) into nothing"
+
+
+def test_a_card_without_memory_of_its_own(on: On) -> None:
+    """It has the machine's, which is said; a process on it has no number of its own."""
+    line = on("unified")("%gpu").splitlines()[0]
+    assert re.match(r"0 NVIDIA GB10 · \d+\.\d of \d+\.\d GiB free \(the machine's\) · 4 %", line)
+    (gpu,) = json.loads(on("unified")("%gpu --json"))["gpus"]
+    assert gpu["shared"] and gpu["total"] > gpu["free"] > 0
+    assert gpu["processes"][0]["memory"] is None
+
+
+def test_processes_of_the_machine_around_a_container(on: On) -> None:
+    """Their numbers mean nothing here, and that is said."""
+    shown = on("hostpids")("%gpu -v")
+    assert "6200 MiB, outside this container, or ended" in shown
+    assert "memory n/a, outside this container, or ended" in shown
+
+
+def test_a_tpu_is_named(on: On, tmp_path: Path) -> None:
+    """It is said to be there and to be no GPU; what else Google has on the bus is not named."""
+    for at, number in enumerate(("0x0063", "0x0063", "0x0042")):
+        device = tmp_path / f"0000:00:0{at}.0"
+        device.mkdir()
+        (device / "vendor").write_text("0x1ae0\n")
+        (device / "device").write_text(f"{number}\n")
+    child = on("nogpu")
+    child("from colab_magics.gpu import tpu; from pathlib import Path")
+    child(f"tpu.DEVICES = Path({str(tmp_path)!r})")
+    said = child("%gpu")
+    child("tpu.DEVICES = Path('/nowhere')")
+    assert said == "No GPU assigned. A TPU is here (2 x v5e), which is no GPU and is not measured"
 
 
 def test_a_lost_card_is_said_and_the_other_is_shown(on: On) -> None:
@@ -398,5 +459,6 @@ def test_setup_shows_how_the_line_stands(on: On) -> None:
 
 def test_the_scenarios_are_all_used() -> None:
     """A scenario that is added is used here."""
-    text = Path(__file__).read_text(encoding="utf-8")
+    files = Path(__file__).parent.glob("test_gpu*.py")
+    text = "".join(path.read_text(encoding="utf-8") for path in files)
     assert [name for name in nvml.SCENARIOS if f'"{name}"' not in text] == []

@@ -5,10 +5,10 @@
  * since a comm message would be read only after the cell that waits for it.
  *
  * What it may do: for the notebook whose own connection delivered the message, read, insert,
- * replace or delete the one code cell whose leading comments carry our marker, keep the lock in the
- * notebook's metadata, and save; restart the kernel whose running cell asks for it, and run the
- * setup cell and the cells that were under way. It sets no trust and no metadata but our own, and
- * does nothing when a notebook is opened.
+ * replace or delete the one code cell whose leading comments carry our marker, keep in the notebook's
+ * metadata the lock and the GPU that Colab is to be asked for, and save; restart the kernel whose
+ * running cell asks for it, and run the setup cell and the cells that were under way. It sets no
+ * trust and no other metadata, and does nothing when a notebook is opened.
  */
 (() => {
   const NAME = 'colab-magics';
@@ -19,7 +19,11 @@
   const DOUBT = 300; // ms in which what has been waiting for this page arrives
   const ENDED = new Set(['restarting', 'autorestarting', 'dead']);
   const MARKER = /^(?:#.*\n|[ \t]*\n)*#\s*colab_magics:setup v\d+\b/;
-  const LOCK = /^(?:lock-version = |gzip:|off$)/;
+  /* What may be kept in the notebook's metadata, where, and what it looks like. */
+  const KEPT = {
+    lock: { key: TARGET, name: 'lock', test: /^(?:lock-version = |gzip:|off$)/ },
+    gpu: { key: 'colab', name: 'gpuType', test: /^[A-Z0-9]{1,16}$/ }
+  };
   let scope = null;
   let actions = null; // NotebookActions
   let toast = null; // Notification
@@ -45,17 +49,23 @@
   function read(notebook) {
     const found = setupCells(notebook);
     if (found.length > 1) return { status: 'several', cells: found.map(i => i + 1) };
+    const text = found.length ? notebook.cells[found[0]].getSource() : null;
     const { lock = null } = notebook.getMetadata(TARGET) || {};
-    return { status: 'ok', text: found.length ? notebook.cells[found[0]].getSource() : null, lock };
+    const { gpuType = 'GPU' } = notebook.getMetadata('colab') || {};
+    const gpu = notebook.getMetadata('accelerator') === 'GPU' ? gpuType : null;
+    return { status: 'ok', text, lock, gpu };
   }
 
-  /* Keep the lock beside whatever else of ours is in the notebook's metadata; null takes it out. */
-  function keep(notebook, lock) {
-    if (lock !== null && !LOCK.test(lock)) return { status: 'refused' };
-    const { lock: old, ...rest } = notebook.getMetadata(TARGET) || {};
-    const ours = lock === null ? rest : { ...rest, lock };
-    if (Object.keys(ours).length) notebook.setMetadata(TARGET, ours);
-    else notebook.deleteMetadata(TARGET);
+  /* Keep a value beside whatever else is in the notebook's metadata; null takes it out. */
+  function keep(notebook, what, value) {
+    const known = KEPT[what];
+    if (!known || (value !== null && !known.test.test(value))) return { status: 'refused' };
+    const { [known.name]: old, ...rest } = notebook.getMetadata(known.key) || {};
+    const now = value === null ? rest : { ...rest, [known.name]: value };
+    if (Object.keys(now).length) notebook.setMetadata(known.key, now);
+    else notebook.deleteMetadata(known.key);
+    if (what === 'gpu' && value !== null) notebook.setMetadata('accelerator', 'GPU');
+    if (what === 'gpu' && value === null) notebook.deleteMetadata('accelerator');
     return { status: 'ok' };
   }
 
@@ -117,7 +127,7 @@
     if (context.model.readOnly || (file && file.writable === false)) return { status: 'read-only' };
     const done =
       data.action === 'keep'
-        ? keep(notebook, data.lock)
+        ? keep(notebook, data.what, data.value)
         : put(notebook, data.text, data.expected);
     if (done.status === 'ok') done.saved = await saved(context);
     return { ...done, path: context.path };

@@ -59,12 +59,12 @@ class FrontEndWriter:
         """Whether the file that the front end names is as it was put, by now; None: not known."""
         return saved_as(*self._put)
 
-    def keep_lock(self, lock: Optional[str]) -> str:
+    def keep(self, what: str, value: Optional[str]) -> str:
         """See `Writer`: ``saved`` where the file was read back, else ``written``."""
-        answer = self._ask("keep", lock=lock)
+        answer = self._ask("keep", what=what, value=value)
         until = time.monotonic() + (PROOF if answer["saved"] else 0)
         while True:
-            there = holds(str(answer["path"]), lock)
+            there = holds(str(answer["path"]), what, value)
             if there or time.monotonic() >= until:
                 return "saved" if there or (there is None and answer["saved"]) else "written"
             time.sleep(0.02)

@@ -10,14 +10,14 @@ from typing import Optional
 from ...host import Host
 from ..locate import RunningCell, Site
 
-__all__ = ["CELL", "LOCK", "RunWriter", "exchange_read", "exchange_write"]
+__all__ = ["CELL", "RunWriter", "exchange_read", "exchange_write"]
 
-#: Names of the files in the shared folder: the text of the setup cell, and the lock.
-CELL, LOCK = "setup-cell", "lock"
+#: The file of the setup cell in the shared folder; what is kept in metadata stands there by name.
+CELL = "setup-cell"
 
 
 def exchange_read(shared: Path, name: str = CELL) -> Optional[str]:
-    """The setup cell (or the lock) as it stands, or None where there is none."""
+    """The setup cell (or what is kept, see `kept`) as it stands, or None where there is none."""
     try:
         return (shared / name).read_bytes().decode("utf-8")
     except FileNotFoundError:
@@ -25,7 +25,7 @@ def exchange_read(shared: Path, name: str = CELL) -> Optional[str]:
 
 
 def exchange_write(shared: Path, text: Optional[str], name: str = CELL) -> None:
-    """Put the setup cell or the lock (None: none), whole or not at all."""
+    """Put the setup cell or what is kept (None: none), whole or not at all."""
     if text is None:
         if (shared / name).exists():
             (shared / name).unlink()
@@ -58,7 +58,7 @@ class RunWriter:
         exchange_write(self.shared, text)
         return "written"
 
-    def keep_lock(self, lock: Optional[str]) -> str:
+    def keep(self, what: str, value: Optional[str]) -> str:
         """See `Writer`: ``kept`` until the run ends."""
-        exchange_write(self.shared, lock, LOCK)
+        exchange_write(self.shared, value, what)
         return "kept"

@@ -1,0 +1,163 @@
+"""What a cell cost: seconds, memory, load and energy, each with its source."""
+
+from dataclasses import dataclass
+from typing import Any, Dict, List, Optional, Protocol, Sequence, Tuple
+
+from ..display import Report
+from ..registry import load
+from .sampler import Samples
+from .sampling import Tally
+from .timeline import lines, picture, sparkline
+
+__all__ = ["METERS", "Cost", "Measured", "Meter", "Peak", "meters"]
+
+_GIB = 1024**3
+#: A card's counter is updated every 20 to 100 ms, so that it says little of less than this (s).
+_COUNTED = 0.5
+#: Joules: an estimate of less says nothing.
+_LEAST = 0.05
+#: Fewer points are no picture.
+_DRAWN = 4
+
+#: Frameworks that count their own memory. Adding one is one file and one line here.
+METERS = ("colab_magics.gpu.torch:TorchMemory",)
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The most that a framework had on a device, in bytes: in tensors, and with what it keeps."""
+
+    device: str
+    tensors: int
+    reserved: int
+
+
+class Meter(Protocol):
+    """A framework's own count of its memory."""
+
+    def begin(self) -> None:
+        """Count from now on; nothing where the framework does not use a GPU."""
+
+    def peaks(self) -> Sequence[Peak]:
+        """The peaks since `begin`, once all that was asked of the GPU is done."""
+
+
+def meters() -> List[Meter]:
+    """All of them."""
+    return [load(target)() for target in METERS]
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a cell cost. ``samples`` is None where none could be taken; ``ended`` is how the cell
+    ended where it did not succeed; ``notes`` are lines on what could not be measured.
+    """
+
+    seconds: float
+    samples: Optional[Samples] = None
+    peaks: Tuple[Peak, ...] = ()
+    ended: str = ""
+    notes: Tuple[str, ...] = ()
+
+    def lines(self) -> Tuple[str, ...]:
+        """One line for the whole, for each GPU, and for what a framework counted."""
+        head = f"{self.ended} after {_time(self.seconds)}" if self.ended else _time(self.seconds)
+        shown = self._shown()
+        if self.samples and self.samples.gpus:
+            times = "1 sample" if self.samples.count == 1 else f"{self.samples.count} samples"
+            head += f" · {times}, longest gap {self.samples.gap:.2f} s"
+        found = [head, *(_line(tally, self.seconds) for tally in shown)]
+        idle = len(self.samples.gpus if self.samples else ()) - len(shown)
+        found += [f"{idle} more not used"] if idle else []
+        found += [
+            f"{peak.device} · peak memory {_gib(peak.tensors)} in tensors, {_gib(peak.reserved)} "
+            "reserved, by its own counters"
+            for peak in self.peaks
+        ]
+        return (*found, *self.notes)
+
+    def _shown(self) -> Sequence[Tally]:
+        """The GPUs that did something; the first where none did."""
+        gpus = self.samples.gpus if self.samples else ()
+        return [gpu for gpu in gpus if _used(gpu)] or gpus[:1]
+
+    def report(self) -> "Cost":
+        """For display."""
+        drawn = tuple(gpu for gpu in self._shown() if len(gpu.points) >= _DRAWN)
+        rows = [
+            (f"{what} {gpu.name.split()[0]}", text)
+            for gpu in drawn
+            for what, text in zip(("memory", "load"), map(sparkline, lines(gpu)))
+            if text
+        ]
+        return Cost(self.lines(), tuple(rows), gpus=drawn)
+
+    def __str__(self) -> str:
+        return self.report().text()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Dict[str, str]:
+        return self.report()._repr_mimebundle_()
+
+
+@dataclass(frozen=True)
+class Cost(Report):
+    """The lines of a measurement, with pictures in HTML in place of block characters."""
+
+    gpus: Tuple[Tally, ...] = ()
+
+    def html(self) -> str:
+        """The lines, and a picture of each GPU."""
+        drawn = [f"<div>{picture(gpu, _whole)}</div>" for gpu in self.gpus]
+        return "\n".join([Report(self.lines).html(), *drawn])
+
+
+def _used(gpu: Tally) -> bool:
+    more = (gpu.peak or 0) - (gpu.before or 0)
+    return bool(gpu.max_load) or more > 0 or gpu.own is not None
+
+
+def _line(gpu: Tally, seconds: float) -> str:
+    parts = [gpu.name, _memory(gpu), "load n/a", _energy(gpu, seconds)]
+    if gpu.mean_load is not None:
+        parts[2] = f"load mean {gpu.mean_load:.0f} %, max {gpu.max_load} %"
+    return " · ".join(parts)
+
+
+def _memory(gpu: Tally) -> str:
+    if gpu.peak is None:
+        return "peak memory n/a"
+    more = gpu.peak - (gpu.before or 0)
+    whole = f"{_gib(gpu.peak, '')} of {_whole(gpu)} on the whole GPU"
+    whole += f" (+{_gib(more)})" if more > 0 else ""
+    own = f"{_gib(gpu.own)} of this process, " if gpu.own is not None else ""
+    return f"peak memory {own}{whole}"
+
+
+def _energy(gpu: Tally, seconds: float) -> str:
+    if gpu.counter is not None and seconds >= _COUNTED:
+        return f"{_joules(gpu.counter)} by its counter"
+    if gpu.power is not None and gpu.power >= _LEAST:
+        return f"about {_joules(gpu.power)}, an estimate from its power"
+    return "energy n/a"
+
+
+def _joules(value: float) -> str:
+    return f"{value / 1000:,.1f} kJ" if value >= 10_000 else f"{value:.{1 if value < 10 else 0}f} J"
+
+
+def _whole(gpu: Tally) -> str:
+    return _gib(gpu.total) if gpu.total else "n/a"
+
+
+def _gib(size: int, unit: str = " GiB") -> str:
+    """Small amounts keep a digit more, so that 20 MiB is not none."""
+    return f"{size / _GIB:.{1 if size >= _GIB or not size else 2}f}{unit}"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 0.0005:
+        return "under 1 ms"
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    minutes, rest = divmod(seconds, 60)
+    return f"{minutes:.0f} min {rest:.0f} s" if minutes else f"{seconds:.2f} s"

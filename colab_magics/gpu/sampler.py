@@ -1,0 +1,125 @@
+"""The kernel's half of the sampler: a process that is started once and told when to measure.
+
+Beginning waits for nothing, neither for the process nor for the driver; ending reads one line.
+"""
+
+import atexit
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, List, Optional, Tuple
+
+from .sampling import Tally
+
+__all__ = ["PATIENCE", "Sampler", "Samples"]
+
+#: Seconds that the answer may take: at first the process, and a driver that sleeps, have to start.
+PATIENCE = 5.0
+
+#: Neither the user's folders nor site-packages' start-up hooks; what it needs is named.
+_CODE = "import sys; sys.path += sys.argv[2:]; from colab_magics.gpu.sampling import main; main({})"
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What the sampler saw: how often it looked, the longest it did not (seconds), each GPU, and
+    what drivers said that gave none.
+    """
+
+    count: int
+    gap: float
+    gpus: Tuple[Tally, ...]
+    reasons: Tuple[str, ...] = ()
+
+
+class Sampler:
+    """A process that samples the GPUs ten times a second between `begin` and `end`."""
+
+    def __init__(self) -> None:
+        self._process: Optional[subprocess.Popen[str]] = None
+        self._answers: SimpleQueue[str] = SimpleQueue()
+        self._number = 0
+
+    def begin(self) -> None:
+        """Measure from now on."""
+        if self._process is None or self._process.poll() is not None:
+            self._start()
+        self._number += 1
+        self._tell("+")
+
+    def end(self) -> Optional[Samples]:
+        """Measure no more, and what was seen; None where the process has ended or is stuck."""
+        self._tell("-")
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                line = self._answers.get(timeout=max(0.0, until - time.monotonic()))
+            except Empty:
+                self.close()
+                return None
+            if not line:
+                return None
+            found = json.loads(line)
+            if found["number"] == self._number:  # else of a cell that was interrupted in `end`
+                gpus = tuple(Tally(**gpu) for gpu in found["gpus"])
+                return Samples(found["count"], found["gap"], gpus, tuple(found["reasons"]))
+
+    def close(self) -> None:
+        """End the process; `begin` starts another one."""
+        process, self._process = self._process, None
+        if process is not None and process.poll() is None:
+            process.kill()
+            process.wait()
+
+    @property
+    def pid(self) -> Optional[int]:
+        """The number of the process; None where there is none."""
+        return self._process.pid if self._process else None
+
+    def _start(self) -> None:
+        command = [sys.executable, "-I", "-S", "-c", _CODE.format("int(sys.argv[1])")]
+        self._process = subprocess.Popen(
+            [*command, str(os.getpid()), *_places()],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            universal_newlines=True,
+            start_new_session=True,  # an interrupt is meant for the kernel alone
+        )
+        self._answers = SimpleQueue()
+        Thread(target=_read, args=(self._process.stdout, self._answers), daemon=True).start()
+        atexit.register(self.close)
+
+    def _tell(self, sign: str) -> None:
+        process = self._process
+        if process is None or process.stdin is None:
+            return
+        try:
+            process.stdin.write(f"{sign} {self._number} {time.monotonic()}\n")
+            process.stdin.flush()
+        except OSError:  # it has ended, which `end` finds out
+            pass
+
+
+def _read(stream: Any, answers: "SimpleQueue[str]") -> None:
+    for line in stream:
+        answers.put(line)
+    answers.put("")
+
+
+def _places() -> List[str]:
+    """The folders of the packages that the process imports."""
+    found = [Path(__file__).parents[2]]
+    for name in ("pynvml", "psutil"):
+        spec = importlib.util.find_spec(name)
+        if spec is not None and spec.origin:
+            place = Path(spec.origin)
+            found.append(place.parents[1] if place.name == "__init__.py" else place.parent)
+    return list(dict.fromkeys(map(str, found)))

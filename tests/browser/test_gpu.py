@@ -1,0 +1,75 @@
+"""``%gpu`` and ``%%gpu`` in an open notebook, on a card that the NVML double plays."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any, Dict
+
+import pytest
+from doubles import nvml
+from kernel.files import whole
+
+from .conftest import EVERY, Open, on
+from .kernels import register
+from .window import LOAD, Server, Window, until
+
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="the NVML double is a Linux shared library"
+)
+
+
+@pytest.fixture
+def busy(server: Server, tmp_path: Path) -> str:
+    """A kernel on a machine with a T4 that computes."""
+    variables = nvml.environment(nvml.build(tmp_path), "busy")
+    env = {name: variables[name] for name in ("LD_LIBRARY_PATH", "FAKE_NVML")}
+    register("busy", Path(sys.executable), server.data, env)
+    return "busy"
+
+
+def about(window: Window) -> Dict[str, Any]:
+    """What Colab reads in the notebook's metadata on disk."""
+    metadata = whole(window.path)["metadata"]
+    return {name: metadata[name] for name in ("accelerator", "colab") if name in metadata}
+
+
+@on("lab", long=EVERY)
+def test_the_cost_of_a_cell_is_drawn(server: Server, busy: str, open_notebook: Open) -> None:
+    """The picture is there, loaded, as large as it says, and still there when opened again."""
+    cell = "%%gpu\nimport time; time.sleep(0.7)"
+    window = open_notebook(server, f"{LOAD}\n%gpu", "", cell, kernel=busy)
+    assert "0 Tesla T4" in window.run(0, "Tesla")
+    assert "samples, longest gap" in window.run(3, "samples")
+    drawn = (
+        "const image = panel.content.widgets[3].node.querySelector('.jp-OutputArea img');"
+        "return image && image.complete ? [image.naturalWidth, image.naturalHeight] : null"
+    )
+    until(lambda: window.js(drawn) == [480, 80], "the picture is drawn")
+    assert window.dialogs == 0
+    window.save()
+    window.page.close()
+    window = open_notebook(server, name=window.path.stem)
+    until(lambda: window.js(drawn) == [480, 80], "the picture is drawn again")
+
+
+@on("lab-rtc", long=EVERY)
+def test_a_request_is_kept_where_colab_reads_it(server: Server, open_notebook: Open) -> None:
+    """In the metadata on disk, beside what Colab has there; what is no name is not taken."""
+    ask = (
+        "from colab_magics.notebook.frontend import ask\n"
+        "from colab_magics.magics.session import session_of\n"
+        "host = session_of(get_ipython()).host\n"
+        "print([ask(host, 'keep', what=what, value='x y')['status'] for what in ('gpu', 'kernel')])"
+    )
+    cells = (f"{LOAD}\n%gpu request T4", "%gpu request T4", "%gpu request none", ask)
+    window = open_notebook(server, *cells)
+    window.js("panel.content.model.sharedModel.setMetadata('colab', {toc: true})")
+    assert "Colab is asked for a T4 GPU from now on" in window.run(0, "Colab")
+    wanted = {"accelerator": "GPU", "colab": {"toc": True, "gpuType": "T4"}}
+    until(lambda: about(window) == wanted, "it is on disk")
+    assert "already, nothing to do" in window.run(1, "Colab")
+    window.run(2, "Colab is asked for no GPU from now on")
+    until(lambda: about(window) == {"colab": {"toc": True}}, "it is gone from disk")
+    assert "['refused', 'refused']" in window.run(3, "refused")
+    assert window.dialogs == 0

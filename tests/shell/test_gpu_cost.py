@@ -1,0 +1,305 @@
+"""``%%gpu``: what a cell costs, in a child process whose NVML is the test double."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List
+from xml.etree import ElementTree
+
+import pytest
+from doubles import nvml
+
+from .cells import Child
+
+pytestmark = pytest.mark.skipif(
+    not sys.platform.startswith("linux"), reason="the NVML double is a Linux shared library"
+)
+
+#: Cells that move a card, as a computation would, and wait until the sampler has seen it.
+HELPERS = """
+import json, os, time
+def card(**fields):
+    place = os.environ['FAKE_NVML']
+    scenario = json.load(open(place))
+    for name, value in fields.items():
+        where = scenario['devices'][0]
+        *path, last = name.split('__')
+        for part in path:
+            where = where[part]
+        where[last] = value
+    json.dump(scenario, open(place + '.new', 'w'))
+    os.replace(place + '.new', place)
+"""
+Start = Callable[..., Child]
+
+
+@pytest.fixture
+def start(library: Path, tmp_path: Path) -> Iterator[Start]:
+    """Start a shell on a copy of a scenario that its cells may change."""
+    started: List[Child] = []
+
+    def begin(scenario: str = "busy", **more: str) -> Child:
+        variables = nvml.environment(library, scenario)
+        place = tmp_path / "scenario.json"
+        place.write_bytes(nvml.SCENARIOS[scenario].read_bytes())
+        home = str(tmp_path)
+        variables.update(FAKE_NVML=str(place), HOME=home, IPYTHONDIR=home, **more)
+        started.append(Child(variables))
+        started[-1](HELPERS)
+        return started[-1]
+
+    yield begin
+    for child in started:
+        child.__exit__(None, None, None)
+
+
+def measured(child: Child, body: str) -> Dict[str, Any]:
+    """A cell's measurement, as its fields."""
+    assert child(f"%%gpu -q -o\n{body}") == ""
+    cell = "import json, dataclasses; print(json.dumps(dataclasses.asdict(gpu_cost)))"
+    return dict(json.loads(child(cell)))
+
+
+def test_the_report(start: Start) -> None:
+    """Seconds, samples, and of the card memory, load and energy, each with its source."""
+    child = start()
+    child("%%gpu -q\npass")
+    lines = child("%%gpu\ntime.sleep(0.7)\n'a value'").splitlines()
+    assert child("print(_)") == "a value", "the last value is the cell's, as without"
+    shown = [line for line in lines if "a value" not in line]
+    assert re.fullmatch(r"7\d\d ms · \d+ samples, longest gap 0\.\d\d s", shown[0]), shown
+    assert re.fullmatch(
+        r"0 Tesla T4 · peak memory 1\.00 GiB of this process, 1\.4 of 15\.0 GiB on the whole GPU"
+        r" · load mean 80 %, max 80 % · 4\d J by its counter",
+        shown[1],
+    ), shown
+    drawn = [re.sub("[▁▂▃▄▅▆▇█]+", "*", line) for line in shown[2:]]
+    assert drawn == ["memory 0  *", "load 0    *"]
+
+
+def test_what_happens_in_between_is_seen(start: Start) -> None:
+    """A peak that is over when the cell ends is the peak; load is weighed by time."""
+    child = start()
+    child("%%gpu -q\npass")
+    found = measured(
+        child,
+        "time.sleep(0.2)\ncard(memory_MiB__used=9000, utilization_percent__gpu=100)\n"
+        "time.sleep(0.5)\n"
+        "card(memory_MiB__used=1178, utilization_percent__gpu=0)\ntime.sleep(0.5)",
+    )
+    (gpu,) = found["samples"]["gpus"]
+    assert gpu["peak"] == (9000 + 254) * 1024**2
+    assert gpu["max_load"] == 100 and 30 < gpu["mean_load"] < 70
+    assert gpu["counter"] == pytest.approx(60 * found["seconds"], rel=0.25)
+    assert gpu["power"] == pytest.approx(60 * found["seconds"], rel=0.25)
+    shown = str(child("print(gpu_cost)"))
+    assert "9.0 of 15.0 GiB on the whole GPU (+7.6 GiB)" in shown
+    assert re.search(r"load 0    ▇+█+▁+", shown), "the picture shows both halves"
+
+
+def test_the_picture(start: Start) -> None:
+    """In HTML each card that was used has an image: valid SVG, with an area and a line."""
+    child = start()
+    measured(child, "time.sleep(0.6)")
+    html = child("print(gpu_cost.report().html())")
+    data = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', html)
+    assert len(data) == 1
+    svg = ElementTree.fromstring(base64.b64decode(data[0]))
+    kinds = [node.tag.rpartition("}")[2] for node in svg]
+    assert kinds == ["rect", "polygon", "polyline", "text", "text", "text"]
+    assert svg[3].text == "memory, 15.0 GiB"
+    assert "▇" not in html
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "words"),
+    [
+        ("1 / 0", "ZeroDivisionError", "ZeroDivisionError after"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt", "KeyboardInterrupt after"),
+        ("x = = 1", "SyntaxError", ""),
+    ],
+)
+def test_a_cell_that_fails(start: Start, body: str, error: str, words: str) -> None:
+    """Its error is its own, once, and the cost is told; what cannot start costs nothing."""
+    child = start()
+    answer = child.attempt(f"%%gpu\n{body}")
+    assert answer.error == error
+    assert answer.shown.count("Traceback") <= 1
+    assert "run_line_magic" not in answer.shown and "measuring.py" not in answer.shown
+    assert ("0 Tesla T4 · peak memory" in answer.shown) == bool(words)
+    assert words in answer.shown
+    assert child("%%gpu -q\nprint(5)") == "5", "the next one is as ever"
+
+
+def test_interrupted_while_it_runs(start: Start, tmp_path: Path) -> None:
+    """Ctrl-C ends the cell; it is told what it cost, and the sampler goes on."""
+    child = start()
+    pid = sampler(child)
+    os.mkfifo(tmp_path / "began")
+    child.ask("%%gpu\nopen(os.environ['HOME'] + '/began', 'w').close()\nwhile True: pass")
+    (tmp_path / "began").read_text()
+    child.interrupt()
+    answer = child.answer()
+    assert answer.error == "KeyboardInterrupt"
+    assert "KeyboardInterrupt after " in answer.shown and "load mean 80 %" in answer.shown
+    assert sampler(child) == pid
+
+
+def sampler(child: Child) -> int:
+    """The process that measures for a child, once it has measured."""
+    find = (
+        "from colab_magics.magics.session import session_of\n"
+        "print(session_of(get_ipython())._measuring._sampler.pid)"
+    )
+    child("%%gpu -q\npass")
+    return int(child(find))
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ("%%gpu -q\n%%bash\necho hi", "hi"),
+        ("%%gpu -q\n\n# why\n%time print(3)", "3"),
+        ("%%gpu -q\nimport asyncio\nawait asyncio.sleep(0)\nprint('waited')", "waited"),
+        ("%%gpu -q\n!echo $((1 + 1))", "2"),
+        ("%%capture\n%%gpu\nprint(4)", ""),
+        ("get_ipython().run_cell_magic('gpu', '-q', 'print(8)')", "8"),
+    ],
+)
+def test_it_stands_above_any_cell(start: Start, cell: str, shown: str) -> None:
+    """Other cell magics, shell lines and ``await`` are as they are without it."""
+    lines = start()(cell).splitlines()
+    assert [line for line in lines if "time" not in line.lower()] == ([shown] if shown else [])
+
+
+def test_cells_within_cells(start: Start) -> None:
+    """What is run from within a measured cell does not end its measurement."""
+    child = start()
+    found = measured(child, "get_ipython().run_cell('pass')\ntime.sleep(0.3)")
+    assert found["seconds"] > 0.29
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        ("%%gpu require T4", "takes -q and -o NAME"),
+        ("%%gpu run", "Write %%gpu -o run"),
+        ("%%gpu -o a b", "takes -q and -o NAME"),
+    ],
+)
+def test_a_slip_is_said_before_the_cell_runs(start: Start, line: str, what: str) -> None:
+    """Nothing is run and nothing is measured."""
+    child = start()
+    answer = child.attempt(f"{line}\nprint('it ran')")
+    assert answer.error == "UsageError" and what in answer.message
+    assert "it ran" not in answer.shown and "·" not in answer.shown
+
+
+def test_without_a_gpu_the_cell_runs(start: Start) -> None:
+    """It takes its time, and why nothing else is told."""
+    shown = start("nogpu")("%%gpu\nprint('ran')").splitlines()
+    assert shown[0] == "ran" and re.fullmatch(r"(\d+|under 1) ms", shown[1])
+    assert shown[2].startswith("No GPU was measured. ") and len(shown) == 3
+    shown = start("mismatch")("%%gpu\npass").splitlines()
+    assert "restart the machine" in shown[-1]
+
+
+def test_fields_that_a_card_does_not_have(start: Start) -> None:
+    """They are n/a, not 0; energy from its power is an estimate, and says so."""
+    shown = start("vgpu")("%%gpu\ntime.sleep(0.2)")
+    assert "load mean 12 %, max 12 % · energy n/a" in shown
+    shown = start("hostpids")("%%gpu\ntime.sleep(0.2)")
+    assert re.search(r"about \d\.\d J, an estimate from its power", shown)
+    assert "of this process" not in shown, "numbers of processes elsewhere are not taken for ours"
+    shown = start("mig")("%%gpu\ntime.sleep(0.6)")
+    assert "0:0 NVIDIA A100-SXM4-40GB MIG 1g.5gb · peak memory 1.2 of 4.8 GiB" in shown
+    assert "load n/a · energy n/a" in shown
+
+
+def test_a_sampler_that_was_killed(start: Start) -> None:
+    """The cell is not measured, which is said; the next one is."""
+    child = start()
+    pid = sampler(child)
+    shown = child(f"%%gpu\nos.kill({pid}, 9)\ntime.sleep(0.1)")
+    assert "The GPU was not sampled: " in shown
+    assert "0 Tesla T4 · peak memory" in child("%%gpu\npass")
+
+
+def test_the_sampler_ends_with_the_kernel_and_with_the_extension(start: Start) -> None:
+    """Killed or unloaded, nothing of ours goes on, though a fork of the kernel does."""
+    child = start()
+    first = sampler(child)
+    child("%unload_ext colab_magics")
+    assert not alive(first)
+    child("%load_ext colab_magics")
+    second = sampler(child)
+    forked = child("pid = os.fork()\nif not pid: time.sleep(30); os._exit(0)\nprint(pid)")
+    fork = int(forked.split()[0])  # a warning that it has threads may follow
+    assert alive(second)
+    child.process.send_signal(signal.SIGKILL)
+    child.process.wait()
+    end = time.monotonic() + 20
+    while alive(second) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert alive(fork) and not alive(second)
+    os.kill(fork, signal.SIGKILL)
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+TORCH = """
+import sys, types
+class Cuda:
+    def __init__(self):
+        self.calls, self.started, self.now, self.peak = [], True, [100, 0], [900, 0]
+    def is_initialized(self):
+        return self.started
+    def device_count(self):
+        return 2
+    def synchronize(self, device):
+        self.calls.append(('synchronize', device))
+    def memory_reserved(self, device):
+        return self.now[device]
+    def reset_peak_memory_stats(self, device):
+        self.peak[device] = self.now[device]
+    def max_memory_allocated(self, device):
+        return self.peak[device] // 2
+    def max_memory_reserved(self, device):
+        return self.peak[device]
+torch = types.ModuleType('torch')
+torch.cuda = Cuda()
+sys.modules['torch'] = torch
+"""
+
+
+def test_what_torch_counts_itself(start: Start) -> None:
+    """Its peak in the cell alone, for the devices that it uses; it waits for those and no other."""
+    child = start()
+    child(TORCH)
+    shown = child("%%gpu\ntorch.cuda.peak[0] = 2 * 1024 ** 3")
+    assert "torch cuda:0 · peak memory 1.0 GiB in tensors, 2.0 GiB reserved, by its own" in shown
+    assert "cuda:1" not in shown
+    assert child("print(torch.cuda.calls)") == "[('synchronize', 0), ('synchronize', 0)]"
+    assert "torch" not in child("%%gpu\ntorch.cuda.started = False")
+
+
+def test_a_torch_whose_gpu_has_failed(start: Start) -> None:
+    """Its error is a line of the report; the cell's own is the one that is raised."""
+    child = start()
+    child(TORCH)
+    child("def fail(device): raise RuntimeError('CUDA error: an illegal access\\nmore')")
+    answer = child.attempt("%%gpu\ntorch.cuda.synchronize = fail\n1 / 0")
+    assert answer.error == "ZeroDivisionError"
+    assert "TorchMemory: CUDA error: an illegal access" in answer.shown
