@@ -34,6 +34,7 @@ __all__ = [
 FRAMEWORKS = (
     "colab_magics.gpu.torch:Torch",
     "colab_magics.gpu.tensorflow:TensorFlow",
+    "colab_magics.gpu.jax:Jax",
 )
 
 
@@ -46,7 +47,8 @@ class Build:
     """How an installed framework was built.
 
     ``cuda`` is the CUDA that it was built with, None where it was built without; ``instead`` is
-    what to type for a build with it.
+    what to type for a build with it; ``since`` is the first card that one supports which makes its
+    code on the card, in place of kernels.
     """
 
     name: str
@@ -54,6 +56,7 @@ class Build:
     cuda: Optional[Tuple[int, int]]
     kernels: Kernels = NO_KERNELS
     instead: str = ""
+    since: Optional[Capability] = None
 
 
 class Framework(Protocol):
@@ -126,7 +129,10 @@ def judge(framework: Framework, build: Build, card: Card) -> Judged:
             f"({card.driver}) runs up to {card.cuda[0]}.{card.cuda[1]}"
         )
         return Judged(False, text + _instead(framework.older(card.capability)))
-    found = fits(build.kernels, card.capability)
+    if build.since is not None and card.capability < build.since:
+        text = f"{who} needs sm_{build.since[0]}{build.since[1]} or newer, not {sm} ({card.name})"
+        return Judged(False, text + _instead(framework.older(card.capability)))
+    found = "yes" if build.since is not None else fits(build.kernels, card.capability)
     if found == "yes":
         return Judged(True, f"{who} runs here ({sm})")
     if found == "unknown":

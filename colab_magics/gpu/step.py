@@ -91,6 +91,10 @@ class GpuRequire(Step):
         """See `Step`."""
         return frozenset({"gpu"})
 
+    def note(self, host: Host) -> str:
+        """See `GpuStep.note`."""
+        return f"made on {names(find().gpus)}"
+
     def joined(self, other: Step) -> Optional[Step]:
         """A look at the GPU does not take a requirement back."""
         return self if isinstance(other, GpuStep) else super().joined(other)

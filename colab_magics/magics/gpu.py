@@ -101,7 +101,7 @@ class GpuMagic(Magic):
         news = changed(f"# {call.comment.lstrip('# ')}", gpus) if call.comment else ""
         lines += [news] if news else []
         if not isinstance(outcome.step, GpuStep):
-            return Report(tuple(lines))
+            return Report((*lines, *(verdicts(cards(gpus)) if news else ())))
         return Cards(tuple(lines), shown=drawn(gpus))
 
 

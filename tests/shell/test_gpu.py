@@ -434,6 +434,24 @@ def test_a_framework_may_be_required(with_torch: Any) -> None:
     assert answer.message.endswith("Or edit this line: %gpu require A100 --framework torch")
 
 
+def test_other_hardware_is_said_with_the_verdict(with_torch: Any) -> None:
+    """On another card than the line was made on, both of its forms say so, and what torch does."""
+    child = with_torch("two", "1.5.0", [60, 75])
+    for line in ("%gpu  # made on Tesla T4", "%gpu require T4  # made on Tesla T4"):
+        shown = child(f"# colab_magics:setup v1\n{line}").splitlines()
+        assert "made on Tesla T4, now Tesla T4, NVIDIA A100-SXM4-40GB" in shown
+        assert any(text.startswith("torch 1.5.0 has no kernels for sm_80") for text in shown)
+    shown = with_torch("t4", "1.5.0", [75])("%gpu require T4  # made on Tesla T4")
+    assert shown.splitlines()[0] == "Tesla T4 is here, as required"
+    assert "torch" not in shown and "now" not in shown
+
+
+def test_a_requirement_notes_its_card(on: On) -> None:
+    """So that a later run can tell when another one that also fits is there."""
+    (line,) = on("t4").attempt("%gpu require --memory 15GB").steps
+    assert line.endswith("# made on Tesla T4")
+
+
 def test_a_mismatch_is_named_in_the_error(on: On) -> None:
     """Where the driver is at fault, the error of ``require`` says that, not to choose a GPU."""
     assert "restart the machine" in on("mismatch").attempt("%gpu require").message

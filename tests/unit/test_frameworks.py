@@ -10,6 +10,7 @@ from doubles.torch import PTX, SASS, elf, fatbin, library
 
 from colab_magics.gpu.fatbin import Capability, Kernels, architecture, kernels
 from colab_magics.gpu.frameworks import FRAMEWORKS, Build, Card, Framework, fits, judge
+from colab_magics.gpu.jax import Jax
 from colab_magics.gpu.tensorflow import TensorFlow
 from colab_magics.gpu.torch import Torch
 from colab_magics.registry import load
@@ -138,3 +139,51 @@ def test_each_framework_has_advice(target: str) -> None:
     found: Framework = load(target)()
     cards: List[Tuple[int, int]] = [(3, 5), (7, 0), (9, 0), (12, 0)]
     assert all(isinstance(found.newer(card), str) and found.older(card) for card in cards)
+
+
+@pytest.mark.parametrize(
+    ("installed", "card", "cuda", "text"),
+    [
+        (["jax-cuda12-plugin"], (7, 0), (12, 4), "jax 0.6.0 runs here (sm_70)"),
+        (
+            ["jax-cuda13-plugin"],
+            (7, 0),
+            (13, 0),
+            "jax 0.6.0 needs sm_75 or newer, not sm_70 (V100): %pin 'jax[cuda12]'",
+        ),
+        (
+            ["jax-cuda13-plugin"],
+            (8, 0),
+            (12, 4),
+            "jax 0.6.0 is built for CUDA 13.0, and the driver here (550) runs up to 12.4: "
+            "%pin 'jax[cuda12]'",
+        ),
+        ([], (7, 0), (12, 4), "jax 0.6.0 is built without CUDA: %pin 'jax[cuda12]'"),
+    ],
+)
+def test_jax_says_it_by_its_plugin(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    installed: List[str],
+    card: Capability,
+    cuda: Tuple[int, int],
+    text: str,
+) -> None:
+    """The plugin for CUDA that is installed beside it decides; jax is not imported."""
+    (tmp_path / "jax").mkdir()
+    (tmp_path / "jax" / "__init__.py").write_text("raise RuntimeError\n")
+    for name in ("jax", *installed):
+        info = tmp_path / f"{name.replace('-', '_')}-0.6.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.6.0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    build = Jax().find()
+    assert build is not None
+    assert judge(Jax(), build, Card("V100", card, "550", cuda)).text == text
+
+
+def test_without_jax_nothing_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A folder of that name is no installation."""
+    (tmp_path / "jax").mkdir()
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert Jax().find() is None
