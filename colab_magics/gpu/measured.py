@@ -1,7 +1,7 @@
 """What a cell cost: seconds, memory, load and energy, each with its source."""
 
 from dataclasses import dataclass
-from typing import Any, Dict, List, Optional, Protocol, Sequence, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
 
 from ..display import Report
 from ..registry import load
@@ -40,6 +40,12 @@ class Meter(Protocol):
 
     def peaks(self) -> Sequence[Peak]:
         """The peaks since `begin`, once all that was asked of the GPU is done."""
+
+    def free(self) -> None:
+        """Give back to the GPU what is kept for later."""
+
+    def held(self, namespace: Mapping[str, Any]) -> Dict[str, int]:
+        """The bytes on GPUs that variables hold, by name; of a list, ``Out`` say, each item."""
 
 
 def meters() -> List[Meter]:
@@ -84,13 +90,7 @@ class Measured:
     def report(self) -> "Cost":
         """For display."""
         drawn = tuple(gpu for gpu in self._shown() if len(gpu.points) >= _DRAWN)
-        rows = [
-            (f"{what} {gpu.name.split()[0]}", text)
-            for gpu in drawn
-            for what, text in zip(("memory", "load"), map(sparkline, lines(gpu)))
-            if text
-        ]
-        return Cost(self.lines(), tuple(rows), gpus=drawn)
+        return Cost.of(self.lines(), drawn)
 
     def __str__(self) -> str:
         return self.report().text()
@@ -104,6 +104,17 @@ class Cost(Report):
     """The lines of a measurement, with pictures in HTML in place of block characters."""
 
     gpus: Tuple[Tally, ...] = ()
+
+    @classmethod
+    def of(cls, said: Tuple[str, ...], gpus: Tuple[Tally, ...]) -> "Cost":
+        """These lines, and of these GPUs what their memory and load were over time."""
+        rows = tuple(
+            (f"{what} {gpu.name.split()[0]}", text)
+            for gpu in gpus
+            for what, text in zip(("memory", "load"), map(sparkline, lines(gpu)))
+            if text
+        )
+        return cls(said, rows, gpus=gpus)
 
     def html(self) -> str:
         """The lines, and a picture of each GPU."""

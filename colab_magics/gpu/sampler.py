@@ -56,7 +56,14 @@ class Sampler:
 
     def end(self) -> Optional[Samples]:
         """Measure no more, and what was seen; None where the process has ended or is stuck."""
-        self._tell("-")
+        return self._answer("-")
+
+    def look(self) -> Optional[Samples]:
+        """What was seen by now, see `end`; the measurement goes on."""
+        return self._answer("?")
+
+    def _answer(self, sign: str) -> Optional[Samples]:
+        self._tell(sign)
         until = time.monotonic() + PATIENCE
         while True:
             try:

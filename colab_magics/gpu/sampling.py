@@ -1,7 +1,8 @@
 """The sampler's own process, so that a cell that holds the GIL is measured too.
 
 `main` reads commands from standard input: ``+ NUMBER SECONDS`` begins a measurement, ``- NUMBER
-SECONDS`` ends it and is answered with one line of JSON; the seconds are those of the monotonic
+SECONDS`` ends it and is answered with one line of JSON, ``? NUMBER SECONDS`` is answered so and
+goes on; the seconds are those of the monotonic
 clock, which processes share. The end of the input, or of the parent, ends it.
 """
 
@@ -159,10 +160,10 @@ def main(pid: int) -> None:
             if sign == "+":
                 run = _Run(watches, pid, float(seconds))
             elif run:
-                run.sample(last=True)
+                run.sample(last=sign == "-")
                 found = {"number": int(number), "reasons": reasons, **run.result(float(seconds))}
                 print(json.dumps(found), flush=True)
-                run = None
+                run = None if sign == "-" else run
 
 
 def _open(stack: ExitStack) -> Tuple[List[Watch], List[str]]:

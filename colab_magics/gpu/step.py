@@ -194,7 +194,7 @@ def _version(text: str) -> Tuple[int, int]:
 
 def parse(words: List[str]) -> Optional[Step]:
     """The step that a ``%gpu`` line means."""
-    if words[:1] == ["request"]:  # which is kept in the notebook, in another place
+    if words[:1] and words[0] in {"request", "watch", "free"}:  # which are no steps
         return None
     if {*words} <= {"-v", "--verbose", "--json"}:  # which say how to show it
         return GpuStep()

@@ -4,7 +4,9 @@ it is in use, its memory from its own counters.
 
 import re
 import sys
-from typing import Any, List, Optional
+from itertools import islice
+from types import ModuleType
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
 
 from .fatbin import Capability, kernels
 from .frameworks import Build, folder_of
@@ -92,6 +94,59 @@ class TorchMemory:
             for at in range(cuda.device_count())
         )
         return [peak for peak in found if peak.reserved]
+
+    def free(self) -> None:
+        """See `Meter`."""
+        cuda = _cuda()
+        if cuda is not None:
+            cuda.empty_cache()
+
+    def held(self, namespace: Mapping[str, Any]) -> Dict[str, int]:
+        """See `Meter`; memory that several share counts for the first, views for what they see."""
+        if _cuda() is None:
+            return {}
+        seen: Set[Any] = set()
+        names = [(name, value) for name, value in namespace.items() if not _OURS.match(name)]
+        names += [(f"Out[{at}]", value) for at, value in _items(namespace.get("Out"))]
+        sizes = {name: sum(_sizes(value, seen, _DEPTH)) for name, value in names}
+        return {name: size for name, size in sizes.items() if size}
+
+
+#: What IPython keeps beside a user's variables.
+_OURS = re.compile(r"_+(i*|[ido]?h|\d+|i\d+)$|(In|Out|exit|quit|get_ipython)$")
+#: A tensor is looked for so deep in lists, dictionaries and objects, and among so many of each.
+_DEPTH, _WIDTH = 4, 10_000
+
+
+def _sizes(value: Any, seen: Set[Any], depth: int) -> Iterator[int]:
+    """The bytes of each tensor on a GPU that is reached from a value, each once."""
+    torch = sys.modules["torch"]
+    if isinstance(value, torch.Tensor):
+        for tensor in (value, value.grad if value.is_leaf else None):
+            if tensor is not None and tensor.is_cuda and (id, tensor.data_ptr()) not in seen:
+                seen.add((id, tensor.data_ptr()))
+                yield tensor.numel() * tensor.element_size()
+        return
+    if id(value) in seen or not depth or isinstance(value, (type, ModuleType)):
+        return
+    seen.add(id(value))
+    if isinstance(value, torch.nn.Module):
+        parts = [*value.parameters(), *value.buffers()]
+    else:
+        own = getattr(value, "__dict__", None)
+        parts = [part for _, part in (*_items(value), *_items(own))]
+    for part in parts:
+        yield from _sizes(part, seen, depth - 1)
+
+
+def _items(value: Any) -> List[Tuple[Any, Any]]:
+    """Keys and values of what holds some; too many are not looked through."""
+    found: Iterable[Tuple[Any, Any]] = ()
+    if isinstance(value, dict):
+        found = value.copy().items()
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        found = enumerate(value)
+    return list(islice(found, _WIDTH))
 
 
 def _cuda() -> Any:

@@ -7,12 +7,15 @@ from typing import Any, Dict, Sequence, Tuple
 from ..display import Bar, Report
 from ..errors import usage_error
 from ..gpu.details import rows
-from ..gpu.devices import Gpu, cards, columns, details, find
+from ..gpu.devices import Gpu, advice, cards, columns, details, find
 from ..gpu.frameworks import verdicts
+from ..gpu.free import Freed, free
 from ..gpu.step import GpuStep, changed
 from ..steps import Outcome
-from ._base import Call, Magic, show
+from ._base import Call, Magic, say, show
+from .measuring import Measuring
 from .request import request
+from .watching import Watching
 
 __all__ = ["Cards", "GpuMagic", "as_json", "drawn"]
 
@@ -45,6 +48,8 @@ class GpuMagic(Magic):
         %gpu require --count 2 --compute 8.0 --cuda 12.4
         %gpu require --framework torch    # and the torch that is installed runs on it
         %gpu request T4                   # or none, to take it back
+        %gpu watch                        # follow the GPUs below this cell; %gpu watch stop
+        %gpu free                         # collect garbage and caches, name what still holds some
 
         %%gpu
         model.fit(data)
@@ -59,6 +64,8 @@ class GpuMagic(Magic):
     offers = (
         "require",
         "request",
+        "watch",
+        "free",
         "-v",
         "--json",
         "--count",
@@ -68,12 +75,20 @@ class GpuMagic(Magic):
         "--framework",
     )
 
+    def __init__(self, session: Any) -> None:
+        super().__init__(session)
+        self._measuring, self._watching = Measuring(self.host), Watching(self.host)
+        session.beside += [self._measuring, self._watching]
+
     def run(self, call: Call) -> Any:
         """The step that the line means; ``-v`` and ``--json`` show more of it."""
         if call.body is not None:
-            return self._around(call) if call.body.strip() else self.session.measure(call)
-        if call.words[:1] == ("request",):
-            return request(self.session, call)
+            if call.body.strip():
+                return self._around(call)
+            return self._measuring.begin(call, self.session.depth)
+        verbs = {"request": self._request, "watch": self._watch, "free": self._free}
+        if call.words and call.words[0] in verbs:
+            return verbs[call.words[0]](call)
         more = {*call.words} & {"-v", "--verbose", "--json"}
         if not more:
             return super().run(call)
@@ -93,6 +108,30 @@ class GpuMagic(Magic):
         flags = [text for text, name in (("-q", "quiet"), ("-o", "output")) if name in call.flags]
         line = " ".join((f"%%{self.name}", *flags, *call.words))
         self.host.shell.run_cell(f"{line}\n{call.body}").raise_error()
+
+    def _request(self, call: Call) -> None:
+        request(self.session, call)
+
+    def _watch(self, call: Call) -> None:
+        if call.words[1:] not in ((), ("stop",)):
+            raise usage_error("%gpu watch takes nothing but stop.", "Write %gpu watch stop")
+        if not call.words[1:]:
+            self._watching.start()
+        elif self._watching.running:
+            self._watching.close()
+        else:
+            say("No GPU is watched, nothing to do")
+
+    def _free(self, call: Call) -> Freed:
+        if call.words[1:]:
+            raise usage_error("%gpu free takes no words.", "It ends and deletes nothing.")
+        shell = self.host.shell
+        last = getattr(getattr(shell, "last_execution_result", None), "error_in_exec", None)
+        kept = (getattr(shell, name, None) for name in ("InteractiveTB", "SyntaxTB"))
+        found = free(shell.user_ns, [last, *(getattr(one, "tb", None) for one in kept)])
+        if "quiet" not in call.flags:
+            say(*(found.lines() or [f"No GPU assigned. {advice(self.host, find())}"]))
+        return found
 
     def report(self, outcome: Outcome, call: Call) -> Report:
         """One line for each GPU, and what has changed since the notebook was made."""

@@ -14,7 +14,7 @@ from ..setup.cell import Line, is_setup, only_setup, parse, render_step
 from ..setup.recipe import Entry, Merged, merge
 from ..setup.record import add, edit, is_off
 from ..steps import Step, parts_of
-from ._base import Call, say
+from ._base import say
 from .locking import Locking
 from .notices import OFF, Notices
 from .pending import Pending, edited
@@ -22,7 +22,6 @@ from .restarting import after
 
 if TYPE_CHECKING:
     from .drift import Before
-    from .measuring import Measuring
 
 __all__ = ["Session", "host_for", "session_of"]
 
@@ -59,7 +58,9 @@ class Session:
         self.notices = Notices(self.host)
         self.locks = Locking(self)
         self.host.lock = self.locks.of
-        self._measuring: Optional[Measuring] = None
+        #: What a magic has running beside the kernel: told of the end of each cell by ``end(result,
+        #: depth)``, and ended by ``close()`` with the extension.
+        self.beside: List[Any] = []
 
     # ------------------------------------------------------------------ what magics ask
     @property
@@ -131,17 +132,15 @@ class Session:
         """Those of the running cell, less its first ``done`` steps."""
         return parts_of(word, [step for step, _ in self._cell[done:]])
 
-    def measure(self, call: Call) -> None:
-        """Tell what the running cell costs when it ends."""
-        from .measuring import Measuring
-
-        self._measuring = self._measuring or Measuring(self.host)
-        self._measuring.begin(call, len(self._outer))
+    @property
+    def depth(self) -> int:
+        """In how many cells the running one is, itself counted: a cell may run another one."""
+        return len(self._outer)
 
     def close(self) -> None:
-        """The extension is unloaded: what runs beside the kernel ends."""
-        if self._measuring is not None:
-            self._measuring.close()
+        """The extension is unloaded."""
+        while self.beside:
+            self.beside.pop().close()
 
     def edit(self, change: Callable[[Sequence[Line]], Merged]) -> List[str]:
         """Change what this cell did, what is pending, and the setup cell if it can be written."""
@@ -176,8 +175,8 @@ class Session:
     def end(self, result: Any) -> None:
         """``post_run_cell``: record what the cell did; errors are shown, IPython drops them."""
         self.source = getattr(result.info, "raw_cell", None) or ""
-        if self._measuring is not None:
-            self._measuring.end(result, len(self._outer))
+        for one in self.beside:
+            one.end(result, self.depth)
         earlier = self.notices.unfinished()
         try:
             self._record(failed=not result.success)

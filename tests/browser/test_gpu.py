@@ -23,7 +23,9 @@ pytestmark = pytest.mark.skipif(
 def busy(server: Server, tmp_path: Path) -> str:
     """A kernel on a machine with a T4 that computes."""
     variables = nvml.environment(nvml.build(tmp_path), "busy")
-    env = {name: variables[name] for name in ("LD_LIBRARY_PATH", "FAKE_NVML")}
+    scenario = tmp_path / "scenario.json"
+    scenario.write_bytes(Path(variables["FAKE_NVML"]).read_bytes())
+    env = {"LD_LIBRARY_PATH": variables["LD_LIBRARY_PATH"], "FAKE_NVML": str(scenario)}
     register("busy", Path(sys.executable), server.data, env)
     return "busy"
 
@@ -72,4 +74,24 @@ def test_a_request_is_kept_where_colab_reads_it(server: Server, open_notebook: O
     window.run(2, "Colab is asked for no GPU from now on")
     until(lambda: about(window) == {"colab": {"toc": True}}, "it is gone from disk")
     assert "['refused', 'refused']" in window.run(3, "refused")
+    assert window.dialogs == 0
+
+
+@on("lab", long=EVERY)
+def test_a_watch_follows_the_card(
+    server: Server, busy: str, tmp_path: Path, open_notebook: Open
+) -> None:
+    """One display changes with the card while nothing runs, until it is stopped."""
+    window = open_notebook(server, f"{LOAD}\n%gpu watch", "%gpu watch stop", kernel=busy)
+    watch = window.start(0)
+    window.finish(watch, "13.6 of 15.0 GiB free")
+    scenario = tmp_path / "scenario.json"
+    text = scenario.read_text().replace('"used": 1178', '"used": 9178')
+    (tmp_path / "new.json").write_text(text)
+    (tmp_path / "new.json").replace(scenario)
+    until(lambda: "5.8 of 15.0 GiB free" in window.shown(watch), "the display has changed")
+    shown = window.shown(watch)
+    assert shown.count("Tesla T4") == 1 and "stop: %gpu watch stop" in shown
+    window.finish(window.start(1))
+    until(lambda: "stopped" in window.shown(watch), "it says that it is stopped")
     assert window.dialogs == 0

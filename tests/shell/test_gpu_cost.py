@@ -156,7 +156,7 @@ def sampler(child: Child) -> int:
     """The process that measures for a child, once it has measured."""
     find = (
         "from colab_magics.magics.session import session_of\n"
-        "print(session_of(get_ipython())._measuring._sampler.pid)"
+        "print(session_of(get_ipython()).beside[0]._sampler.pid)"
     )
     child("%%gpu -q\npass")
     return int(child(find))
@@ -303,3 +303,75 @@ def test_a_torch_whose_gpu_has_failed(start: Start) -> None:
     answer = child.attempt("%%gpu\ntorch.cuda.synchronize = fail\n1 / 0")
     assert answer.error == "ZeroDivisionError"
     assert "TorchMemory: CUDA error: an illegal access" in answer.shown
+
+
+TENSORS = """
+class Tensor:
+    is_cuda = True
+    def __init__(self, mib, at=None, leaf=True):
+        self.mib, self.at, self.is_leaf, self.grad = mib, at or id(self), leaf, None
+    def numel(self):
+        return self.mib * 1024 ** 2 // 4
+    def element_size(self):
+        return 4
+    def data_ptr(self):
+        return self.at
+class Module:
+    def __init__(self, *tensors):
+        self.tensors = tensors
+    def parameters(self):
+        return iter(self.tensors)
+    def buffers(self):
+        return iter(())
+torch.Tensor, torch.nn = Tensor, types.SimpleNamespace(Module=Module)
+torch.cuda.empty_cache = lambda: card(memory_MiB__used=600)
+"""
+
+
+def test_free_gives_back_and_names_the_rest(start: Start) -> None:
+    """Caches are emptied; what variables hold is named with its size, the largest first."""
+    child = start()
+    child(TORCH)
+    child(TENSORS)
+    child(
+        "model = Module(Tensor(1024), Tensor(512)); model.tensors[0].grad = Tensor(1024)\n"
+        "batches = {'x': [Tensor(256)], 'y': (Tensor(128, leaf=False),)}\n"
+        "view = Tensor(256, at=batches['x'][0].at)\nn = 5; text = 'abc'; many = [0] * 10 ** 6\n"
+        "class Loader: pass\nloader = Loader(); loader.batch = Tensor(64)"
+    )
+    child("Tensor(768)")
+    lines = child("%gpu free").splitlines()
+    assert lines[0] == "0 Tesla T4 · 0.56 GiB freed · 14.2 of 15.0 GiB free"
+    assert re.sub(r"Out.\d+.", "Out", lines[1]) == (
+        "still held: model 2.50 GiB, Out 0.75 GiB, batches 0.38 GiB, loader 0.06 GiB"
+    )
+    assert lines[2] == "What is not needed any more: del model, then %gpu free"
+    assert child("print(len(batches))") == "2", "nothing is deleted"
+    child("del model")
+    assert child("%gpu free -q") == ""
+    assert "model" not in child("%gpu free")
+
+
+def test_free_lets_old_errors_go(start: Start) -> None:
+    """What the functions of an error held is let go; their names are not lost elsewhere."""
+    child = start()
+    child(
+        "import weakref\nrefs = []\nclass Big: pass\n"
+        "def f():\n    big = Big()\n    refs.append(weakref.ref(big))\n    1 / 0"
+    )
+    assert child.attempt("f()").error == "ZeroDivisionError"
+    assert child("print(refs[0]() is None)") == "False", "an error keeps it"
+    assert child("%gpu free") == "0 Tesla T4 · nothing to free · 13.6 of 15.0 GiB free"
+    assert child("print(refs[0]() is None)") == "True"
+
+
+def test_free_and_watch_without_a_gpu(start: Start) -> None:
+    """Each says so in a line; where nobody looks a watch shows once; a slip is one line."""
+    child = start("nogpu")
+    assert child("%gpu free").startswith("No GPU assigned. ")
+    assert child("%gpu watch").startswith("No GPU assigned. ")
+    assert child("%gpu watch stop") == "No GPU is watched, nothing to do"
+    shown = start()("%gpu watch").splitlines()
+    assert shown[0].startswith("0 Tesla T4 · ") and shown[1].startswith("Not followed: ")
+    for line in ("%gpu watch now", "%gpu free all"):
+        assert child.attempt(line).error == "UsageError"
