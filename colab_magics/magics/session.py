@@ -10,14 +10,15 @@ from ..drive.base import default_mount_point, root
 from ..errors import bad_input
 from ..host import Host
 from ..notebook.locate import RunningCell, Site, locate, place
-from ..setup.cell import Line, is_setup, only_setup, parse, render_step
-from ..setup.recipe import Entry, Merged, merge
-from ..setup.record import add, edit, is_off
+from ..setup.cell import Line, is_setup, parse, render_step
+from ..setup.recipe import Entry, Merged
+from ..setup.record import edit
 from ..steps import Step, parts_of
 from ._base import say
 from .locking import Locking
-from .notices import OFF, Notices
+from .notices import Notices
 from .pending import Pending, edited
+from .recording import finish
 from .restarting import after
 
 if TYPE_CHECKING:
@@ -51,10 +52,12 @@ class Session:
         self.source = ""
         self.writing = False
         self._before: Optional[Before] = None
-        self._cell: List[Entry] = []
+        #: What the running cell has done.
+        self.cell: List[Entry] = []
         self._outer: List[Tuple[str, List[Entry], bool]] = []
         self.held = Pending(self.host)
-        self._seen: Dict[str, str] = {}
+        #: Client session → the setup cell as it was last run or written.
+        self.seen: Dict[str, str] = {}
         self.notices = Notices(self.host)
         self.locks = Locking(self)
         self.host.lock = self.locks.of
@@ -70,20 +73,20 @@ class Session:
 
     def forget_cell(self) -> None:
         """The setup cell that was run is gone, or is to be."""
-        self._seen.pop(self.host.client, None)
+        self.seen.pop(self.host.client, None)
 
     def remember(self, step: Step) -> None:
         """Keep a step that succeeded, to be recorded when the cell ends."""
         if set(render_step(step)) & set("${}"):
             say("Setup cell: not remembered: IPython would expand $ and braces in that line")
             return
-        self._cell.append((step, step.note(self.host)))
+        self.cell.append((step, step.note(self.host)))
 
     def take(self) -> List[Entry]:
         """All that is to be recorded, handed over: the caller records it now."""
-        entries = [*self.pending, *self._cell]
+        entries = [*self.pending, *self.cell]
         self.pending.clear()
-        self._cell = []
+        self.cell = []
         return entries
 
     @property
@@ -108,18 +111,18 @@ class Session:
         text = writer.read() if writer is not None else self._in_colab()
         if text is not None:
             return parse(text), "in the notebook"
-        text = self._seen.get(self.host.client)
+        text = self.seen.get(self.host.client)
         return (None, "") if text is None else (parse(text), "as it was last run")
 
     @property
     def done(self) -> int:
         """How many steps the running cell has done so far."""
-        return len(self._cell)
+        return len(self.cell)
 
     def standing(self, word: str) -> List[Step]:
         """Each part of this kind that is recorded, or to be, those of the running cell last."""
         steps = [line.step for line in self.lines()[0] or ()]
-        steps += [step for step, _ in (*self.pending, *self._cell)]
+        steps += [step for step, _ in (*self.pending, *self.cell)]
         return parts_of(word, steps)
 
     @property
@@ -130,7 +133,7 @@ class Session:
 
     def since(self, word: str, done: int) -> List[Step]:
         """Those of the running cell, less its first ``done`` steps."""
-        return parts_of(word, [step for step, _ in self._cell[done:]])
+        return parts_of(word, [step for step, _ in self.cell[done:]])
 
     @property
     def depth(self) -> int:
@@ -144,7 +147,7 @@ class Session:
 
     def edit(self, change: Callable[[Sequence[Line]], Merged]) -> List[str]:
         """Change what this cell did, what is pending, and the setup cell if it can be written."""
-        self._cell, changes = edited(self._cell, change)
+        self.cell, changes = edited(self.cell, change)
         changes += self.held.edit(change)
         writer = self.writer()
         if writer is not None:
@@ -162,9 +165,9 @@ class Session:
     # ------------------------------------------------------------------ events of the shell
     def begin(self, info: Any) -> None:
         """``pre_run_cell``; it does not fire for the cell that first loads the extension."""
-        self._outer.append((self.source, self._cell, self.writing))
+        self._outer.append((self.source, self.cell, self.writing))
         self.source = getattr(info, "raw_cell", None) or ""
-        self._cell, self.writing = [], False
+        self.cell, self.writing = [], False
         self._before = None
         self.locks.begin()
         if "install" in self.source:  # most cells install nothing, and this imports what pins need
@@ -175,11 +178,9 @@ class Session:
     def end(self, result: Any) -> None:
         """``post_run_cell``: record what the cell did; errors are shown, IPython drops them."""
         self.source = getattr(result.info, "raw_cell", None) or ""
-        for one in self.beside:
-            one.end(result, self.depth)
         earlier = self.notices.unfinished()
         try:
-            self._record(failed=not result.success)
+            self._record(result)
             self.locks.end()
             earlier()
             if self._before is not None:
@@ -193,93 +194,14 @@ class Session:
                 after(self.host, self.site, result.error_in_exec)
         finally:  # a cell may be run from within another
             outer = self._outer.pop() if self._outer else ("", [], False)
-            self.source, self._cell, self.writing = outer
+            self.source, self.cell, self.writing = outer
 
-    def _record(self, failed: bool) -> None:
+    def _record(self, result: Any) -> None:
         """Record what the cell did; what an interrupt leaves unrecorded is pending."""
         try:
-            self._finish(failed)
+            for one in self.beside:
+                one.end(result, self.depth)
+            finish(self, failed=not result.success)
         except BaseException:
-            self.held.hold(self._cell)
+            self.held.hold(self.cell)
             raise
-
-    def _finish(self, failed: bool) -> None:
-        if is_setup(self.source):
-            self._cell = []  # a setup cell is never changed by what it did itself
-            self._see(parse(self.source), failed)
-            if failed or not self.pending:
-                return
-        elif not self._cell and not self.writing:
-            return
-        writer = self.writer()
-        if writer is None:
-            self._keep()
-            return
-        if writer.in_place and failed:  # front ends replace only a cell that succeeded
-            self.held.hold(self._cell)
-            return
-        if self.writing:
-            reason = self._against_writing(writer.in_place)
-            if reason:
-                self.held.hold(self._cell)
-                say(f"Setup cell: not written: {reason}")
-                return
-        entries = self.take()
-        try:
-            record = add(writer, entries)
-        except BaseException:
-            self.held.hold(entries)
-            raise
-        if writer.in_place or record.state == "shown":  # in the notebook it is seen when it runs
-            self.held.hold(entries)
-        elif record.text is not None:
-            self._seen[self.host.client] = record.text
-        self.notices.recorded(record, writer)
-
-    def _see(self, lines: List[Line], failed: bool) -> None:
-        """A setup cell has run: what it holds is pending no more.
-
-        What was typed before the cell was ever run gives way to it: the cell has just been
-        applied, so that its version is the one that is there.
-        """
-        first = self.host.client not in self._seen
-        self._seen[self.host.client] = self.source
-        if failed:
-            return
-        self.held.give_way(lines, first)
-
-    def _against_writing(self, in_place: bool) -> str:
-        """Why there is nothing to write, or not in the running cell; empty where it may."""
-        if in_place and not only_setup(self.source):
-            return "this cell holds lines of yours. Use an empty cell"
-        if in_place and self.host.client in self._seen and not is_setup(self.source):
-            return "this notebook has a setup cell. Run that one, it takes in what is new"
-        if self._cell or self.pending:
-            return ""
-        if self.held.elsewhere:
-            return "what was typed belongs to another notebook or page. Take it: %setup write --all"
-        return "nothing is remembered yet. For instance: %pin numpy==2.1.3"
-
-    def _keep(self) -> None:
-        """No writer applies: the lines are pending, or dropped where nothing may be written."""
-        site = self.site
-        if site.kind == "executor":
-            self.notices.once("Setup cell: nothing is written while an executor runs the notebook")
-            return
-        seen = parse(self._seen.get(self.host.client, ""))
-        if is_off([*seen, *(Line("", step) for step, _ in self.pending)]):
-            self.notices.once(OFF)
-            return
-        new = [entry for entry in self._cell if merge(seen, [entry])[1]]
-        if not new:
-            return
-        self.held.hold(new)
-        where = "in an empty first cell" if site.front_end else "and the path of a notebook"
-        why = (
-            "It is put there at once where the Jupyter server's environment has colab-magics "
-            "too: %setup where"
-        )
-        self.notices.once(
-            f"Setup cell: remembered, not in the notebook yet: type %setup write {where}",
-            *([why] if site.kind == "jupyter" else []),
-        )

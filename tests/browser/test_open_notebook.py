@@ -12,7 +12,7 @@ from .window import LOAD, Server, steps, until
 DRIVE = LOAD + "\n%drive mount"
 
 
-@on("lab", "notebook", "lab-rtc", "notebook-rtc")
+@on("lab-rtc", "notebook", long=EVERY)
 def test_added_on_top_saved_and_updated(server: Server, open_notebook: Open) -> None:
     """A magic puts the cell on top and saves; a later one adds its line; again changes nothing."""
     window = open_notebook(server, DRIVE, "%cd_persist drive:", "")
@@ -44,7 +44,7 @@ def test_an_autosave_later_asks_nothing(server: Server, open_notebook: Open) -> 
     assert window.texts == window.on_disk()
 
 
-@on("lab", "notebook-rtc", long=EVERY)
+@on("notebook-rtc", long=EVERY)
 def test_nothing_typed_meanwhile_is_lost(server: Server, open_notebook: Open) -> None:
     """Sixty characters typed while the cell is written all stand there, on the page and on disk."""
     window = open_notebook(server, DRIVE, "")

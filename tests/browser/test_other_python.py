@@ -57,8 +57,10 @@ def choose(page: Any) -> None:
 
 
 @on("lab", long=EVERY)
-def test_switched_and_gone_on(server: Server, made: Path, kernel: str, open_notebook: Open) -> None:
-    """Run All goes on in Python 3.8; straight there the next day; rebuilt after a wipe."""
+def test_switched_and_gone_on(
+    server: Server, made: Path, kernel: str, open_notebook: Open, long: bool
+) -> None:
+    """Run All goes on in Python 3.8; straight there the next day; rebuilt after a wipe (long)."""
     ran = Ran(server)
     cells = (f"{LOAD}\n{log('a')}", f"{PIN}\n{log('b')}", SHOWS, log("c"))
     window = open_notebook(server, *cells, kernel=kernel)
@@ -82,6 +84,8 @@ def test_switched_and_gone_on(server: Server, made: Path, kernel: str, open_note
     assert "1 pin already holds" in window.run(0, "already holds")
     assert "(3, 8) 4.10.0" in window.run(3, "(3")
     assert (environment / "pyvenv.cfg").stat().st_mtime == before
+    if not long:
+        return
 
     window.page.close()
     server.end_kernels()

@@ -90,6 +90,7 @@ def ensure(machine: Machine, path: Path, version: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.once
 def test_a_run_goes_on_in_the_other_python(machine: Machine, other: str, tmp_path: Path) -> None:
     """Run: the environment is made; again: as it is; after a wipe: made before the first cell."""
     version = other

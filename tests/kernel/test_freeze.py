@@ -10,6 +10,9 @@ import pytest
 from .front_end import Page, started
 from .machine import Machine
 
+#: What is installed and undone is the same under every IPython.
+pytestmark = pytest.mark.once
+
 LOAD = "%load_ext colab_magics"
 
 

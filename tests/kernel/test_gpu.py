@@ -62,6 +62,7 @@ def test_what_a_cell_cost_is_a_picture(with_gpu: Machine, folder: Path) -> None:
     assert "load 0" in data["text/plain"] and "<img" not in data["text/plain"]
 
 
+@pytest.mark.once
 def test_a_gpu_that_colab_is_to_be_asked_for(machine: Machine, folder: Path) -> None:
     """It stands where Colab keeps it, once; the rest of the metadata stays, and it can go again."""
     path = notebook(folder / "one.ipynb", LOAD, "%gpu request t4", "%gpu request T4")

@@ -11,6 +11,9 @@ from .conftest import MakeMachine
 from .front_end import Page, started
 from .machine import Machine
 
+#: What is installed and undone is the same under every IPython.
+pytestmark = pytest.mark.once
+
 LOAD = "%load_ext colab_magics"
 
 

@@ -84,6 +84,7 @@ def test_the_report(start: Start) -> None:
     assert drawn == ["memory 0  *", "load 0    *"]
 
 
+@pytest.mark.once
 def test_what_happens_in_between_is_seen(start: Start) -> None:
     """A peak that is over when the cell ends is the peak; load is weighed by time."""
     child = start()
@@ -104,6 +105,7 @@ def test_what_happens_in_between_is_seen(start: Start) -> None:
     assert re.search(r"load 0    ▇+█+▁+", shown), "the picture shows both halves"
 
 
+@pytest.mark.once
 def test_the_picture(start: Start) -> None:
     """In HTML each card that was used has an image: valid SVG, with an area and a line."""
     child = start()
@@ -202,6 +204,7 @@ def test_a_slip_is_said_before_the_cell_runs(start: Start, line: str, what: str)
     assert "it ran" not in answer.shown and "·" not in answer.shown
 
 
+@pytest.mark.once
 def test_without_a_gpu_the_cell_runs(start: Start) -> None:
     """It takes its time, and why nothing else is told."""
     shown = start("nogpu")("%%gpu\nprint('ran')").splitlines()
@@ -211,6 +214,7 @@ def test_without_a_gpu_the_cell_runs(start: Start) -> None:
     assert "restart the machine" in shown[-1]
 
 
+@pytest.mark.once
 def test_fields_that_a_card_does_not_have(start: Start) -> None:
     """They are n/a, not 0; energy from its power is an estimate, and says so."""
     shown = start("vgpu")("%%gpu\ntime.sleep(0.2)")
@@ -232,6 +236,7 @@ def test_a_sampler_that_was_killed(start: Start) -> None:
     assert "0 Tesla T4 · peak memory" in child("%%gpu\npass")
 
 
+@pytest.mark.once
 def test_the_sampler_ends_with_the_kernel_and_with_the_extension(start: Start) -> None:
     """Killed or unloaded, nothing of ours goes on, though a fork of the kernel does."""
     child = start()
@@ -284,6 +289,7 @@ sys.modules['torch'] = torch
 """
 
 
+@pytest.mark.once
 def test_what_torch_counts_itself(start: Start) -> None:
     """Its peak in the cell alone, for the devices that it uses; it waits for those and no other."""
     child = start()
@@ -328,6 +334,7 @@ torch.cuda.empty_cache = lambda: card(memory_MiB__used=600)
 """
 
 
+@pytest.mark.once
 def test_free_gives_back_and_names_the_rest(start: Start) -> None:
     """Caches are emptied; what variables hold is named with its size, the largest first."""
     child = start()
