@@ -1,13 +1,16 @@
 """Giving back GPU memory that nothing needs, and naming what still holds some; nothing is ended."""
 
 import gc
+import inspect
 import sys
 import traceback
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Dict, Iterable, List, Mapping, Tuple
+from types import FrameType, TracebackType
+from typing import Any, Dict, Iterable, List, Mapping, Set, Tuple
 
 from .devices import Gpu, find, memory, number
-from .measured import meters
+from .measured import first_line, meters
 
 __all__ = ["Freed", "free"]
 
@@ -18,6 +21,10 @@ _NAMED = 5
 _LAST = ("last_exc", "last_type", "last_value", "last_traceback")
 
 
+#: Flags of code that stops and goes on: generators, coroutines and both.
+_SUSPENDS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+
+
 @dataclass(frozen=True)
 class Freed:
     """What came of it: the GPUs before and after, and (name, bytes) of what still holds some."""
@@ -25,10 +32,11 @@ class Freed:
     before: Tuple[Gpu, ...]
     after: Tuple[Gpu, ...]
     held: Tuple[Tuple[str, int], ...] = ()
+    failed: Tuple[str, ...] = ()
 
     def lines(self) -> List[str]:
         """One line for each GPU, and one for what is still held."""
-        lines = [_line(*pair) for pair in zip(self.before, self.after)]
+        lines = [*(_line(*pair) for pair in zip(self.before, self.after)), *self.failed]
         if self.held:
             names = (f"{name} {size / _GIB:.2f} GiB" for name, size in self.held[:_NAMED])
             more = len(self.held) - _NAMED
@@ -49,28 +57,43 @@ def free(namespace: Mapping[str, Any], errors: Iterable[Any] = ()) -> Freed:
     before = find().gpus
     _forget(errors)
     gc.collect()
-    used = meters()
-    for meter in used:
-        meter.free()
     held: Dict[str, int] = {}
-    for meter in used:
-        held.update(meter.held(namespace))
+    failed: List[str] = []
+    for meter in meters():
+        try:
+            meter.free()
+            held.update(meter.held(namespace))
+        except Exception as error:  # such as CUDA's, after which no framework answers
+            failed.append(first_line(meter, error))
     largest = sorted(held.items(), key=lambda item: -item[1])
-    return Freed(before, find().gpus, tuple(largest))
+    return Freed(before, find().gpus, tuple(largest), tuple(failed))
 
 
 def _forget(errors: Iterable[Any]) -> None:
     """Take the locals out of the frames of these errors, and the last error out of Python."""
-    seen = [*errors, *(getattr(sys, name, None) for name in _LAST)]
-    for error in seen:
+    left = [*errors, *(getattr(sys, name, None) for name in _LAST)]
+    seen: Set[int] = set()
+    while left:
+        error = left.pop()
+        if error is None or id(error) in seen:
+            continue
+        seen.add(id(error))
+        left += [getattr(error, name, None) for name in ("__cause__", "__context__")]
         trace = getattr(error, "__traceback__", error)
-        if hasattr(trace, "tb_frame"):
-            traceback.clear_frames(trace)
+        if isinstance(trace, TracebackType):
             for frame, _ in traceback.walk_tb(trace):
-                _ = frame.f_locals  # what a report of the error copied is brought up to date
+                _let_go(frame)
     for name in _LAST:
         if hasattr(sys, name):
             delattr(sys, name)
+
+
+def _let_go(frame: FrameType) -> None:
+    """Empty a frame that is over; a generator may only be suspended, and go on later."""
+    if not frame.f_code.co_flags & _SUSPENDS:
+        with suppress(RuntimeError):  # it is running
+            frame.clear()
+        _ = frame.f_locals  # what a report of the error copied is brought up to date
 
 
 def _line(before: Gpu, after: Gpu) -> str:

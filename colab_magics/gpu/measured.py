@@ -9,13 +9,15 @@ from .sampler import Samples
 from .sampling import Tally
 from .timeline import lines, picture, sparkline
 
-__all__ = ["METERS", "Cost", "Measured", "Meter", "Peak", "meters"]
+__all__ = ["METERS", "Cost", "Measured", "Meter", "Peak", "first_line", "meters"]
 
 _GIB = 1024**3
 #: A card's counter is updated every 20 to 100 ms, so that it says little of less than this (s).
 _COUNTED = 0.5
 #: Joules: an estimate of less says nothing.
 _LEAST = 0.05
+#: Seconds after which a first sample says nothing of how it was before.
+_LATE = 0.15
 #: Fewer points are no picture.
 _DRAWN = 4
 
@@ -51,6 +53,12 @@ class Meter(Protocol):
 def meters() -> List[Meter]:
     """All of them."""
     return [load(target)() for target in METERS]
+
+
+def first_line(meter: Meter, error: Exception) -> str:
+    """What a framework complained of, in one line."""
+    text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return f"{type(meter).__name__}: {text[:150]}"
 
 
 @dataclass(frozen=True)
@@ -123,8 +131,13 @@ class Cost(Report):
 
 
 def _used(gpu: Tally) -> bool:
-    more = (gpu.peak or 0) - (gpu.before or 0)
+    more = 0 if gpu.shared else (gpu.peak or 0) - (gpu.before or 0)
     return bool(gpu.max_load) or more > 0 or gpu.own is not None
+
+
+def _late(gpu: Tally) -> bool:
+    """Whether the first sample came so late that what was before is not known: the first cell."""
+    return bool(gpu.points) and gpu.points[0][0] > _LATE
 
 
 def _line(gpu: Tally, seconds: float) -> str:
@@ -137,15 +150,17 @@ def _line(gpu: Tally, seconds: float) -> str:
 def _memory(gpu: Tally) -> str:
     if gpu.peak is None:
         return "peak memory n/a"
-    more = gpu.peak - (gpu.before or 0)
-    whole = f"{_gib(gpu.peak, '')} of {_whole(gpu)} on the whole GPU"
+    more = 0 if _late(gpu) else gpu.peak - (gpu.before or 0)
+    where = "of the whole machine" if gpu.shared else "on the whole GPU"
+    where = "on the whole instance" if ":" in gpu.name.split()[0] else where
+    whole = f"{_gib(gpu.peak, '')} of {_whole(gpu)} {where}"
     whole += f" (+{_gib(more)})" if more > 0 else ""
     own = f"{_gib(gpu.own)} of this process, " if gpu.own is not None else ""
     return f"peak memory {own}{whole}"
 
 
 def _energy(gpu: Tally, seconds: float) -> str:
-    if gpu.counter is not None and seconds >= _COUNTED:
+    if gpu.counter and seconds >= _COUNTED and not _late(gpu):
         return f"{_joules(gpu.counter)} by its counter"
     if gpu.power is not None and gpu.power >= _LEAST:
         return f"about {_joules(gpu.power)}, an estimate from its power"
@@ -168,7 +183,10 @@ def _gib(size: int, unit: str = " GiB") -> str:
 def _time(seconds: float) -> str:
     if seconds < 0.0005:
         return "under 1 ms"
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{1000 * seconds:.0f} ms"
-    minutes, rest = divmod(seconds, 60)
-    return f"{minutes:.0f} min {rest:.0f} s" if minutes else f"{seconds:.2f} s"
+    if seconds < 59.995:
+        return f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -46,10 +47,12 @@ class Sampler:
         self._process: Optional[subprocess.Popen[str]] = None
         self._answers: SimpleQueue[str] = SimpleQueue()
         self._number = 0
+        self._answered = False
 
     def begin(self) -> None:
         """Measure from now on."""
         if self._process is None or self._process.poll() is not None:
+            self.close()
             self._start()
         self._number += 1
         self._tell("+")
@@ -62,17 +65,27 @@ class Sampler:
         """What was seen by now, see `end`; the measurement goes on."""
         return self._answer("?")
 
+    @property
+    def starting(self) -> bool:
+        """Whether the process is there and has not answered yet: a driver may take long to wake."""
+        return self._process is not None and not self._answered
+
     def _answer(self, sign: str) -> Optional[Samples]:
+        if self._process is None:
+            return None
         self._tell(sign)
         until = time.monotonic() + PATIENCE
         while True:
             try:
                 line = self._answers.get(timeout=max(0.0, until - time.monotonic()))
             except Empty:
-                self.close()
+                if self._answered:  # it is stuck; one that is still starting gets its time
+                    self.close()
                 return None
             if not line:
+                self.close()
                 return None
+            self._answered = True
             found = json.loads(line)
             if found["number"] == self._number:  # else of a cell that was interrupted in `end`
                 gpus = tuple(Tally(**gpu) for gpu in found["gpus"])
@@ -81,9 +94,15 @@ class Sampler:
     def close(self) -> None:
         """End the process; `begin` starts another one."""
         process, self._process = self._process, None
-        if process is not None and process.poll() is None:
-            process.kill()
-            process.wait()
+        if process is None:
+            return
+        atexit.unregister(self.close)
+        process.kill()
+        with suppress(subprocess.TimeoutExpired):  # one that hangs in the driver ends later
+            process.wait(timeout=1)
+        if process.stdin is not None:
+            with suppress(OSError, ValueError):
+                process.stdin.close()
 
     @property
     def pid(self) -> Optional[int]:
@@ -98,9 +117,10 @@ class Sampler:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             universal_newlines=True,
+            cwd=os.sep,  # a folder that it stood in could not be unmounted
             start_new_session=True,  # an interrupt is meant for the kernel alone
         )
-        self._answers = SimpleQueue()
+        self._answers, self._answered = SimpleQueue(), False
         Thread(target=_read, args=(self._process.stdout, self._answers), daemon=True).start()
         atexit.register(self.close)
 
@@ -116,8 +136,9 @@ class Sampler:
 
 
 def _read(stream: Any, answers: "SimpleQueue[str]") -> None:
-    for line in stream:
-        answers.put(line)
+    with stream:
+        for line in stream:
+            answers.put(line)
     answers.put("")
 
 

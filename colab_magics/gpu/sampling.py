@@ -30,6 +30,8 @@ _POINTS = 240
 _LISTING = 1.0
 #: An idle sampler looks so often whether its parent is still there.
 _IDLE = 5.0
+#: Seconds without a measurement after which it ends, and lets the driver sleep.
+_REST = 600.0
 
 
 @dataclass
@@ -38,11 +40,13 @@ class Tally:
 
     ``own`` is the most that the measured process had, as often as that was looked at; ``power``
     gives joules by the power at each sample, ``counter`` those of the card's own counter;
-    ``points`` are (seconds, bytes, percent).
+    ``points`` are (seconds, bytes, percent); ``shared`` is whether the memory is the machine's own,
+    with all that is in it.
     """
 
     name: str
     total: Optional[int] = None
+    shared: bool = False
     before: Optional[int] = None
     peak: Optional[int] = None
     own: Optional[int] = None
@@ -57,7 +61,7 @@ class _Gpu:
     """One GPU while it is measured."""
 
     def __init__(self, gpu: Gpu) -> None:
-        self.tally = Tally(f"{number(gpu)} {gpu.name}", gpu.total)
+        self.tally = Tally(f"{number(gpu)} {gpu.name}", gpu.total, gpu.shared)
         self._loads: List[float] = [0.0, 0.0]  # percent by seconds, and seconds
         self._first: Optional[float] = None
         self._width = 0.0
@@ -144,16 +148,18 @@ def main(pid: int) -> None:
     with ExitStack() as stack:
         watches, reasons = _open(stack)
         run: Optional[_Run] = None
+        busy = time.monotonic()
         while True:
             until = run.due - time.monotonic() if run else _IDLE
             try:
                 command = commands.get(timeout=max(0.0, until))
             except Empty:
-                if _alone(pid):
+                if _alone(pid) or (not run and time.monotonic() - busy > _REST):
                     return
                 if run:
                     run.sample()
                 continue
+            busy = time.monotonic()
             if not command:
                 return
             sign, number, seconds = command.split()

@@ -108,7 +108,7 @@ class TorchMemory:
         seen: Set[Any] = set()
         names = [(name, value) for name, value in namespace.items() if not _OURS.match(name)]
         names += [(f"Out[{at}]", value) for at, value in _items(namespace.get("Out"))]
-        sizes = {name: sum(_sizes(value, seen, _DEPTH)) for name, value in names}
+        sizes = {name: _size(value, seen) for name, value in names}
         return {name: size for name, size in sizes.items() if size}
 
 
@@ -118,13 +118,24 @@ _OURS = re.compile(r"_+(i*|[ido]?h|\d+|i\d+)$|(In|Out|exit|quit|get_ipython)$")
 _DEPTH, _WIDTH = 4, 10_000
 
 
+def _size(value: Any, seen: Set[Any]) -> int:
+    """The bytes that a variable holds; what cannot be looked into, holds none that we can name."""
+    try:
+        return sum(_sizes(value, seen, _DEPTH))
+    except Exception:  # proxies of what is gone, and objects that answer with errors
+        return 0
+
+
 def _sizes(value: Any, seen: Set[Any], depth: int) -> Iterator[int]:
     """The bytes of each tensor on a GPU that is reached from a value, each once."""
     torch = sys.modules["torch"]
     if isinstance(value, torch.Tensor):
         for tensor in (value, value.grad if value.is_leaf else None):
-            if tensor is not None and tensor.is_cuda and (id, tensor.data_ptr()) not in seen:
-                seen.add((id, tensor.data_ptr()))
+            if tensor is None or not tensor.is_cuda:
+                continue
+            place = _place(tensor)
+            if place not in seen:
+                seen.add(place)
                 yield tensor.numel() * tensor.element_size()
         return
     if id(value) in seen or not depth or isinstance(value, (type, ModuleType)):
@@ -139,11 +150,19 @@ def _sizes(value: Any, seen: Set[Any], depth: int) -> Iterator[int]:
         yield from _sizes(part, seen, depth - 1)
 
 
+def _place(tensor: Any) -> Any:
+    """Where a tensor's memory is, by which views of one are known; a sparse one has no place."""
+    try:
+        return "at", tensor.data_ptr()
+    except (RuntimeError, ValueError):
+        return "id", id(tensor)
+
+
 def _items(value: Any) -> List[Tuple[Any, Any]]:
     """Keys and values of what holds some; too many are not looked through."""
     found: Iterable[Tuple[Any, Any]] = ()
     if isinstance(value, dict):
-        found = value.copy().items()
+        found = list(dict.items(value))
     elif isinstance(value, (list, tuple, set, frozenset)):
         found = enumerate(value)
     return list(islice(found, _WIDTH))

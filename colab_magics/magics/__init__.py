@@ -79,10 +79,10 @@ rewritten.has_side_effects = True  # type: ignore[attr-defined]
 
 def _body(lines: List[str]) -> List[str]:
     """The lines below a cell magic, which may begin with another one."""
-    from IPython.core.inputtransformer2 import cell_magic
+    from IPython.core.inputtransformer2 import cell_magic, leading_indent
 
     filled = next(at for at, line in enumerate(lines) if line.strip())
-    return lines[:filled] + list(cell_magic(lines[filled:]))
+    return lines[:filled] + list(cell_magic(leading_indent(lines[filled:])))
 
 
 def register(shell: Any) -> None:

@@ -49,7 +49,8 @@ class GpuMagic(Magic):
         %gpu require --framework torch    # and the torch that is installed runs on it
         %gpu request T4                   # or none, to take it back
         %gpu watch                        # follow the GPUs below this cell; %gpu watch stop
-        %gpu free                         # collect garbage and caches, name what still holds some
+        %gpu free                         # collect garbage, caches and what old errors hold (then
+                                          # %tb and %debug have none); name what still holds some
 
         %%gpu
         model.fit(data)
@@ -85,7 +86,7 @@ class GpuMagic(Magic):
         if call.body is not None:
             if call.body.strip():
                 return self._around(call)
-            return self._measuring.begin(call, self.session.depth)
+            return self._measuring.begin(call, self.session.depth, self.session.source)
         verbs = {"request": self._request, "watch": self._watch, "free": self._free}
         if call.words and call.words[0] in verbs:
             return verbs[call.words[0]](call)

@@ -4,8 +4,10 @@ The sampler's own process gathers the history; a thread shows it, so that while 
 Python the display stands still and then has all that happened meanwhile.
 """
 
+import time
+from functools import partial
 from threading import Event, Thread
-from typing import Any, Optional
+from typing import Any, Callable, Optional
 
 from ..display import Report
 from ..gpu.devices import advice, describe, find
@@ -14,10 +16,15 @@ from ..gpu.sampler import Sampler
 from ..host import Host
 from ._base import show
 
-__all__ = ["PERIOD", "Watching"]
+__all__ = ["LIMIT", "PERIOD", "Watching"]
 
 #: Seconds between two updates of the display.
 PERIOD = 1.0
+#: Seconds after which it ends: a server takes a kernel that shows something for one in use.
+LIMIT = 3600.0
+
+_STOP = "stop: %gpu watch stop"
+_ENDED = "ended after an hour; again: %gpu watch"
 
 
 class Watching:
@@ -41,8 +48,14 @@ class Watching:
             return
         self._sampler.begin()
         self._stop = Event()
-        handle = show(self._report("stop: %gpu watch stop"), live=True)
-        self._thread = Thread(target=self._follow, args=(handle, self._stop), daemon=True)
+        handle = show(self._report(_STOP), live=True)
+        # The publisher of now: a cell that captures its output has another one meanwhile.
+        publish = partial(
+            self._host.shell.display_pub.publish,
+            transient={"display_id": handle.display_id},
+            update=True,
+        )
+        self._thread = Thread(target=self._follow, args=(publish, self._stop), daemon=True)
         self._thread.start()
 
     @property
@@ -61,11 +74,17 @@ class Watching:
             thread.join(timeout=2 * PERIOD)
         self._sampler.close()
 
-    def _follow(self, handle: Any, stop: Event) -> None:
-        while not stop.wait(PERIOD):
-            handle.update(self._report("stop: %gpu watch stop"))
-        handle.update(self._report("stopped"))
+    def _follow(self, publish: Callable[..., Any], stop: Event) -> None:
+        until = time.monotonic() + LIMIT
+        last = ""
+        while not last:
+            stopped = stop.wait(PERIOD)
+            last = "stopped" if stopped else _ENDED if time.monotonic() > until else ""
+            publish(self._report(last or _STOP)._repr_mimebundle_(), {})
+        self._sampler.close()
 
     def _report(self, last: str) -> Report:
         samples = self._sampler.look()
+        if samples is None and last == _STOP:
+            self._sampler.begin()  # its process has ended; the history begins anew
         return Cost.of((*describe(find().gpus), last), samples.gpus if samples else ())

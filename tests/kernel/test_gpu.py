@@ -103,6 +103,7 @@ def test_a_request_where_nobody_keeps_it(machine: Machine, folder: Path) -> None
         page = kernel.page()
         page.ok(LOAD)
         assert "while an executor runs" in page.ok("%gpu request T4", allow_stdin=False).text
-        for line in ("%gpu request", "%gpu request T4 L4", "%gpu request '<b>'"):
+        slips = ("", "T4 L4", "'<b>'", "TPU", "V5E1", "GPU")
+        for line in (f"%gpu request {slip}" for slip in slips):
             answer = page.run(line)
             assert answer.reply["ename"] == "UsageError" and "name one GPU" in answer.text

@@ -16,6 +16,8 @@ from xml.etree import ElementTree
 import pytest
 from doubles import nvml
 
+from colab_magics.gpu.measured import Measured
+
 from .cells import Child
 
 pytestmark = pytest.mark.skipif(
@@ -158,7 +160,7 @@ def sampler(child: Child) -> int:
     """The process that measures for a child, once it has measured."""
     find = (
         "from colab_magics.magics.session import session_of\n"
-        "print(session_of(get_ipython()).beside[0]._sampler.pid)"
+        "print(session_of(get_ipython()).beside[0]._idle[-1].pid)"
     )
     child("%%gpu -q\npass")
     return int(child(find))
@@ -382,3 +384,114 @@ def test_free_and_watch_without_a_gpu(start: Start) -> None:
     assert shown[0].startswith("0 Tesla T4 · ") and shown[1].startswith("Not followed: ")
     for line in ("%gpu watch now", "%gpu free all"):
         assert child.attempt(line).error == "UsageError"
+
+
+@pytest.mark.once
+def test_one_measured_cell_in_another(start: Start) -> None:
+    """Each has its own seconds; of a cell whose end nobody tells it is said, and it is run."""
+    child = start()
+    inner = "get_ipython().run_cell('%%gpu -q -o inner\\ntotal = 1')"
+    child(f"%%gpu -q -o outer\ntime.sleep(0.3)\n{inner}")
+    assert child("print(outer.seconds > 0.3 > inner.seconds, total)") == "True 1"
+    shown = child("get_ipython().run_cell('%%gpu -o silent\\nran = 1', silent=True)")
+    assert "not measured" in shown
+    assert child("print(ran, 'silent' in globals())") == "1 False"
+    assert "0 Tesla T4" in child("%%gpu\npass")
+
+
+@pytest.mark.once
+def test_what_cannot_begin_does_not_stop_the_cell(start: Start) -> None:
+    """No sampler, and a framework that fails without a word: the cell is run, and both are said."""
+    child = start()
+    child(TORCH)
+    child(
+        "from colab_magics.gpu import sampler\nclass Mute(Exception): pass\n"
+        "def fail(*args, **options): raise OSError(12, 'no memory')\n"
+        "def mute(device): raise Mute()\n"
+        "popen, sampler.subprocess.Popen = sampler.subprocess.Popen, fail\n"
+        "torch.cuda.reset_peak_memory_stats = mute"
+    )
+    shown = child("%%gpu\nprint('ran')")
+    assert shown.splitlines()[0] == "ran"
+    assert "TorchMemory: Mute" in shown and "cannot be started: [Errno 12] no memory" in shown
+    child("sampler.subprocess.Popen = popen")
+    assert "0 Tesla T4" in child("%%gpu\npass")
+
+
+@pytest.mark.once
+def test_a_driver_that_is_slow_to_start(start: Start) -> None:
+    """The first cell says that it was not sampled; the process is left to start, and samples."""
+    child = start()
+    child(
+        "from colab_magics.gpu import sampler\n"
+        "sampler.PATIENCE, sampler._CODE = 0.2, 'import time; time.sleep(1); ' + sampler._CODE"
+    )
+    assert "the driver is slow to start" in child("%%gpu\npass")
+    late = child("%%gpu -o\ntime.sleep(2)")
+    assert "0 Tesla T4" in late and "(+" not in late
+    assert child("print(gpu_cost.samples.gpus[0].points[0][0] < 2)") == "True"
+
+
+def test_odd_spellings(start: Start) -> None:
+    """An indented body, more spaces, a comment: as IPython's own cell magics take them."""
+    child = start()
+    assert child("%%gpu   -q  # why\n    x = 1\n    print(x)") == "1"
+    assert child("%%gpu -q\nfrom __future__ import annotations\nprint(2)") == "2"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.0001, "under 1 ms"), (0.9996, "1.00 s"), (119.7, "2 min 0 s"), (7325, "2 h 2 min")],
+)
+def test_how_long_it_took(seconds: float, text: str) -> None:
+    """In words that do not carry over."""
+    assert Measured(seconds).lines()[0] == text
+
+
+@pytest.mark.once
+def test_memory_that_is_not_a_cards_own(start: Start) -> None:
+    """Of the machine's memory it is said so, and of an instance of a card; no counter is no 0 J."""
+    shown = start("unified")("%%gpu\ntime.sleep(0.3)")
+    assert re.search(r"peak memory \d+\.\d+ of \d+\.\d GiB of the whole machine · load", shown)
+    assert "on the whole instance" in start("mig")("%%gpu\npass")
+    child = start("two")
+    child("%%gpu -q\npass")
+    assert "J by its counter" not in child("%%gpu\ntime.sleep(0.6)")
+
+
+@pytest.mark.once
+def test_free_goes_on_where_an_object_does_not_answer(start: Start) -> None:
+    """Sparse tensors, dead proxies and errors of the framework: the rest is said all the same."""
+    child = start()
+    child(TORCH)
+    child(TENSORS)
+    child(
+        "import weakref\nclass Sparse(Tensor):\n"
+        "    def data_ptr(self): raise RuntimeError('sparse')\n"
+        "class Odd(dict):\n    def items(self): raise TypeError\n"
+        "sparse, odd, gone = Sparse(512), Odd(x=Tensor(256)), weakref.proxy(Tensor(1))"
+    )
+    assert "still held: sparse 0.50 GiB, odd 0.25 GiB" in child("%gpu free")
+    child(
+        "def fail(): raise RuntimeError('CUDA error: gone\\nmore')\ntorch.cuda.empty_cache = fail"
+    )
+    lines = child("%gpu free").splitlines()
+    assert lines[1] == "TorchMemory: CUDA error: gone" and len(lines) == 2
+
+
+def test_free_lets_chained_errors_go_and_generators_live(start: Start) -> None:
+    """What an error was raised from is let go too; a generator that waits goes on."""
+    child = start()
+    child(
+        "import weakref\nrefs = []\nclass Big: pass\n"
+        "def f():\n    big = Big()\n    refs.append(weakref.ref(big))\n    raise MemoryError\n"
+        "def g():\n    try: f()\n    except MemoryError as error: raise RuntimeError from error\n"
+        "def numbers():\n    try: yield 1\n    except ValueError: yield 2\n    yield 3\n"
+        "count = numbers(); next(count)"
+    )
+    assert child.attempt("g()").error == "RuntimeError"
+    child("%gpu free")
+    assert child("print(refs[0]() is None)") == "True"
+    assert child("print(count.throw(ValueError))") == "2"
+    child("%gpu free")
+    assert child("print(next(count))") == "3"
