@@ -26,6 +26,8 @@ class Host:
         self.shell = shell
         self.start = start or Path(getattr(shell, "starting_dir", None) or Path.cwd())
         self.places: Dict[str, Callable[[], Optional[Path]]] = {}
+        #: Where the drive is mounted that ``drive:`` means, dead or alive; None: at the default.
+        self.mount_point: Optional[Path] = None
         #: Gives the notebook's file, or None where it is not known.
         self.notebook: Callable[[], Optional[Path]] = lambda: None
         #: Gives what holds the line of a setup cell that is being run to exact versions, or None.

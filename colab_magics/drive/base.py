@@ -5,16 +5,32 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, Protocol
 
+from ..errors import DriveError
 from ..host import Host
 from ..steps import Progress
 
-__all__ = ["PROVIDERS", "Provider", "State", "default_mount_point", "root", "short"]
+__all__ = [
+    "PROVIDERS",
+    "Provider",
+    "Refused",
+    "State",
+    "Wanted",
+    "default_mount_point",
+    "leave",
+    "root",
+    "short",
+]
 
 #: Name → class, in the order to try: adding one is one file and one line here.
 PROVIDERS = {
     "colab": "colab_magics.drive.colab:Colab",
+    "rclone": "colab_magics.drive.rclone:Rclone",
     "folder": "colab_magics.drive.folder:Folder",
 }
+
+
+class Refused(DriveError):
+    """This machine lets nobody mount in this way, which only trying tells; another way may do."""
 
 
 @dataclass(frozen=True)
@@ -25,21 +41,35 @@ class State:
     message: str
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What a line asks for: where, the folder that a stand-in shows, the remote of rclone's."""
+
+    point: Path
+    source: Optional[Path] = None
+    remote: str = ""
+
+
 class Provider(Protocol):
     """One way to have a drive. The files are under ``MOUNTPOINT/MyDrive`` in every one."""
 
     name: str
+    #: Whether one that died can be made again without asking a person.
+    heals: bool
 
-    def available(self, host: Host, point: Path) -> Optional[str]:
+    def available(self, host: Host, wanted: Wanted) -> Optional[str]:
         """None, or why it cannot be used here."""
 
-    def state(self, host: Host, point: Path, source: Optional[Path]) -> Optional[State]:
+    def state(self, host: Host, wanted: Wanted) -> Optional[State]:
         """How it stands, asking nobody; None where nothing of it is there."""
 
-    def mount(self, host: Host, point: Path, source: Optional[Path], progress: Progress) -> None:
+    def mount(self, host: Host, wanted: Wanted, progress: Progress) -> None:
         """Make it stand, or raise `DriveError` leaving nothing behind."""
 
-    def unmount(self, host: Host, point: Path) -> str:
+    def flush(self, host: Host, wanted: Wanted, progress: Progress) -> str:
+        """Wait until all that was written is safe, and say so; `DriveError` where it is not."""
+
+    def unmount(self, host: Host, wanted: Wanted, progress: Progress) -> str:
         """Take it away, losing nothing, and say what was done."""
 
 
@@ -68,3 +98,15 @@ def short(path: Path) -> str:
         return f"~/{path.relative_to(Path.home()).as_posix()}"
     except ValueError:
         return str(path)
+
+
+def leave(host: Host, point: Path) -> Optional[Path]:
+    """Step out of a mount, and give the directory that was left; None: it was not inside.
+
+    A directory inside a dead mount cannot even be asked for, so that the shell's own note counts.
+    """
+    cwd = host.cwd or Path(os.environ.get("PWD") or "/")
+    if host.cwd is not None and point not in (cwd, *cwd.parents):
+        return None
+    os.chdir("/" if point in (host.start, *host.start.parents) else host.start)
+    return cwd if point in (cwd, *cwd.parents) else None

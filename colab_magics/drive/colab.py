@@ -13,7 +13,8 @@ from typing import Optional
 from ..errors import DriveError
 from ..host import Host
 from ..steps import Progress
-from .base import State
+from .base import State, Wanted, leave
+from .mounts import mounted
 
 __all__ = ["Colab", "listed"]
 
@@ -26,11 +27,16 @@ class Colab:
     """Google Drive by ``google.colab.drive``."""
 
     name = "colab"
+    heals = False
 
-    def available(self, host: Host, point: Path) -> Optional[str]:
+    def available(self, host: Host, wanted: Wanted) -> Optional[str]:
         """See `Provider`."""
         if not host.colab or not VM_MARK.exists():
             return "this is not a Colab machine"
+        if wanted.source is not None:
+            return "--from belongs to the stand-in"
+        if wanted.remote:
+            return "--remote belongs to rclone"
         if os.environ.get("VERTEX_PRODUCT") == "COLAB_ENTERPRISE":
             return "Colab Enterprise has no mount of Drive"
         try:
@@ -38,8 +44,9 @@ class Colab:
         except ModuleNotFoundError:
             return "google.colab is not installed"
 
-    def state(self, host: Host, point: Path, source: Optional[Path]) -> Optional[State]:
+    def state(self, host: Host, wanted: Wanted) -> Optional[State]:
         """See `Provider`; a mount that died is there and not healthy."""
+        point = wanted.point
         if not listed(point):
             return None
         try:
@@ -48,10 +55,9 @@ class Colab:
             return State(False, f"Google Drive at {point} does not answer")
         return State(True, f"Google Drive was already at {point}, nothing asked")
 
-    def mount(self, host: Host, point: Path, source: Optional[Path], progress: Progress) -> None:
+    def mount(self, host: Host, wanted: Wanted, progress: Progress) -> None:
         """See `Provider`; a mount that died is made anew."""
-        if source is not None:
-            raise DriveError("--from belongs to the stand-in.", "Add --provider folder.")
+        point = wanted.point
         if " " in str(point):
             raise DriveError(f"Colab mounts no path with a space: {point}.", "Take it out.")
         if not host.person:
@@ -59,9 +65,9 @@ class Colab:
                 "Nobody is there to allow access to Google Drive; nothing was mounted.",
                 "Run this in the Colab page, or use: %drive mount --provider folder",
             )
-        stale = self.state(host, point, None) is not None
+        stale = self.state(host, wanted) is not None
         if stale:
-            _leave(host, point)
+            leave(host, point)
         progress("waiting for your permission in the browser")
         from google.colab import drive
 
@@ -70,33 +76,29 @@ class Colab:
         except Exception as error:
             raise _advice(error) from None
 
-    def unmount(self, host: Host, point: Path) -> str:
+    def flush(self, host: Host, wanted: Wanted, progress: Progress) -> str:
+        """See `Provider`; Colab can only by unmounting, so that it is mounted again after that."""
+        progress("Colab flushes by unmounting: Google Drive is gone for a moment")
+        back = leave(host, wanted.point)
+        self.unmount(host, wanted, progress)
+        self.mount(host, wanted, progress)
+        if back is not None and back.is_dir():
+            os.chdir(back)
+        return f"Google Drive was flushed and is at {wanted.point} again"
+
+    def unmount(self, host: Host, wanted: Wanted, progress: Progress) -> str:
         """See `Provider`; Colab's own flush is the only one that is sure."""
         from google.colab import drive
 
-        _leave(host, point)
+        leave(host, wanted.point)
         drive.flush_and_unmount()
-        return f"Google Drive was flushed and is no longer at {point}"
+        return f"Google Drive was flushed and is no longer at {wanted.point}"
 
 
 def listed(point: Path) -> bool:
     """Whether the kernel of the system lists Drive there; a dead mount lies to ``exists``."""
-    try:
-        lines = MOUNTS.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return False
-    fields = [line.split() for line in lines]
-    return any(
-        len(f) > 2 and f[1].replace("\\040", " ") == str(point) and f[2] == "fuse.drive"
-        for f in fields
-    )
-
-
-def _leave(host: Host, point: Path) -> None:
-    """Step out of the mount; a directory inside a dead one cannot even be asked for."""
-    cwd = host.cwd
-    if cwd is None or point in (cwd, *cwd.parents):
-        os.chdir("/" if point in (host.start, *host.start.parents) else host.start)
+    found = mounted(point, MOUNTS)
+    return found is not None and found.kind == "fuse.drive"
 
 
 def _advice(error: Exception) -> DriveError:

@@ -9,8 +9,9 @@ from typing import Optional
 from ..errors import DriveError
 from ..host import Host
 from ..steps import Progress
-from .base import State, short
+from .base import State, Wanted, short
 from .colab import listed
+from .mounts import mounted
 
 __all__ = ["Folder"]
 
@@ -19,23 +20,28 @@ class Folder:
     """``MOUNTPOINT/MyDrive`` as a folder of this machine, or as a link to one."""
 
     name = "folder"
+    heals = False
 
-    def available(self, host: Host, point: Path) -> Optional[str]:
-        """See `Provider`: always, but not on top of Google's own."""
-        return "Google Drive is there" if listed(point) else None
+    def available(self, host: Host, wanted: Wanted) -> Optional[str]:
+        """See `Provider`: always, but not on top of another one."""
+        if wanted.remote:
+            return "--remote belongs to rclone"
+        return "a drive is mounted there" if self._mounted(wanted.point) else None
 
-    def state(self, host: Host, point: Path, source: Optional[Path]) -> Optional[State]:
+    def state(self, host: Host, wanted: Wanted) -> Optional[State]:
         """See `Provider`."""
-        files = point / "MyDrive"
+        source, files = wanted.source, wanted.point / "MyDrive"
+        if self._mounted(wanted.point):  # which may hang
+            return None
         if not files.is_dir():
             return None
         if source is not None and files.resolve() != source.resolve():
             return State(False, f"{short(files)} is not the folder {short(source)}")
         return State(True, self._words(host, files))
 
-    def mount(self, host: Host, point: Path, source: Optional[Path], progress: Progress) -> None:
+    def mount(self, host: Host, wanted: Wanted, progress: Progress) -> None:
         """Make the folder, or the link to ``source``."""
-        files = point / "MyDrive"
+        point, source, files = wanted.point, wanted.source, wanted.point / "MyDrive"
         if source is not None and not source.is_dir():
             raise DriveError(f"There is no folder {short(source)}.", "Make it, or check --from.")
         try:
@@ -50,9 +56,13 @@ class Folder:
                 f"{short(files)} cannot be made: {error.strerror}.", "Name another MOUNTPOINT."
             ) from None
 
-    def unmount(self, host: Host, point: Path) -> str:
+    def flush(self, host: Host, wanted: Wanted, progress: Progress) -> str:
+        """See `Provider`: there is nowhere to send anything to."""
+        return self._words(host, wanted.point / "MyDrive")
+
+    def unmount(self, host: Host, wanted: Wanted, progress: Progress) -> str:
         """Take the link or the empty folder away; a folder with files in it stays."""
-        files = point / "MyDrive"
+        files = wanted.point / "MyDrive"
         if files.is_dir() and not files.is_symlink() and any(files.iterdir()):
             return (
                 f"Not Google Drive: {short(files)} is a folder on this machine; nothing is "
@@ -63,6 +73,9 @@ class Folder:
             f"{short(files)} is gone. It was not Google Drive but a folder on this machine; "
             "nothing is uploaded"
         )
+
+    def _mounted(self, point: Path) -> bool:
+        return listed(point) or mounted(point / "MyDrive") is not None
 
     def _clear(self, files: Path) -> None:
         """Make room for a link without losing a file."""

@@ -1,5 +1,6 @@
 """``%drive mount`` as a step."""
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, FrozenSet, List, Optional, Tuple
@@ -7,11 +8,14 @@ from typing import ClassVar, FrozenSet, List, Optional, Tuple
 from ..arguments import Parser
 from ..errors import DriveError, usage_error
 from ..host import Host
-from ..registry import choose, load
+from ..registry import load
 from ..steps import Outcome, Progress, Step, Verdict
-from .base import PROVIDERS, Provider, State, default_mount_point, root
+from .base import PROVIDERS, Provider, Refused, State, Wanted, default_mount_point, root
 
-__all__ = ["DriveStep", "current", "parse", "remember", "standing"]
+__all__ = ["DriveStep", "Passed", "current", "parse", "remember", "standing"]
+
+#: Names of providers with why each was passed over.
+Passed = Tuple[Tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -21,13 +25,18 @@ class DriveStep(Step):
     mount_point: str = ""
     provider: str = ""
     source: str = ""
+    remote: str = ""
 
     word: ClassVar[str] = "drive"
     rank: ClassVar[int] = 30
 
     def arguments(self) -> Tuple[str, ...]:
         """See `Step`."""
-        options = (("--provider", self.provider), ("--from", self.source))
+        options = (
+            ("--provider", self.provider),
+            ("--from", self.source),
+            ("--remote", self.remote),
+        )
         given = (word for option in options if option[1] for word in option)
         return ("mount", *([self.mount_point] if self.mount_point else []), *given)
 
@@ -40,60 +49,77 @@ class DriveStep(Step):
         """Where it is mounted on this host."""
         return host.resolve(self.mount_point) if self.mount_point else default_mount_point(host)
 
-    def chosen(self, host: Host) -> Provider:
-        """The provider for this host: the one that is forced, else the first that applies."""
-        point = self.point(host)
+    def wanted(self, host: Host) -> Wanted:
+        """What it asks of a provider on this host."""
+        source = host.resolve(self.source) if self.source else None
+        return Wanted(self.point(host), source, self.remote)
 
-        def against(one: Provider) -> Optional[str]:
-            if self.source and one.name == "colab":
-                return "--from belongs to the stand-in"
-            return one.available(host, point)
-
+    def chosen(self, host: Host) -> Tuple[List[Provider], Passed]:
+        """The providers that apply here, best first, and why others do not."""
+        wanted, fit, passed = self.wanted(host), [], []
+        names = [self.provider] if self.provider else list(PROVIDERS)
+        for name in names:
+            one: Provider = load(PROVIDERS[name])()
+            reason = one.available(host, wanted)
+            if reason is None:
+                fit.append(one)
+            else:
+                passed.append((name, reason))
+        if fit:
+            return fit, tuple(passed)
+        because = "; ".join(f"{name}: {reason}" for name, reason in passed)
         if self.provider:
-            forced: Provider = load(PROVIDERS[self.provider])()
-            reason = forced.available(host, point)
-            if reason:
-                raise DriveError(f"{forced.name}: {reason}.", "Take --provider off the line.")
-            return forced
-        found, reasons = choose(PROVIDERS.values(), against)
-        if found is None:
-            because = "; ".join(f"{name}: {reason}" for name, reason in reasons)
-            raise DriveError("No provider of a drive can be used here.", because)
-        provider: Provider = found
-        return provider
+            raise DriveError(f"{because}.", "Take --provider off the line.")
+        if self.remote:
+            because = dict(passed).get("rclone", because)
+            raise DriveError(f"rclone: {because}.", "Take --remote off the line, or mend that.")
+        raise DriveError("No provider of a drive can be used here.", because)
 
     def check(self, host: Host) -> Verdict:
         """See `Step`; nobody is asked."""
-        provider = self.chosen(host)
-        state = provider.state(host, self.point(host), self._source(host))
+        wanted = self.wanted(host)
+        state = self.chosen(host)[0][0].state(host, wanted)
         if state is None:
             return Verdict("differs", "not mounted")
         if state.healthy:
-            remember(host, self.point(host))
+            remember(host, wanted.point)
         return Verdict("ok" if state.healthy else "differs", state.message)
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Mount, and prove it by looking."""
-        provider = self.chosen(host)
-        point = self.point(host)
-        provider.mount(host, point, self._source(host), progress)
-        state = provider.state(host, point, self._source(host))
+        wanted = self.wanted(host)
+        fit, _ = self.chosen(host)
+        before = fit[0].state(host, wanted)
+        provider = self._mounted(host, fit, progress)
+        state = provider.state(host, wanted)
         if state is None or not state.healthy:
             raise DriveError("The drive was mounted but cannot be listed.", "Run it again.")
-        remember(host, point)
-        message = state.message.replace("was already at", "is at").replace(", nothing asked", "")
+        remember(host, wanted.point)
+        now = "is back at" if before is not None else "is at"
+        message = state.message.replace("was already at", now).replace(", nothing asked", "")
         return Outcome("applied", message, self)
 
-    def _source(self, host: Host) -> Optional[Path]:
-        return host.resolve(self.source) if self.source else None
+    def _mounted(self, host: Host, fit: List[Provider], progress: Progress) -> Provider:
+        """The first that can be mounted; that a machine lets nobody is found out by trying."""
+        for provider in fit[:-1]:
+            try:
+                provider.mount(host, self.wanted(host), progress)
+            except Refused:
+                if self.remote:
+                    raise
+                continue
+            return provider
+        fit[-1].mount(host, self.wanted(host), progress)
+        return fit[-1]
 
 
 def standing(host: Host, point: Path) -> "Optional[Tuple[Provider, State]]":
     """The provider whose drive stands at a mount point, and how; None where none does."""
+    wanted = Wanted(point)
     for target in PROVIDERS.values():
         one: Provider = load(target)()
-        if one.available(host, point) is None:
-            state = one.state(host, point, None)
+        if one.available(host, wanted) is None:
+            state = one.state(host, wanted)
             if state is not None:
                 return one, state
     return None
@@ -101,12 +127,12 @@ def standing(host: Host, point: Path) -> "Optional[Tuple[Provider, State]]":
 
 def current(host: Host) -> Path:
     """The mount point that ``drive:`` paths mean now, else the default one."""
-    files = host.places["drive"]() if "drive" in host.places else None
-    return default_mount_point(host) if files is None else files.parent
+    return host.mount_point or default_mount_point(host)
 
 
 def remember(host: Host, point: Path) -> None:
     """Let ``drive:`` paths mean the drive at this mount point from now on."""
+    host.mount_point = point
     host.places["drive"] = lambda: root(point)
 
 
@@ -114,11 +140,17 @@ def parse(words: List[str]) -> Optional[DriveStep]:
     """The drive that a line asks for; None for the commands that mount nothing."""
     if words[:1] != ["mount"]:
         return None
-    parser = Parser("%drive", usage="%drive mount [MOUNTPOINT] [--provider NAME] [--from DIR]")
+    parser = Parser("%drive", usage=_USAGE)
     parser.add_argument("mount_point", nargs="?", default="")
     parser.add_argument("--provider", choices=list(PROVIDERS), default="")
     parser.add_argument("--from", dest="source", default="")
+    parser.add_argument("--remote", default="")
     found = parser.parse_args(words[1:])
     if found.mount_point.startswith("drive:"):
         raise usage_error("%drive mount: a drive cannot be mounted on itself.", "Name a folder.")
-    return DriveStep(found.mount_point, found.provider, found.source)
+    if found.remote and not re.fullmatch(r"[\w.+@-][\w .+@-]*:[^:]*", found.remote):
+        raise usage_error(f"%drive: {found.remote} is no remote.", "Write it like gdrive:")
+    return DriveStep(found.mount_point, found.provider, found.source, found.remote)
+
+
+_USAGE = "%drive mount [MOUNTPOINT] [--provider NAME] [--remote NAME:] [--from DIR]"

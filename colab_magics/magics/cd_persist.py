@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any, List, Optional
 
+from ..drive.step import current
 from ..errors import usage_error
 from ..shell.directory import DirectoryStep, parse
 from ._base import Call, Magic, say
+from .drive import healed
 
 __all__ = ["DirectoryMagic"]
 
@@ -40,6 +42,10 @@ class DirectoryMagic(Magic):
         step = parse(list(call.words)) if list(call.words) != ["-"] else self._back()
         if step is None:
             return self.bare(call)
+        if step.path.startswith("drive:"):
+            back = healed(self.host, current(self.host))
+            if back and "quiet" not in call.flags:
+                say(back)
         before = self.host.cwd
         outcome = self.perform(step, call)
         if before is not None and before != self.host.cwd:

@@ -10,9 +10,10 @@ from typing import Any, Dict, Iterator, List, Optional
 
 import doubles
 import pytest
+from doubles import far
 
 from colab_magics.drive import colab
-from colab_magics.drive.base import PROVIDERS, Provider, root
+from colab_magics.drive.base import PROVIDERS, Provider, Wanted, root
 from colab_magics.errors import DriveError
 from colab_magics.host import Host
 from colab_magics.registry import load
@@ -386,24 +387,35 @@ class Here:
 
     def mount(self) -> None:
         """Mount it."""
-        self.provider.mount(self.host, self.point, None, self.said.append)
+        self.provider.mount(self.host, Wanted(self.point), self.said.append)
 
     @property
     def message(self) -> Optional[str]:
         """The line on how it stands, or None."""
-        state = self.provider.state(self.host, self.point, None)
+        state = self.provider.state(self.host, Wanted(self.point))
         assert state is None or state.healthy
         return state.message if state else None
 
 
 @pytest.fixture(params=list(PROVIDERS))
-def here(request: pytest.FixtureRequest, person: Cells, machine: Any, home: Path) -> Here:
+def here(
+    request: pytest.FixtureRequest,
+    person: Cells,
+    machine: Any,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Here]:
     """Each provider in turn."""
     one = Here(request.param, person.shell, home / "d")
-    reason = one.provider.available(one.host, one.point)
-    if reason:
-        pytest.skip(f"{request.param}: {reason}")
-    return one
+    if request.param == "rclone":
+        if far.missing():
+            pytest.skip(far.missing())
+        far.configure(home / "rclone.conf", far=far.folder(home / "far"))
+        monkeypatch.setenv("RCLONE_CONFIG", str(home / "rclone.conf"))
+        monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
+    assert one.provider.available(one.host, Wanted(one.point)) is None
+    yield one
+    far.end(home)
 
 
 def test_provider_is_known_by_its_name(here: Here) -> None:
@@ -432,7 +444,7 @@ def test_provider_loses_no_file(here: Here, home: Path) -> None:
     """A file survives unmounting: here, or in the cloud, and one line says how it ended."""
     here.mount()
     (here.point / "MyDrive" / "file").write_text("x")
-    said = here.provider.unmount(here.host, here.point)
+    said = here.provider.unmount(here.host, Wanted(here.point), here.said.append)
     assert said and "\n" not in said
     assert [path.read_text() for path in home.rglob("file")] == ["x"]
 
@@ -440,7 +452,7 @@ def test_provider_loses_no_file(here: Here, home: Path) -> None:
 def test_provider_can_be_mounted_after_unmounting(here: Here) -> None:
     """Unmounting leaves nothing that would stop the next mount."""
     here.mount()
-    here.provider.unmount(here.host, here.point)
+    here.provider.unmount(here.host, Wanted(here.point), here.said.append)
     assert here.message is None
     here.mount()
     assert here.message

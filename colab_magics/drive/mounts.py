@@ -1,0 +1,30 @@
+"""What the system has mounted, by its own list: a dead mount lies to ``exists``."""
+
+import re
+from pathlib import Path
+from typing import NamedTuple, Optional
+
+__all__ = ["MOUNTS", "Mounted", "mounted"]
+
+MOUNTS = Path("/proc/mounts")
+_ESCAPED = re.compile(r"\\([0-7]{3})")
+
+
+class Mounted(NamedTuple):
+    """What is mounted (``gdrive:``), and of which kind of file system it is (``fuse.rclone``)."""
+
+    device: str
+    kind: str
+
+
+def mounted(place: Path, table: Optional[Path] = None) -> Optional[Mounted]:
+    """What is mounted at just this place, the topmost; None where nothing is."""
+    try:
+        lines = (table or MOUNTS).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    for line in reversed(lines):
+        fields = [_ESCAPED.sub(lambda x: chr(int(x.group(1), 8)), one) for one in line.split()]
+        if len(fields) > 2 and fields[1] == str(place):
+            return Mounted(fields[0], fields[2])
+    return None

@@ -1,0 +1,337 @@
+"""The drive by rclone: real mounts of folders and of what rclone serves; losses are counted."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+from typing import Dict, Iterator, List
+
+import pytest
+from doubles import far
+from shell.cells import Child
+
+pytestmark = [
+    pytest.mark.once,
+    pytest.mark.skipif(bool(far.missing()), reason=far.missing() or "-"),
+]
+
+#: Files that a round writes.
+MANY = 5
+
+
+class Drive:
+    """A home whose rclone has a remote ``far``, and shells in it."""
+
+    def __init__(self, home: Path, program: str) -> None:
+        self.home, self.program = home, program
+        self.files, self.remote = home / "drive" / "MyDrive", home / "far"
+        (home / "bin").mkdir()
+        (home / "bin" / "rclone").symlink_to(program)
+        self.configure(far=far.folder(self.remote))
+        self._children: List[Child] = []
+
+    def configure(self, **remotes: Dict[str, str]) -> None:
+        """Let these be the remotes."""
+        far.configure(self.home / "rclone.conf", **remotes)
+
+    def child(self, **more: str) -> Child:
+        """A shell that has just started."""
+        variables = {**os.environ, "HOME": str(self.home), "IPYTHONDIR": str(self.home), **more}
+        variables["RCLONE_CONFIG"] = str(self.home / "rclone.conf")
+        variables["PATH"] = more.get("PATH", f"{self.home}/bin:{os.environ['PATH']}")
+        for name in ("XDG_CACHE_HOME", "COLAB_RELEASE_TAG"):
+            variables.pop(name, None)
+        self._children.append(Child(variables))
+        return self._children[-1]
+
+    def kill(self) -> None:
+        """End rclone at once."""
+        for pid in far.processes(self.home):
+            os.kill(pid, signal.SIGKILL)
+
+    def arrived(self) -> List[str]:
+        """The files that are on the remote."""
+        return sorted(path.name for path in self.remote.rglob("*") if path.is_file())
+
+    def end(self) -> None:
+        """Leave nothing mounted."""
+        for child in self._children:
+            child.__exit__(None, None, None)
+        far.end(self.home)
+
+
+@pytest.fixture(params=list(far.programs()))
+def drive(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Drive]:
+    """With each rclone that is installed."""
+    made = Drive(tmp_path, far.programs()[request.param])
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def newest(tmp_path: Path) -> Iterator[Drive]:
+    """With one rclone, where it does not matter which."""
+    made = Drive(tmp_path, [*far.programs().values()][-1])
+    yield made
+    made.end()
+
+
+WRITE = (
+    f"for i in range({MANY}):\n"
+    "    with open(f'{root}/{n}-{i}', 'w') as file: file.write('x' * 5000)"
+)
+
+
+def test_mounted_written_flushed_and_unmounted(drive: Drive) -> None:
+    """The lines of a whole life; a second mount does nothing; files are there when it says so."""
+    child = drive.child()
+    child("%drive mount -q")
+    assert child("%drive mount") == "far: (alias) was already at ~/drive"
+    child("%cd_persist drive:")
+    child(
+        "open('a.txt', 'w').write('hello'); import os; os.mkdir('b'); open('b/c', 'w').write('1')"
+    )
+    assert child("%drive flush") == "all is sent to far: (alias)"
+    assert drive.arrived() == ["a.txt", "c"]
+    child("open('late', 'w').write('2')")
+    shown = child("%drive")
+    assert shown in (
+        "far: (alias) was already at ~/drive, 1 file to send",
+        "far: (alias) was already at ~/drive",
+    )
+    said = child("%drive unmount")
+    assert said == "all is sent to far: (alias), which is no longer at ~/drive"
+    assert drive.arrived() == ["a.txt", "c", "late"]
+    assert not (drive.home / "drive").exists() and far.mounts(drive.home) == []
+    assert far.processes(drive.home) == []
+    assert [*(drive.home / ".cache" / "colab-magics").rglob("*.json")] == []
+
+
+def test_nothing_is_lost_by_unmounting_at_once(drive: Drive, long: bool) -> None:
+    """Writing and then unmounting at once: all files arrive, which they do not without us."""
+    rounds = 100 if long else 3
+    child = drive.child()
+    child(f"root = {str(drive.files)!r}")
+    for n in range(rounds):
+        child(f"n = 'ours-{n}'")
+        child(f"%drive mount\n{WRITE}\n%drive unmount")
+        missing = {f"ours-{n}-{i}" for i in range(MANY)} - {*drive.arrived()}
+        assert missing == set(), n
+    lost = 0
+    drive.files.mkdir(parents=True)
+    for n in range(rounds):
+        cache = drive.home / f"cache{n}"
+        command = [drive.program, "mount", "far:", str(drive.files), "--vfs-cache-mode", "full"]
+        environment = {**os.environ, "RCLONE_CONFIG": str(drive.home / "rclone.conf")}
+        process = subprocess.Popen([*command, "--cache-dir", str(cache)], env=environment)
+        while not far.mounts(drive.home):
+            time.sleep(0.01)
+        child(f"n = 'bare-{n}'\n{WRITE}")
+        subprocess.run(["fusermount3", "-u", str(drive.files)], check=True)
+        process.wait()
+        lost += MANY - sum(name.startswith(f"bare-{n}-") for name in drive.arrived())
+    print(f"{rounds} rounds: lost by %drive unmount 0, by fusermount3 -u {lost}")
+    assert lost
+
+
+def test_one_that_was_killed_comes_back_with_what_it_had(drive: Drive, long: bool) -> None:
+    """SIGKILL while files are written: the next ``%drive`` brings it back, and every file that was
+    closed arrives; nobody who reads meanwhile hangs.
+    """
+    child = drive.child()
+    child("%drive mount -q")
+    child(f"root = {str(drive.files)!r}\nimport os, time")
+    chance = random.Random(1)
+    for n in range(25 if long else 3):
+        waits = chance.uniform(0, 1.5)
+        killer = threading.Timer(waits, drive.kill)
+        killer.start()
+        closed = child(
+            f"closed, until = [], time.monotonic() + {waits} + 0.2\n"
+            "while time.monotonic() < until:\n"
+            "    name = f'{len(closed)}-%d'\n" % n + "    try:\n"
+            "        with open(f'{root}/{name}', 'w') as file: file.write('x' * 3000)\n"
+            "    except OSError: break\n"
+            "    closed.append(name); time.sleep(0.02)\n"
+            "print(*closed)"
+        ).split()
+        killer.join()
+        started = time.monotonic()
+        child("try: os.listdir(root)\nexcept OSError: pass")
+        assert time.monotonic() - started < 5, "a reader does not hang"
+        assert "is back at ~/drive" in child("%drive")
+        assert child("%drive flush") == "all is sent to far: (alias)"
+        assert {*closed} - {*drive.arrived()} == set(), n
+
+
+def test_one_that_died_is_left_and_gone_back_into(newest: Drive) -> None:
+    """The directory is the same after; ``%cd_persist`` and the setup cell bring it back too."""
+    child = newest.child()
+    child("%drive mount -q")
+    child("import os; os.mkdir(os.path.expanduser('~/drive/MyDrive/project'))")
+    child("%cd_persist drive:project")
+    child("open('kept', 'w').write('1')")
+    newest.kill()
+    assert "far: (alias) is back at ~/drive" in child("%drive")
+    assert child("print(os.getcwd(), open('kept').read())") == f"{newest.files}/project 1"
+    newest.kill()
+    assert child("%cd_persist drive:project").splitlines()[0].startswith("far: (alias) is back at")
+    assert child("print(open('kept').read())") == "1"
+    newest.kill()
+    shown = child("# colab_magics:setup v1\n%drive mount\n%cd_persist drive:project")
+    assert "far: (alias) is back at ~/drive" in shown
+    assert child("print(open('kept').read())") == "1"
+
+
+def test_the_next_kernel_finds_it(newest: Drive) -> None:
+    """A mount outlives its kernel and goes on sending; another kernel can flush and unmount it."""
+    first = newest.child()
+    first("%drive mount -q")
+    first(f"open({str(newest.files / 'one')!r}, 'w').write('1')")
+    first.process.send_signal(signal.SIGKILL)
+    first.process.wait()
+    second = newest.child()
+    assert "far: (alias) was already at ~/drive" in second("%drive mount")
+    assert "all is sent" in second("%drive unmount")
+    assert newest.arrived() == ["one"]
+
+
+def test_after_the_machine_has_gone_down(newest: Drive) -> None:
+    """Mount and process are gone, the cache is not: the next mount sends what was left."""
+    child = newest.child()
+    child("%drive mount -q")
+    child(f"open({str(newest.files / 'one')!r}, 'w').write('1')")
+    far.end(newest.home)
+    child("%drive mount -q")
+    assert child("%drive flush") == "all is sent to far: (alias)"
+    assert newest.arrived() == ["one"]
+
+
+def test_what_is_open_or_in_use_stays(newest: Drive) -> None:
+    """A file that is open is named; a program in the mount keeps it; nothing is lost by either."""
+    child = newest.child()
+    child("%drive mount -q")
+    child(f"import os, subprocess; file = open({str(newest.files / 'open')!r}, 'w')")
+    child("file.write('x' * 10**5)")
+    answer = child.attempt("%drive unmount")
+    assert answer.error == "DriveError"
+    assert "1 file of far: still open, and not sent: open." in answer.message
+    child("file.close()")
+    child(f"other = subprocess.Popen(['sleep', '60'], cwd={str(newest.files)!r})")
+    answer = child.attempt("%drive unmount")
+    assert answer.error == "DriveError" and "in use by a program" in answer.message
+    assert child(f"print(os.listdir({str(newest.files)!r}))") == "['open']"
+    child("other.kill(); other.wait()")
+    assert "all is sent" in child("%drive unmount")
+    assert newest.arrived() == ["open"]
+
+
+@pytest.mark.parametrize("kind", ["webdav", "s3"])
+def test_remotes_that_are_servers(newest: Drive, tmp_path: Path, kind: str) -> None:
+    """WebDAV and S3: what is written is there after a flush, and read back after a mount anew."""
+    (tmp_path / "served" / "box").mkdir(parents=True)
+    with far.served(newest.program, kind, tmp_path / "served") as remote:
+        newest.configure(cloud=remote)
+        line = f"%drive mount --remote cloud:{'box' if kind == 's3' else ''}"
+        child = newest.child()
+        child(f"{line} -q")
+        child(f"open({str(newest.files / 'data.csv')!r}, 'w').write('a,b' * 1000)")
+        assert "all is sent to cloud:" in child("%drive unmount")
+        (there,) = (tmp_path / "served").rglob("data.csv")
+        assert there.stat().st_size == 3000
+        assert child(line).startswith("cloud:")
+        assert child(f"print(len(open({str(newest.files / 'data.csv')!r}).read()))") == "3000"
+
+
+def test_a_server_that_is_gone(newest: Drive, tmp_path: Path) -> None:
+    """A flush that gets nowhere ends and says what is kept; when it is back, it is sent."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    child = newest.child()
+    child("from colab_magics.drive import rclone; rclone.STALLED = 2")
+    with far.served(newest.program, "webdav", folder) as remote:
+        newest.configure(cloud=remote)
+        child("%drive mount -q")
+    child(f"open({str(newest.files / 'one')!r}, 'w').write('1')")
+    answer = child.attempt("%drive unmount")
+    assert answer.error == "DriveError"
+    assert "Nothing is sent to cloud: any more; 1 file" in answer.message
+    assert far.mounts(newest.home), "it stays"
+
+
+@pytest.mark.parametrize(
+    ("before", "line", "error"),
+    [
+        ("open(files, 'w').close()", "", "a file stands there"),
+        ("os.symlink('/tmp', files)", "", "a link stands there"),
+        ("os.mkdir(files); open(files + '/mine', 'w').close()", "", "the drive would hide"),
+        ("", "--remote nowhere:", "rclone has no remote nowhere:"),
+        ("", "--remote 'https://x:y@z'", "is no remote"),
+        ("os.chmod(os.path.dirname(files), 0o500)", "--remote far:", ""),
+    ],
+)
+def test_where_it_cannot_be(newest: Drive, before: str, line: str, error: str) -> None:
+    """One line says why, and nothing is changed or mounted."""
+    if not error and os.geteuid() == 0:
+        pytest.skip("elsewhere: root may write anywhere")
+    child = newest.child()
+    child(f"import os; files = {str(newest.files)!r}; os.mkdir(os.path.dirname(files))\n{before}")
+    seen = sorted(newest.home.rglob("*"))
+    answer = child.attempt(f"%drive mount {line or '--provider rclone'}")
+    assert answer.error in {"DriveError", "UsageError"}
+    assert error in answer.message.splitlines()[0]
+    assert far.mounts(newest.home) == []
+    assert [path for path in sorted(newest.home.rglob("*")) if "history" not in path.name] == [
+        path for path in seen if "history" not in path.name
+    ]
+    assert answer.steps == []
+
+
+def test_several_remotes_and_mounted_by_somebody_else(newest: Drive) -> None:
+    """Which one is asked for is named; what somebody else has mounted is used, and not ended."""
+    newest.configure(far=far.folder(newest.remote), near=far.folder(newest.home / "near"))
+    child = newest.child()
+    shown = child("%drive mount -v")
+    assert "Not Google Drive: ~/drive/MyDrive is a folder on this machine" in shown
+    assert "not rclone: rclone has far:, near:" in shown and "not colab: " in shown
+    child("%drive unmount")
+    newest.files.mkdir(parents=True, exist_ok=True)
+    command = [newest.program, "mount", "near:", str(newest.files), "--devname", "near:"]
+    environment = {**os.environ, "RCLONE_CONFIG": str(newest.home / "rclone.conf")}
+    with subprocess.Popen(command, env=environment):
+        while not far.mounts(newest.home):
+            time.sleep(0.01)
+        assert "mounted by somebody else" in child("%drive mount --remote near:")
+        answer = child.attempt("%drive unmount")
+        assert answer.error == "DriveError" and "Only they can flush it" in answer.message
+        far.end(newest.home)
+
+
+def test_without_rclone_or_a_remote_the_stand_in_comes_at_once(newest: Drive) -> None:
+    """Nobody is asked, nothing is waited for, and the line says what it is."""
+    newest.configure()
+    child = newest.child()
+    shown = child("%drive mount -v").splitlines()
+    assert shown[0].startswith("Not Google Drive: ~/drive/MyDrive is a folder on this machine")
+    assert "not rclone: no remote of rclone is configured" in shown
+    child("%drive unmount")
+    bare = newest.child(PATH="/nowhere")
+    bare("import shutil; from colab_magics.drive import rclone; rclone.program = lambda: None")
+    assert "not rclone: rclone is not installed" in bare("%drive mount -v")
+
+
+def test_no_secret_is_told(newest: Drive) -> None:
+    """The password of the remote control is in no argument, output or file that others can read."""
+    child = newest.child()
+    child("%drive mount")
+    (record,) = newest.home.rglob("mount.json")
+    assert record.stat().st_mode & 0o077 == 0 and record.parent.stat().st_mode & 0o077 == 0
+    password = record.read_text().split('"password": "')[1].split('"')[0]
+    for pid in far.processes(newest.home):
+        assert password not in Path(f"/proc/{pid}/cmdline").read_text()
+    assert password not in child("%drive") + (record.parent / "log").read_text()
