@@ -17,6 +17,7 @@ from ..host import Host
 from ..steps import Progress
 from .base import State, Wanted, leave, short
 from .mounts import mounted
+from .rclone_cache import ASIDE
 from .rclone_mount import KIND, Mount
 from .remotes import program, remotes
 
@@ -68,7 +69,10 @@ class Rclone:
         waiting = mount.waiting()
         if waiting is None:
             return State(False, f"{_named(remote)} at {short(wanted.point)} does not answer")
-        return State(True, f"{what}{f', {_files(waiting)} to send' if waiting else ''}")
+        more = f", {_files(waiting)} to send" if waiting else ""
+        if mount.aside:
+            more += f"; a crash cut off {_files(len(mount.aside))}: {short(mount.folder / ASIDE)}"
+        return State(True, f"{what}{more}")
 
     def mount(self, host: Host, wanted: Wanted, progress: Progress) -> None:
         """See `Provider`; one that died is left, made again, and gone back into."""

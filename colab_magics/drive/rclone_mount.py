@@ -27,6 +27,7 @@ from typing import Any, Dict, List, Optional
 from ..errors import DriveError, scrub
 from .base import Refused
 from .mounts import mounted
+from .rclone_cache import ASIDE, mend, restore, unsent
 from .remotes import program
 
 __all__ = ["KIND", "Mount"]
@@ -35,6 +36,8 @@ __all__ = ["KIND", "Mount"]
 KIND = "fuse.rclone"
 #: Seconds for rclone to be there, to answer a question, and to end.
 START, ANSWER, END = 30.0, 2.0, 10.0
+#: Seconds that a mount waits for what was left by the one before; the rest goes on by itself.
+SEND = 20.0
 
 
 class Mount:
@@ -45,6 +48,7 @@ class Mount:
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         name = hashlib.sha256(f"{remote}\n{files}".encode()).hexdigest()[:16]
         self.folder = base / "colab-magics" / "drive" / name
+        self._cache = self.folder / "cache"
 
     # ------------------------------------------------------------------ asking
     @property
@@ -80,21 +84,27 @@ class Mount:
         cache = stats.get("diskCache", {})
         return int(cache.get("uploadsInProgress", 0)) + int(cache.get("uploadsQueued", 0))
 
+    @property
+    def aside(self) -> List[str]:
+        """Files that a kill has cut off and that were not put over what is there now."""
+        return sorted(str(path) for path in (self.folder / ASIDE).rglob("*") if path.is_file())
+
     def unsent(self) -> List[str]:
         """The files that are written, in part or whole, and not on the remote."""
-        root = self.folder / "cache" / "vfsMeta"
-        return sorted(str(place.relative_to(root)) for place in root.rglob("*") if _dirty(place))
+        return sorted(unsent(self._cache))
 
     # ------------------------------------------------------------------ starting and ending
     def start(self) -> None:
         """Mount, with what was not sent before; `DriveError` where it cannot be, nothing left."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
+        mend(self._cache)
+        left = bool(self.unsent()) or bool(self.aside)
         port, password = _port(), secrets.token_urlsafe(16)
         log = self.folder / "log"
         log.write_bytes(b"")
         command = [program() or "rclone", "mount", self.remote, str(self.files)]
-        command += ["--cache-dir", str(self.folder / "cache"), "--vfs-cache-mode", "full"]
+        command += ["--cache-dir", str(self._cache), "--vfs-cache-mode", "full"]
         command += ["--vfs-write-back", "1s", "--rc", "--rc-addr", f"127.0.0.1:{port}"]
         command += [
             "--devname",
@@ -121,7 +131,8 @@ class Mount:
                     raise _failure(self.said(), self.remote)
                 time.sleep(0.02)
             self._prove(until)
-            self._taken_up(until)
+            if left:
+                self._take_up()
         except BaseException:
             process.kill()
             process.wait()
@@ -150,12 +161,18 @@ class Mount:
                 f"Log in again: rclone config reconnect {self.remote.partition(':')[0]}:",
             )
 
-    def _taken_up(self, until: float) -> None:
-        """Wait until what was not sent before is queued: folders are made anew for that, and a
-        directory that was entered before would be gone.
+    def _take_up(self) -> None:
+        """Send what was not sent before, and have it listed: rclone does not see by itself that
+        it is there, and a directory that is entered before is another one after that.
         """
-        while self.unsent() and not self.waiting() and time.monotonic() < until:
-            time.sleep(0.02)
+        stats = self.ask("vfs/stats") or {}
+        root = stats.get("diskCache", {}).get("path")
+        if root:
+            restore(self._cache, Path(root), self.files)
+        until = time.monotonic() + SEND
+        while (self.waiting() or self.unsent()) and time.monotonic() < until:
+            time.sleep(0.05)
+        self.ask("vfs/forget")
 
     def drop(self) -> None:
         """Take away a mount that is dead, stuck or not wanted; what it has not sent is kept."""
@@ -180,8 +197,11 @@ class Mount:
         until = time.monotonic() + END
         while pid and self._is_rclone(pid) and time.monotonic() < until:
             time.sleep(0.02)
-        if not self.unsent():
-            shutil.rmtree(self.folder, ignore_errors=True)
+        if self.unsent():
+            return
+        shutil.rmtree(self._cache if self.aside else self.folder, ignore_errors=True)
+        with suppress(FileNotFoundError):
+            self._record.unlink()
 
     def said(self) -> str:
         """The last thing that rclone complained of."""
@@ -215,13 +235,6 @@ class Mount:
         except OSError:
             return False
         return os.fsencode(self.files) in words
-
-
-def _dirty(place: Path) -> bool:
-    try:
-        return bool(json.loads(place.read_text(encoding="utf-8")).get("Dirty"))
-    except (OSError, ValueError):
-        return False
 
 
 def _port() -> int:

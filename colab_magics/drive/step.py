@@ -140,6 +140,7 @@ def parse(words: List[str]) -> Optional[DriveStep]:
     """The drive that a line asks for; None for the commands that mount nothing."""
     if words[:1] != ["mount"]:
         return None
+    words = [word for word in words if word not in {"-v", "--verbose"}]  # how to show it
     parser = Parser("%drive", usage=_USAGE)
     parser.add_argument("mount_point", nargs="?", default="")
     parser.add_argument("--provider", choices=list(PROVIDERS), default="")

@@ -19,8 +19,9 @@ __all__ = ["DriveMagic", "healed"]
 class DriveMagic(Magic):
     """Have a drive under one path on any host, and remember that the notebook needs it.
 
-    On Colab this is Google Drive, and a mount that is there asks nothing again. Elsewhere
-    it is a stand-in: a folder on this machine in the same shape, so that the notebook
+    On Colab this is Google Drive, and a mount that is there asks nothing again. Elsewhere it is a
+    remote of rclone's where one is configured, which is flushed before it goes and brought back
+    when it died; else a stand-in: a folder on this machine in the same shape, so that the notebook
     runs; nothing is uploaded. Files are under ``MOUNTPOINT/MyDrive``, which recorded
     lines call ``drive:``.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -167,6 +168,37 @@ def test_one_that_was_killed_comes_back_with_what_it_had(drive: Drive, long: boo
         assert "is back at ~/drive" in child("%drive")
         assert child("%drive flush") == "all is sent to far: (alias)"
         assert {*closed} - {*drive.arrived()} == set(), n
+
+
+def test_what_a_kill_has_cut_off(newest: Drive) -> None:
+    """A file that was closed at that moment is sent; one that may be a part of what is there is
+    kept aside, and where is said.
+    """
+    child = newest.child()
+    child("%drive mount -q")
+    child(f"root = {str(newest.files)!r}\nopen(f'{{root}}/new', 'w').write('x' * 100)")
+    child("open(f'{root}/empty', 'w').write('y' * 50)")
+    newest.kill()
+    (cache,) = (newest.home / ".cache" / "colab-magics").rglob("vfsMeta")
+    for about in cache.rglob("new"):  # as rclone leaves them when it is killed while it writes
+        known = json.loads(about.read_text())
+        about.write_text(json.dumps({**known, "Size": 0, "Rs": None}))
+    for about in cache.rglob("empty"):
+        about.write_text("")
+    (newest.remote / "both").write_text("theirs")
+    for data in (cache.parent / "vfs").rglob("new"):
+        (data.parent / "both").write_text("a part")
+    for about in cache.rglob("new"):
+        (about.parent / "both").write_text("")
+    shown = child("%drive")
+    assert "is back at ~/drive" in shown
+    assert "a crash cut off 1 file: ~/.cache/colab-magics/drive/" in shown
+    child("%drive unmount")
+    assert (newest.remote / "new").read_text() == "x" * 100
+    assert (newest.remote / "empty").read_text() == "y" * 50
+    assert (newest.remote / "both").read_text() == "theirs"
+    (aside,) = [path for path in (newest.home / ".cache").rglob("both") if path.is_file()]
+    assert aside.read_text() == "a part"
 
 
 def test_one_that_died_is_left_and_gone_back_into(newest: Drive) -> None:
