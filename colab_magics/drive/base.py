@@ -25,6 +25,7 @@ __all__ = [
 PROVIDERS = {
     "colab": "colab_magics.drive.colab:Colab",
     "rclone": "colab_magics.drive.rclone:Rclone",
+    "desktop": "colab_magics.drive.desktop:Desktop",
     "folder": "colab_magics.drive.folder:Folder",
 }
 

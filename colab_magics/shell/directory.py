@@ -1,6 +1,7 @@
 """``%cd_persist`` as a step: the directory that the notebook works in."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, FrozenSet, List, Optional, Tuple
@@ -11,6 +12,9 @@ from ..host import Host
 from ..steps import Outcome, Progress, Step, Verdict
 
 __all__ = ["DirectoryStep", "parse"]
+
+#: A path on the drive as notebooks of Colab spell it; it means the same wherever the drive is.
+_ON_COLAB = re.compile(r"/content/g?drive/My ?Drive(?:/(.*))?")
 
 
 @dataclass(frozen=True)
@@ -87,4 +91,7 @@ def parse(words: List[str]) -> Optional[DirectoryStep]:
     parser = Parser("%cd_persist", usage="%cd_persist PATH | -")
     parser.add_argument("path", nargs="?")
     path = parser.parse_args(words).path
-    return DirectoryStep(path) if path and path != "-" else None
+    if not path or path == "-":
+        return None
+    found = _ON_COLAB.fullmatch(path)
+    return DirectoryStep(f"drive:{found.group(1) or ''}" if found else path)

@@ -115,7 +115,7 @@ def test_mounted_written_flushed_and_unmounted(drive: Drive) -> None:
 
 def test_nothing_is_lost_by_unmounting_at_once(drive: Drive, long: bool) -> None:
     """Writing and then unmounting at once: all files arrive, which they do not without us."""
-    rounds = 100 if long else 3
+    rounds = 100 if long else 2
     child = drive.child()
     child(f"root = {str(drive.files)!r}")
     for n in range(rounds):
@@ -148,7 +148,7 @@ def test_one_that_was_killed_comes_back_with_what_it_had(drive: Drive, long: boo
     child("%drive mount -q")
     child(f"root = {str(drive.files)!r}\nimport os, time")
     chance = random.Random(1)
-    for n in range(25 if long else 3):
+    for n in range(25 if long else 2):
         waits = chance.uniform(0, 1.5)
         killer = threading.Timer(waits, drive.kill)
         killer.start()

@@ -97,6 +97,7 @@ def test_a_notebook_that_always_asks_for_a_restart_ends(machine: Machine, folder
     assert "RestartRequired" in shown(path)[3]
 
 
+@pytest.mark.once
 def test_output_leaves_the_source_alone(machine: Machine, folder: Path, long: bool) -> None:
     """With --output the run is saved there and the source keeps its bytes and its time."""
     path = notebook(folder / "nb.ipynb", PIN)
@@ -123,6 +124,7 @@ def test_an_output_that_cannot_be_written_is_refused_first(
     _refused(machine, folder, path, "--output", folder / output)
 
 
+@pytest.mark.once
 def test_a_notebook_changed_during_the_run_is_not_overwritten(
     machine: Machine, folder: Path
 ) -> None:
@@ -318,6 +320,7 @@ def test_an_interrupted_run_keeps_its_outputs_and_leaves_no_kernel(
     assert shown(path)[2:] == ["so far\n", "KeyboardInterrupt: ", ""]
 
 
+@pytest.mark.once
 def test_a_run_can_be_interrupted_while_its_kernel_starts(
     machine: Machine, folder: Path, listener: socket.socket
 ) -> None:
@@ -386,6 +389,7 @@ def test_another_kernel_runs_by_its_name(machine: Machine, folder: Path) -> None
     assert "%pin tinypkg==1.0" in (setup_text(path) or "")
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("name", ["unknown", "broken", "absent"])
 def test_a_kernel_that_cannot_start_is_refused(name: str, machine: Machine, folder: Path) -> None:
     """A kernel that is not there, dies at once or has no program: one line and a hint."""

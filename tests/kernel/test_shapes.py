@@ -40,6 +40,7 @@ def edit_setup(path: Path, old: str, new: str) -> None:
     path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 
+@pytest.mark.once
 def test_clone_and_install(make_machine: MakeMachine, folder: Path, repository: str) -> None:
     """A clone and its requirements: what the file asks for is kept, and so is a line by hand."""
     clone = f"![ -d project ] || git clone -q {repository} project"
@@ -95,6 +96,7 @@ def test_mount_and_cd(make_machine: MakeMachine, folder: Path) -> None:
     assert shown(alone)[-1] == "seven\n\n"
 
 
+@pytest.mark.once
 def test_a_pinned_stack(make_machine: MakeMachine, folder: Path) -> None:
     """A stack of pins with comments and a look at the GPU: the versions are there after a wipe."""
     cells = [

@@ -413,6 +413,10 @@ def here(
         far.configure(home / "rclone.conf", far=far.folder(home / "far"))
         monkeypatch.setenv("RCLONE_CONFIG", str(home / "rclone.conf"))
         monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
+    if request.param == "desktop":
+        (home / "Library" / "CloudStorage" / "GoogleDrive-me@example.org" / "My Drive").mkdir(
+            parents=True
+        )
     assert one.provider.available(one.host, Wanted(one.point)) is None
     yield one
     far.end(home)
@@ -475,3 +479,33 @@ def test_bare_and_unmount_mean_the_drive_that_was_mounted(run: Cells, home: Path
     run("%drive unmount")
     assert not (home / "elsewhere" / "MyDrive").exists()
     assert (home / "drive" / "MyDrive").is_dir()
+
+
+def test_drive_for_desktop_is_linked(run: Cells, home: Path) -> None:
+    """Its folder is found in another language too, and linked; unmounting takes the link alone."""
+    if far.programs():
+        run("import os; os.environ['RCLONE_CONFIG'] = '/nonexistent'")
+    files = home / "Library" / "CloudStorage" / "GoogleDrive-me@example.org" / "Meine Ablage"
+    files.mkdir(parents=True)
+    (files / "data").write_text("1")
+    assert "Google Drive for desktop is at ~/d/MyDrive" in run("%drive mount ~/d")
+    assert (home / "d" / "MyDrive" / "data").read_text() == "1"
+    assert "was already at" in run("%drive mount ~/d")
+    assert "uploads by itself" in run("%drive flush ~/d")
+    run("%drive unmount ~/d")
+    assert not (home / "d" / "MyDrive").exists() and (files / "data").read_text() == "1"
+    (files.parent.parent / "GoogleDrive-work@example.org" / "My Drive").mkdir(parents=True)
+    shown = run("%drive mount ~/e -v")
+    assert "Not Google Drive" in shown and "not desktop: it has several accounts" in shown
+
+
+@pytest.mark.parametrize("spelled", ["/content/drive/MyDrive", "/content/drive/My Drive"])
+def test_a_path_of_colabs_means_the_drive(run: Cells, home: Path, spelled: str) -> None:
+    """Typed anywhere, it is the drive wherever that is, and recorded as such."""
+    run("%drive mount ~/d")
+    (home / "d" / "MyDrive" / "x").mkdir()
+    run(f"%cd_persist '{spelled}/x'")
+    assert Path.cwd() == home / "d" / "MyDrive" / "x"
+    assert run.steps() == ["%drive mount ~/d", "%cd_persist drive:x"]
+    run(f"%cd_persist '{spelled}'")
+    assert Path.cwd() == home / "d" / "MyDrive"

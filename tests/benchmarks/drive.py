@@ -1,0 +1,75 @@
+"""What the drive costs by rclone, beside rclone by itself, in the same run.
+
+``python tests/benchmarks/drive.py`` prints milliseconds: how it stands, healthy and dead (promised:
+under 50), a mount that is ready and proved, and bringing one back.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Callable, List
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+
+def milliseconds(do: Callable[[], object], rounds: int = 9) -> float:
+    """Median of rounds, after a first one that does not count."""
+    taken: List[float] = []
+    for _ in range(rounds + 1):
+        started = time.perf_counter()
+        do()
+        taken.append(1000 * (time.perf_counter() - started))
+    return statistics.median(taken[1:])
+
+
+def main() -> None:
+    """Everything on a remote that is a folder."""
+    from doubles import far
+
+    from colab_magics.drive.rclone_mount import Mount
+    from colab_magics.drive.step import standing
+    from colab_magics.host import Host
+
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        os.environ.update(RCLONE_CONFIG=f"{home}/rclone.conf", XDG_CACHE_HOME=f"{home}/cache")
+        far.configure(home / "rclone.conf", far=far.folder(home / "far"))
+        files = home / "drive" / "MyDrive"
+        files.mkdir(parents=True)
+        mount, host = Mount(files, "far:"), Host(None, home)
+
+        def ours() -> None:
+            mount.drop()
+            mount.start()
+
+        def theirs() -> None:
+            far.end(home)
+            command = ["rclone", "mount", "far:", str(files), "--vfs-cache-mode", "full"]
+            subprocess.Popen([*command, "--cache-dir", f"{home}/other"])
+            while not far.mounts(home):
+                time.sleep(0.002)
+
+        try:
+            one, other = milliseconds(ours), milliseconds(theirs)
+            print(
+                f"mounted, proved by listing: {one:.0f} ms; rclone by itself, there: {other:.0f} ms"
+            )
+            far.end(home)
+            ours()
+            alive = milliseconds(lambda: standing(host, home / "drive"))
+            for pid in far.processes(home):
+                os.kill(pid, 9)
+            dead = milliseconds(lambda: standing(host, home / "drive"))
+            print(f"%drive, healthy: {alive:.1f} ms, dead: {dead:.1f} ms (promised: under 50)")
+        finally:
+            far.end(home)
+
+
+if __name__ == "__main__":
+    main()
