@@ -9,7 +9,7 @@ from typing import Optional
 from ..errors import DriveError
 from ..host import Host
 from ..steps import Progress
-from .base import State, Wanted, short
+from .base import State, Wanted, leave, short
 from .colab import listed
 from .mounts import mounted
 
@@ -68,6 +68,7 @@ class Folder:
                 f"Not Google Drive: {short(files)} is a folder on this machine; nothing is "
                 "uploaded, and its files stay where they are"
             )
+        leave(host, wanted.point)
         self._clear(files)
         return (
             f"{short(files)} is gone. It was not Google Drive but a folder on this machine; "

@@ -1,10 +1,12 @@
 """What the system has mounted, by its own list: a dead mount lies to ``exists``."""
 
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import NamedTuple, Optional
 
-__all__ = ["MOUNTS", "Mounted", "mounted"]
+__all__ = ["MOUNTS", "Mounted", "fusermount", "mounted"]
 
 MOUNTS = Path("/proc/mounts")
 _ESCAPED = re.compile(r"\\([0-7]{3})")
@@ -28,3 +30,12 @@ def mounted(place: Path, table: Optional[Path] = None) -> Optional[Mounted]:
         if len(fields) > 2 and fields[1] == str(place):
             return Mounted(fields[0], fields[2])
     return None
+
+
+def fusermount(option: str, files: Path) -> str:
+    """Unmount; what it said where it did not."""
+    name = shutil.which("fusermount3") or shutil.which("fusermount") or "fusermount3"
+    done = subprocess.run(
+        [name, option, str(files)], capture_output=True, text=True, timeout=30, check=False
+    )
+    return done.stderr.strip().splitlines()[-1] if done.returncode and done.stderr else ""

@@ -10,12 +10,12 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import Optional
+from typing import List, Optional
 
 from ..errors import DriveError
 from ..host import Host
 from ..steps import Progress
-from .base import State, Wanted, leave, short
+from .base import Refused, State, Wanted, leave, short
 from .mounts import mounted
 from .rclone_cache import ASIDE
 from .rclone_mount import KIND, Mount
@@ -27,6 +27,8 @@ __all__ = ["STALLED", "Rclone"]
 STALLED = 60.0
 #: Seconds after which a file that is not sent is taken for one that is still open.
 _OPEN = 3.0
+#: That this machine lets nobody mount, once it has been tried: another kernel may try again.
+_REFUSED: List[str] = []
 
 
 class Rclone:
@@ -45,6 +47,8 @@ class Rclone:
             return "only on Linux so far"
         if program() is None:
             return "rclone is not installed"
+        if _REFUSED:
+            return _REFUSED[-1]
         if not os.access("/dev/fuse", os.R_OK | os.W_OK):
             return "this machine has no FUSE"
         if not (shutil.which("fusermount3") or shutil.which("fusermount")):
@@ -96,7 +100,9 @@ class Rclone:
         progress(f"mounting {mount.remote}")
         try:
             mount.start()
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, Refused):
+                _REFUSED.append(error.what.rstrip("."))
             _clear(files)
             raise
         if back is not None and back.is_dir():

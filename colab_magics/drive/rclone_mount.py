@@ -26,7 +26,7 @@ from typing import Any, Dict, List, Optional
 
 from ..errors import DriveError, scrub
 from .base import Refused
-from .mounts import mounted
+from .mounts import fusermount, mounted
 from .rclone_cache import ASIDE, mend, restore, unsent
 from .remotes import program
 
@@ -103,20 +103,14 @@ class Mount:
         port, password = _port(), secrets.token_urlsafe(16)
         log = self.folder / "log"
         log.write_bytes(b"")
-        command = [program() or "rclone", "mount", self.remote, str(self.files)]
-        command += ["--cache-dir", str(self._cache), "--vfs-cache-mode", "full"]
-        command += ["--vfs-write-back", "1s", "--rc", "--rc-addr", f"127.0.0.1:{port}"]
-        command += [
-            "--devname",
-            self.remote,
-            "--log-file",
-            str(log),
-            "--ask-password=false",
-            "--contimeout",
-            "15s",
-        ]
         process = subprocess.Popen(
-            command,
+            [
+                *(program() or "rclone", "mount", self.remote, str(self.files)),
+                *("--cache-dir", str(self._cache), "--vfs-cache-mode", "full"),
+                *("--vfs-write-back", "1s", "--devname", self.remote, "--log-file", str(log)),
+                *("--rc", "--rc-addr", f"127.0.0.1:{port}", "--contimeout", "15s"),
+                "--ask-password=false",
+            ],
             env={**os.environ, "RCLONE_RC_USER": "drive", "RCLONE_RC_PASS": password},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -181,14 +175,14 @@ class Mount:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         if self.listed:
-            _fusermount("-uz", self.files)
+            fusermount("-uz", self.files)
         with suppress(FileNotFoundError):
             self._record.unlink()
 
     def detach(self) -> None:
         """End a mount that has sent all; `DriveError` where a program is using it."""
         pid = self._read().get("pid")
-        said = _fusermount("-u", self.files)
+        said = fusermount("-u", self.files)
         if self.listed:
             raise DriveError(
                 f"The drive is in use by a program: {said or 'busy'}.",
@@ -241,15 +235,6 @@ def _port() -> int:
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
         return int(one.getsockname()[1])
-
-
-def _fusermount(option: str, files: Path) -> str:
-    """Unmount; what it said where it did not."""
-    name = shutil.which("fusermount3") or shutil.which("fusermount") or "fusermount3"
-    done = subprocess.run(
-        [name, option, str(files)], capture_output=True, text=True, timeout=30, check=False
-    )
-    return done.stderr.strip().splitlines()[-1] if done.returncode and done.stderr else ""
 
 
 def _failure(said: str, remote: str) -> DriveError:

@@ -131,8 +131,12 @@ class Cost(Report):
 
 
 def _used(gpu: Tally) -> bool:
-    more = 0 if gpu.shared else (gpu.peak or 0) - (gpu.before or 0)
-    return bool(gpu.max_load) or more > 0 or gpu.own is not None
+    return bool(gpu.max_load) or _more(gpu) > 0 or gpu.own is not None
+
+
+def _more(gpu: Tally) -> int:
+    """The bytes by which the memory rose; 0 of a machine's own, which others use too."""
+    return 0 if gpu.shared else (gpu.peak or 0) - (gpu.before or 0)
 
 
 def _late(gpu: Tally) -> bool:
@@ -150,7 +154,7 @@ def _line(gpu: Tally, seconds: float) -> str:
 def _memory(gpu: Tally) -> str:
     if gpu.peak is None:
         return "peak memory n/a"
-    more = 0 if _late(gpu) else gpu.peak - (gpu.before or 0)
+    more = 0 if _late(gpu) else _more(gpu)
     where = "of the whole machine" if gpu.shared else "on the whole GPU"
     where = "on the whole instance" if ":" in gpu.name.split()[0] else where
     whole = f"{_gib(gpu.peak, '')} of {_whole(gpu)} {where}"

@@ -7,25 +7,15 @@ under 50), a mount that is ready and proved, and bringing one back.
 from __future__ import annotations
 
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Callable, List
+
+from timing import milliseconds
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
-
-def milliseconds(do: Callable[[], object], rounds: int = 9) -> float:
-    """Median of rounds, after a first one that does not count."""
-    taken: List[float] = []
-    for _ in range(rounds + 1):
-        started = time.perf_counter()
-        do()
-        taken.append(1000 * (time.perf_counter() - started))
-    return statistics.median(taken[1:])
 
 
 def main() -> None:

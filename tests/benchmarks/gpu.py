@@ -11,7 +11,6 @@ import contextlib
 import importlib.util
 import io
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -19,23 +18,15 @@ import threading
 import time
 import types
 from pathlib import Path
-from typing import Any, Callable, List
+from typing import Any, List
+
+from timing import milliseconds
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 #: Long enough that one call holds the GIL for about five seconds here.
 HOLD = 4 * 10**8
 IDLE = 10.0
-
-
-def milliseconds(do: Callable[[], object], rounds: int = 50) -> float:
-    """Median of rounds, after a first one that does not count."""
-    taken: List[float] = []
-    for _ in range(rounds + 1):
-        started = time.perf_counter()
-        do()
-        taken.append(1000 * (time.perf_counter() - started))
-    return statistics.median(taken[1:])
 
 
 def look() -> None:

@@ -17,6 +17,8 @@ import types
 from pathlib import Path
 from typing import Callable, List
 
+from timing import milliseconds
+
 PINS = ("packaging", "requests", "nbformat", "platformdirs", "ipykernel")
 HEAVY = ("numpy==2.1.3", "pandas==2.2.3", "scikit-learn==1.5.2", "matplotlib==3.9.2")
 MODULES = 2000
@@ -33,16 +35,6 @@ from colab_magics.pins.line import parse
 parse(sys.argv[1:]).apply(Host(None, Path.cwd()), lambda line: None)
 print(time.perf_counter() - started)
 """
-
-
-def milliseconds(do: Callable[[], object], rounds: int = 7) -> float:
-    """Median of a few rounds, after a first one that does not count."""
-    taken: List[float] = []
-    for _ in range(rounds + 1):
-        started = time.perf_counter()
-        do()
-        taken.append(1000 * (time.perf_counter() - started))
-    return statistics.median(taken[1:])
 
 
 def no_op() -> None:

@@ -481,6 +481,14 @@ def test_bare_and_unmount_mean_the_drive_that_was_mounted(run: Cells, home: Path
     assert (home / "drive" / "MyDrive").is_dir()
 
 
+def test_a_stand_in_is_left_before_it_goes(run: Cells, home: Path) -> None:
+    """Unmounted from within, the kernel is not left in a folder that is gone."""
+    run("%drive mount ~/d")
+    run("%cd_persist drive:")
+    run("%drive unmount")
+    assert Path.cwd() == home / "work"
+
+
 def test_drive_for_desktop_is_linked(run: Cells, home: Path) -> None:
     """Its folder is found in another language too, and linked; unmounting takes the link alone."""
     if far.programs():
