@@ -50,6 +50,7 @@ def test_the_cost_of_a_cell_is_drawn(server: Server, busy: str, open_notebook: O
     until(lambda: window.js(drawn) == [480, 80], "the picture is drawn")
     assert window.dialogs == 0
     window.save()
+    until(lambda: "image/svg+xml" in window.path.read_text(), "the picture is on disk")
     window.page.close()
     window = open_notebook(server, name=window.path.stem)
     until(lambda: window.js(drawn) == [480, 80], "the picture is drawn again")
