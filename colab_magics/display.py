@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Dict, Sequence, Tuple
 
-__all__ = ["Bar", "Report"]
+__all__ = ["Bar", "Report", "amount", "files"]
 
 _TABLE = 'style="text-align:left;border-collapse:collapse"'
 _CELL = "text-align:left;vertical-align:top;padding:1px 12px 1px 0;font-family:monospace"
@@ -52,6 +52,19 @@ class Report:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Dict[str, str]:
         return {"text/plain": self.text(), "text/html": self.html()}
+
+
+def amount(size: float) -> str:
+    """Bytes for people: ``18.2 MB``."""
+    for unit, one in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= one:
+            return f"{size / one:.1f} {unit}"
+    return f"{size:.0f} B"
+
+
+def files(count: int) -> str:
+    """``1 file``, ``2 files``."""
+    return "1 file" if count == 1 else f"{count} files"
 
 
 def _cells(row: Sequence[str]) -> str:

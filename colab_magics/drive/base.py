@@ -64,8 +64,10 @@ class Provider(Protocol):
     def state(self, host: Host, wanted: Wanted) -> Optional[State]:
         """How it stands, asking nobody; None where nothing of it is there."""
 
-    def mount(self, host: Host, wanted: Wanted, progress: Progress) -> None:
-        """Make it stand, or raise `DriveError` leaving nothing behind."""
+    def mount(self, host: Host, wanted: Wanted, progress: Progress) -> str:
+        """Make it stand, or raise `DriveError` leaving nothing behind; what more there is to say,
+        mostly nothing.
+        """
 
     def flush(self, host: Host, wanted: Wanted, progress: Progress) -> str:
         """Wait until all that was written is safe, and say so; `DriveError` where it is not."""

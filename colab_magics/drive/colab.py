@@ -14,7 +14,7 @@ from ..errors import DriveError
 from ..host import Host
 from ..steps import Progress
 from .base import State, Wanted, leave
-from .mounts import mounted
+from .mounts import mounted, read_only
 
 __all__ = ["Colab", "listed"]
 
@@ -53,9 +53,10 @@ class Colab:
             next(point.iterdir(), None)
         except OSError:
             return State(False, f"Google Drive at {point} does not answer")
-        return State(True, f"Google Drive was already at {point}, nothing asked")
+        only = ", read-only" if read_only(point, MOUNTS) else ""
+        return State(True, f"Google Drive was already at {point}, nothing asked{only}")
 
-    def mount(self, host: Host, wanted: Wanted, progress: Progress) -> None:
+    def mount(self, host: Host, wanted: Wanted, progress: Progress) -> str:
         """See `Provider`; a mount that died is made anew."""
         point = wanted.point
         if " " in str(point):
@@ -75,9 +76,15 @@ class Colab:
             drive.mount(str(point), force_remount=stale)
         except Exception as error:
             raise _advice(error) from None
+        return ""
 
     def flush(self, host: Host, wanted: Wanted, progress: Progress) -> str:
         """See `Provider`; Colab can only by unmounting, so that it is mounted again after that."""
+        if not host.person:  # it could not be mounted again
+            raise DriveError(
+                "Colab flushes by unmounting, and nobody is there to allow the mount after it.",
+                "Run this in the Colab page, or end with: %drive unmount",
+            )
         progress("Colab flushes by unmounting: Google Drive is gone for a moment")
         back = leave(host, wanted.point)
         self.unmount(host, wanted, progress)

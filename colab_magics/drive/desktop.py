@@ -69,7 +69,7 @@ class Desktop:
             True, f"Google Drive for desktop was already at {short(files)}; it uploads by itself"
         )
 
-    def mount(self, host: Host, wanted: Wanted, progress: Progress) -> None:
+    def mount(self, host: Host, wanted: Wanted, progress: Progress) -> str:
         """Make the link."""
         files = wanted.point / "MyDrive"
         try:
@@ -81,6 +81,7 @@ class Desktop:
             raise DriveError(
                 f"{short(files)} cannot be made: {error.strerror}.", "Name another MOUNTPOINT."
             ) from None
+        return ""
 
     def flush(self, host: Host, wanted: Wanted, progress: Progress) -> str:
         """See `Provider`: that program tells nobody what it has sent."""

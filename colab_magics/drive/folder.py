@@ -3,6 +3,7 @@
 It never says that something is mounted, or Drive, without saying in the same line what it is.
 """
 
+import os
 from pathlib import Path
 from typing import Optional
 
@@ -39,7 +40,7 @@ class Folder:
             return State(False, f"{short(files)} is not the folder {short(source)}")
         return State(True, self._words(host, files))
 
-    def mount(self, host: Host, wanted: Wanted, progress: Progress) -> None:
+    def mount(self, host: Host, wanted: Wanted, progress: Progress) -> str:
         """Make the folder, or the link to ``source``."""
         point, source, files = wanted.point, wanted.source, wanted.point / "MyDrive"
         if source is not None and not source.is_dir():
@@ -47,7 +48,7 @@ class Folder:
         try:
             if source is None:
                 files.mkdir(parents=True, exist_ok=True)
-                return
+                return ""
             point.mkdir(parents=True, exist_ok=True)
             self._clear(files)
             files.symlink_to(source, target_is_directory=True)
@@ -55,6 +56,7 @@ class Folder:
             raise DriveError(
                 f"{short(files)} cannot be made: {error.strerror}.", "Name another MOUNTPOINT."
             ) from None
+        return ""
 
     def flush(self, host: Host, wanted: Wanted, progress: Progress) -> str:
         """See `Provider`: there is nowhere to send anything to."""
@@ -91,8 +93,9 @@ class Folder:
             files.rmdir()
 
     def _words(self, host: Host, files: Path) -> str:
-        lost = ", it is lost with the machine" if host.ephemeral else ""
         what = f"a link to {short(files.resolve())}" if files.is_symlink() else "a folder"
+        more = ", it is lost with the machine" if host.ephemeral else ""
+        more += "" if os.access(str(files), os.W_OK) else ", read-only"
         return (
-            f"Not Google Drive: {short(files)} is {what} on this machine; nothing is uploaded{lost}"
+            f"Not Google Drive: {short(files)} is {what} on this machine; nothing is uploaded{more}"
         )

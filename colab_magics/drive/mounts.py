@@ -4,19 +4,20 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Tuple
 
-__all__ = ["MOUNTS", "Mounted", "fusermount", "mounted"]
+__all__ = ["MOUNTS", "Mounted", "fusermount", "mounted", "read_only"]
 
 MOUNTS = Path("/proc/mounts")
 _ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
 class Mounted(NamedTuple):
-    """What is mounted (``gdrive:``), and of which kind of file system it is (``fuse.rclone``)."""
+    """What is mounted (``gdrive:``), of which kind of file system (``fuse.rclone``), and how."""
 
     device: str
     kind: str
+    options: Tuple[str, ...] = ()
 
 
 def mounted(place: Path, table: Optional[Path] = None) -> Optional[Mounted]:
@@ -28,8 +29,14 @@ def mounted(place: Path, table: Optional[Path] = None) -> Optional[Mounted]:
     for line in reversed(lines):
         fields = [_ESCAPED.sub(lambda x: chr(int(x.group(1), 8)), one) for one in line.split()]
         if len(fields) > 2 and fields[1] == str(place):
-            return Mounted(fields[0], fields[2])
+            return Mounted(fields[0], fields[2], tuple(",".join(fields[3:4]).split(",")))
     return None
+
+
+def read_only(place: Path, table: Optional[Path] = None) -> bool:
+    """Whether what is mounted there may only be read."""
+    found = mounted(place, table)
+    return found is not None and "ro" in found.options
 
 
 def fusermount(option: str, files: Path) -> str:

@@ -8,25 +8,27 @@ cache, and sends what it had not sent.
 import os
 import shutil
 import sys
-import time
 from pathlib import Path
 from typing import List, Optional
 
+from ..display import amount, files
 from ..errors import DriveError
 from ..host import Host
+from ..locks import alone
+from ..process import run
 from ..steps import Progress
 from .base import Refused, State, Wanted, leave, short
-from .mounts import mounted
+from .mounts import mounted, read_only
 from .rclone_cache import ASIDE
-from .rclone_mount import KIND, Mount
-from .remotes import program, remotes
+from .rclone_control import refusal
+from .rclone_flush import flush
+from .rclone_mount import KIND, Mount, left, shut_out
+from .remotes import chosen, named, program, remotes
 
-__all__ = ["STALLED", "Rclone"]
+__all__ = ["Rclone"]
 
-#: Seconds without any byte sent after which a flush gives up; nothing is lost by that.
-STALLED = 60.0
-#: Seconds after which a file that is not sent is taken for one that is still open.
-_OPEN = 3.0
+#: Seconds for a remote to say whether it lets rclone in.
+_LOOK = 20.0
 #: That this machine lets nobody mount, once it has been tried: another kernel may try again.
 _REFUSED: List[str] = []
 
@@ -63,100 +65,97 @@ class Rclone:
         """See `Provider`; rclone is asked, and the mount itself, which may hang, is not."""
         remote = _there(wanted.point)
         if not remote:
-            return None
+            return _went_down(wanted)
         mount = Mount(wanted.point / "MyDrive", remote)
-        what = f"{_named(remote)} was already at {short(wanted.point)}"
+        what = f"{named(remote)} was already at {short(wanted.point)}"
         if wanted.remote and wanted.remote != remote:
-            return State(False, f"{_named(remote)} is at {short(wanted.point)}")
-        if not mount.known:
+            return State(False, f"{named(remote)} is at {short(wanted.point)}")
+        if not mount.control.known:
             return State(True, f"{what}, mounted by somebody else: it is not flushed from here")
-        waiting = mount.waiting()
+        waiting = mount.control.waiting()
         if waiting is None:
-            return State(False, f"{_named(remote)} at {short(wanted.point)} does not answer")
-        more = f", {_files(waiting)} to send" if waiting else ""
+            return State(False, f"{named(remote)} at {short(wanted.point)} does not answer")
+        reason = mount.control.refused(remote)
+        if reason:
+            return State(False, f"{named(remote)} lets rclone in no more: {reason}")
+        more = ", read-only" if read_only(mount.files) else ""
+        more += f", {files(waiting)} ({amount(mount.size())}) to send" if waiting else ""
         if mount.aside:
-            more += f"; a crash cut off {_files(len(mount.aside))}: {short(mount.folder / ASIDE)}"
+            more += f"; a crash cut off {files(len(mount.aside))}: {short(mount.folder / ASIDE)}"
         return State(True, f"{what}{more}")
 
-    def mount(self, host: Host, wanted: Wanted, progress: Progress) -> None:
+    def mount(self, host: Host, wanted: Wanted, progress: Progress) -> str:
         """See `Provider`; one that died is left, made again, and gone back into."""
-        files = wanted.point / "MyDrive"
-        there = _there(wanted.point)
-        if there and wanted.remote not in ("", there):
-            raise DriveError(f"{there} is mounted there.", "First: %drive unmount")
-        mount = Mount(files, there or _remote(wanted))
+        mount = Mount(wanted.point / "MyDrive", _there(wanted.point) or _remote(wanted))
+        if _there(wanted.point) and wanted.remote not in ("", mount.remote):
+            raise DriveError(f"{mount.remote} is mounted there.", "First: %drive unmount")
+
+        def waits(seconds: float) -> None:
+            progress(f"waiting for another kernel that mounts {mount.remote}")
+
+        _writable(mount.lock.parent)
+        with alone(mount.lock, waits):
+            there = self.state(host, wanted) if mount.listed else None
+            if there is not None and there.healthy:  # it has, meanwhile
+                return ""
+            if mount.listed and mount.control.waiting() is not None:
+                _let_in(mount, progress)  # before a mount that still runs is given up
+            return self._made(host, wanted, mount, progress)
+
+    def _made(self, host: Host, wanted: Wanted, mount: Mount, progress: Progress) -> str:
+        """Mount; the mount point is as before where that fails."""
         back = leave(host, wanted.point)
-        if there:
+        if mount.listed:
             mount.drop()
         try:
-            files.mkdir(parents=True, exist_ok=True)
+            mount.files.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise DriveError(
-                f"{short(files)} cannot be made: {error.strerror}.", "Name another MOUNTPOINT."
+                f"{short(mount.files)} cannot be made: {error.strerror}.",
+                "Name another MOUNTPOINT.",
             ) from None
-        reason = _taken(files)
+        reason = _taken(mount.files)
         if reason:
-            raise DriveError(f"{short(files)}: {reason}.", "Name another MOUNTPOINT.")
-        progress(f"mounting {mount.remote}")
+            raise DriveError(f"{short(mount.files)}: {reason}.", "Name another MOUNTPOINT.")
+        old, size = len(mount.unsent()), amount(mount.size())
+        progress(
+            f"mounting {mount.remote}" + (f" and sending {files(old)} ({size})" if old else "")
+        )
         try:
             mount.start()
         except BaseException as error:
             if isinstance(error, Refused):
                 _REFUSED.append(error.what.rstrip("."))
-            _clear(files)
+            _clear(mount.files)
             raise
         if back is not None and back.is_dir():
             os.chdir(back)
+        return _taken_up(old, size, len(mount.unsent()))
 
     def flush(self, host: Host, wanted: Wanted, progress: Progress) -> str:
         """See `Provider`: wait until all that is written is on the remote."""
         mount = self._ours(wanted)
-        seen, moved = None, time.monotonic()
-        idle: Optional[float] = None
-        while True:
-            waiting = mount.waiting()
-            if waiting is None:
-                raise DriveError(f"{mount.remote} does not answer.", "Bring it back: %drive mount")
-            unsent = [] if waiting else mount.unsent()
-            if not waiting and not unsent:
-                return f"all is sent to {_named(mount.remote)}"
-            now = time.monotonic()
-            idle = None if waiting else idle or now
-            if idle and now - idle > _OPEN:
-                raise DriveError(
-                    f"{_files(len(unsent))} of {mount.remote} still open, and not sent: "
-                    f"{', '.join(Path(name).name for name in unsent[:3])}.",
-                    "Close them, and run this again.",
-                )
-            sent = (waiting, (mount.ask("core/stats") or {}).get("bytes"))
-            seen, moved = (seen, moved) if sent == seen else (sent, now)
-            if now - moved > STALLED:
-                raise DriveError(
-                    f"Nothing is sent to {mount.remote} any more; {_files(waiting)} wait.",
-                    "They are kept here. Look at the network, then: %drive flush",
-                    mount.said(),
-                )
-            progress(f"{_files(waiting or len(unsent))} to send")
-            time.sleep(0.05)
+        flush(mount, progress)
+        return f"all is sent to {named(mount.remote)}"
 
     def unmount(self, host: Host, wanted: Wanted, progress: Progress) -> str:
         """See `Provider`: flushed first; it stays where something is not sent."""
         mount = self._ours(wanted)
         leave(host, wanted.point)
-        self.flush(host, wanted, progress)
+        flush(mount, progress)
         mount.detach()
         unsent = mount.unsent()
         if unsent:
             raise DriveError(
-                f"{_files(len(unsent))} written meanwhile are not sent.", "Send them: %drive mount"
+                f"{files(len(unsent))} written meanwhile are not sent.", "Send them: %drive mount"
             )
         _clear(mount.files)
-        return f"all is sent to {_named(mount.remote)}, which is no longer at {short(wanted.point)}"
+        return f"all is sent to {named(mount.remote)}, which is no longer at {short(wanted.point)}"
 
     def _ours(self, wanted: Wanted) -> Mount:
         remote = _there(wanted.point)
         mount = Mount(wanted.point / "MyDrive", remote)
-        if not remote or not mount.known:
+        if not remote or not mount.control.known:
             raise DriveError(
                 f"What is at {short(wanted.point)} was mounted by somebody else.",
                 "Only they can flush it.",
@@ -171,47 +170,71 @@ def _there(point: Path) -> str:
 
 
 def _remote(wanted: Wanted) -> str:
-    """The remote to mount: the one that is named, the only one, or the only Google Drive."""
-    known = remotes()
-    if wanted.remote:
-        name = wanted.remote.partition(":")[0]
-        if name not in known:
-            raise DriveError(f"rclone has no remote {name}:.", "See: rclone listremotes")
-        return wanted.remote
-    drives = [name for name, kind in known.items() if kind == "drive"]
-    names = drives if len(drives) == 1 else list(known)
-    if not names:
-        raise DriveError("no remote of rclone is configured.", "Make one: rclone config")
-    if len(names) > 1:
-        some = ", ".join(f"{name}:" for name in names[:4])
-        raise DriveError(f"rclone has {some}.", "Name one: --remote NAME:")
-    return f"{names[0]}:"
+    """The remote to mount: as asked for; else the one that has not sent all; else the only one."""
+    before = None if wanted.remote else left(wanted.point / "MyDrive")
+    return chosen(before.remote if before is not None and _configured(before) else wanted.remote)
 
 
-def _taken(files: Path) -> Optional[str]:
+def _configured(mount: Mount) -> bool:
+    return mount.remote.partition(":")[0] in remotes()
+
+
+def _went_down(wanted: Wanted) -> Optional[State]:
+    """What was left by a mount that went down with the machine; None where nothing was."""
+    mount = left(wanted.point / "MyDrive")
+    if mount is None or wanted.remote not in ("", mount.remote) or not _configured(mount):
+        return None
+    what = f"{files(len(mount.unsent()))} ({amount(mount.size())})"
+    return State(False, f"{named(mount.remote)} went down with {what} not sent")
+
+
+def _taken_up(before: int, size: str, now: int) -> str:
+    """What became of the files that the mount before had not sent."""
+    if not before:
+        return ""
+    if now:
+        return f"{files(min(now, before))} of {before} ({size}) left from before still to send"
+    return f"{files(before)} ({size}) left from before: sent now"
+
+
+def _let_in(mount: Mount, progress: Progress) -> None:
+    """See that the remote lets a new rclone in, where it has shut out the one that mounts it."""
+    progress(f"asking {mount.remote}")
+    command = [program() or "rclone", "lsf", mount.remote, "--max-depth", "1"]
+    try:
+        done = run([*command, "--retries", "1", "--ask-password=false"], timeout=_LOOK)
+    except (OSError, TimeoutError):
+        return
+    reason = refusal("\n".join(done.lines))
+    if done.status and reason:
+        raise shut_out(mount.remote, reason)
+
+
+def _writable(folder: Path) -> None:
+    """What is not sent yet needs a place on this machine."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DriveError(
+            f"{short(folder)} cannot be made: {error.strerror}.", "Set XDG_CACHE_HOME to a folder."
+        ) from None
+
+
+def _taken(place: Path) -> Optional[str]:
     """Why a folder cannot be mounted upon; None where it can, or is not there yet."""
-    if files.is_symlink():
+    if place.is_symlink():
         return "a link stands there"
-    if files.exists() and not files.is_dir():
+    if place.exists() and not place.is_dir():
         return "a file stands there"
-    if files.is_dir() and any(files.iterdir()):
+    if place.is_dir() and any(place.iterdir()):
         return "files are there, which the drive would hide"
     return None
 
 
-def _clear(files: Path) -> None:
+def _clear(place: Path) -> None:
     """Take away the folders that were made to mount upon, where they are empty."""
-    for place in (files, files.parent):
+    for folder in (place, place.parent):
         try:
-            place.rmdir()
+            folder.rmdir()
         except OSError:
             return
-
-
-def _named(remote: str) -> str:
-    kind = remotes().get(remote.partition(":")[0], "")
-    return f"Google Drive ({remote})" if kind == "drive" else f"{remote} ({kind or 'rclone'})"
-
-
-def _files(count: int) -> str:
-    return "1 file" if count == 1 else f"{count} files"

@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, Optional, Tuple
 
 __all__ = ["ASIDE", "mend", "restore", "unsent"]
 
@@ -19,9 +19,10 @@ _DATA, _ABOUT = "vfs", "vfsMeta"
 ASIDE = "rescued"
 
 
-def unsent(cache: Path) -> List[str]:
-    """The files that are written, in part or whole, and not on the remote."""
-    return [name for name, about in _entries(cache) if about is not None and about.get("Dirty")]
+def unsent(cache: Path) -> Dict[str, int]:
+    """The files that are written, in part or whole, and not on the remote, with their bytes."""
+    dirty = [name for name, about in _entries(cache) if about is not None and about.get("Dirty")]
+    return {name: _size(cache / _DATA / name) for name in dirty}
 
 
 def mend(cache: Path) -> None:
@@ -70,6 +71,13 @@ def _entries(cache: Path) -> Iterator[Tuple[str, Optional[Dict[str, Any]]]]:
             except (OSError, ValueError):
                 about = None
             yield str(place.relative_to(root)), about if isinstance(about, dict) else None
+
+
+def _size(data: Path) -> int:
+    try:
+        return data.stat().st_size
+    except OSError:
+        return 0
 
 
 def _write(place: Path, about: Dict[str, Any]) -> None:

@@ -2,16 +2,12 @@
 
 What is written goes to a cache first, whose metadata names what is not on the remote yet; it does
 so while rclone runs and after it was killed, and the next mount with this cache sends it (seen
-with 1.60 and 1.75). The process is asked over its remote control on loopback, with a password
-that stands in a file of this user alone and in no argument.
+with 1.60 and 1.75).
 """
 
-import base64
 import hashlib
-import http.client
 import json
 import os
-import re
 import secrets
 import shutil
 import signal
@@ -22,20 +18,21 @@ from contextlib import suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, Dict, List, Optional
+from typing import Iterator, List, Optional
 
-from ..errors import DriveError, scrub
+from ..errors import DriveError
 from .base import Refused
 from .mounts import fusermount, mounted
 from .rclone_cache import ASIDE, mend, restore, unsent
-from .remotes import program
+from .rclone_control import Control, refusal
+from .remotes import named, program
 
-__all__ = ["KIND", "Mount"]
+__all__ = ["KIND", "Mount", "left", "shut_out"]
 
 #: The kind of file system that rclone mounts.
 KIND = "fuse.rclone"
-#: Seconds for rclone to be there, to answer a question, and to end.
-START, ANSWER, END = 30.0, 2.0, 10.0
+#: Seconds for rclone to be there, and to end.
+START, END = 30.0, 10.0
 #: Seconds that a mount waits for what was left by the one before; the rest goes on by itself.
 SEND = 20.0
 
@@ -45,44 +42,17 @@ class Mount:
 
     def __init__(self, files: Path, remote: str) -> None:
         self.files, self.remote = files, remote
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         name = hashlib.sha256(f"{remote}\n{files}".encode()).hexdigest()[:16]
-        self.folder = base / "colab-magics" / "drive" / name
+        self.folder = _base() / name
+        self.lock = _base() / f"{name}.lock"
+        self.control = Control(self.folder)
         self._cache = self.folder / "cache"
 
-    # ------------------------------------------------------------------ asking
     @property
     def listed(self) -> bool:
         """Whether the system says that it is mounted, alive or not."""
         found = mounted(self.files)
         return found is not None and found.kind == KIND
-
-    @property
-    def known(self) -> bool:
-        """Whether it was mounted by us, so that it can be asked."""
-        return self._record.is_file()
-
-    def ask(self, question: str) -> Optional[Dict[str, Any]]:
-        """What rclone answers; None where it does not, dead or stuck."""
-        record = self._read()
-        token = base64.b64encode(f"drive:{record.get('password', '')}".encode()).decode()
-        link = http.client.HTTPConnection("127.0.0.1", record.get("port", 0), timeout=ANSWER)
-        try:
-            link.request("POST", f"/{question}", headers={"Authorization": f"Basic {token}"})
-            found: Dict[str, Any] = json.loads(link.getresponse().read())
-        except (OSError, ValueError, http.client.HTTPException):
-            return None
-        finally:
-            link.close()
-        return None if "error" in found else found
-
-    def waiting(self) -> Optional[int]:
-        """How many files are being sent or wait for it; None where rclone does not answer."""
-        stats = self.ask("vfs/stats")
-        if stats is None:
-            return None
-        cache = stats.get("diskCache", {})
-        return int(cache.get("uploadsInProgress", 0)) + int(cache.get("uploadsQueued", 0))
 
     @property
     def aside(self) -> List[str]:
@@ -93,23 +63,46 @@ class Mount:
         """The files that are written, in part or whole, and not on the remote."""
         return sorted(unsent(self._cache))
 
+    def size(self) -> int:
+        """How many bytes those files have."""
+        return sum(unsent(self._cache).values())
+
     # ------------------------------------------------------------------ starting and ending
     def start(self) -> None:
         """Mount, with what was not sent before; `DriveError` where it cannot be, nothing left."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
         mend(self._cache)
-        left = bool(self.unsent()) or bool(self.aside)
+        taken_up = bool(self.unsent()) or bool(self.aside)
+        (self.folder / _OF).write_text(
+            json.dumps({"remote": self.remote, "files": str(self.files)})
+        )
+        process = self._started()
+        until = time.monotonic() + START
+        try:
+            while not (self.listed and self.control.ask("rc/noop") is not None):
+                if process.poll() is not None or time.monotonic() > until:
+                    raise _failure(self.control.said(), self.remote)
+                time.sleep(0.02)
+            self._prove(until)
+            if taken_up:
+                self._take_up()
+        except BaseException:
+            process.kill()
+            process.wait()
+            self.drop()
+            raise
+
+    def _started(self) -> "subprocess.Popen[bytes]":
         port, password = _port(), secrets.token_urlsafe(16)
-        log = self.folder / "log"
-        log.write_bytes(b"")
+        self.control.log.write_bytes(b"")
         process = subprocess.Popen(
             [
                 *(program() or "rclone", "mount", self.remote, str(self.files)),
                 *("--cache-dir", str(self._cache), "--vfs-cache-mode", "full"),
-                *("--vfs-write-back", "1s", "--devname", self.remote, "--log-file", str(log)),
-                *("--rc", "--rc-addr", f"127.0.0.1:{port}", "--contimeout", "15s"),
-                "--ask-password=false",
+                *("--vfs-write-back", "1s", "--devname", self.remote),
+                *("--log-file", str(self.control.log), "--contimeout", "15s"),
+                *("--rc", "--rc-addr", f"127.0.0.1:{port}", "--ask-password=false"),
             ],
             env={**os.environ, "RCLONE_RC_USER": "drive", "RCLONE_RC_PASS": password},
             stdin=subprocess.DEVNULL,
@@ -117,21 +110,8 @@ class Mount:
             stderr=subprocess.DEVNULL,
             start_new_session=True,  # it outlives the kernel, and goes on sending
         )
-        self._write({"pid": process.pid, "port": port, "password": password})
-        until = time.monotonic() + START
-        try:
-            while not (self.listed and self.ask("rc/noop") is not None):
-                if process.poll() is not None or time.monotonic() > until:
-                    raise _failure(self.said(), self.remote)
-                time.sleep(0.02)
-            self._prove(until)
-            if left:
-                self._take_up()
-        except BaseException:
-            process.kill()
-            process.wait()
-            self.drop()
-            raise
+        self.control.write(process.pid, port, password)
+        return process
 
     def _prove(self, until: float) -> None:
         """List it: rclone mounts also what it may not read. A thread, since that may hang."""
@@ -150,38 +130,41 @@ class Mount:
         except Empty:
             raise DriveError(f"{self.remote} does not answer.", "Look at the network.") from None
         if error is not None:
-            raise DriveError(
-                f"{self.remote} cannot be read: {self.said() or error.strerror}.",
-                f"Log in again: rclone config reconnect {self.remote.partition(':')[0]}:",
+            said = self.control.said() or error.strerror or ""
+            raise (
+                shut_out(self.remote, said)
+                if refusal(said)
+                else DriveError(
+                    f"{self.remote} cannot be read: {said}.", "Look at it: rclone config"
+                )
             )
 
     def _take_up(self) -> None:
         """Send what was not sent before, and have it listed: rclone does not see by itself that
         it is there, and a directory that is entered before is another one after that.
         """
-        stats = self.ask("vfs/stats") or {}
+        stats = self.control.ask("vfs/stats") or {}
         root = stats.get("diskCache", {}).get("path")
         if root:
             restore(self._cache, Path(root), self.files)
         until = time.monotonic() + SEND
-        while (self.waiting() or self.unsent()) and time.monotonic() < until:
+        while (self.control.waiting() or self.unsent()) and time.monotonic() < until:
             time.sleep(0.05)
-        self.ask("vfs/forget")
+        self.control.ask("vfs/forget")
 
     def drop(self) -> None:
         """Take away a mount that is dead, stuck or not wanted; what it has not sent is kept."""
-        pid = self._read().get("pid")
+        pid = self.control.pid
         if pid and self._is_rclone(pid):
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         if self.listed:
             fusermount("-uz", self.files)
-        with suppress(FileNotFoundError):
-            self._record.unlink()
+        self.control.forget()
 
     def detach(self) -> None:
         """End a mount that has sent all; `DriveError` where a program is using it."""
-        pid = self._read().get("pid")
+        pid = self.control.pid
         said = fusermount("-u", self.files)
         if self.listed:
             raise DriveError(
@@ -194,33 +177,7 @@ class Mount:
         if self.unsent():
             return
         shutil.rmtree(self._cache if self.aside else self.folder, ignore_errors=True)
-        with suppress(FileNotFoundError):
-            self._record.unlink()
-
-    def said(self) -> str:
-        """The last thing that rclone complained of."""
-        with suppress(OSError):
-            lines = (self.folder / "log").read_text(errors="replace").strip().splitlines()
-            bad = [line for line in lines if re.search("ERROR|CRITICAL|Fatal|Failed", line)]
-            return scrub((bad or lines or [""])[-1].partition(": ")[2])[:200]
-        return ""
-
-    # ------------------------------------------------------------------ the record
-    @property
-    def _record(self) -> Path:
-        return self.folder / "mount.json"
-
-    def _read(self) -> Dict[str, Any]:
-        try:
-            found = json.loads(self._record.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return found if isinstance(found, dict) else {}
-
-    def _write(self, record: Dict[str, Any]) -> None:
-        handle = os.open(self._record, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(handle, "w") as file:
-            json.dump(record, file)
+        self.control.forget()
 
     def _is_rclone(self, pid: int) -> bool:
         """Whether a process still is the one that mounted this; numbers are given again."""
@@ -229,6 +186,39 @@ class Mount:
         except OSError:
             return False
         return os.fsencode(self.files) in words
+
+
+#: In a mount's folder: of which remote on which folder it is.
+_OF = "of.json"
+
+
+def left(files: Path) -> Optional[Mount]:
+    """What was mounted on a folder and went down, with the machine perhaps, with files not sent."""
+    for mount in _all():
+        if mount.files == files and not mount.listed and mount.unsent():
+            return mount
+    return None
+
+
+def _all() -> Iterator[Mount]:
+    for place in sorted(_base().glob(f"*/{_OF}")):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            of = json.loads(place.read_text(encoding="utf-8"))
+            yield Mount(Path(of["files"]), of["remote"])
+
+
+def shut_out(remote: str, said: str) -> DriveError:
+    """A token that has expired, or a key that is no longer taken."""
+    name = remote.partition(":")[0]
+    return DriveError(
+        f"{named(remote)} lets rclone in no more: {said}.",
+        f"Log in again (rclone config reconnect {name}: or rclone config), then: %drive mount",
+    )
+
+
+def _base() -> Path:
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "colab-magics" / "drive"
 
 
 def _port() -> int:
@@ -244,4 +234,6 @@ def _failure(said: str, remote: str) -> DriveError:
         return Refused("This machine does not let rclone mount.", "Ask for FUSE, or go without.")
     if "section" in low or "not found in config" in low:
         return DriveError(f"rclone knows no remote {remote}", "See: rclone listremotes")
+    if refusal(said):
+        return shut_out(remote, said)
     return DriveError(f"rclone did not mount {remote} {said}".rstrip() + ".", "See: rclone config")

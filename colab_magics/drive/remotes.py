@@ -11,9 +11,10 @@ import sys
 from pathlib import Path
 from typing import Dict, Optional
 
+from ..errors import DriveError
 from ..process import run
 
-__all__ = ["program", "remotes"]
+__all__ = ["chosen", "named", "program", "remotes"]
 
 _VARIABLE = re.compile(r"RCLONE_CONFIG_(\w+)_TYPE")
 
@@ -44,6 +45,30 @@ def remotes() -> Dict[str, str]:
         if match:
             found[match.group(1).lower()] = kind
     return found
+
+
+def chosen(wanted: str) -> str:
+    """The remote to mount: the one that is named, the only one, or the only Google Drive."""
+    known = remotes()
+    if wanted:
+        name = wanted.partition(":")[0]
+        if name not in known:
+            raise DriveError(f"rclone has no remote {name}:.", "See: rclone listremotes")
+        return wanted
+    drives = [name for name, kind in known.items() if kind == "drive"]
+    names = drives if len(drives) == 1 else list(known)
+    if not names:
+        raise DriveError("no remote of rclone is configured.", "Make one: rclone config")
+    if len(names) > 1:
+        some = ", ".join(f"{name}:" for name in names[:4])
+        raise DriveError(f"rclone has {some}.", "Name one: --remote NAME:")
+    return f"{names[0]}:"
+
+
+def named(remote: str) -> str:
+    """A remote for people: ``Google Drive (gdrive:)``, ``box: (s3)``."""
+    kind = remotes().get(remote.partition(":")[0], "")
+    return f"Google Drive ({remote})" if kind == "drive" else f"{remote} ({kind or 'rclone'})"
 
 
 def _file() -> Path:

@@ -90,27 +90,24 @@ class DriveStep(Step):
         wanted = self.wanted(host)
         fit, _ = self.chosen(host)
         before = fit[0].state(host, wanted)
-        provider = self._mounted(host, fit, progress)
+        provider, more = self._mounted(host, fit, progress)
         state = provider.state(host, wanted)
         if state is None or not state.healthy:
             raise DriveError("The drive was mounted but cannot be listed.", "Run it again.")
         remember(host, wanted.point)
         now = "is back at" if before is not None else "is at"
         message = state.message.replace("was already at", now).replace(", nothing asked", "")
-        return Outcome("applied", message, self)
+        return Outcome("applied", f"{message}; {more}" if more else message, self)
 
-    def _mounted(self, host: Host, fit: List[Provider], progress: Progress) -> Provider:
+    def _mounted(self, host: Host, fit: List[Provider], progress: Progress) -> Tuple[Provider, str]:
         """The first that can be mounted; that a machine lets nobody is found out by trying."""
         for provider in fit[:-1]:
             try:
-                provider.mount(host, self.wanted(host), progress)
+                return provider, provider.mount(host, self.wanted(host), progress)
             except Refused:
                 if self.remote:
                     raise
-                continue
-            return provider
-        fit[-1].mount(host, self.wanted(host), progress)
-        return fit[-1]
+        return fit[-1], fit[-1].mount(host, self.wanted(host), progress)
 
 
 def standing(host: Host, point: Path) -> "Optional[Tuple[Provider, State]]":
@@ -118,10 +115,9 @@ def standing(host: Host, point: Path) -> "Optional[Tuple[Provider, State]]":
     wanted = Wanted(point)
     for target in PROVIDERS.values():
         one: Provider = load(target)()
-        if one.available(host, wanted) is None:
-            state = one.state(host, wanted)
-            if state is not None:
-                return one, state
+        state = one.state(host, wanted) if one.available(host, wanted) is None else None
+        if state is not None:
+            return one, state
     return None
 
 

@@ -12,8 +12,9 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, List, Optional, Tuple
 
+from ..display import amount
 from ..registry import load
-from .plan import Plan, amount
+from .plan import Plan
 
 if TYPE_CHECKING:
     from ..gpu.nvidia import Driver

@@ -11,12 +11,13 @@ import sys
 import sysconfig
 import time
 import zlib
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, Optional, Tuple
 
 from ..errors import InstallFailed
+from ..locks import alone, lock
 from ..steps import Progress
 from .requirements import key
 
@@ -107,7 +108,7 @@ def _going_on() -> bool:
     except OSError:
         return False
     try:
-        return not _lock(handle)
+        return not lock(handle)
     finally:
         os.close(handle)
 
@@ -164,53 +165,24 @@ def locked(progress: Progress) -> Iterator[Tuple[int, ...]]:
 
     Waits for another one, saying so; `InstallFailed` after `PATIENCE` seconds.
     """
-    path = _place("lock")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(str(path), os.O_RDWR | os.O_CREAT, 0o666)
-    except OSError as error:
-        raise InstallFailed(
-            f"The environment cannot be locked ({error.strerror}); nothing was installed.",
-            "Free some space on the disk, or make the environment writable.",
-        ) from None
-    try:
-        until = time.monotonic() + PATIENCE
-        while not _lock(handle):
-            if time.monotonic() > until:
-                raise InstallFailed(
-                    "Another kernel is still installing into this environment.",
-                    "Wait for it to end, or interrupt it; then run this again.",
-                )
-            progress("waiting for another kernel that installs into this environment")
-            time.sleep(0.2)
+
+    def waiting(seconds: float) -> None:
+        if seconds > PATIENCE:
+            raise InstallFailed(
+                "Another kernel is still installing into this environment.",
+                "Wait for it to end, or interrupt it; then run this again.",
+            )
+        progress("waiting for another kernel that installs into this environment")
+
+    with ExitStack() as held:
+        try:
+            handle = held.enter_context(alone(_place("lock"), waiting))
+        except OSError as error:
+            raise InstallFailed(
+                f"The environment cannot be locked ({error.strerror}); nothing was installed.",
+                "Free some space on the disk, or make the environment writable.",
+            ) from None
         yield (handle,)
-    finally:
-        os.close(handle)
-
-
-def _lock(handle: int) -> bool:
-    """Lock an open file unless another process has; the system unlocks it when both end."""
-    try:
-        import fcntl
-    except ImportError:
-        return _lock_on_windows(handle)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass  # a file system without locks: as it was before there were any
-    return True
-
-
-def _lock_on_windows(handle: int) -> bool:
-    import msvcrt
-
-    try:
-        getattr(msvcrt, "locking")(handle, getattr(msvcrt, "LK_NBLCK"), 1)  # noqa: B009
-    except OSError:
-        return False
-    return True
 
 
 def _read(kind: str) -> Dict[str, Any]:

@@ -8,13 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from ..display import Report
+from ..display import Report, amount
 from .installed import versions
 
 if TYPE_CHECKING:
     from ..steps import Progress
 
-__all__ = ["Item", "Plan", "Watch", "amount", "table"]
+__all__ = ["Item", "Plan", "Watch", "table"]
 
 #: Rows of the table: more are counted.
 _ROWS = 12
@@ -95,14 +95,6 @@ def _fetched(item: Item) -> str:
     if item.cached:
         return "in the cache"
     return "" if item.size is None else amount(item.size)
-
-
-def amount(size: float) -> str:
-    """Bytes for people: ``18.2 MB``."""
-    for unit, one in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= one:
-            return f"{size / one:.1f} {unit}"
-    return f"{size:.0f} B"
 
 
 class Watch:

@@ -54,13 +54,21 @@ def folder(path: Path) -> Dict[str, str]:
 
 
 @contextmanager
-def served(program: str, kind: str, path: Path) -> Iterator[Dict[str, str]]:
-    """A remote that this rclone serves from a folder on loopback: ``webdav`` or ``s3``."""
+def served(
+    program: str, kind: str, path: Path, password: str = "", at: str = ""
+) -> Iterator[Dict[str, str]]:
+    """A remote that this rclone serves from a folder on loopback: ``webdav`` or ``s3``; with a
+    password, and at the place of an earlier one, where that is wanted.
+    """
     with socket.socket() as one:
         one.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{one.getsockname()[1]}"
+        address = at.replace("http://", "") or f"127.0.0.1:{one.getsockname()[1]}"
     command = [program, "serve", kind, str(path), "--addr", address]
     fields = {"type": kind, "url": f"http://{address}", "vendor": "other"}
+    if password:
+        command += ["--user", "me", "--pass", password]
+        hidden = subprocess.run([program, "obscure", password], stdout=subprocess.PIPE, check=True)
+        fields.update(user="me", **{"pass": hidden.stdout.decode().strip()})
     if kind == "s3":
         command += ["--auth-key", "access,secret"]
         fields = {"type": "s3", "provider": "Rclone", "endpoint": f"http://{address}"}

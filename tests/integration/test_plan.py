@@ -15,7 +15,7 @@ from doubles.watched import Watched
 from test_install import Notebook, Serve, make, notebook, serve, wheels
 from test_pin_options import SECRET, either, names, project
 
-from colab_magics.pins.plan import amount
+from colab_magics.display import amount
 
 __all__ = ["either", "make", "notebook", "project", "serve", "wheels"]
 

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 from doubles import far
@@ -82,6 +83,14 @@ def newest(tmp_path: Path) -> Iterator[Drive]:
     made.end()
 
 
+def until(true: Callable[[], Any]) -> None:
+    """Wait for something that tells of itself only when it is asked."""
+    end = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
 WRITE = (
     f"for i in range({MANY}):\n"
     "    with open(f'{root}/{n}-{i}', 'w') as file: file.write('x' * 5000)"
@@ -102,7 +111,7 @@ def test_mounted_written_flushed_and_unmounted(drive: Drive) -> None:
     child("open('late', 'w').write('2')")
     shown = child("%drive")
     assert shown in (
-        "far: (alias) was already at ~/drive, 1 file to send",
+        "far: (alias) was already at ~/drive, 1 file (1 B) to send",
         "far: (alias) was already at ~/drive",
     )
     said = child("%drive unmount")
@@ -234,14 +243,17 @@ def test_the_next_kernel_finds_it(newest: Drive) -> None:
 
 
 def test_after_the_machine_has_gone_down(newest: Drive) -> None:
-    """Mount and process are gone, the cache is not: the next mount sends what was left."""
+    """Mount and process are gone, the cache is not: how much was left is said, and it is sent."""
     child = newest.child()
     child("%drive mount -q")
     child(f"open({str(newest.files / 'one')!r}, 'w').write('1')")
     far.end(newest.home)
-    child("%drive mount -q")
-    assert child("%drive flush") == "all is sent to far: (alias)"
+    shown = newest.child()("%drive mount --dry-run")
+    assert shown == "dry run: differs: far: (alias) went down with 1 file (1 B) not sent"
+    shown = newest.child()("%drive")
+    assert shown == "far: (alias) is back at ~/drive; 1 file (1 B) left from before: sent now"
     assert newest.arrived() == ["one"]
+    assert newest.child()("%drive") == "far: (alias) was already at ~/drive"
 
 
 def test_what_is_open_or_in_use_stays(newest: Drive) -> None:
@@ -287,7 +299,7 @@ def test_a_server_that_is_gone(newest: Drive, tmp_path: Path) -> None:
     folder = tmp_path / "served"
     folder.mkdir()
     child = newest.child()
-    child("from colab_magics.drive import rclone; rclone.STALLED = 2")
+    child("from colab_magics.drive import rclone_flush; rclone_flush.STALLED = 2")
     with far.served(newest.program, "webdav", folder) as remote:
         newest.configure(cloud=remote)
         child("%drive mount -q")
@@ -296,6 +308,67 @@ def test_a_server_that_is_gone(newest: Drive, tmp_path: Path) -> None:
     assert answer.error == "DriveError"
     assert "Nothing is sent to cloud: any more; 1 file" in answer.message
     assert far.mounts(newest.home), "it stays"
+
+
+def test_a_token_that_has_expired(newest: Drive, tmp_path: Path) -> None:
+    """A remote that lets rclone in no more: said with what to do, and the mount stays with what it
+    has; after a new login it is back, and what was written meanwhile is sent.
+    """
+    served = tmp_path / "served"
+    served.mkdir()
+    child = newest.child()
+    with far.served(newest.program, "webdav", served, password="first") as remote:
+        newest.configure(cloud=remote)
+        child("%drive mount -q")
+        child(f"root = {str(newest.files)!r}\nfile = open(f'{{root}}/one', 'w')\nfile.write('1')")
+    with far.served(newest.program, "webdav", served, "second", remote["url"]) as other:
+        child("file.close()")
+        for line in ("%drive", "%drive flush", "%drive unmount", "%cd_persist drive:"):
+            until(lambda: child.attempt("%drive").error)
+            answer = child.attempt(line)
+            assert answer.error == "DriveError", line
+            assert "cloud: (webdav) lets rclone in no more" in answer.message
+            assert "401" in answer.message and "rclone config reconnect cloud:" in answer.message
+        assert "lets rclone in no more" in child("%drive mount --dry-run")
+        assert far.mounts(newest.home), "it stays"
+        newest.configure(cloud=other)
+        shown = child("%drive")
+        assert shown == (
+            "cloud: (webdav) is back at ~/drive; 1 file (1 B) left from before: sent now"
+        )
+        assert (served / "one").read_text() == "1"
+        assert "all is sent" in child("%drive unmount")
+
+
+def test_two_kernels_that_mount_at_once(newest: Drive) -> None:
+    """One mounts, the other finds it; one rclone runs, and no line is an error."""
+    children = [newest.child(), newest.child()]
+    with ThreadPoolExecutor() as pool:
+        said = list(pool.map(lambda child: child("%drive mount"), children))
+    assert all("far: (alias)" in line and "at ~/drive" in line for line in said), said
+    assert len(far.processes(newest.home)) == 1 and len(far.mounts(newest.home)) == 1
+
+
+def test_a_flush_says_how_much_is_left(newest: Drive) -> None:
+    """The bytes that are still to send become fewer while it waits."""
+    child = newest.child(RCLONE_BWLIMIT="2M")
+    child("%drive mount -q")
+    child(f"open({str(newest.files / 'large')!r}, 'wb').write(bytes(4_000_000))")
+    child(
+        "from pathlib import Path\nfrom colab_magics.drive.base import Wanted\n"
+        "from colab_magics.drive.rclone import Rclone\nsaid = []\n"
+        "Rclone().flush(None, Wanted(Path.home() / 'drive'), said.append)"
+    )
+    said = child("print(*dict.fromkeys(said), sep='\\n')").splitlines()
+    assert said[0] == "1 file (4.0 MB) to send"
+    left = [float(line.split("(")[1].split()[0]) for line in said if " MB)" in line]
+    assert left == sorted(left, reverse=True) and len(left) > 2
+
+
+def test_one_that_may_only_be_read_says_so(newest: Drive) -> None:
+    """``read-only`` stands in the line."""
+    child = newest.child(RCLONE_READ_ONLY="true")
+    assert child("%drive mount").splitlines()[0] == "far: (alias) is at ~/drive, read-only"
 
 
 @pytest.mark.parametrize(

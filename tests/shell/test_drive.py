@@ -313,6 +313,43 @@ def test_unmounting_flushes(person: Cells, machine: Any, home: Path) -> None:
     assert Path.cwd() == home / "work"
 
 
+def test_a_flush_on_colab_mounts_again(person: Cells, machine: Any, home: Path) -> None:
+    """Colab flushes by unmounting: said before; then it is mounted again, and we are where we were.
+
+    Where nobody could allow that mount, it is not begun.
+    """
+    person("%drive mount ~/d")
+    person("import os; os.mkdir(os.path.expanduser('~/d/MyDrive/project'))")
+    person("%cd_persist drive:project\nopen('file', 'w').write('x')")
+    machine.CALLS.clear()
+    shown = person("%drive flush")
+    assert "gone for a moment" in shown and f"flushed and is at {home}/d again" in shown
+    assert [name for name, _ in machine.CALLS] == ["flush_and_unmount", "mount"]
+    assert Path.cwd() == home / "d" / "MyDrive" / "project" and Path("file").read_text() == "x"
+    machine.CALLS.clear()
+    reply = asked_by(person, {}).attempt("%drive flush")
+    assert isinstance(reply.error, DriveError) and "nobody is there" in str(reply.error)
+    assert machine.CALLS == [] and Path("file").read_text() == "x"
+
+
+def test_my_drive_with_a_space_is_the_same(person: Cells, machine: Any, home: Path) -> None:
+    """Colab's older name of the folder, ``My Drive``, is what ``drive:`` means as well."""
+    person("%drive mount ~/d")
+    (home / "d" / "MyDrive").rename(home / "d" / "My Drive")
+    (home / "d" / "My Drive" / "project").mkdir()
+    person("%cd_persist drive:project")
+    assert Path.cwd() == home / "d" / "My Drive" / "project"
+    assert person.steps()[-1] == "%cd_persist drive:project"
+
+
+def test_what_may_only_be_read_says_so(person: Cells, machine: Any, home: Path) -> None:
+    """A mount of Colab's that may only be read is healthy, and its line says so."""
+    person("%drive mount ~/d")
+    text = machine.MOUNTS.read_text().replace("fuse.drive rw", "fuse.drive ro")
+    machine.MOUNTS.write_text(text)
+    assert person("%drive mount ~/d").endswith(", read-only")
+
+
 def test_the_stand_in_on_colab(person: Cells, machine: Any, home: Path) -> None:
     """``--provider folder`` on Colab asks nobody; showing and unmounting find it again."""
     assert honest(person("%drive mount ~/d --provider folder"))

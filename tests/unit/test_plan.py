@@ -10,8 +10,8 @@ from typing import Callable, List
 
 import pytest
 
-from colab_magics.display import Report
-from colab_magics.pins.plan import Item, Plan, Watch, amount, table
+from colab_magics.display import Report, amount
+from colab_magics.pins.plan import Item, Plan, Watch, table
 from colab_magics.pins.uv import Uv
 
 Distribution = Callable[..., Path]

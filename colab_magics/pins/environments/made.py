@@ -8,12 +8,13 @@ import json
 import os
 import re
 import shutil
-import time
 import zlib
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Iterator, List, Optional
+from typing import ContextManager, List, Optional
+
+from ...locks import alone
 
 __all__ = ["Environment", "find", "interpreter_in", "listed", "locked", "name_of", "remove", "root"]
 
@@ -115,25 +116,6 @@ def remove(name: str) -> bool:
         return True
 
 
-@contextmanager
-def locked() -> Iterator[None]:
+def locked() -> ContextManager[int]:
     """Alone with all of them; others wait."""
-    root().mkdir(parents=True, exist_ok=True)
-    with (root() / ".lock").open("w") as handle:
-        while not _lock(handle.fileno()):
-            time.sleep(0.1)
-        yield
-
-
-def _lock(handle: int) -> bool:
-    try:
-        import fcntl
-    except ImportError:
-        return True  # elsewhere two may make the same one; the later one wins
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:
-        pass
-    return True
+    return alone(root() / ".lock")

@@ -25,6 +25,10 @@ def mount(
         raise FAILURE
     if point.is_dir() and any(point.iterdir()) and not force_remount:
         raise ValueError("Mountpoint must not already contain files")
+    cloud = point.with_name(point.name + "-in-the-cloud")
+    point.mkdir(parents=True, exist_ok=True)
+    if cloud.is_dir() and not (point / "MyDrive").exists():
+        cloud.rename(point / "MyDrive")
     (point / "MyDrive").mkdir(parents=True, exist_ok=True)
     lines = [x for x in MOUNTS.read_text().splitlines() if x.split()[1] != mountpoint]
     lines.append(f"drive {mountpoint} fuse.drive rw,nosuid,nodev,relatime 0 0")
