@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Dict, Sequence, Tuple
 
+from .errors import conceal
+
 __all__ = ["Bar", "Report", "amount", "files"]
 
 _TABLE = 'style="text-align:left;border-collapse:collapse"'
@@ -36,15 +38,15 @@ class Report:
 
     def text(self) -> str:
         """The report in plain text; the columns of the table are aligned."""
-        return "\n".join((*self.lines, *_aligned(self.rows), *self.after))
+        return conceal("\n".join((*self.lines, *_aligned(self.rows), *self.after)))
 
     def html(self) -> str:
         """The report in HTML, every text escaped."""
-        parts = [f"<div>{escape(line)}</div>" for line in self.lines]
+        parts = [f"<div>{escape(conceal(line))}</div>" for line in self.lines]
         if self.rows:
             body = "".join(f"<tr>{_cells(row)}</tr>" for row in self.rows)
             parts.append(f"<table {_TABLE}>{body}</table>")
-        parts += [f"<div>{escape(line)}</div>" for line in self.after]
+        parts += [f"<div>{escape(conceal(line))}</div>" for line in self.after]
         return "\n".join(parts)
 
     def __str__(self) -> str:
@@ -71,7 +73,7 @@ def _cells(row: Sequence[str]) -> str:
     """The cells of a row; only the last one, which explains, may be broken into lines."""
     wraps = ["nowrap"] * (len(row) - 1) + ["normal"]
     return "".join(
-        f'<td style="{_CELL};white-space:{wrap}{_behind(cell)}">{escape(cell)}</td>'
+        f'<td style="{_CELL};white-space:{wrap}{_behind(cell)}">{escape(conceal(cell))}</td>'
         for cell, wrap in zip(row, wraps)
     )
 

@@ -8,6 +8,7 @@
         ├── RestartRequired   installed and remembered, but an older version is loaded
         │   └── OtherPython   remembered, and to be run on another Python, which is ready
         ├── DriveError        a drive could not be mounted or unmounted
+        ├── SourceError       a secret, a file, a repository or a system package cannot be had
         ├── GpuUnmet          ``%gpu require``: the machine does not have it
         ├── NotebookError     a notebook cannot be read, or not be written safely
         ├── SetupDiffers      ``%setup check --strict``: a line does not hold
@@ -15,11 +16,13 @@
 
 Bad arguments are IPython's own ``UsageError``, exactly: IPython prints it as one line, but a
 subclass of it as a whole traceback. ``str(error)`` holds no timing and no path that we added,
-because nbval compares it between machines, and no password of a URL.
+because nbval compares it between machines, no password of a URL, and no secret that is known here.
 """
 
+import json
 import re
-from typing import List, Tuple, Type
+from typing import List, Set, Tuple, Type
+from urllib.parse import quote, quote_plus
 
 __all__ = [
     "ColabMagicsError",
@@ -31,7 +34,10 @@ __all__ = [
     "OtherPython",
     "RestartRequired",
     "SetupDiffers",
+    "SourceError",
     "bad_input",
+    "conceal",
+    "hide",
     "scrub",
     "usage_error",
 ]
@@ -39,9 +45,28 @@ __all__ = [
 _USERINFO = re.compile(r"(://)[^/@\s]+@")
 
 
+#: Values that are not to be shown, as they may be written; a shorter one would garble what is said.
+_HIDDEN: Set[str] = set()
+_SHORTEST = 6
+
+
+def hide(value: str) -> None:
+    """Show this value nowhere from now on, neither in what is said nor in errors."""
+    for form in (value, value.strip(), quote(value, safe=""), quote_plus(value)):
+        if len(form) >= _SHORTEST:
+            _HIDDEN.update((form, json.dumps(form)[1:-1]))
+
+
+def conceal(text: str) -> str:
+    """Text with the secrets that are known here taken out."""
+    for value in sorted(_HIDDEN, key=len, reverse=True):
+        text = text.replace(value, "****")
+    return text
+
+
 def scrub(text: str) -> str:
-    """Text with user names and passwords taken out of its URLs."""
-    return _USERINFO.sub(r"\1****@", text)
+    """Text with secrets, and user names and passwords of URLs, taken out."""
+    return conceal(_USERINFO.sub(r"\1****@", text))
 
 
 class ColabMagicsError(Exception):
@@ -83,6 +108,10 @@ class OtherPython(RestartRequired):
 
 class DriveError(ColabMagicsError):
     """A drive could not be mounted, reached or unmounted."""
+
+
+class SourceError(ColabMagicsError):
+    """Something that the notebook needs cannot be had; nothing half-done is left."""
 
 
 class GpuUnmet(ColabMagicsError):

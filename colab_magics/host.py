@@ -28,6 +28,8 @@ class Host:
         self.places: Dict[str, Callable[[], Optional[Path]]] = {}
         #: Where the drive is mounted that ``drive:`` means, dead or alive; None: at the default.
         self.mount_point: Optional[Path] = None
+        #: Whether our front-end extension has identified itself in the window that asked.
+        self.extension: Callable[[], bool] = lambda: False
         #: Gives the notebook's file, or None where it is not known.
         self.notebook: Callable[[], Optional[Path]] = lambda: None
         #: Gives what holds the line of a setup cell that is being run to exact versions, or None.
@@ -72,13 +74,16 @@ class Host:
 
     @property
     def person(self) -> bool:
-        """Whether a person is known to be there: Colab, VS Code or a terminal said so."""
+        """Whether a person is known to be there: Colab, VS Code, a terminal or our front-end
+        extension said so.
+        """
         if not self.may_ask:
             return False
         metadata = self.request.get("metadata", {})
         cell = str(metadata.get("cellId", ""))
         in_kernel = getattr(self.shell, "kernel", None) is not None
-        return not in_kernel or "colab" in metadata or cell.startswith("vscode-notebook-cell:")
+        known = "colab" in metadata or cell.startswith("vscode-notebook-cell:")
+        return not in_kernel or known or self.extension()
 
     @property
     def live(self) -> bool:

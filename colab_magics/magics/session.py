@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence,
 from weakref import WeakKeyDictionary
 
 from ..drive.base import default_mount_point, root
-from ..errors import bad_input
+from ..errors import bad_input, conceal
 from ..host import Host
+from ..notebook.frontend import present
 from ..notebook.locate import RunningCell, Site, locate, place
 from ..setup.cell import Line, is_setup, parse, render_step
 from ..setup.recipe import Entry, Merged
@@ -49,6 +50,7 @@ class Session:
     def __init__(self, shell: Any) -> None:
         self.host = host_for(shell)
         self.host.notebook = lambda: place(self.host, self.site).path
+        self.host.extension = lambda: self.site.kind == "jupyter" and present(self.host)
         self.source = ""
         self.writing = False
         self._before: Optional[Before] = None
@@ -79,6 +81,9 @@ class Session:
         """Keep a step that succeeded, to be recorded when the cell ends."""
         if set(render_step(step)) & set("${}"):
             say("Setup cell: not remembered: IPython would expand $ and braces in that line")
+            return
+        if conceal(render_step(step)) != render_step(step):
+            say("Setup cell: not remembered: a secret stands in that line; take it out of the cell")
             return
         self.cell.append((step, step.note(self.host)))
 

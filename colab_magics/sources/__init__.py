@@ -1,0 +1,1 @@
+"""What is brought here from elsewhere: repositories, files, system packages."""
