@@ -7,12 +7,13 @@ import subprocess
 import threading
 import time
 from dataclasses import dataclass
-from typing import Callable, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Callable, List, Mapping, Optional, Sequence, Tuple, TypeVar, cast
 
 from .errors import scrub
 
-__all__ = ["Finished", "run"]
+__all__ = ["Finished", "run", "within"]
 
+T = TypeVar("T")
 #: Seconds that a program gets to end by itself after Ctrl-C.
 GRACE = 10.0
 #: Seconds that a program which must not be cut may go on after Ctrl-C.
@@ -69,6 +70,30 @@ def run(
         _finish(process)
         raise
     return Finished(status, tuple(lines))
+
+
+def within(seconds: float, call: Callable[[], T]) -> T:
+    """What a call gives that may hang, made in a thread; `TimeoutError` where it has not ended."""
+    done: queue.Queue[Tuple[bool, Any]] = queue.Queue()
+
+    def work() -> None:
+        try:
+            done.put((True, call()))
+        except BaseException as error:
+            done.put((False, error))
+
+    threading.Thread(target=work, daemon=True).start()
+    until = time.monotonic() + seconds
+    while True:
+        try:  # in short waits, which Ctrl-C ends on every system
+            fine, result = done.get(timeout=0.2)
+        except queue.Empty:
+            if time.monotonic() > until:
+                raise TimeoutError(f"no answer in {seconds:.0f} s") from None
+            continue
+        if fine:
+            return cast("T", result)
+        raise result
 
 
 def _read(

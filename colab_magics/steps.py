@@ -33,6 +33,7 @@ Progress = Callable[[Union[str, Report]], None]
 #: First word of a line -> the function that reads the other words into a step (or None).
 STEPS = {
     "gpu": "colab_magics.gpu.step:parse",
+    "secret": "colab_magics.secrets.step:parse",
     "drive": "colab_magics.drive.step:parse",
     "pin": "colab_magics.pins.line:parse",
     "cd_persist": "colab_magics.shell.directory:parse",

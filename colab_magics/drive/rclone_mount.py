@@ -16,11 +16,10 @@ import subprocess
 import time
 from contextlib import suppress
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from threading import Thread
 from typing import Iterator, List, Optional
 
 from ..errors import DriveError
+from ..process import within
 from .base import Refused
 from .mounts import fusermount, mounted
 from .rclone_cache import ASIDE, mend, restore, unsent
@@ -114,30 +113,18 @@ class Mount:
         return process
 
     def _prove(self, until: float) -> None:
-        """List it: rclone mounts also what it may not read. A thread, since that may hang."""
-        errors: SimpleQueue[Optional[OSError]] = SimpleQueue()
-
-        def look() -> None:
-            try:
-                next(self.files.iterdir(), None)
-                errors.put(None)
-            except OSError as error:
-                errors.put(error)
-
-        Thread(target=look, daemon=True).start()
+        """List it, which may hang: rclone mounts also what it may not read."""
         try:
-            error = errors.get(timeout=max(1.0, until - time.monotonic()))
-        except Empty:
+            within(max(1.0, until - time.monotonic()), lambda: next(self.files.iterdir(), None))
+        except TimeoutError:
             raise DriveError(f"{self.remote} does not answer.", "Look at the network.") from None
-        if error is not None:
+        except OSError as error:
             said = self.control.said() or error.strerror or ""
-            raise (
-                shut_out(self.remote, said)
-                if refusal(said)
-                else DriveError(
-                    f"{self.remote} cannot be read: {said}.", "Look at it: rclone config"
-                )
-            )
+            if refusal(said):
+                raise shut_out(self.remote, said) from None
+            raise DriveError(
+                f"{self.remote} cannot be read: {said}.", "Look at it: rclone config"
+            ) from None
 
     def _take_up(self) -> None:
         """Send what was not sent before, and have it listed: rclone does not see by itself that

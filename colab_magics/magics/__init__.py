@@ -12,6 +12,7 @@ MAGICS = {
     "pin": "colab_magics.magics.pin:PinMagic",
     "drive": "colab_magics.magics.drive:DriveMagic",
     "cd_persist": "colab_magics.magics.cd_persist:DirectoryMagic",
+    "secret": "colab_magics.magics.secret:SecretMagic",
     "gpu": "colab_magics.magics.gpu:GpuMagic",
     "setup": "colab_magics.magics.setup:SetupMagic",
 }

@@ -9,7 +9,7 @@ from typing import Any, Callable, Dict, List, Mapping, Tuple
 from urllib.parse import quote, urlsplit
 
 from ..arguments import Parser
-from ..errors import ColabMagicsError
+from ..errors import ColabMagicsError, hide
 from .requirements import carries_secret, written
 
 __all__ = ["NONE", "Options", "add_options", "authenticated"]
@@ -115,6 +115,7 @@ def authenticated(
             "The variable that --index-auth names is not set; the index was not asked.",
             "Set it before the kernel starts, to USER:PASSWORD or a token.",
         )
+    hide(secret)
     urls = " ".join(found.get(name, "") for name in ("index-url", "extra-index-url")).split()
     if len({urlsplit(url).hostname for url in urls}) > 1:
         raise ColabMagicsError(

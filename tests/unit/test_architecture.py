@@ -23,6 +23,7 @@ from colab_magics.magics import MAGICS
 from colab_magics.notebook.writers import WRITERS
 from colab_magics.pins.job import INSTALLERS, Installer
 from colab_magics.registry import choose, load
+from colab_magics.secrets.base import PLACES, Place
 from colab_magics.setup.cell import parse as parse_cell
 from colab_magics.setup.record import Writer
 from colab_magics.steps import STEPS, Step, parse
@@ -36,6 +37,7 @@ TARGETS = [
     *MAGICS.values(),
     *STEPS.values(),
     *PROVIDERS.values(),
+    *PLACES.values(),
     *INSTALLERS,
     *VENDORS,
     *WRITERS,
@@ -43,6 +45,7 @@ TARGETS = [
 #: The parts of a registry, and the protocol that they follow.
 PARTS = [
     *((target, Provider) for target in PROVIDERS.values()),
+    *((target, Place) for target in PLACES.values()),
     *((target, Installer) for target in INSTALLERS),
     *((target, Vendor) for target in VENDORS),
     *((target, Writer) for target in WRITERS),

@@ -1,0 +1,124 @@
+"""``%secret``."""
+
+from typing import Any
+
+from ..arguments import Parser
+from ..display import Report
+from ..errors import SourceError, hide, usage_error
+from ..secrets.base import NAME, PLACES, Kept, Unanswered, keeps
+from ..secrets.local import ask
+from ._base import Call, Magic, say, show
+
+__all__ = ["SecretMagic"]
+
+
+class SecretMagic(Magic):
+    """Set environment variables from secrets, by one name on any host; remember the names.
+
+    Looked at are, in this order: the environment, Colab's secrets, Kaggle's, the system's keyring
+    (``pip install colab-magics[keyring]``), a file that only you can read, a file ``.env`` of the
+    project, and you, where somebody is there. The value is never shown, nor written into the
+    notebook, and from then on taken out of all that these magics say.
+
+    Examples
+    --------
+    ::
+
+        %secret HF_TOKEN                   # in os.environ, wherever it is kept
+        %secret HF_TOKEN WANDB_API_KEY
+        %secret HF_TOKEN --from colab      # only there
+        %secret                            # how the remembered ones stand
+        %secret set HF_TOKEN               # asks you, and keeps it on this machine
+        %secret set HF_TOKEN --to file
+        %secret list                       # the names that are kept
+        %secret delete HF_TOKEN
+
+    Options
+    -------
+    ``-q``: say nothing. ``-o``: return the outcome. ``--dry-run``: only say what differs.
+    ``--no-record``: do not remember it.
+    """
+
+    name = "secret"
+    offers = ("set", "list", "delete", "--from", "--to", *PLACES)
+
+    def bare(self, call: Call) -> Any:
+        """Show how the remembered ones stand; or set, list or delete kept ones."""
+        if not call.words:
+            return self._standing()
+        parser = Parser("%secret", usage="%secret set|list|delete [NAME] [--to keyring|file]")
+        parser.add_argument("command", choices=["set", "list", "delete"])
+        parser.add_argument("name", nargs="?", default="")
+        parser.add_argument("--to", choices=["keyring", "file"], default="")
+        found = parser.parse_args(list(call.words))
+        if found.command == "list":
+            return self._list()
+        if not NAME.fullmatch(found.name):
+            hide(found.name)
+            raise usage_error(f"%secret {found.command}: name one.", "Such as HF_TOKEN")
+        try:
+            said = getattr(self, f"_{found.command}")(found.name, keeps(found.to))
+        except Unanswered as error:
+            raise SourceError(f"It was not kept: {error}.", "Try: --to file") from None
+        if "quiet" not in call.flags:
+            say(said)
+        return None
+
+    def _standing(self) -> None:
+        """Each that is remembered, and whether it is set."""
+        steps = self.session.standing("secret")
+        if not steps:
+            say("No secret is remembered. Set one: %secret HF_TOKEN")
+            return
+        rows = [(" ".join(s.arguments()), s.check(self.host).message) for s in steps]
+        show(Report(rows=tuple(rows)))
+
+    def _set(self, name: str, place: Kept) -> str:
+        """Ask a person for it, who must be there; what is typed is not shown."""
+        if not self.host.may_ask:
+            raise SourceError(
+                f"Nobody is there to type {name}; nothing was kept.",
+                "Run this in a notebook that is open before you, or in a terminal.",
+            )
+        value = ask(name)
+        if not value:
+            raise SourceError("Nothing was typed; nothing was kept.", "Run it again.")
+        hide(value)
+        place.set(name, value)
+        lost = ", which is lost with this machine" if self.host.ephemeral else ""
+        return f"{name} is kept in {place.called}{lost}. Set it in any notebook: %secret {name}"
+
+    def _delete(self, name: str, place: Kept) -> str:
+        """From each place that we keep secrets in."""
+        gone = [one.called for one in _kept() if one.delete(name)]
+        if not gone:
+            raise SourceError(f"{name} is not kept here.", "See which are: %secret list")
+        return f"{name} is no longer in {' and '.join(gone)}"
+
+    def _list(self) -> None:
+        """Names and places, never values."""
+        rows = []
+        for one in _kept():
+            try:
+                rows += [(name, f"in {one.called}") for name in one.names()]
+            except Unanswered as error:
+                rows.append((one.called, str(error)))
+        if rows:
+            show(Report(rows=tuple(rows)))
+        else:
+            say("No secret is kept on this machine. Keep one: %secret set HF_TOKEN")
+
+
+def _kept() -> Any:
+    """The places that we keep secrets in, of those that are there."""
+    for name in ("keyring", "file"):
+        place = keeps("file") if name == "file" else _keyring()
+        if place is not None:
+            yield place
+
+
+def _keyring() -> Any:
+    try:
+        return keeps("keyring")
+    except SourceError:
+        return None

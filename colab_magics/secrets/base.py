@@ -1,0 +1,121 @@
+"""Where secrets are looked for, in which order, and what a place promises."""
+
+import os
+import re
+from typing import Dict, List, Optional, Protocol, Tuple
+
+from ..errors import SourceError, hide, usage_error
+from ..host import Host
+from ..registry import load
+
+__all__ = ["NAME", "PLACES", "Kept", "Place", "Unanswered", "find", "keeps", "value"]
+
+#: Name → class, in the order to look: adding one is one file and one line here.
+PLACES = {
+    "env": "colab_magics.secrets.local:Environment",
+    "colab": "colab_magics.secrets.hosts:Colab",
+    "kaggle": "colab_magics.secrets.hosts:Kaggle",
+    "keyring": "colab_magics.secrets.kept:Keyring",
+    "file": "colab_magics.secrets.kept:File",
+    "dotenv": "colab_magics.secrets.local:Dotenv",
+    "prompt": "colab_magics.secrets.local:Prompt",
+}
+
+#: What a secret may be called: it becomes an environment variable.
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class Unanswered(Exception):
+    """A place is there and does not give the secret; the text says why, for people."""
+
+
+class Place(Protocol):
+    """One place where secrets are kept."""
+
+    name: str
+    #: What people call it: ``Colab's secrets``.
+    called: str
+
+    def available(self, host: Host) -> Optional[str]:
+        """None, or why it cannot be asked here. Starts nothing and asks nobody."""
+
+    def get(self, host: Host, name: str) -> Optional[str]:
+        """The secret, or None where it has none of this name; `Unanswered` where it refuses."""
+
+
+class Kept(Place, Protocol):
+    """A place that ``%secret set`` can keep one in."""
+
+    def set(self, name: str, value: str) -> None:
+        """Keep it, taking the place of an earlier one."""
+
+    def delete(self, name: str) -> bool:
+        """Keep it no more; whether it was there."""
+
+    def names(self) -> List[str]:
+        """Those that it has, as far as it tells."""
+
+
+def find(host: Host, name: str, source: str = "auto") -> Tuple[str, Place]:
+    """A secret and where it was found; `SourceError` says which places were looked at.
+
+    It is hidden from then on: see `errors.hide`.
+    """
+    looked: List[str] = []
+    passed: Dict[str, str] = {}
+    for one in list(PLACES) if source == "auto" else [source]:
+        place: Place = load(PLACES[one])()
+        reason = place.available(host)
+        if reason is None:
+            try:
+                found = place.get(host, name)
+            except Unanswered as error:
+                reason = str(error)
+            else:
+                looked.append(place.called)
+                if found:
+                    hide(found)
+                    return found, place
+        if reason is not None:
+            passed[place.called] = reason
+    raise _missing(host, name, looked, passed, source)
+
+
+def value(host: Host, name: str) -> str:
+    """A secret for another magic, such as the token of ``--token NAME``."""
+    if not NAME.fullmatch(name):
+        raise usage_error(
+            "That is no name of a secret; if it is the secret itself, take it out of the cell.",
+            "Keep it: %secret set NAME, and name it: --token NAME",
+        )
+    return find(host, name)[0]
+
+
+def keeps(name: str = "") -> Kept:
+    """The place that ``%secret set`` uses: the one named, else the best that is there."""
+    for one in [name] if name else ["keyring", "file"]:
+        place: Kept = load(PLACES[one])()
+        reason = place.available(Host())
+        if reason is None:
+            return place
+    raise SourceError(f"{place.called} cannot be used: {reason}.", "Take --to off the line.")
+
+
+def _missing(
+    host: Host, name: str, looked: List[str], passed: Dict[str, str], source: str
+) -> SourceError:
+    """Where was looked, what could not be asked though it might have it, and what to do here."""
+    what = f"{name} is not set"
+    if looked:
+        what += f"; looked at {', '.join(looked)}"
+    # Why a place of another host does not apply helps nobody.
+    refused = [f"{place}: {why}" for place, why in passed.items() if why != "not here"]
+    if host.colab:
+        todo = "On Colab: the key at the left, add it there and let this notebook see it."
+    elif "KAGGLE_KERNEL_RUN_TYPE" in os.environ:
+        todo = "On Kaggle: Add-ons > Secrets, add it there and attach it to this notebook."
+    else:
+        todo = f"Keep it on this machine: %secret set {name}"
+    if source != "auto":
+        todo += " Or look everywhere: take --from off the line."
+    return SourceError(what + ".", todo, "\n".join(refused))

@@ -1,0 +1,339 @@
+"""``%secret`` in a shell: one name on any host, and a value that is shown nowhere."""
+
+from __future__ import annotations
+
+import getpass
+import importlib
+import os
+import stat
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Dict, Iterator, List, Optional
+
+import doubles
+import pytest
+
+from colab_magics import errors
+from colab_magics.errors import SourceError
+from colab_magics.registry import load
+from colab_magics.secrets import hosts
+from colab_magics.secrets.base import PLACES, Kept, value
+
+from .cells import Cells
+
+CANARY = "canary-7f3a+/=&<x>"
+COLAB: Dict[str, Any] = {"metadata": {"colab": {}}, "content": {"allow_stdin": True}}
+
+
+@pytest.fixture(autouse=True)
+def forgetful(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Each test starts with no secret known, and leaves none in the environment."""
+    for name in ("TOKEN", "OTHER", "KAGGLE_KERNEL_RUN_TYPE"):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setattr(errors, "_HIDDEN", set())
+    monkeypatch.setattr(hosts, "_SILENT", [])
+    yield
+    for name in ("TOKEN", "OTHER"):
+        os.environ.pop(name, None)
+
+
+@pytest.fixture
+def typed(monkeypatch: pytest.MonkeyPatch, run: Cells) -> List[str]:
+    """Somebody is there, and types these when asked; what was asked stands in their place."""
+    answers = [CANARY]
+
+    def answer(prompt: str = "") -> str:
+        assert CANARY not in prompt
+        return answers.pop()
+
+    monkeypatch.setattr(getpass, "getpass", answer)
+    run.shell.kernel = SimpleNamespace(get_parent=lambda channel: COLAB)
+    return answers
+
+
+def nowhere(*texts: str) -> None:
+    """The canary is in none of these, in no form."""
+    for text in texts:
+        assert "7f3a" not in text, text
+
+
+# ---------------------------------------------------------------------- where it is found
+def test_from_the_environment(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the kernel was started with holds; the name is remembered, the value shown nowhere."""
+    monkeypatch.setenv("TOKEN", CANARY)
+    shown = run("%secret TOKEN")
+    assert shown.splitlines()[0] == "TOKEN is set already"
+    assert run.steps() == ["%secret TOKEN"]
+    run("again = %secret TOKEN -o")
+    assert run.shell.user_ns["again"].status == "unchanged"
+    nowhere(shown, repr(run.shell.user_ns["again"]))
+
+
+def test_from_a_file_of_the_project(run: Cells) -> None:
+    """``.env`` beside the notebook: quotes and ``export`` are understood, nothing is expanded."""
+    Path(".env").write_text(f"export OTHER=1\nTOKEN='{CANARY}$HOME'\n")
+    shown = run("%secret TOKEN OTHER")
+    assert "TOKEN, OTHER set, from .env" in shown
+    assert os.environ["TOKEN"] == CANARY + "$HOME" and os.environ["OTHER"] == "1"
+    assert run.steps() == ["%secret TOKEN OTHER"]
+    nowhere(shown)
+
+
+def test_a_file_of_another_project_is_not_read(run: Cells, home: Path) -> None:
+    """``.env`` above a repository's own folder is not looked at."""
+    (home / ".env").write_text(f"TOKEN={CANARY}\n")
+    (home / "work" / ".git").mkdir()
+    assert isinstance(run.attempt("%secret TOKEN").error, SourceError)
+
+
+def test_missing_says_where_was_looked_and_what_to_do(run: Cells) -> None:
+    """One line with the places, one with what to do; nothing is set or remembered, not in part."""
+    Path(".env").write_text(f"OTHER={CANARY}\n")
+    reply = run.attempt("%secret OTHER TOKEN")
+    assert isinstance(reply.error, SourceError)
+    assert reply.error.what == (
+        "TOKEN is not set; looked at the environment, your file of secrets, .env."
+    )
+    assert reply.error.todo == "Keep it on this machine: %secret set TOKEN"
+    assert "OTHER" not in os.environ and run.steps() == []
+    nowhere(reply.shown)
+
+
+def test_only_where_it_is_asked_for(run: Cells) -> None:
+    """``--from`` looks there alone, is recorded, and stands on a line of its own."""
+    Path(".env").write_text(f"TOKEN={CANARY}\nOTHER={CANARY}\n")
+    reply = run.attempt("%secret TOKEN --from file")
+    assert isinstance(reply.error, SourceError) and ".env" not in reply.error.what
+    assert "take --from off the line" in reply.error.todo
+    run("%secret TOKEN --from dotenv\n%secret OTHER")
+    assert run.steps() == ["%secret TOKEN --from dotenv", "%secret OTHER"]
+    reply = run.attempt("%secret TOKEN --from nowhere")
+    assert type(reply.error).__name__ == "UsageError"
+
+
+# ---------------------------------------------------------------------- Colab, Kaggle, a person
+@pytest.fixture
+def userdata(run: Cells, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
+    """A machine that looks like Colab's, with the stub of its secrets and its page."""
+    before = set(sys.modules)
+    monkeypatch.syspath_prepend(str(Path(doubles.__file__).parent / "google_colab"))
+    for name in [name for name in sys.modules if name.split(".")[0] == "google"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab-external_20261101")
+    stub = importlib.import_module("google.colab.userdata")
+    run.shell.kernel = SimpleNamespace(get_parent=lambda channel: COLAB)
+    yield stub
+    for name in [name for name in set(sys.modules) - before if name.startswith("google")]:
+        del sys.modules[name]
+
+
+def test_from_colab(run: Cells, userdata: Any) -> None:
+    """Colab's own secrets, by the same name."""
+    userdata.SECRETS["TOKEN"] = CANARY
+    shown = run("%secret TOKEN")
+    assert "TOKEN set, from Colab's secrets" in shown
+    assert os.environ["TOKEN"] == CANARY
+    nowhere(shown)
+
+
+@pytest.mark.parametrize(
+    ("state", "says"),
+    [("absent", "looked at the environment, Colab's secrets"), ("refused", "may not see it")],
+)
+def test_colab_without_it(
+    run: Cells, userdata: Any, state: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That it is not there, and that this notebook may not see it, are two things; what to do."""
+    monkeypatch.setattr(getpass, "getpass", lambda prompt="": "")
+    if state == "refused":
+        userdata.SECRETS["TOKEN"] = None
+    reply = run.attempt("%secret TOKEN")
+    assert isinstance(reply.error, SourceError)
+    assert says in reply.error.what + reply.error.details
+    assert "the key at the left" in reply.error.todo
+
+
+def test_colab_that_does_not_answer_is_asked_once(
+    run: Cells, userdata: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten seconds of silence are enough for a kernel; without input allowed it is not asked."""
+    monkeypatch.setattr(getpass, "getpass", lambda prompt="": "")
+    userdata.SILENT = True
+    for _ in range(2):
+        reply = run.attempt("%secret TOKEN")
+        assert isinstance(reply.error, SourceError)
+        assert "do not answer outside Colab's own page" in reply.error.details
+    assert userdata.ASKED == ["TOKEN"]
+    quiet = {"metadata": {}, "content": {"allow_stdin": False}}
+    run.shell.kernel = SimpleNamespace(get_parent=lambda channel: quiet)
+    run.attempt("%secret OTHER")
+    assert userdata.ASKED == ["TOKEN"]
+
+
+def test_from_kaggle(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Kaggle's secrets, where its machine says that it is one."""
+    client = SimpleNamespace(get_secret=lambda name: {"TOKEN": CANARY}[name])
+    stub = SimpleNamespace(UserSecretsClient=lambda: client)
+    monkeypatch.setitem(sys.modules, "kaggle_secrets", stub)
+    assert isinstance(run.attempt("%secret TOKEN").error, SourceError)
+    monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
+    assert "TOKEN set, from Kaggle's secrets" in run("%secret TOKEN")
+    reply = run.attempt("%secret OTHER")
+    assert isinstance(reply.error, SourceError) and "Add-ons > Secrets" in reply.error.todo
+
+
+def test_typed_by_a_person_for_this_kernel(run: Cells, typed: List[str]) -> None:
+    """Who is there is asked last; what is typed is kept for this kernel; how to keep it."""
+    shown = run("%secret TOKEN")
+    assert "TOKEN set, from you" in shown and "Longer: %secret set TOKEN" in shown
+    assert os.environ["TOKEN"] == CANARY and typed == []
+    nowhere(shown)
+
+
+def test_nobody_is_asked_who_is_not_there(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Headless, and in a page of which nothing says that somebody sees it: an error at once."""
+    monkeypatch.setattr(getpass, "getpass", lambda prompt="": pytest.fail("asked"))
+    for request in ({}, {"content": {"allow_stdin": False}}, {"content": {"allow_stdin": True}}):
+        run.shell.kernel = SimpleNamespace(get_parent=lambda channel, found=request: found)
+        assert isinstance(run.attempt("%secret TOKEN").error, SourceError)
+    run.shell.kernel = SimpleNamespace(get_parent=lambda channel: {})
+    reply = run.attempt("%secret set TOKEN")
+    assert isinstance(reply.error, SourceError) and "Nobody is there" in reply.error.what
+
+
+# ---------------------------------------------------------------------- kept ones
+def test_kept_in_a_file_of_ones_own(run: Cells, typed: List[str], home: Path) -> None:
+    """Set, listed without its value, found in the next kernel, deleted; nobody else can read it."""
+    said = run("%secret set TOKEN --to file")
+    assert "TOKEN is kept in your file of secrets" in said
+    (path,) = home.rglob("secrets.json")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert "TOKEN" not in os.environ
+    listed = run("%secret list")
+    assert listed == "TOKEN  in your file of secrets"
+    assert "TOKEN set, from your file of secrets" in run("%secret TOKEN")
+    assert os.environ.pop("TOKEN") == CANARY
+    assert run("%secret delete TOKEN") == "TOKEN is no longer in your file of secrets"
+    assert isinstance(run.attempt("%secret delete TOKEN").error, SourceError)
+    assert CANARY not in path.read_text()
+    nowhere(said, listed)
+
+
+def test_kept_in_the_keyring(
+    run: Cells, typed: List[str], monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    """Where the system has a keyring it comes first, and no file is made."""
+    keyring = pytest.importorskip("keyring")
+    held: Dict[Any, str] = {}
+
+    class Ring(keyring.backend.KeyringBackend):  # type: ignore[name-defined, misc]
+        priority = 1
+
+        def get_password(self, service: str, username: str) -> Optional[str]:
+            return held.get((service, username))
+
+        def set_password(self, service: str, username: str, password: str) -> None:
+            held[service, username] = password
+
+        def delete_password(self, service: str, username: str) -> None:
+            del held[service, username]
+
+    monkeypatch.setattr(keyring, "get_keyring", Ring)
+    for name in ("get_password", "set_password", "delete_password"):
+        monkeypatch.setattr(keyring, name, getattr(Ring(), name))
+    assert "TOKEN is kept in the keyring" in run("%secret set TOKEN")
+    assert held["colab-magics", "TOKEN"] == CANARY
+    assert run("%secret list") == "TOKEN  in the keyring"
+    assert "TOKEN set, from the keyring" in run("%secret TOKEN")
+    assert run("%secret delete TOKEN") == "TOKEN is no longer in the keyring"
+    assert list(home.rglob("secrets.json")) == []
+
+
+@pytest.mark.parametrize("name", ["file"])
+def test_a_place_keeps_what_it_is_given(name: str, run: Cells) -> None:
+    """Any value comes back as it is: line ends, quotes, other scripts."""
+    place: Kept = load(PLACES[name])()
+    for text in ("a\nb", "\"'\\", "ключ", " "):
+        place.set("TOKEN", text)
+        assert place.get(None, "TOKEN") == text  # type: ignore[arg-type]
+
+
+def test_a_file_that_is_damaged_is_said(run: Cells, typed: List[str], home: Path) -> None:
+    """It is neither taken for empty nor overwritten."""
+    run("%secret set TOKEN --to file")
+    (path,) = home.rglob("secrets.json")
+    path.write_text("{")
+    typed.append(CANARY)
+    for line in ("%secret list", "%secret set OTHER --to file"):
+        assert "it is no JSON" in (shown := run.attempt(line)).shown + str(shown.error)
+    assert path.read_text() == "{"
+
+
+# ---------------------------------------------------------------------- nowhere
+def test_it_is_taken_out_of_all_that_is_said(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outputs and errors of every magic, in plain text and HTML, also percent-encoded in a URL."""
+    monkeypatch.setenv("TOKEN", CANARY)
+    run("%secret TOKEN")
+    from urllib.parse import quote
+
+    folder = CANARY.replace("/", "-")
+    errors.hide(folder)
+    os.mkdir(folder)
+    for line in (
+        f"%cd_persist '{folder}/none'",
+        f"%pin 'x @ http://127.0.0.1:9/{quote(CANARY, safe='')}.whl'",
+        f"%drive mount --remote '{folder}'",
+        f"%setup forget '{CANARY}'",
+        f"%secret '{CANARY}'",
+    ):
+        reply = run.attempt(line)
+        nowhere(reply.shown, str(reply.error or ""), "".join(run.steps()))
+    from colab_magics.display import Report
+
+    drawn = Report((CANARY,), ((CANARY, "x"),), (CANARY,))._repr_mimebundle_()
+    assert drawn["text/plain"].count("****") == 3
+    nowhere(*drawn.values())
+
+
+def test_a_line_with_a_secret_in_it_is_not_remembered(run: Cells) -> None:
+    """Typed into a line, it is refused for the record, with what to do."""
+    os.environ["TOKEN"] = "canary-7f3a"
+    run("%secret TOKEN")
+    os.makedirs("canary-7f3a")
+    shown = run("%cd_persist canary-7f3a")
+    assert "not remembered: a secret stands in that line" in shown
+    assert run.steps() == ["%secret TOKEN"]
+    nowhere(shown)
+
+
+def test_a_value_that_is_typed_in_the_cell_is_refused(run: Cells) -> None:
+    """``NAME=value`` is no name: what to do is said, and the value is not repeated."""
+    reply = run.attempt(f"%secret TOKEN='{CANARY}'")
+    assert type(reply.error).__name__ == "UsageError"
+    assert "take it out" in str(reply.error) and "%secret set NAME" in str(reply.error)
+    assert "TOKEN" not in os.environ and run.steps() == []
+    nowhere(reply.shown, str(reply.error))
+
+
+def test_for_other_magics_it_is_named(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`value` gives it by name; what is no name is refused without being repeated."""
+    from colab_magics.host import Host
+
+    monkeypatch.setenv("TOKEN", CANARY)
+    assert value(Host(), "TOKEN") == CANARY
+    assert errors.scrub(f"x{CANARY}y") == "x****y"
+    with pytest.raises(Exception, match="no name of a secret") as caught:
+        value(Host(), CANARY)
+    nowhere(str(caught.value))
+
+
+def test_bare_shows_how_they_stand(run: Cells) -> None:
+    """Each remembered name with whether it is set."""
+    assert "No secret is remembered" in run("%secret")
+    os.environ["TOKEN"] = CANARY
+    run("%secret TOKEN")
+    del os.environ["TOKEN"]
+    assert run("%secret") == "TOKEN  TOKEN is not set"
