@@ -11,7 +11,7 @@ import pytest
 from .cells import Cells, new_shell
 from .conftest import Distribution
 
-NAMES = ["cd_persist", "drive", "gpu", "pin", "setup"]
+NAMES = ["cd_persist", "drive", "gpu", "pin", "secret", "setup"]
 
 
 def state(shell: Any) -> Dict[str, Any]:
@@ -65,7 +65,7 @@ def test_reloading_adds_nothing_twice(run: Cells) -> None:
     assert sizes() == before
 
 
-def test_loading_adds_the_five_magics(bare: Cells) -> None:
+def test_loading_adds_every_magic(bare: Cells) -> None:
     """Loading adds each magic as a line and a cell magic, and shadows none that was there."""
     before = state(bare.shell)["magics"]
     bare("%load_ext colab_magics")

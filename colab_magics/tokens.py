@@ -1,0 +1,125 @@
+"""What looks like a secret: by its name, and by the shapes that services give their tokens.
+
+Pure. It errs towards silence where only luck tells a token from something else: a hash, a UUID, a
+commit or an image in Base64 is none.
+"""
+
+import re
+from typing import Dict, Pattern, Tuple
+
+__all__ = ["find", "looks_secret"]
+
+#: A token stands alone: within a longer run of such characters it is part of something else.
+_ALONE = r"(?<![A-Za-z0-9_-])(?:{})(?![A-Za-z0-9_-])"
+
+_SHAPES = {
+    "a GitHub token": r"gh[pousr]_[A-Za-z0-9]{30,255}|github_pat_[A-Za-z0-9_]{50,255}",
+    "a Hugging Face token": r"hf_[A-Za-z0-9]{30,}",
+    "an OpenAI or Anthropic key": (
+        r"sk-(?:[A-Za-z0-9]{32,}|(?:proj|svcacct|admin|ant|or)-[A-Za-z0-9_-]{32,})"
+    ),
+    "a Slack token": r"xox[abeoprs]-[A-Za-z0-9-]{10,}",
+    "an AWS key": r"(?:AKIA|ASIA)[0-9A-Z]{16}",
+    "a Google key": r"AIza[0-9A-Za-z_-]{35}|GOCSPX-[0-9A-Za-z_-]{28}|ya29\.[0-9A-Za-z_-]{20,}",
+    "a GitLab token": r"glpat-[0-9A-Za-z_-]{20,}",
+    "a Stripe key": r"[sr]k_live_[0-9A-Za-z]{20,}",
+    "a package index token": r"npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{50,}",
+    "a JSON Web Token": r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{10,}",
+}
+
+#: Kind of token -> how it is written.
+_KINDS: Dict[str, Pattern[str]] = {
+    kind: re.compile(_ALONE.format(shape)) for kind, shape in _SHAPES.items()
+}
+_KINDS["a private key"] = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY")
+
+_PASSWORD = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@\"'<>]*:([^\s/@\"'<>]+)@[\w.\[-]", re.I)
+#: What stands in a URL for the password that a person is to put there.
+_STANDS_FOR = re.compile(
+    r".*[{}$%].*|\*+|x+|\.+|(my|your)?[-_]?(password|passwd|pass|pwd|secret|token|key)", re.I
+)
+
+#: Words of a name that make its value a secret, whole or as the end of a word: ``HFTOKEN``.
+_SECRET = re.compile(r".*(TOKEN|SECRETS?|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|APIKEY)")
+#: Words that say something about a secret: where it is, how long, of which kind.
+_ABOUT = frozenset(
+    [
+        "FILE",
+        "FILENAME",
+        "PATH",
+        "DIR",
+        "FOLDER",
+        "NAME",
+        "ID",
+        "URL",
+        "URI",
+        "HOST",
+        "TYPE",
+        "FORMAT",
+        "LENGTH",
+        "LEN",
+        "LIMIT",
+        "COUNT",
+        "SIZE",
+        "TTL",
+        "EXPIRY",
+        "TIMEOUT",
+        "ENABLED",
+        "DISABLED",
+        "HELPER",
+        "PROVIDER",
+        "STORE",
+        "BACKEND",
+        "CACHE",
+        "HOME",
+        "VERSION",
+    ]
+)
+#: Words with which a token or a key is one of a text or a table, or no secret.
+_OTHER = frozenset(
+    [
+        "MAX",
+        "MIN",
+        "NUM",
+        "EOS",
+        "BOS",
+        "UNK",
+        "PAD",
+        "SEP",
+        "CLS",
+        "MASK",
+        "PUBLIC",
+        "SORT",
+        "PRIMARY",
+        "FOREIGN",
+        "PARTITION",
+    ]
+)
+_PLAIN = re.compile(r"|true|false|yes|no|on|off|none|auto|[01]", re.I)
+_PATH = re.compile(r"(~|\.{0,2}|[A-Za-z]:)[/\\][^=+]*|[\w-]+:[\w./ -]+")
+
+
+def looks_secret(name: str, value: str) -> bool:
+    """Whether a variable of this name and value holds a secret."""
+    return bool(find(value)) or (_names_secret(name, value) and not _PLAIN.fullmatch(value))
+
+
+def find(text: str) -> Tuple[str, ...]:
+    """The kinds of tokens that stand in a text, each once: ``a GitHub token``."""
+    kinds = [kind for kind, shape in _KINDS.items() if shape.search(text)]
+    if any(not _STANDS_FOR.fullmatch(found) for found in _PASSWORD.findall(text)):
+        kinds.append("a URL with a password")
+    return tuple(kinds)
+
+
+def _names_secret(name: str, value: str) -> bool:
+    """Whether a name says that its value is a secret, and not the file that holds it."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).upper().split("_")
+    words = [word.rstrip("0123456789") for word in words if word.rstrip("0123456789")]
+    if not words or words[-1] in _ABOUT or _OTHER & {*words}:
+        return False
+    if any(_SECRET.fullmatch(word) for word in words if not word.startswith("CREDENTIAL")):
+        return True
+    if words[-1] in {"KEY", "KEYS", "CREDENTIAL", "CREDENTIALS"}:
+        return not _PATH.fullmatch(value)
+    return words[-1] in {"PWD", "PASS"} and len(words) > 1 and words[0] != "OLD"
