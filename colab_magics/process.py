@@ -1,5 +1,6 @@
 """Running another program: time-boxed, interruptible, and without secrets in what it says."""
 
+import io
 import os
 import queue
 import signal
@@ -101,9 +102,10 @@ def _read(
 ) -> None:
     """Take in what a program prints, until it has ended."""
     assert process.stdout is not None  # noqa: S101 - it was asked for as a pipe
-    with process.stdout:
-        for raw in process.stdout:
-            line = scrub(raw.decode("utf-8", "replace").rstrip())
+    # Progress is often written over and over on one line, by carriage returns: each is a line here.
+    with io.TextIOWrapper(process.stdout, encoding="utf-8", errors="replace") as stream:
+        for text in stream:
+            line = scrub(text.rstrip())
             if line:
                 lines.append(line)
                 heard.put(line)

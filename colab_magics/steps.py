@@ -35,6 +35,7 @@ STEPS = {
     "gpu": "colab_magics.gpu.step:parse",
     "secret": "colab_magics.secrets.step:parse",
     "drive": "colab_magics.drive.step:parse",
+    "github": "colab_magics.sources.git.step:parse",
     "pin": "colab_magics.pins.line:parse",
     "cd_persist": "colab_magics.shell.directory:parse",
     "setup": "colab_magics.setup.auto:parse",

@@ -11,6 +11,7 @@ __all__ = ["AROUND", "MAGICS", "LazyMagic", "register", "rewritten", "unregister
 MAGICS = {
     "pin": "colab_magics.magics.pin:PinMagic",
     "drive": "colab_magics.magics.drive:DriveMagic",
+    "github": "colab_magics.magics.github:GithubMagic",
     "cd_persist": "colab_magics.magics.cd_persist:DirectoryMagic",
     "secret": "colab_magics.magics.secret:SecretMagic",
     "gpu": "colab_magics.magics.gpu:GpuMagic",

@@ -11,7 +11,7 @@ import pytest
 from .cells import Cells, new_shell
 from .conftest import Distribution
 
-NAMES = ["cd_persist", "drive", "gpu", "pin", "secret", "setup"]
+NAMES = ["cd_persist", "drive", "github", "gpu", "pin", "secret", "setup"]
 
 
 def state(shell: Any) -> Dict[str, Any]:

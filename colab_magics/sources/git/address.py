@@ -1,0 +1,81 @@
+"""How people name a repository, and where it is."""
+
+import re
+from typing import NamedTuple, Optional
+from urllib.parse import urlsplit
+
+from ...errors import hide, usage_error
+
+__all__ = ["Address", "same"]
+
+_SHORT = re.compile(r"(?P<repository>[A-Za-z0-9][\w-]*/[\w.-]+?)(?P<git>\.git)?(@(?P<ref>\S+))?")
+_URL = re.compile(
+    r"(?P<repository>(?:https?|ssh|git|file)://(?:[^/@\s]+@)?[^@\s]+|[\w.-]+@[\w.-]+:[^@\s]+)"
+    r"(@(?P<ref>\S+))?"
+)
+#: What git itself refuses in the name of a ref, and what would be an option.
+_REF = re.compile(r"(?!-)(?!.*(\.\.|@\{|//))[^\s~^:?*\[\\]+(?<![./])")
+
+
+class Address(NamedTuple):
+    """A repository as it was typed (``owner/name`` is GitHub's), and the ref behind ``@``."""
+
+    repository: str
+    ref: str = ""
+
+    @classmethod
+    def read(cls, text: str) -> "Address":
+        """What was typed; ``UsageError`` where it names no repository, or holds a password."""
+        found = _SHORT.fullmatch(text) or _URL.fullmatch(text)
+        if found is None or found["repository"].startswith("-"):
+            raise usage_error(
+                f"%github: {text} names no repository.", "Such as: owner/name@v1.2, or a git URL"
+            )
+        password = urlsplit(found["repository"]).password if "://" in text else None
+        if password:
+            hide(password)
+            raise usage_error(
+                "%github: that URL holds a password or token; take it out of the cell.",
+                "Keep it: %secret set NAME, and name it: --token NAME",
+            )
+        ref = found["ref"] or ""
+        if ref and not _REF.fullmatch(ref):
+            raise usage_error(f"%github: {ref} cannot be the name of a ref.", "Check it.")
+        return cls(found["repository"], ref)
+
+    @property
+    def url(self) -> str:
+        """What git is given."""
+        return f"https://github.com/{self.repository}.git" if self.short else self.repository
+
+    @property
+    def short(self) -> bool:
+        """Whether it is ``owner/name``, of GitHub."""
+        return _SHORT.fullmatch(self.repository) is not None
+
+    @property
+    def scheme(self) -> str:
+        """``https``; empty for ``git@host:path``, which is ssh."""
+        return urlsplit(self.url).scheme if "://" in self.url else ""
+
+    @property
+    def host(self) -> str:
+        """Where a token is sent, and nowhere else."""
+        return urlsplit(self.url).netloc.rpartition("@")[2]
+
+    @property
+    def name(self) -> str:
+        """The folder that it is cloned into."""
+        return re.sub(r"\.git$", "", re.split(r"[/:]", self.repository.rstrip("/"))[-1])
+
+
+def same(one: Optional[str], other: str) -> bool:
+    """Whether two URLs mean one repository, by whichever protocol."""
+    return one is not None and _plain(one) == _plain(other)
+
+
+def _plain(url: str) -> str:
+    text = re.sub(r"^\w+://", "", url)
+    text = re.sub(r"^[^/@]+@", "", text).replace(":", "/", 1) if "@" in text else text
+    host, slash, path = text.rstrip("/").partition("/")
+    return host.lower() + slash + re.sub(r"\.git$", "", path)

@@ -1,0 +1,218 @@
+"""Bringing a repository to a commit: cloned whole or not at all, and never over a person's work.
+
+A clone is made beside its place and moved there when it is whole. One that is there is moved only
+where nothing in it is a person's: no changed file, and no commit that only it has.
+"""
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import List
+
+from ...display import files
+from ...errors import SourceError
+from ...host import Host
+from ...locks import alone
+from ...secrets.base import value
+from ...steps import Outcome, Progress
+from .address import same
+from .program import Git
+from .repository import MOVING, SEEN, SHA, Repository, at
+from .step import CloneStep
+
+__all__ = ["brought"]
+
+#: What git holds while it writes; left by one that was killed.
+_LOCKS = ("index.lock", "HEAD.lock", "shallow.lock", "config.lock", "packed-refs.lock")
+
+
+def brought(step: CloneStep, host: Host, progress: Progress) -> Outcome:
+    """Clone, or move on; what a person has changed is left as it is, and that is said."""
+    place = step.place(host)
+    token = value(host, step.token) if step.token else ""
+
+    def waits(seconds: float) -> None:
+        progress(f"waiting for another kernel, which clones {step.label}")
+
+    with alone(_lock(place), waits) as held:
+        git = Git(step.address, token, progress, (held,))
+        found = at(place)
+        if found is None:
+            cloned = _clone(step, git, place)
+            hint = f"Work in it: %cd_persist {step.label}"
+            return Outcome(
+                "applied", f"{step.label} cloned, at {cloned.said}", step.recorded(host), hint
+            )
+        return _moved(step, git, found, host)
+
+
+def _clone(step: CloneStep, git: Git, place: Path) -> Repository:
+    """A clone beside its place, with all that belongs to it; then moved there in one go."""
+    if place.is_file() or (place.is_dir() and any(place.iterdir())):
+        raise SourceError(
+            f"{step.label} is there and is no clone; it was left alone.",
+            f"Name another folder: %github clone {step.repository} FOLDER",
+        )
+    base = next(folder for folder in place.parents if folder.is_dir())
+    fresh = base / f".{place.name}.cloning"
+    shutil.rmtree(fresh, ignore_errors=True)  # of one that was killed
+    try:
+        depth = ("--depth", str(step.depth), "--no-single-branch") if step.depth else ()
+        git(base, "clone", "--progress", "--no-checkout", *depth, step.address.url, str(fresh))
+        made = Repository(fresh, fresh / ".git")
+        _check_out(step, git, made, _commit(step, git, made))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if place.is_dir():
+            place.rmdir()  # empty; some systems do not rename over it
+        fresh.rename(place)
+    except OSError as error:
+        raise SourceError(
+            f"{step.label} cannot be made: {error.strerror}.", "Choose another folder."
+        ) from None
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+    return Repository(place, place / ".git")
+
+
+def _moved(step: CloneStep, git: Git, found: Repository, host: Host) -> Outcome:
+    """What became of a clone that is there."""
+    if not same(found.origin, step.address.url):
+        raise SourceError(
+            f"{step.label} is a clone of {found.origin or 'nothing'}; it was left alone.",
+            f"Name another folder: %github clone {step.repository} FOLDER",
+        )
+    _repair(git, found)
+    reason = _work_in(git, found)
+    if reason:
+        message = f"{step.label} has {reason}: left as it is, at {found.said}"
+        return Outcome("unchanged", message, None, "Once they are pushed or gone, run this again.")
+    before = found.said
+    fetched = ("--depth", str(step.depth)) if step.depth else ()
+    if step.update or not _known(git, found, step.commit):
+        git(found.folder, "fetch", "--progress", "--tags", "--force", *fetched, "origin")
+    _check_out(step, git, found, _commit(step, git, found))
+    if found.said == before:
+        return Outcome("unchanged", f"{step.label}: still at {before}", step.recorded(host))
+    more = "" if step.update else "That is what is recorded; to move on: --update"
+    message = f"{step.label}: {before} -> {found.said}"
+    return Outcome("applied", message, step.recorded(host), more if step.commit else "")
+
+
+def _commit(step: CloneStep, git: Git, found: Repository) -> str:
+    """The commit to check out, which is there then."""
+    wanted = "" if step.update else step.commit
+    if wanted and not _known(git, found, wanted):
+        # One that no branch has any more: most servers still give it by its name.
+        depth = ("--depth", str(step.depth)) if step.depth else ()
+        if git.attempt(found.folder, "fetch", "--progress", *depth, "origin", wanted).status:
+            raise SourceError(
+                f"{step.repository} no longer has the commit {wanted[:7]} that is recorded.",
+                "To take what it is now: --update",
+            )
+    if wanted:
+        return wanted
+    for name in _names(step.ref):
+        done = git.attempt(found.folder, "rev-parse", "--verify", "-q", f"{name}^{{commit}}")
+        if not done.status:
+            return done.lines[-1]
+    if SHA.fullmatch(step.ref):
+        git(found.folder, "fetch", "--progress", "origin", step.ref)
+        return step.ref
+    if not step.ref:
+        raise SourceError(f"{step.repository} is empty: it has no commit yet.", "Push one first.")
+    raise SourceError(f"{step.repository} has no {step.ref}.", "Check the name after @.")
+
+
+def _names(ref: str) -> List[str]:
+    """What a ref may be short for; without one it is the branch that the server has first."""
+    if not ref:
+        return ["refs/remotes/origin/HEAD"]
+    return [f"refs/remotes/origin/{ref}", f"refs/tags/{ref}", ref]
+
+
+def _check_out(step: CloneStep, git: Git, found: Repository, commit: str) -> None:
+    """Have the commit in the work tree: on the branch that was asked for, else on none."""
+    folder = found.folder
+    branch = step.ref or _first(git, folder)
+    on_branch = (
+        branch
+        and not git.attempt(
+            folder, "show-ref", "-q", "--verify", f"refs/remotes/origin/{branch}"
+        ).status
+    )
+    where = ("--no-track", "-B", branch) if on_branch else ("--detach",)
+    moving = found.git / MOVING
+    moving.write_text(commit, encoding="ascii")
+    try:
+        git(folder, "checkout", "--progress", *where, commit)
+    except SourceError:  # git refused before it touched anything
+        moving.unlink()
+        raise
+    if on_branch:
+        git(folder, "branch", "-q", f"--set-upstream-to=origin/{branch}")
+    if step.submodules:
+        depth = ("--depth", "1") if step.depth else ()
+        git(folder, "submodule", "update", "--progress", "--init", "--recursive", *depth)
+    if step.lfs:
+        _large_files(step, git, folder)
+    git(folder, "update-ref", f"refs/colab-magics/{commit}", commit)
+    (found.git / SEEN).write_text(f"{step.ref}\n{commit}\n", encoding="utf-8")
+    moving.unlink()
+
+
+def _first(git: Git, folder: Path) -> str:
+    done = git.attempt(folder, "symbolic-ref", "-q", "--short", "refs/remotes/origin/HEAD")
+    return "" if done.status else done.lines[-1].replace("origin/", "", 1)
+
+
+def _large_files(step: CloneStep, git: Git, folder: Path) -> None:
+    if git.attempt(folder, "lfs", "version").status:
+        raise SourceError(
+            "git-lfs is not installed, which --lfs needs.", "Install it: %apt git-lfs"
+        )
+    git(folder, "lfs", "install", "--local")
+    git(folder, "lfs", "pull")
+
+
+def _known(git: Git, found: Repository, commit: str) -> bool:
+    """Whether a commit is here, with its files."""
+    return (
+        bool(commit)
+        and not git.attempt(found.folder, "cat-file", "-e", f"{commit}^{{tree}}").status
+    )
+
+
+def _repair(git: Git, found: Repository) -> None:
+    """Finish what was cut off while files were put in place; there was no work in it before."""
+    moving = found.git / MOVING
+    if not moving.exists():
+        return
+    for name in _LOCKS:
+        lock = found.git / name
+        if lock.exists():  # we are alone, and git keeps our lock as long as it lives
+            lock.unlink()
+    kept = git.attempt(found.folder, "stash", "create")  # what was edited since is not lost
+    if not kept.status and kept.lines and SHA.fullmatch(kept.lines[-1]):
+        git(found.folder, "stash", "store", "-m", "before colab_magics went on", kept.lines[-1])
+    commit = moving.read_text(encoding="ascii")
+    if _known(git, found, commit):  # its new files are in the way of any other checkout
+        git(found.folder, "checkout", "-q", "-f", "--detach", commit)
+    else:
+        git(found.folder, "reset", "-q", "--hard")
+
+
+def _work_in(git: Git, found: Repository) -> str:
+    """What in a clone is a person's; empty where nothing is."""
+    changed = git(found.folder, "status", "--porcelain", "--untracked-files=no")
+    if changed:
+        return f"changes in {files(len(changed))}"
+    ours = ("--not", "--remotes", "--tags", "--glob=refs/colab-magics/*")
+    count = git(found.folder, "rev-list", "--count", "HEAD", "--branches", *ours)[-1]
+    return "" if count == "0" else f"{count} commit{'s' if count != '1' else ''} of its own"
+
+
+def _lock(place: Path) -> Path:
+    from platformdirs import user_cache_dir
+
+    name = hashlib.sha256(str(place).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return Path(user_cache_dir("colab-magics", appauthor=False)) / "clones" / f"{name}.lock"

@@ -1,0 +1,443 @@
+"""``%github clone`` in a shell, against git's own server on loopback."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import stat
+import sys
+import threading
+from pathlib import Path
+from typing import Iterator, List
+
+import pytest
+from doubles.git_server import PASSWORD, Server, git, pointer
+
+from colab_magics import errors
+from colab_magics.errors import SourceError
+from colab_magics.sources.git.program import Git
+
+from .cells import Cells, Child
+
+
+@pytest.fixture
+def server(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A git server; secrets that a test makes known are forgotten behind it."""
+    monkeypatch.setattr(errors, "_HIDDEN", set())
+    monkeypatch.setenv("GH_TOKEN", PASSWORD)
+    found = Server(home / "server")
+    yield found
+    found.close()
+
+
+def head(folder: str) -> str:
+    """The commit that is checked out, as git says."""
+    return git(Path(folder), "rev-parse", "HEAD")
+
+
+def left() -> List[str]:
+    """All that lies in the working directory."""
+    return sorted(path.name for path in Path().iterdir())
+
+
+# ---------------------------------------------------------------------- what it brings
+def test_cloned_recorded_and_left_alone_the_second_time(run: Cells, server: Server) -> None:
+    """Cloned whole, recorded with its commit; a second run asks the server nothing."""
+    url = server.make("model", README="hello", src__a="1")
+    shown = run(f"%github clone {url}")
+    commit = head("model")
+    assert shown.splitlines()[0] == f"model cloned, at {commit[:7]} (main)"
+    assert "%cd_persist model" in shown
+    assert Path("model/src/a").read_text() == "1"
+    assert run.steps() == [f"%github clone {url} --commit {commit}"]
+    asked = len(server.asked)
+    server.commit("model", README="newer")
+    assert run(f"%github clone {url}") == f"model: already at {commit[:7]} (main)"
+    assert (len(server.asked), head("model"), left()) == (asked, commit, ["model"])
+    assert run.steps() == [f"%github clone {url} --commit {commit}"]
+
+
+def test_the_recorded_commit_comes_back_after_a_wipe(run: Cells, server: Server) -> None:
+    """On a new machine the line brings what was there, on its branch, although there is newer."""
+    url = server.make("model", README="hello")
+    run(f"%github clone {url}@main")
+    (line,) = run.steps()
+    commit = head("model")
+    server.commit("model", README="newer")
+    shutil.rmtree("model")
+    run(line)
+    assert head("model") == commit and Path("model/README").read_text() == "hello"
+    assert git(Path("model"), "status", "-sb").splitlines()[0] == (
+        "## main...origin/main [behind 1]"
+    )
+    assert "already at" in run(f"%github clone {url}@main")  # the line as it was typed, below it
+
+
+def test_update_moves_on_and_records_it(run: Cells, server: Server) -> None:
+    """``--update`` takes what the branch is now; the line then names that commit."""
+    url = server.make("model", README="hello")
+    run(f"%github clone {url}")
+    old, new = head("model"), server.commit("model", README="newer", more="x")
+    shown = run(f"%github clone {url} --update")
+    assert shown == f"model: {old[:7]} (main) -> {new[:7]} (main)"
+    assert run.steps() == [f"%github clone {url} --commit {new}"]
+    assert "still at" in run(f"%github clone {url} --update")
+    shown = run(f"%github clone {url} --commit {old}")
+    assert "to move on: --update" in shown and head("model") == old
+    assert not Path("model/more").exists()
+
+
+def test_a_tag_a_branch_and_a_commit(run: Cells, server: Server) -> None:
+    """``@`` takes either; another one moves the clone, and back."""
+    url = server.make("model", README="one")
+    first = git(server.folder / "model", "rev-parse", "HEAD")
+    git(server.folder / "model", "tag", "-a", "v1", "-m", "one")
+    git(server.folder / "model", "push", "-q", "--tags")
+    second = server.commit("model", README="two")
+    side = server.commit("model", branch="feature/side", README="side")
+    for ref, commit, branch in (
+        ("v1", first, ""),
+        ("feature/side", side, "feature/side"),
+        ("main", second, "main"),
+        (first, first, ""),
+    ):
+        run(f"%github clone {url}@{ref}")
+        assert (head("model"), git(Path("model"), "branch", "--show-current")) == (commit, branch)
+    assert run.steps() == [f"%github clone {url}@{first} --commit {first}"]
+    run(f"%github clone {url}@v1 elsewhere/deep --depth 1")
+    assert head("elsewhere/deep") == first and len(run.steps()) == 2
+
+
+def test_a_shallow_clone_at_a_recorded_commit(run: Cells, server: Server) -> None:
+    """``--depth`` gets the last commits alone, also where the recorded one is older than these."""
+    url = server.make("model", README="one")
+    first = git(server.folder / "model", "rev-parse", "HEAD")
+    server.commit("model", README="two")
+    server.commit("model", README="three")
+    run(f"%github clone {url} --depth 1")
+    assert git(Path("model"), "rev-list", "--count", "HEAD") == "1"
+    run(f"%github clone {url} old --depth 1 --commit {first}")
+    assert head("old") == first and git(Path("old"), "rev-list", "--count", "HEAD") == "1"
+
+
+def test_submodules(run: Cells, server: Server) -> None:
+    """``--submodules`` brings them, at the commits that the repository names."""
+    inner = server.make("inner", code="x")
+    url = server.make("model", README="hello")
+    git(server.folder / "model", "submodule", "add", "-q", inner, "lib")
+    server.commit("model", README="with lib")
+    run(f"%github clone {url} --submodules")
+    assert Path("model/lib/code").read_text() == "x"
+    assert run.steps()[0].split()[3:4] == ["--submodules"]
+
+
+@pytest.mark.once
+def test_large_files(run: Cells, server: Server) -> None:
+    """``--lfs`` brings what the pointers stand for; without it they stay pointers."""
+    if shutil.which("git-lfs") is None:
+        pytest.skip("git-lfs is not installed")
+    data = b"weights" * 1000
+    url = server.make("private-model", **{"weights.bin": pointer(server.folder, data)})
+    server.commit("private-model", **{".gitattributes": "*.bin filter=lfs -text\n"})
+    run(f"%github clone {url} small --token GH_TOKEN")
+    assert Path("small/weights.bin").read_text().startswith("version https://git-lfs")
+    run(f"%github clone {url} whole --lfs --token GH_TOKEN")
+    assert Path("whole/weights.bin").read_bytes() == data
+    assert "already at" in run(f"%github clone {url} whole --lfs --token GH_TOKEN")
+
+
+# ---------------------------------------------------------------------- what is a person's
+def test_what_a_person_changed_is_left_as_it_is(run: Cells, server: Server) -> None:
+    """A changed file, or a commit of one's own: nothing is touched, and that is said."""
+    url = server.make("model", README="hello")
+    run(f"%github clone {url}")
+    old = head("model")
+    server.commit("model", README="newer")
+    Path("model/README").write_text("mine")
+    shown = run(f"%github clone {url} --update")
+    assert shown.startswith(f"model has changes in 1 file: left as it is, at {old[:7]} (main)")
+    assert Path("model/README").read_text() == "mine"
+    git(Path("model"), "commit", "-q", "-a", "-m", "mine")
+    own = head("model")
+    shown = run(f"%github clone {url} --update")
+    assert shown.startswith("model has 1 commit of its own: left as it is")
+    assert head("model") == own
+    # A commit that is nowhere else is not what the next machine is sent to.
+    assert run.steps() == [f"%github clone {url} --commit {old}"]
+
+
+def test_an_unnamed_file_of_a_person_is_not_overwritten(run: Cells, server: Server) -> None:
+    """One that git does not know of stays, where the newer commit has a file of its name."""
+    url = server.make("model", README="hello")
+    run(f"%github clone {url}")
+    old = head("model")
+    server.commit("model", notes="theirs")
+    Path("model/notes").write_text("mine")
+    reply = run.attempt(f"%github clone {url} --update")
+    assert isinstance(reply.error, SourceError)
+    assert "holds files of yours" in reply.error.what and "notes" in reply.error.details
+    assert Path("model/notes").read_text() == "mine" and head("model") == old
+    assert "already at" in run(f"%github clone {url}")
+
+
+def test_what_is_in_the_way_is_left_alone(run: Cells, server: Server) -> None:
+    """A folder with something else in it, a file, a clone of something else."""
+    url, other = server.make("model", README="hello"), server.make("other", README="x")
+    Path("model").mkdir()
+    Path("model/mine").write_text("1")
+    Path("file").write_text("1")
+    for line in (url, f"{url} file"):
+        reply = run.attempt(f"%github clone {line}")
+        assert isinstance(reply.error, SourceError) and "left alone" in reply.error.what
+    run(f"%github clone {url} good")
+    reply = run.attempt(f"%github clone {other} good")
+    assert isinstance(reply.error, SourceError) and "clone of" in reply.error.what
+    assert left() == ["file", "good", "model"] and Path("model/mine").read_text() == "1"
+    assert len(run.steps()) == 1
+
+
+# ---------------------------------------------------------------------- tokens
+def test_a_private_one_needs_its_token(run: Cells, server: Server) -> None:
+    """By the name of a secret; the value is in no file of the clone, no output and no URL."""
+    url = server.make("private", README="hello")
+    reply = run.attempt(f"%github clone {url}")
+    assert isinstance(reply.error, SourceError) and "%secret set GH_TOKEN" in reply.error.todo
+    os.environ["WRONG"] = "wrong-canary-9b1e4d"
+    try:
+        refused = run.attempt(f"%github clone {url} --token WRONG")
+    finally:
+        del os.environ["WRONG"]
+    assert isinstance(refused.error, SourceError) and "with that token" in refused.error.what
+    assert left() == [] and run.steps() == []
+    shown = run(f"%github clone {url} --token GH_TOKEN")
+    assert run.steps() == [f"%github clone {url} --token GH_TOKEN --commit {head('private')}"]
+    said = [shown, str(reply.error), str(refused.error), *server.asked, *run.steps()]
+    files = [path for path in Path("private").rglob("*") if path.is_file()]
+    assert len(files) > 10
+    said += [path.read_bytes().decode("latin-1") for path in files]
+    assert not any("9b1e4d" in text for text in said)
+
+
+def test_the_token_is_no_argument_and_stays_in_no_file(
+    run: Cells, server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """While git runs: not in its arguments, and not in the helper's file, which is gone after."""
+    url = server.make("private", README="hello")
+    seen: List[str] = []
+    real = shutil.which("git")
+    fake = tmp_path / "bin" / "git"
+    fake.parent.mkdir()
+    fake.write_text(
+        f'#!/bin/sh\nprintf "%s\\n" "$*" >> {tmp_path}/seen\n'
+        f'[ -n "$GIT_ASKPASS" ] && cat "$GIT_ASKPASS" >> {tmp_path}/seen '
+        f'&& echo "$GIT_ASKPASS" >> {tmp_path}/askpass\nexec {real} "$@"\n'
+    )
+    fake.chmod(stat.S_IRWXU)
+    monkeypatch.setenv("PATH", f"{fake.parent}{os.pathsep}{os.environ['PATH']}")
+    run(f"%github clone {url} --token GH_TOKEN")
+    seen = (tmp_path / "seen").read_text().splitlines()
+    assert any("clone" in line for line in seen) and not any("9b1e4d" in line for line in seen)
+    helpers = (tmp_path / "askpass").read_text().splitlines()
+    assert helpers and not any(Path(name).exists() for name in helpers)
+
+
+def test_the_token_is_for_its_server_alone(run: Cells, server: Server, tmp_path: Path) -> None:
+    """A submodule on another server is not sent it."""
+    other = Server(tmp_path / "other")
+    try:
+        inner = other.make("private", code="x")
+        url = server.make("private-model", README="hello")
+        work = server.folder / "private-model"
+        (work / ".gitmodules").write_text(f'[submodule "lib"]\n\tpath = lib\n\turl = {inner}\n')
+        commit = git(tmp_path / "other" / "private", "rev-parse", "HEAD")
+        git(work, "update-index", "--add", "--cacheinfo", f"160000,{commit},lib")
+        git(work, "add", ".gitmodules")
+        git(work, "commit", "-q", "-m", "lib")
+        git(work, "push", "-q")
+        reply = run.attempt(f"%github clone {url} --submodules --token GH_TOKEN")
+        assert isinstance(reply.error, SourceError)
+        assert other.asked and not other.sent
+        assert server.sent and left() == []
+    finally:
+        other.close()
+
+
+def test_a_token_on_the_line_is_refused(run: Cells, server: Server) -> None:
+    """In the URL or in the place of its name: one line that does not show it."""
+    for line in (
+        "https://me:canary-9b1e4d@github.com/owner/name.git",
+        "owner/name --token canary-9b1e4d",
+    ):
+        reply = run.attempt(f"%github clone {line}")
+        assert type(reply.error).__name__ == "UsageError"
+        assert "%secret set" in str(reply.error) and "9b1e4d" not in str(reply.error)
+        errors._HIDDEN.clear()
+    assert run.steps() == [] and left() == []
+
+
+# ---------------------------------------------------------------------- what fails
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("model.git@nope", "has no nope"),
+        ("absent.git", "is not there, or it is private"),
+        ("empty.git", "is empty"),
+        ("model.git --commit " + "0" * 40, "no longer has the commit 0000000"),
+    ],
+)
+def test_what_the_server_does_not_have(run: Cells, server: Server, line: str, said: str) -> None:
+    """One line that says it; nothing is left, and nothing is remembered."""
+    server.make("model", README="hello")
+    git(server.folder, "init", "-q", "--bare", "empty.git")
+    reply = run.attempt(f"%github clone {server.at}/{line}")
+    assert isinstance(reply.error, SourceError) and said in reply.error.what
+    assert left() == [] and run.steps() == []
+
+
+def test_a_server_that_goes_half_way(run: Cells, server: Server) -> None:
+    """Nothing is left of it; once the server is well again, the same line does it."""
+    url = server.make("model", blob=os.urandom(400_000).hex())
+    server.die = 100_000
+    reply = run.attempt(f"%github clone {url} deep/down")
+    assert isinstance(reply.error, SourceError) and "stopped half way" in reply.error.what
+    assert left() == []
+    server.die = 0
+    run(f"%github clone {url} deep/down")
+    reply = run.attempt("%github clone http://127.0.0.1:9/x.git")
+    assert isinstance(reply.error, SourceError) and "127.0.0.1:9 did not answer" in reply.error.what
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["clone", "clone nothing", "clone o/n@a..b", "clone o/n --depth -1", "clone -o/n", "clobber x"],
+)
+def test_bad_lines(run: Cells, line: str) -> None:
+    """Each is one line that says what is wrong."""
+    reply = run.attempt(f"%github {line}")
+    assert type(reply.error).__name__ == "UsageError" and left() == []
+
+
+def test_without_git(run: Cells, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It says how to get it."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    reply = run.attempt("%github clone owner/name")
+    assert isinstance(reply.error, SourceError) and reply.error.todo == "Install it: %apt git"
+
+
+# ---------------------------------------------------------------------- cut off
+def child(home: Path) -> Child:
+    """A shell in a process that can be killed."""
+    return Child(dict(os.environ))
+
+
+@pytest.mark.once
+def test_killed_while_it_clones(run: Cells, server: Server, home: Path) -> None:
+    """With -9, half of the files on their way: the next run completes it and leaves nothing."""
+    url = server.make("model", blob=os.urandom(400_000).hex())
+    server.stall = 100_000
+    with child(home) as killed:
+        killed.ask(f"%github clone {url}")
+        assert server.stalled.wait(30)
+        killed.process.send_signal(signal.SIGKILL)
+        killed.process.wait()
+    server.stall = 0
+    assert left() == [".model.cloning"]
+    threading.Timer(0.5, server.go_on.set).start()  # its git lives on, and is waited for
+    shown = run(f"%github clone {url}")
+    assert "cloned" in shown and left() == ["model"]
+    assert git(Path("model"), "status", "--porcelain") == ""
+
+
+@pytest.mark.once
+def test_killed_while_it_moves(run: Cells, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the newer files in place, git's lock left: the next run goes on; edits are kept."""
+    url = server.make("model", **{f"f{n}": "old" for n in range(20)})
+    run(f"%github clone {url}")
+    new = server.commit("model", **{f"f{n}": "new" for n in range(20)}, more="x")
+    plain = Git.__call__
+
+    def dies(self: Git, folder: Path, *words: str) -> object:
+        if words[0] == "checkout":
+            for n in range(10):
+                Path(f"model/f{n}").write_text("new")
+            Path("model/more").write_text("x")
+            Path("model/.git/index.lock").write_text("")
+            raise SystemExit
+        return plain(self, folder, *words)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Git, "__call__", dies)
+        run.attempt(f"%github clone {url} --update")
+    Path("model/f19").write_text("edited since")
+    assert "cut off" in run(f"%github clone {url} --dry-run")
+    run(f"%github clone {url} --update")
+    assert head("model") == new and git(Path("model"), "status", "--porcelain") == ""
+    assert {Path(f"model/f{n}").read_text() for n in range(20)} == {"new"}
+    assert "edited since" in git(Path("model"), "stash", "show", "-p")
+
+
+@pytest.mark.once
+def test_ctrl_c_leaves_nothing(server: Server, home: Path) -> None:
+    """Interrupted in the middle: what was there is gone at once, git too."""
+    url = server.make("model", blob=os.urandom(400_000).hex())
+    server.stall = 100_000
+    with child(home) as shell:
+        shell.ask(f"%github clone {url}")
+        assert server.stalled.wait(30)
+        shell.interrupt()
+        assert shell.answer().error == "KeyboardInterrupt"
+        assert left() == []
+        server.stall = 0
+        server.go_on.set()
+        assert "cloned" in shell(f"%github clone {url}")
+
+
+@pytest.mark.once
+def test_two_kernels_clone_one_after_the_other(run: Cells, server: Server, home: Path) -> None:
+    """The second waits, and finds it there."""
+    url = server.make("model", blob=os.urandom(400_000).hex())
+    server.stall = 100_000
+    with child(home) as first, child(home) as second:
+        first.ask(f"%github clone {url}")
+        assert server.stalled.wait(30)
+        second.ask(f"%github clone {url}")
+        server.stall = 0
+        server.go_on.set()
+        said = [first.answer().shown, second.answer().shown]
+    assert "cloned" in said[0] and ("still at" in said[1] or "already at" in said[1])
+
+
+# ---------------------------------------------------------------------- what is around it
+def test_bare_shows_what_is_remembered(run: Cells, server: Server) -> None:
+    """Each clone and how it stands."""
+    assert "%github clone owner/name" in run("%github")
+    url = server.make("model", README="hello")
+    run(f"%github clone {url}")
+    assert run("%github").split("  ") == [
+        "ok",
+        url,
+        f"model: already at {head('model')[:7]} (main)",
+    ]
+
+
+def test_install_pins_it(run: Cells, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``--install`` is ``%pin -e`` of the folder, which gets a line of its own."""
+    from colab_magics.magics.pin import PinMagic
+
+    lines: List[object] = []
+    monkeypatch.setattr(PinMagic, "run", lambda self, call: lines.append(call.words))
+    url = server.make("model", README="hello")
+    run(f"%github clone {url} --install")
+    assert lines == [("-e", "./model")]
+    assert "--install" not in run.steps()[0]
+
+
+def test_the_words_of_git_are_heard_as_it_works(server: Server, tmp_path: Path) -> None:
+    """Progress that git writes over and over on one line arrives line by line."""
+    from colab_magics.process import run as run_program
+
+    script = "import sys\nfor n in range(3): sys.stdout.write(f'{n}\\r'); sys.stdout.flush()"
+    heard: List[str] = []
+    done = run_program([sys.executable, "-c", script], on_line=heard.append)
+    assert heard == ["0", "1", "2"] and done.status == 0
