@@ -62,7 +62,8 @@ def split(line: str) -> Split:
     try:
         words = list(lexer)
     except ValueError:
-        raise usage_error(f"A quote is not closed in: {code.strip()}", "Close it.") from None
+        # The line is not shown: a secret may stand in it.
+        raise usage_error("A quote is not closed in this line.", "Close it.") from None
     rest, flags = split_flags(words)
     return Split(rest, flags, comment.strip())
 
