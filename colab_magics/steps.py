@@ -36,7 +36,9 @@ STEPS = {
     "secret": "colab_magics.secrets.step:parse",
     "drive": "colab_magics.drive.step:parse",
     "github": "colab_magics.sources.git.step:parse",
+    "apt": "colab_magics.sources.apt:parse",
     "pin": "colab_magics.pins.line:parse",
+    "env_persist": "colab_magics.shell.environment:parse",
     "cd_persist": "colab_magics.shell.directory:parse",
     "setup": "colab_magics.setup.auto:parse",
 }

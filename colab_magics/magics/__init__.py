@@ -12,6 +12,8 @@ MAGICS = {
     "pin": "colab_magics.magics.pin:PinMagic",
     "drive": "colab_magics.magics.drive:DriveMagic",
     "github": "colab_magics.magics.github:GithubMagic",
+    "apt": "colab_magics.magics.apt:AptMagic",
+    "env_persist": "colab_magics.magics.env_persist:EnvironmentMagic",
     "cd_persist": "colab_magics.magics.cd_persist:DirectoryMagic",
     "secret": "colab_magics.magics.secret:SecretMagic",
     "gpu": "colab_magics.magics.gpu:GpuMagic",

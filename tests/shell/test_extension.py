@@ -11,7 +11,7 @@ import pytest
 from .cells import Cells, new_shell
 from .conftest import Distribution
 
-NAMES = ["cd_persist", "drive", "github", "gpu", "pin", "secret", "setup"]
+NAMES = ["apt", "cd_persist", "drive", "env_persist", "github", "gpu", "pin", "secret", "setup"]
 
 
 def state(shell: Any) -> Dict[str, Any]:
@@ -141,6 +141,9 @@ def test_help_has_examples(run: Cells, name: str) -> None:
         ("%cd_persist da", "%cd_persist data/"),
         ("%cd_persist data/in", "%cd_persist data/inner/"),
         ("%pin --d", "%pin --dry-run"),
+        ("%env_persist --p", "%env_persist --prepend"),
+        ("%env_persist IPYTHOND", "%env_persist IPYTHONDIR="),
+        ("%env_persist --unset IPYTHOND", "%env_persist --unset IPYTHONDIR"),
     ],
 )
 def test_tab_offers_what_fits(run: Cells, line: str, expected: str) -> None:
