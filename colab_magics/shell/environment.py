@@ -130,6 +130,8 @@ def remove(host: Host, name: str, recorded: Sequence[EnvironmentStep]) -> bool:
     if old is None:
         return False
     folders = [_folder(host, v) for step in recorded if step.how for n, v in step.variables]
+    if name == "PATH" and not folders:
+        raise usage_error("Without PATH no program is found.", "To set it: %env_persist PATH=...")
     left = [entry for entry in old.split(os.pathsep) if entry not in folders]
     if folders and left:
         os.environ[name] = os.pathsep.join(left)

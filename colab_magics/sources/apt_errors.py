@@ -46,6 +46,11 @@ _CAUSES = (
         "Another package may have taken its place: see below.",
     ),
     _Cause(
+        re.compile(r"E: Held packages were changed"),
+        "{packages} cannot be installed: a package that would change is held back.",
+        "See which: !apt-mark showhold, then in a terminal: sudo apt-mark unhold NAME",
+    ),
+    _Cause(
         re.compile(r"E: Packages need to be removed"),
         "{packages} cannot be installed beside what is there: others would be removed.",
         "Decide in a terminal: sudo apt-get install {packages}",

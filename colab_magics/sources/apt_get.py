@@ -49,7 +49,16 @@ def install(packages: Sequence[str], progress: Progress, wait: int = 0) -> None:
 
     ``wait``: for how many seconds, where another apt is at work.
     """
-    apt = _Apt(_leave(packages), progress, wait)
+    try:
+        _install(packages, _Apt(_leave(packages), progress, wait))
+    except TimeoutError as error:
+        raise SourceError(
+            f"{error}.", f"Try it in a terminal: sudo apt-get install {' '.join(packages)}"
+        ) from None
+
+
+def _install(packages: Sequence[str], apt: "_Apt") -> None:
+    """As often as there is something to put right that is known."""
     if _stale():
         apt.update()
     done = apt.install(packages)
@@ -88,7 +97,7 @@ class _Apt:
         again = half_unpacked()
         flags += ["--reinstall"] if again else []
         names = {re.split("[:=]", text)[0] for text in packages}
-        wanted = [*packages, *(name for name in again if name not in names)]
+        wanted = [*packages, *(text for text in again if text.split(":")[0] not in names)]
         command = ["apt-get", "install", *_FLAGS, *self._settings, *flags, "--", *wanted]
         return self._run(command, lambda lines: any(map(_IN_PLACE.match, lines)))
 

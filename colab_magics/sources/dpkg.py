@@ -69,12 +69,21 @@ def installed(names: Sequence[str]) -> Optional[Dict[str, List[Package]]]:
 
 
 def half_unpacked() -> List[str]:
-    """What dpkg was cut off at while it unpacked: it is whole only when installed once more."""
+    """What dpkg was cut off at while it unpacked: it is whole only when installed once more.
+
+    Named with its architecture, unless it is for all.
+    """
     try:
         entries = _entries([" reinstreq "])
     except OSError:
         return []
-    return [fields["package"] for fields in entries if " reinstreq " in fields["status"]]
+    broken = [fields for fields in entries if " reinstreq " in fields["status"]]
+    return [
+        one["package"]
+        if one["architecture"] == "all"
+        else f"{one['package']}:{one['architecture']}"
+        for one in broken
+    ]
 
 
 def _entries(words: Sequence[str]) -> List[Dict[str, str]]:

@@ -162,6 +162,29 @@ def test_what_cannot_be_installed(
     assert run.steps() == [] and archive.has("player")
 
 
+def test_what_is_held_back_stays(run: Cells, archive: Archive) -> None:
+    """A package that a person holds back is there, and is not changed."""
+    run("%apt tool=1.0 --no-record")
+    text = archive.status.read_text()
+    archive.status.write_text(text.replace("install ok installed", "hold ok installed"))
+    assert "nothing to do" in run("%apt tool")
+    error = refused(run, "%apt tool=2.0")
+    assert "held back" in error.what and "apt-mark unhold" in error.todo
+    assert archive.has("tool") == "1.0"
+
+
+def test_what_takes_for_ever(run: Cells, archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is ended after a time, with what to do; the next run completes it."""
+    archive.add("slow", script='[ -e "$DPKG_ROOT/opt/go" ] || sleep 60')
+    real = apt_get.run
+    monkeypatch.setattr(apt_get, "run", lambda *all_, **named: real(*all_, **named, timeout=1.5))
+    error = refused(run, "%apt slow")
+    assert "did not end" in error.what and "terminal" in error.todo
+    (archive.root / "opt/go").touch()
+    monkeypatch.setattr(apt_get, "run", real)
+    assert first(run("%apt slow")) == "slow 1.0 installed"
+
+
 def test_an_archive_that_cannot_be_reached(run: Cells, archive: Archive) -> None:
     """It is said as that, not as a package that does not exist."""
     sources = archive.root / "etc/sources.list"

@@ -123,6 +123,9 @@ def test_unset_leaves_the_rest_of_a_list(run: Cells) -> None:
     run("%env_persist --prepend FOLDERS=/two\n%env_persist --append FOLDERS=/three")
     run("%env_persist --unset FOLDERS")
     assert os.environ["FOLDERS"] == "/one" and run.steps() == []
+    before = os.environ["PATH"]
+    assert "no program is found" in str(run.attempt("%env_persist --unset PATH").error)
+    assert os.environ["PATH"] == before
 
 
 # ---------------------------------------------------------------------- secrets
