@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, Optional, Tuple
 
@@ -33,12 +34,19 @@ __all__ = ["Badges", "badge", "open_notebook", "remembered", "signed"]
 TOKENS = ("GH_TOKEN", "GITHUB_TOKEN")
 
 
-class Badges(str):
+@dataclass(frozen=True)
+class Badges:
     """The markdown of badges: drawn, with the text below to be copied."""
 
+    markdown: str
+
+    def __str__(self) -> str:
+        return self.markdown
+
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Dict[str, str]:
-        drawn = self.replace("\n", " ")
-        return {"text/plain": str(self), "text/markdown": f"{drawn}\n\n```markdown\n{self}\n```"}
+        drawn = self.markdown.replace("\n", " ")
+        copied = f"```markdown\n{self.markdown}\n```"
+        return {"text/plain": self.markdown, "text/markdown": f"{drawn}\n\n{copied}"}
 
 
 # ---------------------------------------------------------------------- badge
@@ -59,7 +67,7 @@ def badge(magic: Any, call: Call) -> Badges:
         ref = _commit(magic.host, target.repository, ref, asked.token)
     made = Badges(badges(target.repository, ref, target.path))
     if "quiet" not in call.flags:
-        show(made)  # type: ignore[arg-type]
+        show(made)
     return made
 
 

@@ -91,15 +91,15 @@ class Source(NamedTuple):
 
 
 def check_branch(text: str) -> str:
-    """A branch that was typed; ``UsageError`` where git would not have it."""
-    if not _BRANCH.fullmatch(text):
+    """A branch that was typed, or none; ``UsageError`` where git would not have it."""
+    if text and not _BRANCH.fullmatch(text):
         raise usage_error(f"%github: {text} cannot be the name of a branch.", "Check --branch.")
     return text
 
 
 def check_path(text: str) -> str:
-    """A path in a repository that was typed; ``UsageError`` where it can be none."""
-    if not _fits(text):
+    """A path in a repository that was typed, or none; ``UsageError`` where it can be no file."""
+    if text and not _fits(text):
         raise usage_error(
             f"%github: {text} can be no file of a repository.", "Such as: --path notebooks/nb.ipynb"
         )
