@@ -24,7 +24,7 @@ class Call:
 
 
 def show(report: object, live: bool = False) -> Any:
-    """Show a report, or what draws itself, in whatever is there to show it; a live one gives a handle to update it."""
+    """Show a report, or what draws itself; a live one gives a handle to update it."""
     from IPython.display import display
 
     return display(report, display_id=True) if live else display(report)

@@ -38,7 +38,7 @@ def pack(magic: Any, asked: Any, whole: Optional[Whole]) -> "tuple[Parcel, str]"
         repository = words.pop(0)
     names, contents = [], []
     if whole is not None:
-        names.append(whole.name or asked.path.rpartition("/")[2])
+        names.append(whole.name)
         contents.append(_copy(whole.document, asked.strip, magic.session.source))
     for word in words:
         name, data = _named(folder, word)

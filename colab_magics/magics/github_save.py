@@ -39,8 +39,10 @@ def save(magic: Any, call: Call) -> Optional[Record]:
     try:
         api = signed(magic.host, asked.token)  # known from here on, and looked for in what is sent
         whole = read_whole(magic.host, session.site)
-        parcel, repository = pack(magic, asked, whole)
         known = remembered(session)
+        if whole is not None and not whole.name:  # Colab does not tell it to the kernel
+            whole = whole._replace(name=(asked.path or known.path).rpartition("/")[2])
+        parcel, repository = pack(magic, asked, whole)
         target = _target(asked, repository, known, parcel)
         check(parcel, asked.message)
         if "dry_run" in call.flags:
