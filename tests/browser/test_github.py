@@ -45,9 +45,7 @@ def test_unsaved_edits_are_in_it(server: Server, github: GitHub, open_notebook: 
     until(lambda: whole(window.path)["metadata"].get("colab_magics") == kept, "it is on disk")
     assert sent["metadata"]["colab_magics"] == kept
     window.run(2, "nothing was sent")
-    window.js(
-        "panel.content.model.sharedModel.cells[4].setSource(`y = '${'x'.repeat(4500000)}'`)"
-    )
+    window.js("panel.content.model.sharedModel.cells[4].setSource(`y = '${'x'.repeat(4500000)}'`)")
     window.run(3, "saved to me/work, branch main")
     sent = json.loads(github.repos["me/work"].files()[name])
     assert len(source(sent["cells"][4])) > 4500000
