@@ -4,11 +4,12 @@ import json
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Callable, Dict, Tuple
 
-from .. import files, tokens
+from .. import files
 from ..arguments import Parser
-from ..errors import NotebookError, SourceError, hide, usage_error
+from ..display import Report
+from ..errors import NotebookError, SourceError, usage_error
 from ..host import Host
 from ..notebook.document import Document
 from ..notebook.metadata import read_kept
@@ -191,10 +192,8 @@ def _put(host: Host, place: Path, data: bytes, url: str) -> bool:
         ) from None
 
 
-def _opened(host: Host, said: str, shown: str, source: Source) -> Any:
+def _opened(host: Host, said: str, shown: str, source: Source) -> Report:
     """What is said of it, and how it is opened from here."""
-    from ..display import Report
-
     todo = f"Open it from the list of files, or run it: colab-magics run {shown}"
     if host.colab and source.repository:
         ref = source.ref or "HEAD"
@@ -205,12 +204,15 @@ def _opened(host: Host, said: str, shown: str, source: Source) -> Any:
 # ---------------------------------------------------------------------- what both and `save` need
 def remembered(session: Any) -> Target:
     """Where this notebook was saved; empty where that is not known."""
-    kept = read_kept(session.host, session.site, "github")
-    return Target.decode(kept or session.targets.get(session.host.client))
+    now = session.targets.get(session.host.client)  # newer than what could be kept
+    return Target.decode(now or read_kept(session.host, session.site, "github"))
 
 
-def signed(host: Host, name: str = "") -> Api:
-    """GitHub with the token of this name, else of the usual ones; a person is asked last."""
+def signed(host: Host, name: str = "", asks: bool = True) -> Api:
+    """GitHub with the token of this name, else of the usual ones; a person is asked last.
+
+    Unless ``asks`` is false: a slip in a name is no reason to ask somebody for a token.
+    """
     if name:
         return Api(value(host, name), name)
     for place in PLACES:
@@ -219,23 +221,20 @@ def signed(host: Host, name: str = "") -> Api:
                 return Api(find(host, one, place)[0], one)
             except SourceError:
                 continue
-    return Api(find(host, TOKENS[0])[0], TOKENS[0])
+    return Api(find(host, TOKENS[0], "auto" if asks else "env")[0], TOKENS[0])
 
 
-def _as_needed(host: Host, name: str, call: Any) -> Any:
+def _as_needed(host: Host, name: str, call: Callable[[Api], Any]) -> Any:
     """What a call gives without a token; with one only where GitHub does not give it else."""
-    if tokens.find(name):
-        hide(name)
-    if not name:
+    if name:
+        return call(signed(host, name))
+    try:
+        return call(Api())
+    except Refused as refused:
+        if refused.status not in (401, 403, 404, 429):
+            raise
         try:
-            return call(Api())
-        except Refused as refused:
-            if refused.status not in (401, 403, 404, 429):
-                raise
-            api: Optional[Api] = None
-            try:
-                api = signed(host)
-            except SourceError:
-                raise refused from None
-            return call(api)
-    return call(signed(host, name))
+            api = signed(host, asks=False)
+        except SourceError:
+            raise refused from None
+    return call(api)

@@ -6,6 +6,7 @@ from ..arguments import Parser
 from ..display import Report, amount
 from ..errors import bad_input, usage_error
 from ..notebook.whole import Whole, read_whole
+from ..sources.git.repository import SHA
 from ..sources.github import gist
 from ..sources.github.content import Repository
 from ..sources.github.pulls import propose
@@ -78,9 +79,11 @@ def _target(asked: Any, repository: str, known: Target, parcel: Parcel) -> Targe
     """Where it is to go: as told, else where it went last, else where its clone comes from."""
     path = parcel.whole.path if parcel.whole else None
     lies = (in_folder(path) if path is not None else None) or Target()
-    lies = lies._replace(branch="" if len(lies.branch) in (40, 64) else lies.branch)
+    if SHA.fullmatch(lies.branch):
+        lies = lies._replace(branch="")
     named = repository or known.repository or lies.repository
-    base = next((one for one in (known, lies) if one.repository == named != ""), Target())
+    fits = [one for one in (known, lies) if one.repository.lower() == named.lower() != ""]
+    base = fits[0] if fits else Target()
     told = repository or asked.branch or asked.path
     to = "gist" if asked.gist else "pull" if asked.pr else "" if told else known.to
     if not named and to != "gist":
@@ -151,7 +154,8 @@ def _remember(session: Any, known: Target, target: Target) -> List[str]:
     if not hasattr(writer, "keep"):
         return ["Remembered for this kernel: the next time, %github save is enough"]
     try:
-        writer.keep("github", text)
+        if writer.keep("github", text) != "written":  # else it is not on disk yet
+            session.targets.pop(session.host.client)
     except bad_input() as error:
         return [f"Remembered for this kernel only. {str(error).splitlines()[0]}"]
     return ["Remembered in the notebook: the next time, %github save is enough"]

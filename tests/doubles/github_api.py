@@ -118,7 +118,8 @@ class GitHub:
             gist, name = path[5:].split("/")
             return 200, self.gists[gist]["files"][name]["content"].encode()
         found = re.fullmatch(r"/repos/([^/]+/[^/]+)(/.*)?", path)
-        repo = self.repos.get(found[1]) if found else None
+        names = {name.lower(): one for name, one in self.repos.items()}
+        repo = names.get(found[1].lower()) if found else None
         if repo is None or (repo.private and not one.signed):
             return 404, {"message": "Not Found"}
         if one.method != "GET":

@@ -238,6 +238,18 @@ def test_without_a_notebook_a_file_is_named(run: Cells, github: GitHub, repo: Re
         run("%github save")
 
 
+def test_what_was_named_last_counts(run: Cells, github: GitHub, repo: Repo, nb: Path) -> None:
+    """Also where it cannot be kept in a notebook that says something else, of long ago."""
+    old = github.repo("me/old", README="x")
+    notebook(nb, "x = 1", colab_magics={"github": "repository=me/old&path=old.ipynb"})
+    run("%github save")
+    assert "old.ipynb" in old.files()
+    run("%github save ME/work")
+    notebook(nb, "x = 2", colab_magics={"github": "repository=me/old&path=old.ipynb"})
+    assert run("%github save").startswith("nb.ipynb saved to me/work")
+    assert read(repo)["metadata"]["colab_magics"]["github"].startswith("repository=me/work&")
+
+
 # ---------------------------------------------------------------------- pull requests and gists
 def test_a_pull_request_is_opened_once(run: Cells, github: GitHub, repo: Repo, nb: Path) -> None:
     """Later saves go to the one that is open; one that was merged makes room for another."""
