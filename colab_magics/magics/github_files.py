@@ -59,7 +59,7 @@ def badge(magic: Any, call: Call) -> Badges:
     parser.add_argument("--path", default="", type=check_path)
     parser.add_argument("--commit", action="store_true")
     parser.add_argument("--token", default="")
-    asked = parser.parse_args(list(call.words[1:]))
+    asked = parser.parse_intermixed_args(list(call.words[1:]))
     if asked.repository and not REPOSITORY.fullmatch(asked.repository):
         raise usage_error(f"%github badge: {asked.repository} is no OWNER/REPO.", _BADGE)
     target = _meant(magic, asked)
@@ -121,7 +121,7 @@ def open_notebook(magic: Any, call: Call) -> Path:
     parser.add_argument("url")
     parser.add_argument("path", nargs="?", default="")
     parser.add_argument("--token", default="")
-    asked = parser.parse_args(list(call.words[1:]))
+    asked = parser.parse_intermixed_args(list(call.words[1:]))
     source = Source.read(asked.url)
     status = Status(magic.host, "quiet" in call.flags)
     status("fetching it from GitHub")

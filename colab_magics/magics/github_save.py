@@ -68,7 +68,7 @@ def _read(call: Call) -> Any:
     parser.add_argument("--token", default="")
     for flag in ("--pr", "--gist", "--strip"):
         parser.add_argument(flag, action="store_true")
-    asked = parser.parse_args(list(call.words[1:]))
+    asked = parser.parse_intermixed_args(list(call.words[1:]))
     if asked.gist and (asked.pr or asked.branch):
         raise usage_error("%github save: a gist has no branches.", "Take --pr and --branch out.")
     return asked

@@ -139,7 +139,7 @@ def test_files_of_the_folder_go_in_one_commit(run: Cells, repo: Repo, nb: Path) 
     assert files["deep/data/x.csv"] == b"1,2\n" and files["deep/blob.bin"] == bytes(range(256))
     assert len(repo.commits) == 2
     Path("data/x.csv").write_text("3\n")
-    shown = run("%github save data/x.csv blob.bin")
+    shown = run("%github save data/x.csv --message two blob.bin")
     assert shown.startswith("deep/data/x.csv saved to me/work") and len(repo.commits) == 3
     assert "is not in the notebook's folder" in failed(run, "%github save ../x")
     assert "is a folder" in failed(run, "%github save data")
@@ -446,7 +446,7 @@ def test_opened_once_and_never_over_another_file(run: Cells, github: GitHub, the
     assert "nb.ipynb is there and differs; it was left alone" in said and "copy.ipynb" in said
     assert "1 / 0" in Path("nb.ipynb").read_text()
     Path("sub").mkdir()
-    run(f"%github open {url} sub")
+    run(f"%github open {url} --token GH_TOKEN sub")
     run("place = %github open https://github.com/o/r/blob/feature/x/a/nb.ipynb deep/c.ipynb -o")
     assert run.shell.user_ns["place"] == Path("deep/c.ipynb").resolve()
     assert Path("deep/c.ipynb").read_text() == Path("sub/nb.ipynb").read_text()
