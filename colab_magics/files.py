@@ -10,7 +10,7 @@ from typing import Tuple
 
 from .errors import NotebookError
 
-__all__ = ["Conflict", "private_folder", "read", "replace"]
+__all__ = ["Conflict", "create", "private_folder", "read", "replace"]
 
 #: Seconds to wait for a writer that truncates in place (Jupyter Server does) to finish.
 PATIENCE = 2.0
@@ -73,6 +73,29 @@ def replace(path: Path, data: bytes, expected: bytes) -> bool:
     if read(target) != data:
         raise NotebookError(f"{path.name} does not hold what was written.", "Check the disk.")
     return True
+
+
+def create(path: Path, data: bytes) -> bool:
+    """Put a file where none is, whole or not at all; False: it was there already, like that.
+
+    `NotebookError` where something else is there, which is left as it is.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with path.open("xb") as stream:  # nobody else can take the place from now on
+            stream.write(b" ")
+    except FileExistsError:
+        if path.is_file() and read(path) == data:
+            return False
+        raise NotebookError(
+            f"{path.name} is there and differs; it was left alone.", "Name another place."
+        ) from None
+    try:
+        return replace(path, data, expected=b" ")
+    except BaseException:
+        if path.exists() and path.read_bytes() == b" ":
+            path.unlink()
+        raise
 
 
 def _beside(target: Path) -> Tuple[int, Path]:

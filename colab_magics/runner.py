@@ -26,7 +26,7 @@ from .notebook.kept import KEPT
 from .notebook.locate import RUN_VARIABLE
 from .notebook.manager import manager
 from .notebook.servers import held_by
-from .notebook.writers.run import exchange_read, exchange_write
+from .notebook.writers.run import FILE, exchange_read, exchange_write
 from .pins.environments.make import ensure
 from .pins.environments.pythons import runs
 from .pins.step import PinStep
@@ -88,6 +88,7 @@ def run(path: Path, output: Optional[Path], options: Options, say: Say) -> Resul
     shared = files.private_folder("colab-magics-run-")
     try:
         exchange_write(shared, text)
+        exchange_write(shared, str(path.resolve()), FILE)
         for what, find in KEPT.items():
             exchange_write(shared, find(document.metadata), what)
         options = _elsewhere(options, options.python or _python_of(text or ""), path, say)

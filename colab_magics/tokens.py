@@ -33,7 +33,8 @@ _KINDS: Dict[str, Pattern[str]] = {
 }
 _KINDS["a private key"] = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY")
 
-_PASSWORD = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s/:@\"'<>]*:([^\s/@\"'<>]+)@[\w.\[-]", re.I)
+# A scheme is short: without a limit a long list of numbers or names would take minutes.
+_PASSWORD = re.compile(r"\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@\"'<>]*:([^\s/@\"'<>]+)@[\w.\[-]", re.I)
 #: What stands in a URL for the password that a person is to put there.
 _STANDS_FOR = re.compile(
     r".*[{}$%].*|\*+|x+|\.+|(my|your)?[-_]?(password|passwd|pass|pwd|secret|token|key)", re.I

@@ -23,8 +23,8 @@ class Call:
     body: Optional[str] = None
 
 
-def show(report: Report, live: bool = False) -> Any:
-    """Show a report in whatever is there to show it; a live one gives a handle to update it."""
+def show(report: object, live: bool = False) -> Any:
+    """Show a report, or what draws itself; a live one gives a handle to update it."""
     from IPython.display import display
 
     return display(report, display_id=True) if live else display(report)

@@ -3,19 +3,33 @@
 from typing import Any, List
 
 from ..display import Report
+from ..registry import load
 from ..setup.report import judge
 from ..steps import Outcome, parse
 from ._base import Call, Magic, say, show
 
-__all__ = ["GithubMagic"]
+__all__ = ["COMMANDS", "GithubMagic"]
+
+#: What is done now and not recorded: first word → what does it, imported when it is first used.
+COMMANDS = {
+    "badge": "colab_magics.magics.github_files:badge",
+    "open": "colab_magics.magics.github_files:open_notebook",
+    "save": "colab_magics.magics.github_save:save",
+}
 
 
 class GithubMagic(Magic):
-    """Clone a repository, and remember it, with its commit, in the notebook's setup cell.
+    """Clone repositories, open notebooks from GitHub, save this one there, make its badges.
 
-    The commit that is checked out is recorded, so that the next machine gets the same files.
-    A clone in which you have changed something is never touched. Any git server will do; for a
-    private repository name the secret that holds a token (see ``%secret``).
+    ``clone`` is remembered in the setup cell with the commit that is checked out, so that the next
+    machine gets the same files. A clone in which you have changed something is never touched. Any
+    git server will do; for a private repository name the secret that holds a token (see
+    ``%secret``).
+
+    ``save`` sends the notebook as it stands before you where the front end gives it, else its
+    file; FILES of its folder too, in the same commit. Nothing is sent where a cell or an output
+    holds a secret, or where GitHub has it like that already. Where it was saved is remembered in
+    the notebook's metadata. The token is the secret GH_TOKEN, else GITHUB_TOKEN.
 
     Examples
     --------
@@ -28,21 +42,37 @@ class GithubMagic(Magic):
         %github clone owner/name --install        # and %pin -e name
         %github clone https://gitlab.com/owner/name.git --depth 1
         %github                                   # how the remembered ones stand
+        %github save owner/name                   # this notebook; later: %github save
+        %github save owner/name data.csv --path notebooks/nb.ipynb --message "Results"
+        %github save --pr                         # as a pull request: the open one, or a new one
+        %github save --gist --strip               # a secret gist, without outputs
+        %github open owner/name/notebooks/nb.ipynb@v1.2
+        %github open https://github.com/owner/name/blob/main/nb.ipynb copy.ipynb
+        %github badge                             # Open in Colab, Binder, Kaggle
+        %github badge owner/name --path nb.ipynb --commit
 
     Options
     -------
-    ``--depth N``: only the last commits. ``--submodules``: with submodules. ``--lfs``: with the
-    large files of git-lfs. ``-q``: say nothing. ``-o``: return the outcome. ``--dry-run``: only
-    say what differs. ``--no-record``: do not remember it.
+    ``save``: ``--branch B`` (made if it is missing), ``--path P`` in the repository, ``--message
+    M``, ``--pr``, ``--gist``, ``--strip`` (what is sent has no outputs), ``--token NAME``.
+    ``badge``: ``--commit`` for the present commit instead of the branch.
+    ``clone``: ``--depth N``: only the last commits. ``--submodules``: with submodules. ``--lfs``:
+    with the large files of git-lfs.
+    All: ``-q``: say nothing. ``-o``: return the outcome. ``--dry-run``: only say what differs, or
+    would be sent. ``--no-record``: do not remember a clone.
     """
 
     name = "github"
     offers = (
-        "clone", "--depth", "--submodules", "--lfs", "--token", "--update", "--install",
+        "clone", "badge", "open", "save", "--depth", "--submodules", "--lfs", "--token", "--update",
+        "--install", "--branch", "--path", "--commit", "--message", "--pr", "--gist", "--strip",
     )  # fmt: skip
 
     def run(self, call: Call) -> Any:
-        """Clone, then install where that is asked for."""
+        """Clone, then install where that is asked for; or one of the other commands."""
+        if call.words and call.words[0] in COMMANDS:
+            self.no_body(call)
+            return load(COMMANDS[call.words[0]])(self, call)
         outcome = super().run(call)
         if "--install" in call.words and isinstance(outcome, Outcome):
             self._install(call)

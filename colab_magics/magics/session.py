@@ -60,6 +60,8 @@ class Session:
         self.held = Pending(self.host)
         #: Client session → the setup cell as it was last run or written.
         self.seen: Dict[str, str] = {}
+        #: Client session → where its notebook is saved, while it cannot be kept in the notebook.
+        self.targets: Dict[str, str] = {}
         self.notices = Notices(self.host)
         self.locks = Locking(self)
         self.host.lock = self.locks.of

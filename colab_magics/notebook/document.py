@@ -134,6 +134,16 @@ class Document:
         start, end = self.spans[at]
         return self._spliced(start, end, self._dump(cell))
 
+    def with_cells(self, new: Dict[int, Dict[str, Any]]) -> "Document":
+        """The notebook with other cells in these places; as one edit, however many they are."""
+        pieces, at = [], 0
+        for index in sorted(new):
+            if new[index] != self.cells[index]:
+                start, end = self.spans[index]
+                pieces += [self.text[at:start], self._dump(new[index])]
+                at = end
+        return self._spliced(0, at, "".join(pieces)) if pieces else self
+
     def inserted(self, at: int, cell: Dict[str, Any]) -> "Document":
         """The notebook with one more cell, before the one that stands at this place."""
         if at < len(self.spans):

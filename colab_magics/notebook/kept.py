@@ -1,12 +1,12 @@
-"""What is kept in a notebook's own metadata beside its cells: the lock, and the GPU to ask for.
+"""What is kept in a notebook's metadata beside its cells: lock, GPU to ask for, where it is saved.
 
 Pure: metadata in, metadata out. Source of Colab's part: notebooks that Colab has saved with a GPU,
 which have ``"accelerator": "GPU"`` and ``"colab": {"gpuType": "T4"}``.
 """
 
-from typing import Any, Callable, Dict, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
-__all__ = ["KEPT", "KEY", "changed", "gpu_in", "lock_in"]
+__all__ = ["KEPT", "KEY", "changed", "gpu_in", "lock_in", "target_in"]
 
 #: The key of ours in the metadata of notebooks and cells.
 KEY = "colab_magics"
@@ -28,15 +28,31 @@ def gpu_in(metadata: Any) -> Optional[str]:
     return name if isinstance(name, str) else "GPU"
 
 
+def target_in(metadata: Any) -> Optional[str]:
+    """Where ``%github save`` saves it, or None where that is not known."""
+    text = _part(metadata, KEY).get("github")
+    return text if isinstance(text, str) else None
+
+
 #: What is kept, by the name that writers know it by.
-KEPT: Dict[str, Callable[[Any], Optional[str]]] = {"lock": lock_in, "gpu": gpu_in}
+KEPT: Dict[str, Callable[[Any], Optional[str]]] = {
+    "lock": lock_in,
+    "gpu": gpu_in,
+    "github": target_in,
+}
+#: Where each stands: a key of the metadata, and a name in what that holds.
+_WHERE: Dict[str, Tuple[str, str]] = {
+    "lock": (KEY, "lock"),
+    "gpu": (_COLAB, "gpuType"),
+    "github": (KEY, "github"),
+}
 
 
 def changed(metadata: Mapping[str, Any], what: str, value: Optional[str]) -> Dict[str, Any]:
     """The keys that are other values now, None for one that is to go; empty: it is so already."""
     if KEPT[what](metadata) == value:
         return {}
-    key, name = (KEY, "lock") if what == "lock" else (_COLAB, "gpuType")
+    key, name = _WHERE[what]
     part = {k: v for k, v in _part(metadata, key).items() if k != name}
     part.update({} if value is None else {name: value})
     new: Dict[str, Any] = {key: part or None}

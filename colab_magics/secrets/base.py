@@ -4,6 +4,7 @@ import os
 import re
 from typing import Dict, List, Optional, Protocol, Tuple
 
+from .. import tokens
 from ..errors import SourceError, hide, usage_error
 from ..host import Host
 from ..registry import load
@@ -83,7 +84,8 @@ def find(host: Host, name: str, source: str = "auto") -> Tuple[str, Place]:
 
 def value(host: Host, name: str) -> str:
     """A secret for another magic, such as the token of ``--token NAME``."""
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(name) or tokens.find(name):
+        hide(name)
         raise usage_error(
             "That is no name of a secret; if it is the secret itself, take it out of the cell.",
             "Keep it: %secret set NAME, and name it: --token NAME",

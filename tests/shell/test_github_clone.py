@@ -268,6 +268,7 @@ def test_a_token_on_the_line_is_refused(run: Cells, server: Server) -> None:
     for line in (
         "https://me:canary-9b1e4d@github.com/owner/name.git",
         "owner/name --token canary-9b1e4d",
+        "owner/name --token ghp_" + "9b1e4d" * 6,
     ):
         reply = run.attempt(f"%github clone {line}")
         assert type(reply.error).__name__ == "UsageError"

@@ -181,6 +181,18 @@ def test_the_new_cell_is_written_in_the_style_of_the_file(data: bytes) -> None:
         assert text[start:end].endswith(newline + step * 2 + "}")
 
 
+@files
+def test_other_cells_in_several_places_are_one_edit_after_another(data: bytes) -> None:
+    """Put in together they give what each alone would, in the file's own style."""
+    document = read(data)
+    new = {at: {**cell, "source": "new"} for at, cell in enumerate(document.cells)}
+    expected = document
+    for at, cell in new.items():
+        expected = expected.replaced(at, cell)
+    assert document.with_cells(new) == expected
+    assert document.with_cells(dict(enumerate(document.cells))) is document
+
+
 # ---------------------------------------------------------------------- a cell that stands
 @pytest.mark.parametrize("at", [0, 1, 2])
 def test_the_cell_is_replaced_and_removed_where_it_stands(at: int) -> None:

@@ -199,3 +199,21 @@ def test_a_private_folder_is_private(tmp_path: Path) -> None:
         assert os.name == "nt" or stat.S_IMODE(folder.stat().st_mode) == 0o700
     finally:
         folder.rmdir()
+
+
+def test_a_new_file_takes_no_place(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is there stays; the same is said to be there; where it fails nothing is left."""
+    assert files.create(path.with_name("y"), NEW) and path.with_name("y").read_bytes() == NEW
+    assert files.create(path.with_name("y"), NEW) is False
+    path.with_name("y").unlink()
+    with pytest.raises(NotebookError, match="is there and differs"):
+        files.create(path, NEW)
+    assert left_alone(path)
+
+    def full(handle: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError):
+        files.create(path.with_name("y"), NEW)
+    assert left_alone(path)

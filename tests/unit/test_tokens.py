@@ -154,3 +154,11 @@ def test_a_name_can_say_that_its_value_is_a_secret(name: str) -> None:
 def test_other_names_are_left_alone(name: str, value: str) -> None:
     """A file that holds a secret, a number of tokens, a word that only begins alike: no secret."""
     assert not looks_secret(name, value)
+
+
+def test_a_long_text_takes_no_longer_for_what_it_holds() -> None:
+    """Outputs are long: no shape makes the time grow by more than the length."""
+    start = time.monotonic()
+    for text in ("a." * 100000, "eyJ" * 100000, "http://" * 50000, "sk-" * 100000, "a" * 1000000):
+        assert find(text) == ()
+    assert time.monotonic() - start < 3

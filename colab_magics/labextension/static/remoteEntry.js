@@ -6,7 +6,8 @@
  *
  * What it may do: for the notebook whose own connection delivered the message, read, insert,
  * replace or delete the one code cell whose leading comments carry our marker, keep in the notebook's
- * metadata the lock and the GPU that Colab is to be asked for, and save; restart the kernel whose
+ * metadata the lock, the GPU that Colab is to be asked for and where it is saved on GitHub, and save;
+ * give its own kernel the notebook as it stands, when a cell of it saves it; restart the kernel whose
  * running cell asks for it, and run the setup cell and the cells that were under way. It sets no
  * trust and no other metadata, and does nothing when a notebook is opened.
  */
@@ -16,13 +17,15 @@
   const ROLE = { role: 'setup', version: 1 };
   const TAGS = ['nbval-ignore-output'];
   const SAVING = 4000; // ms that the running cell waits for the file; it may be saved later
+  const LARGE = 4e6; // bytes of a notebook; servers close a connection on which too much comes
   const DOUBT = 300; // ms in which what has been waiting for this page arrives
   const ENDED = new Set(['restarting', 'autorestarting', 'dead']);
   const MARKER = /^(?:#.*\n|[ \t]*\n)*#\s*colab_magics:setup v\d+\b/;
   /* What may be kept in the notebook's metadata, where, and what it looks like. */
   const KEPT = {
     lock: { key: TARGET, name: 'lock', test: /^(?:lock-version = |gzip:|off$)/ },
-    gpu: { key: 'colab', name: 'gpuType', test: /^[A-Z0-9]{1,16}$/ }
+    gpu: { key: 'colab', name: 'gpuType', test: /^[A-Z0-9]{1,16}$/ },
+    github: { key: TARGET, name: 'github', test: /^(?:repository|path|gist)=[\w.~%+/&=-]+$/ }
   };
   let scope = null;
   let actions = null; // NotebookActions
@@ -50,10 +53,10 @@
     const found = setupCells(notebook);
     if (found.length > 1) return { status: 'several', cells: found.map(i => i + 1) };
     const text = found.length ? notebook.cells[found[0]].getSource() : null;
-    const { lock = null } = notebook.getMetadata(TARGET) || {};
+    const { lock = null, github = null } = notebook.getMetadata(TARGET) || {};
     const { gpuType = 'GPU' } = notebook.getMetadata('colab') || {};
     const gpu = notebook.getMetadata('accelerator') === 'GPU' ? gpuType : null;
-    return { status: 'ok', text, lock, gpu };
+    return { status: 'ok', text, lock, gpu, github };
   }
 
   /* Keep a value beside whatever else is in the notebook's metadata; null takes it out. */
@@ -117,11 +120,19 @@
     return Promise.race([done, late]);
   }
 
+  /* The notebook as it stands, with what is not saved yet; a large one is saved, to be read there. */
+  async function whole(context) {
+    const notebook = context.model.toJSON();
+    if (new Blob([JSON.stringify(notebook)]).size <= LARGE) return { status: 'ok', notebook };
+    return { status: 'ok', notebook: null, saved: await saved(context) };
+  }
+
   async function answer(panel, data) {
     const context = panel.context;
     const notebook = context.model.sharedModel;
     if (data.action === 'hello') return { status: 'ok', path: context.path };
     if (data.action === 'read') return { ...read(notebook), path: context.path };
+    if (data.action === 'whole') return { ...(await whole(context)), path: context.path };
     if (data.action !== 'put' && data.action !== 'keep') return { status: 'refused' };
     const file = context.contentsModel;
     if (context.model.readOnly || (file && file.writable === false)) return { status: 'read-only' };

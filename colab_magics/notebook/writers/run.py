@@ -10,10 +10,12 @@ from typing import Optional
 from ...host import Host
 from ..locate import RunningCell, Site
 
-__all__ = ["CELL", "RunWriter", "exchange_read", "exchange_write"]
+__all__ = ["CELL", "FILE", "RunWriter", "exchange_read", "exchange_write"]
 
 #: The file of the setup cell in the shared folder; what is kept in metadata stands there by name.
 CELL = "setup-cell"
+#: Names the notebook's own file.
+FILE = "notebook-file"
 
 
 def exchange_read(shared: Path, name: str = CELL) -> Optional[str]:

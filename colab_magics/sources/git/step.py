@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, FrozenSet, List, Optional, Tuple
 
+from ... import tokens
 from ...arguments import Parser
 from ...errors import hide, usage_error
 from ...host import Host
@@ -133,7 +134,7 @@ def parse(words: List[str]) -> Optional[CloneStep]:
     parser.add_argument("--commit", default="")
     found = parser.parse_args(words[1:])
     address = Address.read(found.repository)
-    if found.token and not NAME.fullmatch(found.token):
+    if found.token and (not NAME.fullmatch(found.token) or tokens.find(found.token)):
         hide(found.token)
         raise usage_error(
             "%github: --token takes the name of a secret; take the token out of the cell.",

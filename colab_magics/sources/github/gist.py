@@ -1,0 +1,75 @@
+"""Gists: fetched, made (secret ones), and updated where something differs.
+
+Source: docs.github.com/rest/gists; a file of more than 1 MB is ``truncated`` in the answer, and
+its ``raw_url`` has all of it.
+"""
+
+from typing import Any, Dict, NamedTuple, Sequence
+
+from ...errors import SourceError
+from .api import Api
+from .content import File
+
+__all__ = ["Gist", "fetch", "save"]
+
+
+class Gist(NamedTuple):
+    """A gist; ``sent``: the files that differed; ``made``: whether it is a new one."""
+
+    id: str
+    url: str
+    sent: Sequence[str]
+    made: bool
+
+
+def save(api: Api, gist: str, files: Sequence[File], message: str) -> Gist:
+    """Have the files in this gist; in a new one where it is gone, or is somebody else's."""
+    texts = {file.path.rpartition("/")[2]: _text(file) for file in files}
+    found = api("GET", f"/gists/{gist}", may=(404,)).json if gist else {}
+    if gist and found.get("files") is not None and _mine(api, found):
+        new = {k: v for k, v in texts.items() if _content(api, found["files"].get(k)) != v}
+        if new:
+            body: Dict[str, Any] = {"files": {k: {"content": v} for k, v in new.items()}}
+            api("PATCH", f"/gists/{gist}", json=body, about="That gist")
+        return Gist(gist, str(found["html_url"]), tuple(new), False)
+    body = {"files": {k: {"content": v} for k, v in texts.items()}}
+    body.update(description=message, public=False)
+    made = api("POST", "/gists", json=body, about="A gist").json
+    return Gist(str(made["id"]), str(made["html_url"]), tuple(texts), True)
+
+
+def fetch(api: Api, gist: str, name: str) -> "tuple[str, bytes]":
+    """The notebook of a gist, with its name; `SourceError` where it has none, or several."""
+    found = api("GET", f"/gists/{gist}", about="That gist").json["files"]
+    names = [one for one in found if one == name or (not name and one.endswith(".ipynb"))]
+    if len(names) != 1:
+        listed = ", ".join(sorted(found))
+        raise SourceError(
+            f"That gist has {'no such notebook' if not names else 'several notebooks'}.",
+            "Take the address that its Raw button has.",
+            f"It has: {listed}",
+        )
+    return names[0], _content(api, found[names[0]]).encode("utf-8")
+
+
+def _mine(api: Api, found: Dict[str, Any]) -> bool:
+    owner = (found.get("owner") or {}).get("login", "")
+    return bool(owner) and owner == api("GET", "/user", about="The user").json.get("login")
+
+
+def _content(api: Api, file: Any) -> str:
+    """All of a file's text; empty where there is no such file."""
+    if not file:
+        return ""
+    if file.get("truncated"):
+        return api.plain(str(file["raw_url"])).decode("utf-8")
+    return str(file["content"])
+
+
+def _text(file: File) -> str:
+    try:
+        return file.data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise SourceError(
+            f"{file.path} is no text, and a gist holds text only.", "Save to a repository."
+        ) from None

@@ -1,0 +1,87 @@
+"""What must not leave the machine: secrets that are known here, and what looks like a token."""
+
+import json
+from typing import Any, Dict, Iterator, List
+
+from ...errors import SourceError, conceal
+from ...tokens import find
+
+__all__ = ["check_file", "check_notebook", "check_text"]
+
+_TODO = (
+    "Take it out, clear that output (or --strip), and keep it with %secret; "
+    "where others may have seen it, make a new one."
+)
+
+
+def check_notebook(name: str, notebook: Dict[str, Any]) -> None:
+    """`SourceError` names the cell that holds a secret, in its text or its outputs."""
+    for number, cell in enumerate(notebook.get("cells", ()), 1):
+        for part in cell:
+            held = _held(_texts(cell[part]))
+            if held:
+                where = "" if part == "source" else f", in its {part}"
+                first = _first_line(cell)
+                raise SourceError(
+                    f"{name}: cell {number}{first}{where} holds {held}; {_NOTHING}", _TODO
+                )
+    held = _held(_texts(notebook.get("metadata", {})))
+    if held:
+        raise SourceError(f"{name}: the notebook's metadata holds {held}; {_NOTHING}", _TODO)
+
+
+def check_file(name: str, data: bytes) -> None:
+    """`SourceError` names the line of a file that holds a secret."""
+    if name.rpartition("/")[2].startswith(".env"):
+        raise SourceError(f"{name} is where secrets are kept; {_NOTHING}", "Leave it out.")
+    text = data.decode("utf-8", "replace")
+    if not _held([text]):
+        return
+    lines = text.splitlines()
+    number = next((n for n, line in enumerate(lines, 1) if _held([line])), 1)
+    raise SourceError(f"{name}: line {number} holds {_held([text])}; {_NOTHING}", _TODO)
+
+
+def check_text(name: str, text: str) -> None:
+    """`SourceError` where something that goes with the files, such as the message, holds one."""
+    if _held([text]):
+        raise SourceError(f"{name} holds {_held([text])}; {_NOTHING}", "Take it out of the cell.")
+
+
+_NOTHING = "nothing was sent."
+
+
+def _held(texts: "Iterator[str] | List[str]") -> str:
+    """What of a secret is in these texts, in words; empty where nothing is."""
+    for text in texts:
+        if conceal(text) != text:
+            return "a secret that is known here"
+        kinds = find(text)
+        if kinds:
+            return f"what looks like {kinds[0]}"
+    return ""
+
+
+def _texts(part: Any) -> Iterator[str]:
+    """All texts in a part of a notebook; lines that were taken apart are one text again."""
+    if isinstance(part, str):
+        yield part
+    elif isinstance(part, list) and part and all(isinstance(one, str) for one in part):
+        yield "".join(part)
+    elif isinstance(part, list):
+        for one in part:
+            yield from _texts(one)
+    elif isinstance(part, dict):
+        for key, one in part.items():
+            yield from _texts(key)
+            # JSON that a front end draws is one text as it is read, whatever its parts are.
+            yield json.dumps(one) if key == "application/json" else ""
+            yield from _texts(one)
+
+
+def _first_line(cell: Dict[str, Any]) -> str:
+    """The first line of a cell, by which it is found; none that holds what is not to be shown."""
+    lines = conceal("".join(cell.get("source", ""))).strip().splitlines()
+    if not lines or _held(lines[:1]):
+        return ""
+    return f" ({lines[0][:50]})"
