@@ -20,9 +20,15 @@ ASIDE = "rescued"
 
 
 def unsent(cache: Path) -> Dict[str, int]:
-    """The files that are written, in part or whole, and not on the remote, with their bytes."""
-    dirty = [name for name, about in _entries(cache) if about is not None and about.get("Dirty")]
-    return {name: _size(cache / _DATA / name) for name in dirty}
+    """The files that are written, in part or whole, and not on the remote, with their bytes.
+
+    One of which nothing can be read counts: rclone is just writing it down, or was killed doing so.
+    """
+    return {
+        name: _size(cache / _DATA / name)
+        for name, about in _entries(cache)
+        if ((cache / _DATA / name).is_file() if about is None else about.get("Dirty"))
+    }
 
 
 def mend(cache: Path) -> None:

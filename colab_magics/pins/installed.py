@@ -72,10 +72,19 @@ def head(found: metadata.Distribution) -> str:
     """The fields of a METADATA. The standard library also parses its description, each time."""
     text = found.read_text("METADATA")
     if text is not None:
-        return re.split(r"\r?\n\r?\n", text, maxsplit=1)[0]
-    said = found.metadata  # an egg, if anything
-    fields = [f"{field}: {said[field]}" for field in ("Name", "Version") if field in (said or ())]
-    return "\n".join([*fields, *(f"Requires-Dist: {need}" for need in found.requires or ())])
+        return _first(text)
+    # An egg, if anything. `metadata` of the importlib_metadata package raises where there is none.
+    egg = _first(found.read_text("PKG-INFO") or found.read_text("") or "")
+    fields = [f"{field}: {said}" for field in ("Name", "Version") for said in values(field, egg)]
+    return "\n".join([*fields, *(f"Requires-Dist: {need}" for need in _needed(found, egg))])
+
+
+def _first(text: str) -> str:
+    return re.split(r"\r?\n\r?\n", text, maxsplit=1)[0]
+
+
+def _needed(found: metadata.Distribution, head: str) -> List[str]:
+    return list(found.requires or ()) if head else []
 
 
 def values(field: str, head: str) -> List[str]:

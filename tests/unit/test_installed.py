@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any, Optional
 
 import pytest
 
-from colab_magics.pins.installed import find, source_of, versions, why_not
+from colab_magics.pins.installed import canonical, find, source_of, versions, why_not
 from colab_magics.pins.requirements import requirement
 
 from .conftest import Distribution
@@ -80,6 +81,23 @@ def test_what_an_interrupted_installation_left_is_passed_over(
     assert versions()["demo-thing"] == "1.0"
     assert reason("demo-thing==1.0") is None
     assert reason("other") == "other is not installed"
+
+
+def test_a_finder_that_raises_where_nothing_is_said_is_no_matter() -> None:
+    """The importlib_metadata package, once imported, finds what is installed, and raises there."""
+
+    class Rest(metadata.Distribution):
+        def read_text(self, filename: str) -> Optional[str]:
+            return None
+
+        def locate_file(self, path: Any) -> Path:
+            return Path(path)
+
+        @property
+        def metadata(self) -> Any:
+            raise FileNotFoundError("No package metadata was found.")
+
+    assert canonical(Rest()) == ""
 
 
 @pytest.mark.parametrize(
