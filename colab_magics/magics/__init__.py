@@ -13,6 +13,7 @@ MAGICS = {
     "drive": "colab_magics.magics.drive:DriveMagic",
     "github": "colab_magics.magics.github:GithubMagic",
     "apt": "colab_magics.magics.apt:AptMagic",
+    "fetch": "colab_magics.magics.fetch:FetchMagic",
     "env_persist": "colab_magics.magics.env_persist:EnvironmentMagic",
     "cd_persist": "colab_magics.magics.cd_persist:DirectoryMagic",
     "secret": "colab_magics.magics.secret:SecretMagic",

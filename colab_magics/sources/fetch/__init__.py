@@ -1,0 +1,1 @@
+"""Downloads: what `%fetch` brings, once, whole and verified."""
