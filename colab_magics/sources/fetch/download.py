@@ -162,12 +162,8 @@ class Download:
                 f"{host} answered {status}", min(_LONGEST, float(after) if after.isdigit() else 0)
             )
         if status in (401, 403):
-            what = (
-                "does not take that token for"
-                if self._token
-                else "lets nobody in without a login to"
-            )
-            raise SourceError(f"{host} {what} {self.called} ({status}).", self.source.login)
+            why = "does not take that token for" if self._token else "asks for a login for"
+            raise SourceError(f"{host} {why} {self.called} ({status}).", self.source.login)
         if status in (404, 410):
             raise SourceError(f"{host} has no {self.called} ({status}).", "Check the address.")
         if status >= 300:

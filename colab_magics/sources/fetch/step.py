@@ -208,7 +208,10 @@ def parse(words: List[str]) -> Optional[FetchStep]:
             "%fetch: --sha256 takes 64 hexadecimal digits, once for each address.",
             "Leave it out to record what comes.",
         )
-    return FetchStep(urls, dest, hashes, found.unpack, found.strip, found.token, found.update)
+    step = FetchStep(urls, dest, hashes, found.unpack, found.strip, found.token, found.update)
+    if len(step.keys) < len(urls):
+        raise usage_error("%fetch: two of these would be one file.", "Give each a line and a name.")
+    return step
 
 
 _USAGE = "%fetch URL ... [DEST] [--sha256 HEX] [--unpack] [--strip N] [--token SECRET] [--update]"
