@@ -44,6 +44,22 @@ def test_an_autosave_later_asks_nothing(server: Server, open_notebook: Open) -> 
     assert window.texts == window.on_disk()
 
 
+@on("notebook", long=PLAIN)
+def test_an_autosave_meanwhile_asks_nothing(server: Server, open_notebook: Open) -> None:
+    """One that is asked for while ours is under way waits for it: nothing asks "overwrite?"."""
+    window = open_notebook(server, DRIVE, "")
+    window.js(
+        "const once = (context, state) => { if (state !== 'started') return;"
+        " context.saveState.disconnect(once);"
+        " globalThis.second = new Promise(d => setTimeout(() => d(context.save()), 0)); };"
+        " panel.context.saveState.connect(once)"
+    )
+    assert "added on top, saved" in window.run(0, "added on top")
+    window.js("return Promise.race([globalThis.second, new Promise(d => setTimeout(d, 9000))])")
+    assert window.dialogs == 0 and window.saved() == ["%drive mount"]
+    assert not window.js("return Object.hasOwn(panel.context, 'save')")
+
+
 @on("notebook-rtc", long=EVERY)
 def test_nothing_typed_meanwhile_is_lost(server: Server, open_notebook: Open) -> None:
     """Sixty characters typed while the cell is written all stand there, on the page and on disk."""

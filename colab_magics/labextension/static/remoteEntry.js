@@ -108,9 +108,17 @@
     });
   }
 
+  /* Ours waits for one that is under way; one that is asked for meanwhile waits for ours. */
   async function save(context) {
     while (saves.has(context)) await saves.get(context).done;
-    await context.save();
+    const plain = context.save;
+    const ours = context.save();
+    context.save = () => ours.catch(() => {}).then(() => plain.call(context));
+    try {
+      await ours;
+    } finally {
+      delete context.save;
+    }
   }
 
   /* Save; whether it is done is said in time for the cell that waits, true or not. */
