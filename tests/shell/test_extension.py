@@ -11,7 +11,9 @@ import pytest
 from .cells import Cells, new_shell
 from .conftest import Distribution
 
-NAMES = ["apt", "cd_persist", "drive", "env_persist", "github", "gpu", "pin", "secret", "setup"]
+NAMES = [
+    "apt", "cd_persist", "drive", "env_persist", "fetch", "github", "gpu", "pin", "secret", "setup",
+]  # fmt: skip
 
 
 def state(shell: Any) -> Dict[str, Any]:

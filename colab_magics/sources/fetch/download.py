@@ -1,0 +1,239 @@
+"""One download: into a ``.part`` file, which is gone on with where the server still has the same.
+
+Source: RFC 9110, "Range Requests" and ``If-Range``; RFC 6266, ``Content-Disposition``.
+"""
+
+import hashlib
+import re
+from contextlib import closing, suppress
+from email.message import Message
+from pathlib import Path
+from typing import Any, Callable, Dict, NamedTuple, Tuple
+
+from ...errors import SourceError
+from ...host import Host
+from .meter import Track
+from .source import Request, file_name
+from .web import Again, Answer, Web
+
+__all__ = ["Download", "Got"]
+
+#: Small, since what has arrived of one that is cut off is lost.
+_BLOCK = 1 << 15
+#: Of a page no more than this is read.
+_PAGE = 1 << 20
+#: A file with such an ending may be a page.
+_PAGES = {"", ".html", ".htm", ".xhtml", ".shtml", ".mhtml", ".php", ".asp", ".aspx", ".jsp"}
+
+
+class Got(NamedTuple):
+    """What has arrived; ``same``: nothing, since the server still has what is here."""
+
+    sha256: str = ""
+    size: int = 0
+    name: str = ""
+    tag: str = ""
+    same: bool = False
+
+
+class Download:
+    """One file on its way into ``part``; ``wanted`` is what it is called.
+
+    ``known`` are the address and the tag of what lies there already; ``begun`` is told those of
+    what is being written, so that another run may go on with it. A ``packed`` one is no page.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        part: Path,
+        wanted: str,
+        track: Track,
+        known: Tuple[str, ...] = (),
+        begun: Callable[[Tuple[str, ...]], None] = lambda part: None,
+        packed: bool = False,
+    ) -> None:
+        self._request, self._part, self._wanted = request, part, wanted
+        self._track, self._known, self._begun, self._packed = track, known, begun, packed
+        self._url, self._pages, self._most = request.url, 0, 0
+
+    def run(self, web: Web, host: Host, unless: str = "") -> Got:
+        """Bring all of it; ``unless``: the tag of what is here, which is not brought again."""
+        try:
+            if self._request.opened is not None:
+                return self._copied(web, host)
+            return web.persist(lambda: self._attempt(web, unless), self._track.say)
+        except BaseException:
+            if not self._known:  # nobody can go on with it
+                with suppress(OSError):
+                    self._part.unlink()
+            raise
+
+    def _attempt(self, web: Web, unless: str) -> Got:
+        """Ask for what is missing, and take it in."""
+        have = self._have()
+        headers = {"Accept-Encoding": "identity", **_conditions(unless)}
+        if have:
+            headers.update({"Range": f"bytes={have}-", "If-Range": self._known[1]})
+        answer = web.open(self._request, self._url, headers)
+        with closing(answer.got) as got:
+            if got.status_code == 304:
+                return Got(same=True)
+            if got.status_code == 416 and have:
+                return self._complete(answer, have)
+            if self._reads_page(got):
+                self._url = self._turned(answer)
+            else:
+                web.judge(answer, self._wanted)
+                return self._taken(answer, have, web)
+        return self._attempt(web, unless)
+
+    def _have(self) -> int:
+        """How much of it lies there, of the same version."""
+        if len(self._known) != 2 or self._known[0] != self._request.url:
+            return 0
+        with suppress(OSError):
+            return self._part.stat().st_size
+        return 0
+
+    def _complete(self, answer: Answer, have: int) -> Got:
+        """Nothing is missing where the part is as long as the file; else from the start."""
+        headers = answer.got.headers
+        if headers.get("Content-Range", "").rpartition("/")[2] == str(have):
+            return Got(self._hashed(have).hexdigest(), have, _named(headers), self._known[1])
+        self._known = ()
+        raise Again(f"{answer.host} has another file now", gained=True)
+
+    def _taken(self, answer: Answer, have: int, web: Web) -> Got:
+        """The body, behind what is there, in its full length."""
+        import requests
+
+        got = answer.got
+        name = _named(got.headers)
+        self._refuse_page(answer, name)
+        if got.status_code != 206:
+            have = 0
+        elif not got.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            self._known = ()
+            raise Again(f"{answer.host} sent another part")
+        total, tag = _length(got.headers, have), _tag(got.headers)
+        with self._part.open("ab" if have else "wb") as out:
+            if not have:  # what was there is gone: now the new one may be named
+                self._known = (self._request.url, tag) if tag and total else ()
+                self._begun(self._known)
+            made, done = self._hashed(have), have
+            self._track.of(total)
+            try:
+                for block in got.iter_content(_BLOCK):
+                    web.check()
+                    out.write(block)
+                    made.update(block)
+                    done += len(block)
+                    self._track.at(done)
+            except requests.RequestException:
+                pass
+            else:
+                if not total or done == total:
+                    return Got(made.hexdigest(), done, name, tag or _date(got.headers))
+        gained, self._most = done > self._most, max(done, self._most)
+        raise Again(f"{answer.host} stopped half way", gained=gained)
+
+    def _copied(self, web: Web, host: Host) -> Got:
+        """What is not on the web, from its start."""
+        assert self._request.opened is not None  # noqa: S101 - the caller looked
+        self._known = ()
+        self._begun(())
+        stream, size = self._request.opened(host)
+        made, done = hashlib.sha256(), 0
+        self._track.of(max(size, 0))
+        with stream, self._part.open("wb") as out:
+            for block in iter(lambda: stream.read(_BLOCK * 16), b""):
+                web.check()
+                out.write(block)
+                made.update(block)
+                done += len(block)
+                self._track.at(done)
+        if size not in (-1, done):
+            raise SourceError(
+                f"{self._wanted} changed while it was copied.", "Run it again when it is whole."
+            )
+        return Got(made.hexdigest(), done)
+
+    def _hashed(self, have: int) -> Any:
+        """The hash of what is there so far, to be gone on with."""
+        made = hashlib.sha256()
+        if have:
+            with self._part.open("rb") as stream:
+                for block in iter(lambda: stream.read(_BLOCK * 16), b""):
+                    made.update(block)
+        return made
+
+    # ------------------------------------------------------------------ pages
+    def _reads_page(self, got: Any) -> bool:
+        """Whether there is a page, and somebody who understands it."""
+        asked = self._request.page is not None and _is_page(got.headers)
+        return asked and got.status_code < 500 and got.status_code not in (404, 410, 429)
+
+    def _turned(self, answer: Answer) -> str:
+        """Where the page says that the file is."""
+        assert self._request.page is not None  # noqa: S101 - see `_reads_page`
+        text = next(answer.got.iter_content(_PAGE), b"").decode("utf-8", "replace")
+        self._pages += 1
+        url = self._request.page(text, answer.url)
+        if self._pages > 2:
+            raise SourceError(
+                f"{answer.host} gives a page behind its page.", "Open the URL in a browser."
+            )
+        return url
+
+    def _refuse_page(self, answer: Answer, name: str) -> None:
+        """A page in the place of a file is none."""
+        suffix = Path(name or self._wanted).suffix.lower()
+        if _is_page(answer.got.headers) and (self._packed or suffix not in _PAGES):
+            raise SourceError(
+                f"{answer.host} sent a page instead of {self._wanted}: a login, or an error.",
+                "Open the URL in a browser; a private file may need --token NAME",
+            )
+
+
+def _is_page(headers: Any) -> bool:
+    kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    sent = headers.get("Content-Disposition", "").strip().lower().startswith("attachment")
+    return kind in ("text/html", "application/xhtml+xml") and not sent
+
+
+def _conditions(tag: str) -> Dict[str, str]:
+    """Headers that spare a server what is here already."""
+    if not tag:
+        return {}
+    return {"If-None-Match" if tag.endswith('"') else "If-Modified-Since": tag}
+
+
+def _tag(headers: Any) -> str:
+    """What names these very bytes: a weak tag does not."""
+    tag = str(headers.get("ETag", ""))
+    return tag if tag.startswith('"') else _date(headers)
+
+
+def _date(headers: Any) -> str:
+    return str(headers.get("Last-Modified", ""))
+
+
+def _length(headers: Any, have: int) -> int:
+    """How long the whole file is; 0 where that is not known, or the length is of something else."""
+    if headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+        return 0
+    length = headers.get("Content-Length", "")
+    return have + int(length) if re.fullmatch(r"\d+", length) else 0
+
+
+def _named(headers: Any) -> str:
+    """The name that the server gives the file."""
+    message = Message()
+    text = str(headers.get("Content-Disposition", ""))
+    with suppress(UnicodeError):
+        text = text.encode("latin-1").decode("utf-8")  # what requests reads as Latin-1
+    message["Content-Disposition"] = re.sub(r"[\r\n]", " ", text)
+    with suppress(ValueError, LookupError, TypeError):
+        return file_name(message.get_filename() or "")
+    return ""

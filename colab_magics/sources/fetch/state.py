@@ -1,0 +1,117 @@
+"""What is remembered of what was fetched, so that a glance at a file tells that it still holds.
+
+One small file for each target in the user's cache. Losing it loses no safety: what is there is
+hashed again, or fetched again and compared.
+"""
+
+import hashlib
+import json
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, List, NamedTuple, Tuple
+
+__all__ = ["Entry", "Member", "digest", "keep", "lock_of", "looked_at", "recall", "stamp"]
+
+#: Bytes that are read at once.
+_BLOCK = 1 << 20
+
+
+class Member(NamedTuple):
+    """A file that came out of an archive, by its path in the folder."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+class Entry(NamedTuple):
+    """One target; an empty ``sha256`` means that nothing has arrived there yet.
+
+    ``tag`` is what the server calls this version; ``part`` are the address and the tag of what
+    lies half fetched beside the target; ``files`` are the addresses that a list consists of.
+    """
+
+    url: str = ""
+    name: str = ""
+    sha256: str = ""
+    size: int = 0
+    mtime_ns: int = 0
+    tag: str = ""
+    strip: int = 0
+    members: Tuple[Member, ...] = ()
+    files: Tuple[str, ...] = ()
+    part: Tuple[str, ...] = ()
+
+
+def recall(target: Path) -> Entry:
+    """What is remembered of a target; an empty entry where nothing is, or nothing readable."""
+    try:
+        known = json.loads(_place(target).read_text(encoding="utf-8"))
+        known["members"] = tuple([Member(*one) for one in known.get("members", ())])
+        known["files"], known["part"] = tuple(known["files"]), tuple(known["part"])
+        return Entry(**known)
+    except (OSError, ValueError, TypeError, KeyError):
+        return Entry()
+
+
+def keep(target: Path, entry: Entry) -> None:
+    """Remember it, whole or not at all; a cache that cannot be written is done without."""
+    place = _place(target)
+    with suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        handle, fresh = tempfile.mkstemp(prefix=".~", dir=str(place.parent))
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                json.dump(entry._asdict(), stream)
+            Path(fresh).replace(place)
+        finally:
+            with suppress(FileNotFoundError):
+                Path(fresh).unlink()
+
+
+def lock_of(target: Path) -> Path:
+    """The file whose lock is held while something is done to a target."""
+    return _place(target).with_suffix(".lock")
+
+
+def stamp(path: Path) -> Tuple[int, int]:
+    """Size and time of a file, by which a change is seen; ``(-1, 0)`` where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return -1, 0
+    return found.st_size, found.st_mtime_ns
+
+
+def digest(path: Path, kind: str = "sha256") -> str:
+    """The hash of a file."""
+    made = hashlib.new(kind)
+    with path.open("rb") as stream:
+        for block in iter(lambda: stream.read(_BLOCK), b""):
+            made.update(block)
+    return made.hexdigest()
+
+
+def looked_at(folder: Path, members: Tuple[Member, ...]) -> Tuple[List[str], List[str]]:
+    """Which of the files of an archive are missing, and which have been changed since."""
+    missing: List[str] = []
+    changed: List[str] = []
+    base = f"{folder}{os.sep}"
+    for path, size, mtime_ns in members:  # thousands: no object is made for any
+        try:
+            found: Any = os.lstat(base + path)
+        except OSError:
+            missing.append(path)
+            continue
+        if found.st_size != size or found.st_mtime_ns != mtime_ns:
+            changed.append(path)
+    return missing, changed
+
+
+def _place(target: Path) -> Path:
+    from platformdirs import user_cache_dir
+
+    name = hashlib.sha256(str(target).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return Path(user_cache_dir("colab-magics", appauthor=False)) / "fetches" / f"{name}.json"
