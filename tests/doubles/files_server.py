@@ -42,9 +42,19 @@ class How:
     short: int = 0
     chunked: bool = False
 
+    #: ``Last-Modified``, of a server that knows no tags.
+    date: str = ""
+
     @property
     def tag(self) -> str:
-        return f'"{hashlib.md5(self.data).hexdigest()}"' if self.etag else ""
+        """What names these bytes in ``If-Range`` and ``If-None-Match``."""
+        return (
+            self.date
+            if self.date
+            else f'"{hashlib.md5(self.data).hexdigest()}"'
+            if self.etag
+            else ""
+        )
 
 
 class Asked:
@@ -131,10 +141,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._head(401, {"Content-Length": "0"})
         elif how.to:
             self._head(302, {"Location": how.to, "Content-Length": "0"})
-        elif how.tag and self.headers.get("If-None-Match") == how.tag:
-            self._head(304, {"ETag": how.tag})
+        elif how.tag and how.tag in (self._asks("None-Match"), self._asks("Modified-Since")):
+            self._head(304, {})
         else:
             self._file(server, how)
+
+    def _asks(self, condition: str) -> str:
+        return str(self.headers.get(f"If-{condition}", ""))
 
     def _may(self, how: How) -> bool:
         given = self.headers.get("Authorization", "")
@@ -146,7 +159,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _file(self, server: Server, how: How) -> None:
         start = self._start(how)
         headers = {"Content-Type": "application/octet-stream", **how.headers}
-        headers.update({"ETag": how.tag} if how.tag else {})
+        name = "Last-Modified" if how.date else "ETag"
+        headers.update({name: how.tag} if how.tag else {})
         if start >= len(how.data) > 0:
             headers.update({"Content-Range": f"bytes */{len(how.data)}", "Content-Length": "0"})
             self._head(416, headers)

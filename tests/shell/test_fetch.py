@@ -10,6 +10,7 @@ import signal
 import threading
 import time
 import zipfile
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any, Iterator, List
 
@@ -211,6 +212,20 @@ def test_update_asks_whether_there_is_another(run: Cells, server: Server) -> Non
     assert shown == f"a.bin: {sha(DATA)[:12]} -> {sha(b'new')[:12]}, 3 B"
     assert run(f"%fetch {url} --update") == f"a.bin: still the same, {sha(b'new')[:12]}"
     assert left() == ["a.bin"] and Path("a.bin").read_bytes() == b"new"
+
+
+def test_the_date_of_a_file_tells_too(run: Cells, server: Server) -> None:
+    """Except in the second in which it was changed, when it may be changed again."""
+    old, now = "Wed, 21 Oct 2015 07:28:00 GMT", formatdate(time.time() + 3600, usegmt=True)
+    url = server.put("/a.bin", DATA, date=old, die=[200_000])
+    run(f"%fetch {url}")
+    assert server.asked[1].headers["if-range"] == old and Path("a.bin").read_bytes() == DATA
+    assert "still the same" in run(f"%fetch {url} --update")
+    assert server.asked[2].headers["if-modified-since"] == old
+    server.put("/b.bin", DATA, date=now)
+    run(f"%fetch {server.at}/b.bin")
+    server.put("/b.bin", b"new", date=now)
+    assert "->" in run(f"%fetch {server.at}/b.bin --update")
 
 
 def test_a_wrong_hash_leaves_nothing(run: Cells, server: Server) -> None:
@@ -734,6 +749,7 @@ def test_a_glance_at_ten_thousand_files(run: Cells, server: Server) -> None:
         "https://drive.google.com/drive/folders/1a2b3c4d5e6f",
         "https://docs.google.com/document/d/1a2b3c4d5e6f/edit",
         "https://h:port/a",
+        "http://h/a --token MY_TOKEN",
     ],
 )
 def test_bad_lines(run: Cells, server: Server, line: str) -> None:
@@ -759,6 +775,14 @@ def test_bare_shows_what_is_remembered(run: Cells, server: Server) -> None:
     one, two = run("%fetch").splitlines()
     assert one.split("  ")[0] == "ok" and "data/a.bin" in one
     assert two.split("  ")[0] == "differs" and "data/b.bin is not there" in two
+
+
+def test_forget_takes_a_line_out(run: Cells, server: Server) -> None:
+    """By the file's name; the file stays."""
+    run(f"%fetch {server.put('/a.bin', DATA)} {server.put('/b.bin', DATA)} data/")
+    assert "forgotten" in run("%setup forget fetch data/a.bin")
+    assert len(run.steps()) == 1 and "b.bin" in run.steps()[0]
+    assert left() == ["data/a.bin", "data/b.bin"]
 
 
 def test_tab_offers_what_fits(run: Cells) -> None:

@@ -54,8 +54,6 @@ def _jobs(step: FetchStep, host: Host, web: Web, meter: Meter) -> List[Job]:
     if not meant.several:
         return [Job(step, found[0], host, web, meter)]
     keep(memory(step, host), Entry(step.url, files=tuple(one.typed for one in found)))
-    if step.dest and not step.in_folder and not step.unpack:
-        step = replace(step, dest=f"{step.dest}/")
     return [Job(replace(step, url=one.typed), one, host, web, meter) for one in found]
 
 

@@ -7,6 +7,7 @@ import hashlib
 import re
 from contextlib import closing, suppress
 from email.message import Message
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any, Callable, Dict, NamedTuple, Tuple
 
@@ -216,7 +217,13 @@ def _tag(headers: Any) -> str:
 
 
 def _date(headers: Any) -> str:
-    return str(headers.get("Last-Modified", ""))
+    """When it was changed, where that names these bytes: not in the second in which it was sent."""
+    changed = str(headers.get("Last-Modified", ""))
+    with suppress(TypeError, ValueError, IndexError):
+        sent = parsedate_to_datetime(str(headers.get("Date", "")))
+        if (sent - parsedate_to_datetime(changed)).total_seconds() >= 1:
+            return changed
+    return ""
 
 
 def _length(headers: Any, have: int) -> int:

@@ -13,6 +13,8 @@ from .step import FetchStep, FetchSteps
 __all__ = ["parse"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+#: This machine, to which nobody listens.
+_OWN = r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/|$)"
 #: What IPython would expand in a magic's line; a server reads both spellings alike.
 _EXPANDED = {"$": "%24", "{": "%7B", "}": "%7D"}
 _USAGE = "%fetch URL... [DEST] [--sha256 HEX] [--unpack] [--strip N] [--update] [--token NAME]"
@@ -28,7 +30,7 @@ def parse(words: List[str]) -> Optional[Union[FetchStep, FetchSteps]]:
     for flag in ("--unpack", "--update"):
         parser.add_argument(flag, action="store_true")
     found = parser.parse_intermixed_args(words)
-    _judge_token(found.token)
+    _judge_token(found.token, found.words)
     if not found.words:
         if words:
             raise usage_error("%fetch: a URL is missing.", "Such as: %fetch https://host/data.csv")
@@ -69,12 +71,20 @@ def _apart(words: Sequence[str]) -> Tuple[List[str], str]:
     return urls, dest
 
 
-def _judge_token(token: str) -> None:
-    if token and (not NAME.fullmatch(token) or tokens.find(token)):
+def _judge_token(token: str, words: Sequence[str]) -> None:
+    if not token:
+        return
+    if not NAME.fullmatch(token) or tokens.find(token):
         hide(token)
         raise usage_error(
             "%fetch: --token takes the name of a secret; take the token out of the cell.",
             "Keep it: %secret set NAME, then --token NAME",
+        )
+    open_ones = [one for one in words if one.lower().startswith("http://")]
+    if any(not re.match(_OWN, one, re.I) for one in open_ones):
+        raise usage_error(
+            "%fetch: a token is not sent over http://, where others can read it.",
+            "Write https://, or take --token off the line.",
         )
 
 
