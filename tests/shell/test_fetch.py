@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -420,6 +421,45 @@ def test_a_page_in_the_place_of_a_file_is_refused(run: Cells, server: Server) ->
     assert Path("index.html").read_bytes() == page
 
 
+def test_what_does_not_fit_is_not_begun(
+    run: Cells, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says how much it needs, and leaves nothing."""
+    usage = shutil.disk_usage(".")._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    error = fails(run, f"%fetch {server.put('/a.bin', DATA)} new/")
+    assert error.what == "a.bin needs 300.0 kB, and 1.0 kB are free."
+    assert list(Path().iterdir()) == []
+
+
+def test_a_disk_that_fills_up(run: Cells, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written is not left in the way."""
+    plain = Path.open
+
+    def full(self: Path, mode: str = "r", *more: Any, **named: Any) -> Any:
+        stream = plain(self, mode, *more, **named)
+        if self.name.endswith(".part") and mode == "wb":
+            stream.close()
+            return Full(self)
+        return stream
+
+    monkeypatch.setattr(Path, "open", full)
+    error = fails(run, f"%fetch {server.put('/a.bin', DATA)} new/")
+    assert error.what == "The disk is full." and list(Path().iterdir()) == []
+
+
+class Full(io.FileIO):
+    """A file on a disk that is full after a while."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path), "w")
+
+    def write(self, data: Any) -> int:
+        if self.tell() > 100_000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(data) or 0
+
+
 def test_redirects_that_never_end(run: Cells, server: Server) -> None:
     """They are not followed for ever, nor to what is no web address."""
     server.put("/a.bin", to=server.at + "/a.bin")
@@ -497,6 +537,18 @@ def test_google_drive(run: Cells, server: Server) -> None:
     assert "/download?id=large_file_id&export=download&confirm=t&uuid=u-1%262" in server.paths()
     assert run.steps()[-1] == f"%fetch {link} data/b.tar --sha256 {sha(DATA)}"
     assert run(f"%fetch {link} data/") == "data/b.tar already there, nothing to do"
+
+
+def test_two_files_that_a_server_gives_one_name(run: Cells, server: Server) -> None:
+    """One is there; the other is not put over it, and the line says where to put it."""
+    google(server, first_file_id=("a.csv", b"first"), second_file_id=("a.csv", b"second"))
+    link = "https://drive.google.com/uc?id="
+    run(f"%fetch {link}first_file_id data/")
+    error = fails(run, f"%fetch {link}second_file_id data/")
+    assert "data/a.csv is there and is another file" in error.what
+    run(f"%fetch {link}second_file_id data/b.csv")
+    assert left() == ["data/a.csv", "data/b.csv"] and len(run.steps()) == 2
+    assert Path("data/a.csv").read_bytes() == b"first"
 
 
 @pytest.mark.parametrize(
@@ -775,6 +827,28 @@ def test_bare_shows_what_is_remembered(run: Cells, server: Server) -> None:
     one, two = run("%fetch").splitlines()
     assert one.split("  ")[0] == "ok" and "data/a.bin" in one
     assert two.split("  ")[0] == "differs" and "data/b.bin is not there" in two
+
+
+def test_how_far_it_is_is_said_in_a_line(run: Cells, server: Server) -> None:
+    """Of one file and of several, as it goes on."""
+    from colab_magics.magics.session import session_of
+    from colab_magics.sources.fetch.line import parse
+
+    host = session_of(run.shell).host
+    for count, wanted in ((1, "data1/f0.bin: 2"), (3, "3 files: ")):
+        urls = [server.put(f"/f{n}.bin", DATA, stall=250_000) for n in range(count)]
+        server.go_on.clear()
+        said: List[str] = []
+
+        def told(line: object) -> None:
+            said.append(str(line))  # noqa: B023
+            if len(said) > 1 or "kB of" in said[-1]:  # noqa: B023
+                server.go_on.set()
+
+        step = parse([*urls, f"data{count}/"])
+        assert step is not None
+        step.apply(host, told)
+        assert any(line.startswith(wanted) and " of " in line for line in said), said
 
 
 def test_forget_takes_a_line_out(run: Cells, server: Server) -> None:

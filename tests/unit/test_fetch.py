@@ -66,6 +66,13 @@ def test_where_a_line_puts_its_file(line: str, expected: List[str]) -> None:
         ("hf://spaces/o/n/a", "https://huggingface.co/spaces/o/n/resolve/main/a"),
         ("kaggle://o/n", "https://www.kaggle.com/api/v1/datasets/download/o/n"),
         ("kaggle://o/n/s/a b", "https://www.kaggle.com/api/v1/datasets/download/o/n/s%2Fa%20b"),
+        ("https://github.com/o/r/blob/main/a.csv", "https://github.com/o/r/raw/main/a.csv"),
+        ("https://huggingface.co/o/r/blob/main/a", "https://huggingface.co/o/r/resolve/main/a"),
+        (
+            "https://www.dropbox.com/s/x/a?rlkey=1&dl=0",
+            "https://www.dropbox.com/s/x/a?rlkey=1&dl=1",
+        ),
+        ("sftp://me@host/a.csv", "sftp://me@host/a.csv"),
         (
             "https://drive.google.com/file/u/0/d/abcdefghij/view",
             "https://drive.google.com/uc?id=abcdefghij&export=download",

@@ -1,20 +1,21 @@
 """One download: into a ``.part`` file, which is gone on with where the server still has the same.
 
-Source: RFC 9110, "Range Requests" and ``If-Range``; RFC 6266, ``Content-Disposition``.
+Source: RFC 9110, "Range Requests" and ``If-Range``.
 """
 
+import errno
 import hashlib
-import re
+import shutil
 from contextlib import closing, suppress
-from email.message import Message
-from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import Any, Callable, Dict, NamedTuple, Tuple
+from typing import Any, Callable, NamedTuple, Tuple
 
+from ...display import amount
 from ...errors import SourceError
 from ...host import Host
+from .headers import conditions, date, is_page, length, named, strong_tag
 from .meter import Track
-from .source import Request, file_name
+from .source import Request
 from .web import Again, Answer, Web
 
 __all__ = ["Download", "Got"]
@@ -64,8 +65,9 @@ class Download:
             if self._request.opened is not None:
                 return self._copied(web, host)
             return web.persist(lambda: self._attempt(web, unless), self._track.say)
-        except BaseException:
-            if not self._known:  # nobody can go on with it
+        except BaseException as error:
+            full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+            if full or not self._known:  # in the way of others, or nobody can go on with it
                 with suppress(OSError):
                     self._part.unlink()
             raise
@@ -73,7 +75,7 @@ class Download:
     def _attempt(self, web: Web, unless: str) -> Got:
         """Ask for what is missing, and take it in."""
         have = self._have()
-        headers = {"Accept-Encoding": "identity", **_conditions(unless)}
+        headers = {"Accept-Encoding": "identity", **conditions(unless)}
         if have:
             headers.update({"Range": f"bytes={have}-", "If-Range": self._known[1]})
         answer = web.open(self._request, self._url, headers)
@@ -101,7 +103,7 @@ class Download:
         """Nothing is missing where the part is as long as the file; else from the start."""
         headers = answer.got.headers
         if headers.get("Content-Range", "").rpartition("/")[2] == str(have):
-            return Got(self._hashed(have).hexdigest(), have, _named(headers), self._known[1])
+            return Got(self._hashed(have).hexdigest(), have, named(headers), self._known[1])
         self._known = ()
         raise Again(f"{answer.host} has another file now", gained=True)
 
@@ -110,14 +112,15 @@ class Download:
         import requests
 
         got = answer.got
-        name = _named(got.headers)
+        name = named(got.headers)
         self._refuse_page(answer, name)
         if got.status_code != 206:
             have = 0
         elif not got.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
             self._known = ()
             raise Again(f"{answer.host} sent another part")
-        total, tag = _length(got.headers, have), _tag(got.headers)
+        total, tag = length(got.headers, have), strong_tag(got.headers)
+        self._refuse_size(total - have)
         with self._part.open("ab" if have else "wb") as out:
             if not have:  # what was there is gone: now the new one may be named
                 self._known = (self._request.url, tag) if tag and total else ()
@@ -135,7 +138,7 @@ class Download:
                 pass
             else:
                 if not total or done == total:
-                    return Got(made.hexdigest(), done, name, tag or _date(got.headers))
+                    return Got(made.hexdigest(), done, name, tag or date(got.headers))
         gained, self._most = done > self._most, max(done, self._most)
         raise Again(f"{answer.host} stopped half way", gained=gained)
 
@@ -145,6 +148,7 @@ class Download:
         self._known = ()
         self._begun(())
         stream, size = self._request.opened(host)
+        self._refuse_size(size)
         made, done = hashlib.sha256(), 0
         self._track.of(max(size, 0))
         with stream, self._part.open("wb") as out:
@@ -160,6 +164,15 @@ class Download:
             )
         return Got(made.hexdigest(), done)
 
+    def _refuse_size(self, size: int) -> None:
+        """Do not begin with what does not fit."""
+        free = shutil.disk_usage(str(self._part.parent)).free
+        if size > free:
+            raise SourceError(
+                f"{self._wanted} needs {amount(size)}, and {amount(free)} are free.",
+                "Free some space, or choose a folder on another disk.",
+            )
+
     def _hashed(self, have: int) -> Any:
         """The hash of what is there so far, to be gone on with."""
         made = hashlib.sha256()
@@ -172,7 +185,7 @@ class Download:
     # ------------------------------------------------------------------ pages
     def _reads_page(self, got: Any) -> bool:
         """Whether there is a page, and somebody who understands it."""
-        asked = self._request.page is not None and _is_page(got.headers)
+        asked = self._request.page is not None and is_page(got.headers)
         return asked and got.status_code < 500 and got.status_code not in (404, 410, 429)
 
     def _turned(self, answer: Answer) -> str:
@@ -190,57 +203,8 @@ class Download:
     def _refuse_page(self, answer: Answer, name: str) -> None:
         """A page in the place of a file is none."""
         suffix = Path(name or self._wanted).suffix.lower()
-        if _is_page(answer.got.headers) and (self._packed or suffix not in _PAGES):
+        if is_page(answer.got.headers) and (self._packed or suffix not in _PAGES):
             raise SourceError(
                 f"{answer.host} sent a page instead of {self._wanted}: a login, or an error.",
                 "Open the URL in a browser; a private file may need --token NAME",
             )
-
-
-def _is_page(headers: Any) -> bool:
-    kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    sent = headers.get("Content-Disposition", "").strip().lower().startswith("attachment")
-    return kind in ("text/html", "application/xhtml+xml") and not sent
-
-
-def _conditions(tag: str) -> Dict[str, str]:
-    """Headers that spare a server what is here already."""
-    if not tag:
-        return {}
-    return {"If-None-Match" if tag.endswith('"') else "If-Modified-Since": tag}
-
-
-def _tag(headers: Any) -> str:
-    """What names these very bytes: a weak tag does not."""
-    tag = str(headers.get("ETag", ""))
-    return tag if tag.startswith('"') else _date(headers)
-
-
-def _date(headers: Any) -> str:
-    """When it was changed, where that names these bytes: not in the second in which it was sent."""
-    changed = str(headers.get("Last-Modified", ""))
-    with suppress(TypeError, ValueError, IndexError):
-        sent = parsedate_to_datetime(str(headers.get("Date", "")))
-        if (sent - parsedate_to_datetime(changed)).total_seconds() >= 1:
-            return changed
-    return ""
-
-
-def _length(headers: Any, have: int) -> int:
-    """How long the whole file is; 0 where that is not known, or the length is of something else."""
-    if headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-        return 0
-    length = headers.get("Content-Length", "")
-    return have + int(length) if re.fullmatch(r"\d+", length) else 0
-
-
-def _named(headers: Any) -> str:
-    """The name that the server gives the file."""
-    message = Message()
-    text = str(headers.get("Content-Disposition", ""))
-    with suppress(UnicodeError):
-        text = text.encode("latin-1").decode("utf-8")  # what requests reads as Latin-1
-    message["Content-Disposition"] = re.sub(r"[\r\n]", " ", text)
-    with suppress(ValueError, LookupError, TypeError):
-        return file_name(message.get_filename() or "")
-    return ""

@@ -40,6 +40,12 @@ BASES = {
     "zenodo": "https://zenodo.org",
 }
 
+#: Pages that show a file, as people copy them out of a browser → the file.
+_SHOWN = (
+    (r"^(https://github\.com/[^/]+/[^/]+)/blob/", r"\1/raw/"),
+    (r"^(https://huggingface\.co/.+?)/blob/", r"\1/resolve/"),
+    (r"^(https://www\.dropbox\.com/.+[?&])dl=0\b", r"\1dl=1"),
+)
 _HF = re.compile(r"hf://((?:datasets|spaces)/)?([\w.-]+/[\w.-]+?)(?:@([^/]+))?/(.+)")
 _KAGGLE = re.compile(r"kaggle://(?:datasets/)?([\w.-]+/[\w.-]+)(?:/(.+))?")
 _ZENODO = re.compile(r"zenodo:(?:10\.5281/zenodo\.)?(\d+)(?:/(.+))?")
@@ -68,6 +74,8 @@ def web(text: str) -> Source:
     if bad:
         raise usage_error(f"%fetch: {text} is no address.", "Such as: https://host/data.zip")
     name = last_part(parts.path) or str(parts.hostname)
+    for shown, file in _SHOWN:
+        text = re.sub(shown, file, text)
     return Source(name, Request(text, name))
 
 
@@ -145,7 +153,8 @@ def _no_secret(text: str) -> None:
     try:
         parts = urlsplit(text)
         password, query = parts.password, parse_qsl(parts.query)
-        named = parts.username if parts.password is None else None
+        plain = parts.scheme in ("http", "https") and password is None
+        named = parts.username if plain else None  # elsewhere it is just a name
     except ValueError:
         return  # no address at all, which is said elsewhere
     values = [value for name, value in query if tokens.looks_secret(_plain(name), value)]

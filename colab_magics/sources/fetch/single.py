@@ -1,9 +1,9 @@
 """One file: when nobody else is at it, proved to be what was asked for, whole or not at all."""
 
 import errno
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import ContextManager, NamedTuple, Optional
 
 from ...display import amount, files
 from ...errors import SourceError
@@ -137,17 +137,25 @@ def _put(job: Job, got: Got, part: Path) -> Done:
     named = (got.name or job.request.name) if step.in_folder else ""
     path = place.parent / (named or place.name)
     label = step.label(path.name)
-    was = recall(path)
-    became = put(part, path, got.sha256, was.sha256, step.update)
-    if became == "refused":
-        raise _in_the_way(label)
-    stat = path.stat()
-    keep(path, Entry(step.url, "", got.sha256, stat.st_size, stat.st_mtime_ns, got.tag))
+    with _alone(path, place):
+        was = recall(path)
+        # What another URL has brought under the name of this one is nobody's to replace.
+        ours = was.sha256 if path == place or was.url == step.url else ""
+        became = put(part, path, got.sha256, ours, step.update)
+        if became == "refused":
+            raise _in_the_way(label)
+        stat = path.stat()
+        keep(path, Entry(step.url, "", got.sha256, stat.st_size, stat.st_mtime_ns, got.tag))
     if path != place:
         keep(place, Entry(step.url, path.name))
     if became == "there" and not step.update:
         return Done(_recorded(step, host), False, f"{label} already there, nothing to do")
     return _said(step, host, label, was, got, "fetched")
+
+
+def _alone(path: Path, place: Path) -> ContextManager[object]:
+    """The lock of a place that only the server's answer has named."""
+    return alone(lock_of(path)) if path != place else nullcontext()
 
 
 def _unpack(job: Job, seen: Look, got: Got, part: Path, track: Track) -> Done:
