@@ -1,0 +1,167 @@
+"""What an archive holds, as a stream of members: nothing in here writes a file.
+
+Sources: PKWARE's APPNOTE.TXT (zip), POSIX's pax (tar), and the first bytes that gzip (RFC 1952),
+bzip2, xz, Zstandard (RFC 8878) and 7z begin with.
+"""
+
+import re
+import tarfile
+import zipfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Iterator
+
+from ...errors import SourceError
+from . import seven
+from .compressed import uncompressed
+from .member import Counted, Member, blocks, encrypted, kind_of, seconds, sound
+
+__all__ = ["members"]
+
+_MAGIC = (
+    (b"PK\x03\x04", "zip"),
+    (b"PK\x05\x06", "zip"),
+    (b"\x1f\x8b", "gz"),
+    (b"BZh", "bz2"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zst"),
+    (b"7z\xbc\xaf\x27\x1c", "7z"),
+)
+#: How a zip may be compressed for Python to read it; large ones of Windows often are not so.
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
+_METHODS.add(getattr(zipfile, "ZIP_ZSTANDARD", zipfile.ZIP_STORED))
+#: What the end of a name tells where the bytes do not: an empty tar, a program that is a zip.
+_SUFFIXES = {".tar": "tar", ".zip": "zip", ".exe": "zip"}
+_PACKED = re.compile(r"(.+)\.(gz|bz2|xz|zst)", re.I)
+_TAR = re.compile(r"\.(tar\.\w+|tgz|tbz2?|txz|tzst)$", re.I)
+#: What may stand before a member of a tar and tell more of it, which is never as long as this.
+_BEFORE = {
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+}
+_HEAD = 1 << 20
+
+
+def members(archive: Path, label: str) -> Iterator[Member]:
+    """What an archive holds, in its order; `SourceError` where it is none, or damaged."""
+    with sound(label):
+        with archive.open("rb") as stream:
+            kind = _kind(stream.read(512), label)
+        if kind == "zip":
+            yield from _zip(archive, label)
+        elif kind == "7z":
+            yield from seven.members(archive, label)
+        else:
+            yield from _stream(archive, label, kind)
+
+
+def _kind(head: bytes, label: str) -> str:
+    """The kind of an archive by its first bytes, else by its name."""
+    found = next((kind for magic, kind in _MAGIC if head.startswith(magic)), "")
+    if not found and _is_header(head):
+        found = "tar"
+    found = found or _SUFFIXES.get(Path(label).suffix.lower(), "")
+    if not found:
+        raise SourceError(
+            f"{label} is no archive that can be unpacked.",
+            "It may be zip, tar or 7z, and what gzip, bzip2, xz and zstd make.",
+        )
+    return found
+
+
+# ---------------------------------------------------------------------- zip
+def _zip(archive: Path, label: str) -> Iterator[Member]:
+    with zipfile.ZipFile(str(archive)) as found:
+        entries = found.infolist()
+        end = 0
+        for entry in sorted(entries, key=lambda one: one.header_offset):
+            if entry.header_offset < end:
+                raise EOFError("members that share their bytes: a bomb")
+            end = entry.header_offset + 30 + entry.compress_size
+            if entry.flag_bits & 1:
+                raise encrypted(label)
+        if not {entry.compress_type for entry in entries} <= _METHODS:
+            yield from seven.members(archive, label)
+            return
+        for entry in entries:
+            yield _of_zip(found, entry, label).pointing()
+
+
+def _of_zip(found: zipfile.ZipFile, entry: zipfile.ZipInfo, label: str) -> Member:
+    name, mode = entry.filename, entry.external_attr >> 16
+    if not entry.flag_bits & 0x800:  # many write UTF-8 and do not say so
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    if entry.create_system == 0:  # Windows, where some write these
+        name = name.replace("\\", "/")
+    kind = "folder" if name.endswith("/") else kind_of(mode)
+    data = blocks(lambda: found.open(entry), label)
+    return Member(name, kind, mode, seconds((*entry.date_time, 0, 0, -1)), data=data)
+
+
+# ---------------------------------------------------------------------- tar, and one file alone
+class _Header(tarfile.TarInfo):
+    """The head of a member; ``tarfile`` takes a bad one for the end, and a long one into memory."""
+
+    @classmethod
+    def frombuf(cls, buf: Any, encoding: str, errors: str) -> "_Header":
+        """One block, read; `EOFError` where it is neither a head nor the end."""
+        try:
+            found = super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if bytes(buf).count(0) == tarfile.BLOCKSIZE:
+                raise  # the end, as it should be
+            raise EOFError(str(error)) from None
+        if found.size < 0 or (found.type in _BEFORE and found.size > _HEAD):
+            raise EOFError("no such head is in a sound archive")
+        return found
+
+
+def _is_header(block: bytes) -> bool:
+    """Whether a tar begins like this; an empty one does not."""
+    try:
+        return bool(tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape"))
+    except tarfile.HeaderError:
+        return False
+
+
+def _stream(archive: Path, label: str, kind: str) -> Iterator[Member]:
+    """What is read from its beginning to its end: a tar, or one file alone."""
+    with uncompressed(archive, kind, label) as raw:
+        stream = Counted(raw, archive, label)
+        if kind == "tar" or _is_header(stream.head) or _TAR.search(label):
+            yield from _tar(stream, label)
+        else:
+            name = re.split(r"[/\\]", label)[-1]
+            packed = _PACKED.fullmatch(name)
+            yield Member(packed[1] if packed else name, "file", data=_rest(stream, label))
+        for _ in stream.rest():
+            pass  # only at the very end it is known that all of it was sound
+
+
+def _rest(stream: Counted, label: str) -> Iterator[bytes]:
+    with sound(label):
+        yield from stream.rest()
+
+
+def _tar(stream: Counted, label: str) -> Iterator[Member]:
+    read: Any = stream
+    with tarfile.open(
+        fileobj=read,
+        mode="r|",
+        bufsize=1 << 18,
+        tarinfo=_Header,
+        encoding="utf-8",
+        errors="surrogateescape",
+    ) as found:
+        kept: Any = found
+        for entry in found:
+            yield _of_tar(found, entry, label)
+            kept.members = []  # it would hold each of a million
+
+
+def _of_tar(found: tarfile.TarFile, entry: tarfile.TarInfo, label: str) -> Member:
+    kinds = (("file", entry.isfile()), ("folder", entry.isdir()), ("symlink", entry.issym()))
+    kind = next((kind for kind, it_is in (*kinds, ("hardlink", entry.islnk())) if it_is), "other")
+    data = blocks(lambda: found.extractfile(entry), label)
+    return Member(entry.name, kind, entry.mode, float(entry.mtime), entry.linkname, data)
