@@ -473,6 +473,8 @@ def test_a_folder_that_cannot_be_written(run: Cells, server: Server) -> None:
     Path("data").write_text("x")
     error = fails(run, f"%fetch {server.put('/a.bin', DATA)} data/")
     assert "data" in error.what and error.todo and left() == ["data"]
+    error = fails(run, f"%fetch {server.at}/a.bin /proc/nosuch/folder/")
+    assert "folder" in error.what and error.todo
 
 
 # ---------------------------------------------------------------------- tokens
@@ -603,6 +605,18 @@ def test_kaggle(
     assert left() == ["data/set.zip", "train.csv"]
     assert [one.headers.get("authorization") for one in other.asked] == [None, None]
     assert len(run.steps()) == 2 and not any("canary" in line for line in run.steps())
+
+
+def test_kaggle_packs_a_file(run: Cells, server: Server, other: Server) -> None:
+    """It is named as what it is, so that ``--unpack`` gives the file."""
+    data = archive(**{"train.csv": "1"})
+    path = "/api/v1/datasets/download/owner/set/train.csv"
+    server.put(path, to=other.put("/store/train.csv.zip", data))
+    run("%fetch kaggle://owner/set/train.csv data/")
+    assert left() == ["data/train.csv.zip"]
+    run("%fetch kaggle://owner/set/train.csv data --unpack")
+    assert left() == ["data/train.csv", "data/train.csv.zip"]
+    assert "nothing to do" in run("%fetch kaggle://owner/set/train.csv data/")
 
 
 def test_zenodo(run: Cells, server: Server) -> None:

@@ -95,7 +95,7 @@ def _folders(paths: Iterable[Path]) -> Iterator[None]:
             made += [one for one in (path, *path.parents) if not one.exists()]
             path.mkdir(parents=True, exist_ok=True)
         yield
-    except (FileExistsError, NotADirectoryError, PermissionError) as error:
+    except OSError as error:
         raise SourceError(
             f"{path.name} cannot be made a folder: {error.strerror}.", "Choose another folder."
         ) from None

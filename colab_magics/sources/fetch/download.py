@@ -9,13 +9,14 @@ import shutil
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, Callable, NamedTuple, Tuple
+from urllib.parse import urlsplit
 
 from ...display import amount
 from ...errors import SourceError
 from ...host import Host
 from .headers import conditions, date, is_page, length, named, strong_tag
 from .meter import Track
-from .source import Request
+from .source import Request, last_part
 from .web import Again, Answer, Web
 
 __all__ = ["Download", "Got"]
@@ -112,7 +113,7 @@ class Download:
         import requests
 
         got = answer.got
-        name = named(got.headers)
+        name = named(got.headers) or _zipped(answer.url, self._request.name)
         self._refuse_page(answer, name)
         if got.status_code != 206:
             have = 0
@@ -208,3 +209,9 @@ class Download:
                 f"{answer.host} sent a page instead of {self._wanted}: a login, or an error.",
                 "Open the URL in a browser; a private file may need --token NAME",
             )
+
+
+def _zipped(url: str, name: str) -> str:
+    """The name of a file that its server sends packed, as Kaggle does with some."""
+    last = last_part(urlsplit(url).path)
+    return last if name and last == f"{name}.zip" else ""
