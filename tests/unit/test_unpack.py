@@ -257,6 +257,8 @@ def test_links_that_stay_inside(top: Path) -> None:
     assert unpack(put(top, "x", data), into, 0, said) == [("a.txt", 5), ("d/again", 5)]
     assert (into / "d/side/up").read_bytes() == b"hello"
     assert os.readlink(str(into / "d/side")) == "./e"
+    data = tar_of(entry("top/a", data=b"hello"), entry("top/b", tarfile.LNKTYPE, "top/a"))
+    assert unpack(put(top, "x", data), top / "one", 1, said) == [("a", 5), ("b", 5)]
     zipped_link = zip_of(("a.txt", 0o100644, b"hello"), ("link", 0o120777, b"a.txt"))
     assert unpack(put(top, "x", zipped_link), top / "two", 0, said) == [("a.txt", 5)]
     assert os.readlink(str(top / "two" / "link")) == "a.txt"
@@ -562,6 +564,34 @@ def test_no_file_is_overwritten(top: Path, kind: str) -> None:
     assert contents(into) == dict.fromkeys(("a.txt", "f", "g"), b"mine")
 
 
+def test_a_change_that_keeps_size_and_time_is_seen(top: Path) -> None:
+    """What is there is compared byte by byte: it stays, and is not taken for ours."""
+    archive, place = put(top, "x", zipped(FILES)), top / "into" / "a.txt"
+    unpack(archive, top / "into", 0, said)
+    was = place.stat()
+    place.write_bytes(b"HELLO\n")
+    os.utime(place, ns=(was.st_atime_ns, was.st_mtime_ns))
+    assert ": a.txt; they were left alone" in refused(top, "x", zipped(FILES))
+    assert place.read_bytes() == b"HELLO\n"
+
+
+def test_all_is_written_in_a_folder_that_is_there(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody may write beside a home; one that is missing is made beside its place."""
+    used: List[str] = []
+
+    def makes(prefix: str, dir: str) -> str:
+        used.append(dir)
+        return make(prefix=prefix, dir=dir)
+
+    make = tempfile.mkdtemp
+    monkeypatch.setattr(tempfile, "mkdtemp", makes)
+    for _ in range(2):
+        unpack(put(top, "x", zipped(FILES)), top / "new" / "into", 0, said)
+    assert used == [str(top), str(top / "new" / "into")]
+
+
 @posix
 def test_a_link_in_the_folder_is_not_followed(top: Path) -> None:
     """A link where the archive has a folder may lead anywhere; the folder itself may be one."""
@@ -718,6 +748,8 @@ def test_what_7_zip_prints_is_parted_by_its_list(
     assert unpack(put(top, "x", archive), top / "one", 0, said) == [("d/a b", 3), ("two", 3)]
     assert contents(top / "one") == {"d/a b": b"one", "two": b"two"}
     assert unpack(put(top, "x", archive), top / "two", 1, said) == [("a b", 3)]
+    pretends(b"twoone", ("two", 3, zlib.crc32(b"two")), ("d/a b", 3, zlib.crc32(b"one")))
+    assert unpack(put(top, "x", archive), top / "six", 1, said) == [("a b", 3)]
     pretends(b"twoone", ("a", 3, zlib.crc32(b"one")), ("b", 3, zlib.crc32(b"two")))
     assert "damaged" in refused(top, "x", archive)
     pretends(b"one", ("a", 4, zlib.crc32(b"one")))
