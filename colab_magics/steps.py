@@ -38,7 +38,7 @@ STEPS = {
     "github": "colab_magics.sources.git.step:parse",
     "apt": "colab_magics.sources.apt:parse",
     "pin": "colab_magics.pins.line:parse",
-    "fetch": "colab_magics.sources.fetch.step:parse",
+    "fetch": "colab_magics.sources.fetch.line:parse",
     "env_persist": "colab_magics.shell.environment:parse",
     "cd_persist": "colab_magics.shell.directory:parse",
     "setup": "colab_magics.setup.auto:parse",

@@ -12,6 +12,7 @@ MAGICS = {
     "pin": "colab_magics.magics.pin:PinMagic",
     "drive": "colab_magics.magics.drive:DriveMagic",
     "github": "colab_magics.magics.github:GithubMagic",
+    "fetch": "colab_magics.magics.fetch:FetchMagic",
     "apt": "colab_magics.magics.apt:AptMagic",
     "fetch": "colab_magics.magics.fetch:FetchMagic",
     "env_persist": "colab_magics.magics.env_persist:EnvironmentMagic",

@@ -2,7 +2,6 @@
 
 from typing import Any, List
 
-from ..arguments import quote
 from ..display import Report
 from ..setup.report import judge
 from ._base import Call, Magic, say, show
@@ -11,53 +10,71 @@ __all__ = ["FetchMagic"]
 
 
 class FetchMagic(Magic):
-    """Fetch files, verified and whole, and remember them with the hash that was seen.
+    """Have files from elsewhere at their places, and remember them in the notebook's setup cell.
 
-    From the web, from a link that Google Drive gives for sharing, from Hugging Face (``hf://``),
-    Kaggle (``kaggle://``), Zenodo (``zenodo:``), the mounted drive (``drive:``), and with fsspec
-    from wherever that goes (``s3://``, ``gs://``). A download that was cut off goes on where it
-    ended. What is there is left alone, and proved to be the same; where the file has changed since
-    on its server, that is an error, until ``--update``. What you have changed is never overwritten.
+    What is there already is not fetched again. The hash of what came is recorded, so that the next
+    machine gets the same file or is told that it changed. A download that was cut off goes on
+    where it was. A file that you have changed is never overwritten. DEST is a folder if it ends in
+    ``/``, is one, or there are several URLs; else the file's name. It counts from where the kernel
+    started, as in ``%cd_persist``.
 
     Examples
     --------
     ::
 
-        %fetch https://host/data.csv                      # here
-        %fetch https://host/a.csv https://host/b.csv data/    # into a folder
-        %fetch https://host/data.csv train.csv            # under another name
-        %fetch https://host/images.zip data/ --unpack     # zip, tar.*, gz, 7z; then it is deleted
-        %fetch https://host/src.tar.gz src/ --unpack --strip 1
-        %fetch https://drive.google.com/file/d/1AbC/view weights.pt
-        %fetch hf://datasets/owner/name/data.parquet --token HF_TOKEN
-        %fetch kaggle://owner/dataset data/ --unpack
-        %fetch zenodo:1234567/data.csv
-        %fetch drive:big.zip data/ --unpack               # from the drive, to this machine
-        %fetch https://host/data.csv --update             # what it is now, recorded anew
-        %fetch                                            # how the remembered ones stand
+        %fetch https://host/train.csv                    # to where the kernel started
+        %fetch https://host/a.csv https://host/b.csv data/
+        %fetch https://host/images.tar.gz data --unpack --strip 1
+        %fetch https://drive.google.com/file/d/1a2B3c4D5e6F7g8H9i0J/view weights.pt
+        %fetch hf://datasets/owner/name@main/train.csv data/ --token HF_TOKEN
+        %fetch kaggle://owner/dataset data --unpack      # or one file of it: /train.csv behind it
+        %fetch zenodo:1234567 data/                      # all files of a record, or one: /file.csv
+        %fetch drive:data.zip data --unpack              # from the drive that is mounted
+        %fetch https://host/train.csv --update           # take what is there now, and record that
+        %fetch                                           # what is remembered, and how it stands
 
     Options
     -------
-    ``--sha256 HEX``: the hash to expect, once for each address; otherwise the one that is seen is
-    recorded. ``--strip N``: without the N leading folders. ``--token NAME``: the secret (see
-    ``%secret``) to send to the server, and to no other that it leads to. ``-q``: say nothing.
-    ``-o``: return the outcome. ``--dry-run``: only say what is missing. ``--no-record``: do not
-    remember it.
+    ``--sha256 HEX``: refuse any other file. ``--unpack``: a zip, tar or gz into a folder, and
+    ``--strip N``: without the first N folders of its paths. ``--update``: see above; it also
+    overwrites. ``--token NAME``: the secret to send to that host, and no other. Kaggle's own:
+    KAGGLE_USERNAME and KAGGLE_KEY, or its kaggle.json. Other URLs (``s3://bucket/file``) are read
+    by fsspec: ``pip install colab-magics[fetch]``.
+    All: ``-q``: say nothing. ``-o``: return the outcome. ``--no-record``: do not remember it.
+    ``--dry-run``: only say what differs.
     """
 
     name = "fetch"
-    offers = ("--sha256", "--unpack", "--strip", "--update", "--token", "drive:", "hf://",
-              "kaggle://", "zenodo:")  # fmt: skip
+    offers = (
+        "--unpack", "--strip", "--sha256", "--update", "--token", "--dry-run",
+        "https://", "hf://", "kaggle://", "zenodo:", "drive:",
+    )  # fmt: skip
 
     def bare(self, call: Call) -> Any:
         """Show each file and how it stands."""
-        parts = self.session.standing("fetch")
+        parts = self.session.standing(self.name)
         if not parts:
-            say("Nothing that was fetched is remembered here. For instance: %fetch https://...")
+            say("No file is remembered here. For instance: %fetch https://host/data.csv data/")
             return parts
         rows: List[Any] = []
         for part in parts:
             verdict = judge(part, self.host)
-            rows.append((verdict.state, quote(part.urls[0]), verdict.message))
+            rows.append((verdict.state, part.url, verdict.message))
         show(Report((), tuple(rows)))
         return parts
+
+    def complete(self, line: str, symbol: str) -> List[str]:
+        """Options, beginnings of URLs, and folders to put things into."""
+        found = super().complete(line, symbol)
+        return found if symbol.startswith("-") or "://" in symbol else found + self._folders(symbol)
+
+    def _folders(self, symbol: str) -> List[str]:
+        """Folders below the start directory, home or the drive."""
+        head, slash, _ = symbol.rpartition("/")
+        prefix = head + slash if slash else symbol.partition(":")[0] + ":" if ":" in symbol else ""
+        try:
+            names = sorted(p.name for p in self.host.resolve(prefix or ".").iterdir() if p.is_dir())
+        except Exception:
+            return []
+        found = [f"{prefix}{name}/" for name in names if not name.startswith(".")]
+        return [text for text in found if text.startswith(symbol)]

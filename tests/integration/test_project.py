@@ -17,7 +17,7 @@ from typing import Any, Dict, Iterator, List
 import pytest
 from doubles import far, nvml
 from doubles.archive import Archive
-from doubles.files_server import Files
+from doubles.files_server import Server as Files
 from doubles.git_server import PASSWORD, Server
 from doubles.index import make_wheel, serve
 from kernel.files import notebook, setup_text
@@ -61,7 +61,7 @@ class World:
         self.folder, self.index = folder, index
         self.git, self.files = Server(folder / "git"), Files()
         self.repository = self.git.make("private-project", README="hello")
-        self.archive = self.files.put("data.zip", _zip(size))
+        self.archive = self.files.put("/data.zip", _zip(size))
         self.library = nvml.build(folder)
         (folder / "far").mkdir()
         (folder / "far" / "kept").write_text("kept")

@@ -12,17 +12,8 @@ from .cells import Cells, new_shell
 from .conftest import Distribution
 
 NAMES = [
-    "apt",
-    "cd_persist",
-    "drive",
-    "env_persist",
-    "fetch",
-    "github",
-    "gpu",
-    "pin",
-    "secret",
-    "setup",
-]
+    "apt", "cd_persist", "drive", "env_persist", "fetch", "github", "gpu", "pin", "secret", "setup",
+]  # fmt: skip
 
 
 def state(shell: Any) -> Dict[str, Any]:

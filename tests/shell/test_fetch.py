@@ -1,545 +1,1018 @@
-"""``%fetch`` in a shell, against a server on loopback that does all that servers do."""
+"""``%fetch`` in a shell, against a web server on loopback."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
+import shutil
 import signal
+import tarfile
 import threading
 import time
 import zipfile
+from email.utils import formatdate
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Iterator, List
 
 import pytest
-from doubles import files_server
-from doubles.files_server import Files
+from doubles.files_server import CANARY, Server, google, moved, zenodo
 
 from colab_magics import errors
 from colab_magics.errors import SourceError
-from colab_magics.sources.fetch import download, kinds
+from colab_magics.sources.fetch import kinds, web
 
 from .cells import Cells, Child
 
-TOKEN = "canary-token-0123456789"
-DATA = bytes(range(256)) * 4000
+DATA = os.urandom(300_000)
+HTML = {"Content-Type": "text/html; charset=utf-8"}
 
 
 @pytest.fixture
-def server(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Files]:
-    """Files on loopback; every service that has an address of its own is there too."""
+def server(monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[Server]:
+    """A web server; secrets that a test makes known are forgotten behind it."""
     monkeypatch.setattr(errors, "_HIDDEN", set())
-    monkeypatch.setenv("MY_TOKEN", TOKEN)
-    found = Files()
-    for name in kinds.BASES:
-        monkeypatch.setitem(kinds.BASES, name, found.url("").rstrip("/"))
-    yield found
-    found.close()
+    monkeypatch.setattr(web, "PAUSE", 0.01)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    monkeypatch.setenv("MY_TOKEN", CANARY)
+    for name in ("HF_ENDPOINT", "KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_CONFIG_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    with Server() as found:
+        for name in ("google", "hugging face", "kaggle", "zenodo"):
+            monkeypatch.setitem(kinds.BASES, name, found.at)
+        yield found
+
+
+@pytest.fixture
+def other() -> Iterator[Server]:
+    """Another host."""
+    with Server() as found:
+        yield found
 
 
 def sha(data: bytes) -> str:
-    """What a hash is called in a line."""
     return hashlib.sha256(data).hexdigest()
 
 
-def zipped(**held: bytes) -> bytes:
-    """A zip in memory."""
-    stream = io.BytesIO()
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as made:
-        for name, data in held.items():
-            made.writestr(name.replace("__", "/"), data)
-    return stream.getvalue()
-
-
 def left(folder: str = ".") -> List[str]:
-    """All that lies in a folder, also what is hidden."""
-    return sorted(path.relative_to(folder).as_posix() for path in Path(folder).rglob("*"))
+    """All files below a folder, hidden ones too."""
+    found = [path for path in Path(folder).rglob("*") if not path.is_dir() or path.is_symlink()]
+    return sorted(path.relative_to(folder).as_posix() for path in found)
 
 
-def refused(run: Cells, line: str) -> str:
-    """What one line, and one more, say about a line that is refused."""
-    error = run.attempt(line).error
-    assert error is not None
-    assert len(str(error).splitlines()) == 2, str(error)
-    return str(error)
+def first(shown: str) -> str:
+    """What is said first; the setup cell speaks below it."""
+    return shown.splitlines()[0]
+
+
+def fails(run: Cells, line: str) -> Any:
+    """The error that a line ends with, which is one of ours."""
+    reply = run.attempt(line)
+    assert isinstance(reply.error, SourceError), reply
+    return reply.error
 
 
 # ---------------------------------------------------------------------- what it brings
-def test_fetched_recorded_and_left_alone_the_second_time(run: Cells, server: Files) -> None:
-    """The bytes, a line with their hash; a second run asks the server nothing."""
-    url = server.put("a/data.csv", DATA)
-    shown = run(f"%fetch {url}")
-    assert shown.splitlines()[0] == f"data.csv fetched: 1.0 MB, sha256 {sha(DATA)[:7]}"
-    assert Path("data.csv").read_bytes() == DATA
-    (line,) = run.steps()
-    assert line == f"%fetch {url} --sha256 {sha(DATA)}"
-    server.asked.clear()
-    assert run(f"%fetch {url}") == f"data.csv: already there (1.0 MB, sha256 {sha(DATA)[:7]})"
-    assert "already there" in run(line)
-    assert (server.asked, left(), run.steps()) == ([], ["data.csv"], [line])
-
-
-def test_after_a_wipe_the_same_file_or_an_error(run: Cells, server: Files, home: Path) -> None:
-    """On a new machine the recorded line proves that the file is still the same."""
-    url = server.put("data.csv", DATA)
-    run(f"%fetch {url} raw/")
-    (line,) = run.steps()
-    assert line == f"%fetch {url} raw/ --sha256 {sha(DATA)}"
-    Path("raw/data.csv").unlink()
-    run(line)
-    assert Path("raw/data.csv").read_bytes() == DATA
-    Path("raw/data.csv").unlink()
-    server.put("data.csv", b"newer")
-    said = refused(run, line)
-    assert f"sha256 {sha(b'newer')[:7]}, not {sha(DATA)[:7]}" in said
-    assert said.endswith(f"%fetch {url} raw/ --update")
-    assert left("raw") == []
-    assert run(f"%fetch {url} raw/ --update").startswith("data.csv fetched")
-    assert run.steps() == [f"%fetch {url} raw/ --sha256 {sha(b'newer')}"]
-
-
-def test_update_takes_what_is_there_now(run: Cells, server: Files) -> None:
-    """The old file is replaced, if nobody has changed it; the new hash is recorded."""
-    url = server.put("data.csv", b"old")
-    run(f"%fetch {url}")
-    assert "still the same" in run(f"%fetch {url} --update")
-    server.put("data.csv", b"new")
-    assert "already there" in run(f"%fetch {url}")
-    run(f"%fetch {url} --update")
-    assert Path("data.csv").read_bytes() == b"new"
-    assert run.steps() == [f"%fetch {url} --sha256 {sha(b'new')}"]
-    Path("data.csv").write_text("mine")
-    server.put("data.csv", b"newest")
-    assert "left alone" in refused(run, f"%fetch {url} --update")
-    assert Path("data.csv").read_text() == "mine"
-
-
-def test_what_a_person_changed_stays(run: Cells, server: Files) -> None:
-    """Said, and no error: the setup cell goes on. A file that was never fetched is an error."""
-    url = server.put("data.csv", DATA)
-    run(f"%fetch {url}")
-    (line,) = run.steps()
-    Path("data.csv").write_text("mine")
-    shown = run(line)
-    assert "data.csv was changed here" in shown and Path("data.csv").read_text() == "mine"
-    Path("other.csv").write_text("mine too")
-    assert "left alone" in refused(run, f"%fetch {url} other.csv")
-    assert Path("other.csv").read_text() == "mine too"
-    os.utime("data.csv", (1, 1))
-    Path("data.csv").write_bytes(DATA)
-    assert "already there, the same" in run(line)
-
-
-def test_without_its_notes_the_hash_decides(run: Cells, server: Files, home: Path) -> None:
-    """The user's cache is gone: the file is read once, and nothing is asked of the server."""
-    url = server.put("data.csv", DATA)
-    run(f"%fetch {url}")
-    (line,) = run.steps()
-    server.asked.clear()
-    for note in (home / ".cache" / "colab-magics" / "fetched").glob("*.json"):
-        note.unlink()
-    assert "already there, the same" in run(line)
-    assert "already there (1.0 MB" in run(line)
-    assert server.asked == []
-
-
-def test_names_and_places(run: Cells, server: Files) -> None:
-    """A name, a folder that is there or ends in a slash, a name that only the server knows."""
-    url = server.put("data.csv", b"1")
-    run(f"%fetch {url} train.csv")
-    Path("there").mkdir()
-    run(f"%fetch {url} there")
-    run(f"%fetch {url} ~/new/deep/")
-    run(f"%fetch {url} new/deep/x.csv")
-    named = server.rule("get", 200, b"22", Content_Disposition='attachment; filename="../ü x.bin"')
-    run(f"%fetch {named}?id=1 there/")
-    found = {path for path in left() if Path(path).is_file()}
-    assert found >= {"train.csv", "there/data.csv", "new/deep/x.csv", "there/ü x.bin"}
-    assert (Path.home() / "new/deep/data.csv").read_bytes() == b"1"
-    lines = run.steps()
-    assert f"%fetch {url} there/ --sha256 {sha(b'1')}" in lines
-    assert f"%fetch {named}?id=1 'there/ü x.bin' --sha256 {sha(b'22')}" in lines
-    for line in lines:
-        assert "already there" in run(line)
-    assert run.steps() == lines
-
-
-def test_several_at_once(run: Cells, server: Files) -> None:
-    """One line: each in the folder, each recorded; where one fails the others are kept."""
-    urls = [server.put(f"{n}.bin", bytes([n]) * 1000) for n in range(6)]
-    assert "5.bin fetched" in run(f"%fetch {' '.join(urls)} data")
-    assert left("data") == [f"{n}.bin" for n in range(6)]
-    assert len(run.steps()) == 6
-    assert run(f"%fetch {' '.join(urls)} data") == "6 files already there, nothing to do"
-    reply = run.attempt(f"%fetch {urls[0]} {server.url('no.bin')} more/")
-    assert isinstance(reply.error, SourceError) and "has no no.bin (404)" in str(reply.error)
-    assert left("more") == ["0.bin"] and len(run.steps()) == 7
-
-
-def test_bare_and_dry_run(run: Cells, server: Files) -> None:
-    """A dry run asks nobody and leaves nothing; the bare magic lists what is remembered."""
-    url = server.put("data.csv", DATA)
-    assert run(f"%fetch {url} --dry-run") == "dry run: differs: data.csv is not there"
-    assert (server.asked, left()) == ([], [])
-    assert "Nothing that was fetched" in run("%fetch")
-    run(f"%fetch {url}")
-    assert run("%fetch").startswith(f"ok  {url}  data.csv: already there (1.0 MB")
-    Path("data.csv").unlink()
-    assert run("%fetch").startswith("differs") and "is gone" in run("%fetch")
-
-
-# ---------------------------------------------------------------------- connections
-def test_a_server_that_dies_half_way(run: Cells, server: Files) -> None:
-    """Asked for the rest of the same file; what is there in the end is whole."""
-    url = server.put("data.bin", DATA)
-    server.cuts = [300_000, 200_000]
-    run(f"%fetch {url}")
-    assert Path("data.bin").read_bytes() == DATA
-    asked = [one.headers.get("Range") for one in server.asked]
-    assert asked == [None, "bytes=300000-", "bytes=500000-"] and left() == ["data.bin"]
-
-
-def test_one_that_changes_meanwhile_begins_anew(run: Cells, server: Files) -> None:
-    """No file is put together of two; nor where the server gives nothing to know it by."""
-    url = server.put("data.bin", DATA)
-    server.cuts = [300_000]
-    real = server.rules
-
-    def swap(handler: Any) -> None:
-        real.pop("/data.bin")
-        handler.do_GET()
-        server.put("data.bin", DATA[::-1])
-
-    real["/data.bin"] = swap
-    run(f"%fetch {url}")
-    assert Path("data.bin").read_bytes() == DATA[::-1]
-    server.etags = False
-    server.put("other.bin", DATA)
-    server.asked.clear()
-    server.cuts = [300_000]
-    run(f"%fetch {server.url('other.bin')}")
-    assert Path("other.bin").read_bytes() == DATA
-    assert [one.headers.get("Range") for one in server.asked] == [None, None]
-
-
-def test_a_server_that_stays_dead(run: Cells, server: Files, monkeypatch: Any) -> None:
-    """One line after some attempts; what came is gone on with the next time."""
-    monkeypatch.setattr(download, "_TRIES", 2)
-    url = server.put("data.bin", DATA)
-    server.cuts = [1000, 0, 0]
-    said = refused(run, f"%fetch {url}")
-    assert "data.bin: the connection" in said
-    assert left() == [".data.bin.part", ".data.bin.part.from"]
-    server.asked.clear()
-    run(f"%fetch {url}")
-    assert server.asked[0].headers["Range"] == "bytes=1000-"
-    assert Path("data.bin").read_bytes() == DATA and left() == ["data.bin"]
-
-
-def test_a_server_that_asks_to_wait(run: Cells, server: Files) -> None:
-    """Too many requests, or a failure of its own: asked again, as late as it says."""
-    url = server.put("data.bin", DATA)
-    for status, headers in ((429, {"Retry-After": "1"}), (503, {})):
-        run("import os; os.path.exists('data.bin') and os.remove('data.bin')")
-
-        def once(handler: Any, status: int = status, headers: Dict[str, str] = headers) -> None:
-            server.rules.pop("/data.bin")
-            handler.reply(status, b"", headers)
-
-        server.rules["/data.bin"] = once
-        started = time.monotonic()
-        run(f"%fetch {url}")
-        assert time.monotonic() - started > float(headers.get("Retry-After", 0))
-        assert Path("data.bin").read_bytes() == DATA
+def test_fetched_recorded_and_left_alone_the_second_time(run: Cells, server: Server) -> None:
+    """Brought whole, recorded with its hash; a second run asks the server nothing."""
+    url = server.put("/train.csv", DATA)
+    assert first(run(f"%fetch {url}")) == "train.csv fetched, 300.0 kB"
+    assert Path("train.csv").read_bytes() == DATA and left() == ["train.csv"]
+    line = f"%fetch {url} --sha256 {sha(DATA)}"
+    assert run.steps() == [line]
+    for again in (f"%fetch {url}", line):
+        assert run(again) == "train.csv already there, nothing to do"
+    assert server.paths() == ["/train.csv"] and run.steps() == [line]
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "kind", "said"),
+    ("dest", "path"),
     [
-        (404, b"", "text/plain", "has no data.csv (404)"),
-        (410, b"", "text/plain", "has no data.csv (410)"),
-        (401, b"", "text/plain", "asks for a login for data.csv (401)"),
-        (403, b"", "text/plain", "asks for a login for data.csv (403)"),
-        (400, b"", "text/plain", "answered 400"),
-        (
-            200,
-            files_server.login_page(),
-            "text/html; charset=utf-8",
-            "sent a web page, not data.csv",
-        ),
+        ("data/", "data/a.bin"),
+        ("data/b.bin", "data/b.bin"),
+        ("there", "there/a.bin"),
+        ("./x//y", "x/y"),
+        ("~/deep/er/", "../deep/er/a.bin"),
+        ("'two words/'", "two words/a.bin"),
     ],
 )
-def test_what_servers_say_instead(
-    run: Cells, server: Files, status: int, body: bytes, kind: str, said: str
+def test_where_it_goes(run: Cells, server: Server, dest: str, path: str) -> None:
+    """A folder where DEST ends in ``/`` or is one, else a file; recorded so that it says which."""
+    Path("there").mkdir()
+    url = server.put("/sub/a.bin", DATA)
+    run(f"%fetch {url} {dest}")
+    assert Path(path).read_bytes() == DATA
+    (line,) = run.steps()
+    Path(path).unlink()
+    run(line)
+    assert Path(path).read_bytes() == DATA and len(run.steps()) == 1
+    assert "nothing to do" in run(f"%fetch {url} {dest}")
+
+
+def test_several_at_once_each_with_its_line(run: Cells, server: Server) -> None:
+    """Into one folder, at most four at a time; each is recorded with its own hash."""
+    urls = [server.put(f"/f{n}.bin", DATA + bytes([n]), stall=1000) for n in range(6)]
+    release(server)
+    shown = run(f"%fetch {' '.join(urls)} data")
+    assert first(shown) == "6 files fetched, 1.8 MB" and server.most == 4
+    assert left("data") == [f"f{n}.bin" for n in range(6)]
+    assert run.steps() == [
+        f"%fetch {url} data/ --sha256 {sha(DATA + bytes([n]))}" for n, url in enumerate(urls)
+    ]
+    assert first(run(f"%fetch {' '.join(urls)} data")) == "6 files already there, nothing to do"
+    Path("data/f1.bin").unlink()
+    shown = run(f"%fetch {' '.join(urls)} data")
+    assert first(shown) == "1 file fetched, 300.0 kB; 5 already there"
+
+
+def release(server: Server) -> None:
+    """Let the answers go on once as many wait as may."""
+
+    def go_on() -> None:
+        until = time.monotonic() + 20
+        while server.most < 4 and time.monotonic() < until:
+            server.stalled.wait(0.01)
+        server.go_on.set()
+
+    threading.Thread(target=go_on, daemon=True).start()
+
+
+def test_one_of_several_fails(run: Cells, server: Server) -> None:
+    """The others came all the same; the next run asks for the one alone."""
+    good, bad = server.put("/good.bin", DATA), server.at + "/bad.bin"
+    worse = server.at + "/worse.bin"
+    error = fails(run, f"%fetch {bad} {good} {worse} data/")
+    assert "has no bad.bin" in error.what and "worse.bin" in error.details
+    assert left() == ["data/good.bin"] and run.steps() == []
+    server.put("/bad.bin", b"now"), server.put("/worse.bin", b"now")
+    assert "2 files fetched, 6 B; 1 already there" in run(f"%fetch {bad} {good} {worse} data/")
+    assert server.paths().count("/good.bin") == 1 and len(run.steps()) == 3
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ('attachment; filename="real name.csv"', "real name.csv"),
+        ("attachment; filename*=UTF-8''%C3%BCber.csv", "über.csv"),
+        ('attachment; filename="../../etc/passwd"', "passwd"),
+        ('attachment; filename="..\\\\evil.bin"', "evil.bin"),
+        ('attachment; filename=".."', "download"),
+        ("inline", "download"),
+    ],
+)
+def test_the_name_that_the_server_gives(run: Cells, server: Server, header: str, name: str) -> None:
+    """It is taken where a folder is named, never with a folder of its own; the line then has it."""
+    url = server.put("/download?id=1", DATA, headers={"Content-Disposition": header})
+    server.files["/download"] = server.files["/download?id=1"]
+    run(f"%fetch {url} data/")
+    assert left() == [f"data/{name}"]
+    (line,) = run.steps()
+    assert run(f"%fetch {url} data/") == f"data/{name} already there, nothing to do"
+    assert "nothing to do" in run(line) and run.steps() == [line]
+    run(f"%fetch {url} data/mine.csv")
+    assert Path("data/mine.csv").read_bytes() == DATA
+
+
+def test_what_ipython_would_expand_is_spelled_so_that_it_does_not(
+    run: Cells, server: Server
 ) -> None:
-    """One line that says it, one what to do; nothing is left or remembered."""
-    url = server.rule("data.csv", status, body, Content_Type=kind)
-    assert said in refused(run, f"%fetch {url}")
-    assert (left(), run.steps()) == ([], [])
+    """``$`` and braces of a URL are percent-encoded in the line that is recorded."""
+    server.put("/a%24b%7Bc%7D.bin", DATA)
+    run(f"get_ipython().run_line_magic('fetch', '{server.at}/a$b{{c}}.bin data/')")
+    assert left() == ["data/a$b{c}.bin"]
+    (line,) = run.steps()
+    assert "/a%24b%7Bc%7D.bin data/" in line
+    assert "nothing to do" in run(line)
 
 
-def test_nobody_there_and_a_wrong_hash(run: Cells, server: Files, monkeypatch: Any) -> None:
-    """A host that does not answer, and a file that is not what was asked for."""
-    monkeypatch.setattr(download, "_TRIES", 1)
-    assert "did not answer" in refused(run, "%fetch http://127.0.0.1:1/data.csv")
-    url = server.put("data.csv", DATA)
-    said = refused(run, f"%fetch {url} --sha256 {'0' * 64}")
-    assert f"sha256 {sha(DATA)[:7]}, not 0000000" in said
-    assert (left(), run.steps()) == ([], [])
+# ---------------------------------------------------------------------- the same file, or not
+def test_another_file_than_was_recorded_is_refused(run: Cells, server: Server) -> None:
+    """With both hashes, and nothing left of it; ``--update`` takes and records the new one."""
+    url = server.put("/a.bin", DATA)
+    run(f"%fetch {url}")
+    (line,) = run.steps()
+    Path("a.bin").unlink()
+    server.put("/a.bin", b"new")
+    for again in (line, f"%fetch {url}"):
+        error = fails(run, again)
+        assert sha(b"new")[:12] in error.what and sha(DATA)[:12] in error.what
+        assert "--update" in error.todo and left() == []
+    assert run.steps() == [line]
+    run(f"{line} --update")
+    assert Path("a.bin").read_bytes() == b"new"
+    assert run.steps() == [f"%fetch {url} --sha256 {sha(b'new')}"]
 
 
-def test_what_is_packed_on_the_way(run: Cells, server: Files) -> None:
-    """A server that packs a table unasked: the table. One that says so of a .gz: the .gz."""
+def test_update_asks_whether_there_is_another(run: Cells, server: Server) -> None:
+    """The same is not fetched twice; another takes its place, and both hashes are said."""
+    url = server.put("/a.bin", DATA)
+    run(f"%fetch {url}")
+    assert run(f"%fetch {url} --update") == f"a.bin: still the same, {sha(DATA)[:12]}"
+    server.put("/a.bin", b"new", etag=False)
+    shown = first(run(f"%fetch {url} --update"))
+    assert shown == f"a.bin: {sha(DATA)[:12]} -> {sha(b'new')[:12]}, 3 B"
+    assert run(f"%fetch {url} --update") == f"a.bin: still the same, {sha(b'new')[:12]}"
+    assert left() == ["a.bin"] and Path("a.bin").read_bytes() == b"new"
+
+
+def test_the_date_of_a_file_tells_too(run: Cells, server: Server) -> None:
+    """Except in the second in which it was changed, when it may be changed again."""
+    old, now = "Wed, 21 Oct 2015 07:28:00 GMT", formatdate(time.time() + 3600, usegmt=True)
+    url = server.put("/a.bin", DATA, date=old, die=[200_000])
+    run(f"%fetch {url}")
+    assert server.asked[1].headers["if-range"] == old and Path("a.bin").read_bytes() == DATA
+    assert "still the same" in run(f"%fetch {url} --update")
+    assert server.asked[2].headers["if-modified-since"] == old
+    server.put("/b.bin", DATA, date=now)
+    run(f"%fetch {server.at}/b.bin")
+    server.put("/b.bin", b"new", date=now)
+    assert "->" in run(f"%fetch {server.at}/b.bin --update")
+
+
+def test_a_wrong_hash_leaves_nothing(run: Cells, server: Server) -> None:
+    """What was typed is what must come; folders that were made for it are gone too."""
+    url = server.put("/a.bin", DATA)
+    error = fails(run, f"%fetch {url} new/folder/ --sha256 {'0' * 64}")
+    assert "000000000000" in error.what and sha(DATA)[:12] in error.what
+    assert list(Path().iterdir()) == [] and run.steps() == []
+    run(f"%fetch {url} new/folder/ --sha256 {sha(DATA).upper()}")
+    assert run.steps() == [f"%fetch {url} new/folder/ --sha256 {sha(DATA)}"]
+
+
+def test_without_what_was_remembered_the_hash_tells(run: Cells, server: Server, home: Path) -> None:
+    """The cache is lost: with a hash on the line the file is hashed once; else it is compared."""
+    url = server.put("/a.bin", DATA)
+    run(f"%fetch {url}")
+    (line,) = run.steps()
+    shutil.rmtree(home / "cache")
+    assert "nothing to do" in run(line) and len(server.asked) == 1
+    shutil.rmtree(home / "cache")
+    assert first(run(f"%fetch {url}")) == "a.bin already there, nothing to do"
+    assert len(server.asked) == 2 and left() == ["a.bin"]
+    assert "nothing to do" in run(f"%fetch {url}") and len(server.asked) == 2
+
+
+def test_a_touched_file_is_hashed_and_holds(run: Cells, server: Server) -> None:
+    """Another time of the same bytes is no change."""
+    url = server.put("/a.bin", DATA)
+    run(f"%fetch {url}")
+    os.utime("a.bin", (1, 1))
+    assert "nothing to do" in run(f"%fetch {url}") and len(server.asked) == 1
+
+
+# ---------------------------------------------------------------------- what is a person's
+def test_an_edited_file_is_left_as_it_is(run: Cells, server: Server) -> None:
+    """It is said, with what to do; ``--update`` means to lose it."""
+    url = server.put("/a.bin", DATA)
+    run(f"%fetch {url}")
+    (line,) = run.steps()
+    Path("a.bin").write_text("mine")
+    for again in (line, f"%fetch {url}"):
+        shown = run(again)
+        assert first(shown) == "a.bin was changed since it was fetched; left as it is"
+        assert "--update" in shown and Path("a.bin").read_text() == "mine"
+    assert len(server.asked) == 1 and run.steps() == [line]
+    run(f"%fetch {url} --update")
+    assert Path("a.bin").read_bytes() == DATA
+
+
+def test_a_file_of_somebody_else_is_not_overwritten(run: Cells, server: Server) -> None:
+    """One that was there before; with and without a hash on the line; nothing of ours is left."""
+    url = server.put("/a.bin", DATA)
+    Path("a.bin").write_text("mine")
+    for more in ("", f"--sha256 {sha(DATA)}"):
+        error = fails(run, f"%fetch {url} {more}")
+        assert error.what == "a.bin is there and is another file; it was left alone."
+    assert Path("a.bin").read_text() == "mine" and left() == ["a.bin"] and run.steps() == []
+    Path("folder").mkdir()
+    Path("dest").mkdir()
+    Path("dest/a.bin").mkdir()
+    assert "left alone" in fails(run, f"%fetch {url} dest/").what
+    assert left("dest") == []
+
+
+def test_another_url_takes_the_place_of_what_was_fetched(run: Cells, server: Server) -> None:
+    """A file of ours that nobody has changed; one line is left of the two."""
+    run(f"%fetch {server.put('/v1/a.bin', DATA)}")
+    run(f"%fetch {server.put('/v2/a.bin', b'two')}")
+    assert Path("a.bin").read_bytes() == b"two"
+    assert run.steps() == [f"%fetch {server.at}/v2/a.bin --sha256 {sha(b'two')}"]
+
+
+# ---------------------------------------------------------------------- a bad network
+def test_a_connection_that_ends_half_way_is_gone_on_with(run: Cells, server: Server) -> None:
+    """Where it ended, as often as something comes; the file is whole."""
+    url = server.put("/a.bin", DATA, die=[100_000, 70_000, 0, 40_000, 0, 0])
+    run(f"%fetch {url}")
+    assert Path("a.bin").read_bytes() == DATA and left() == ["a.bin"]
+    begun = [one.headers.get("range", "") for one in server.asked]
+    assert begun[0] == "" and begun[1] != "" and len(begun) == 7
+    assert all(one.headers.get("if-range") for one in server.asked[1:])
+
+
+@pytest.mark.parametrize("how", [{"ranges": False}, {"etag": False}])
+def test_where_it_cannot_be_gone_on_with_it_begins_again(
+    run: Cells, server: Server, how: Any
+) -> None:
+    """A server without ranges, or that does not name its version."""
+    url = server.put("/a.bin", DATA, die=[200_000, 200_000], **how)
+    run(f"%fetch {url}")
+    assert Path("a.bin").read_bytes() == DATA and len(server.asked) == 3
+
+
+def test_another_version_meanwhile_begins_again(run: Cells, server: Server) -> None:
+    """What lies there of an older version is no part of the new one."""
+    url = server.put("/a.bin", DATA, die=[200_000, 0, 0, 0, 0])
+    error = fails(run, f"%fetch {url}")
+    assert "stopped half way" in error.what and "run it again" in error.todo
+    (part,) = left()
+    assert part == ".a.bin.part" and 0 < Path(part).stat().st_size < 300_000
+    new = DATA[::-1]
+    server.put("/a.bin", new)
+    run(f"%fetch {url}")
+    assert Path("a.bin").read_bytes() == new and left() == ["a.bin"]
+
+
+def test_the_next_run_goes_on_where_one_gave_up(run: Cells, server: Server) -> None:
+    """Only what is missing is asked for."""
+    url = server.put("/a.bin", DATA, die=[200_000, 0, 0, 0, 0])
+    fails(run, f"%fetch {url}")
+    size = Path(".a.bin.part").stat().st_size
+    run(f"%fetch {url}")
+    assert server.asked[-1].headers["range"] == f"bytes={size}-" and size > 100_000
+    assert Path("a.bin").read_bytes() == DATA and left() == ["a.bin"]
+
+
+def test_a_part_that_was_complete_is_not_fetched_again(run: Cells, server: Server) -> None:
+    """It died between the last byte and the name: the server has nothing to add."""
+    from colab_magics.sources.fetch.state import Entry, keep
+
+    url = server.put("/a.bin", DATA)
+    Path(".a.bin.part").write_bytes(DATA)
+    keep(Path(".a.bin.part").resolve(), Entry(part=(url, server.files["/a.bin"].tag)))
+    run(f"%fetch {url}")
+    assert Path("a.bin").read_bytes() == DATA and left() == ["a.bin"]
+    assert server.asked[-1].headers["range"] == "bytes=300000-"
+
+
+@pytest.mark.parametrize("how", [{"short": 5, "etag": False}, {"short": 5}])
+def test_a_wrong_length_is_no_file(run: Cells, server: Server, how: Any) -> None:
+    """Fewer bytes than were promised are never taken for the whole."""
+    error = fails(run, f"%fetch {server.put('/a.bin', DATA, **how)}")
+    assert "stopped half way" in error.what
+    assert not Path("a.bin").exists() and run.steps() == []
+
+
+def test_a_length_that_is_not_said(run: Cells, server: Server) -> None:
+    """Chunks, and what is compressed on its way, arrive whole."""
     import gzip
 
-    packed = gzip.compress(b"1,2\n" * 1000)
-    url = server.rule("t.csv", 200, packed, Content_Encoding="gzip")
+    run(f"%fetch {server.put('/a.bin', DATA, chunked=True)}")
+    assert Path("a.bin").read_bytes() == DATA
+    packed = {"Content-Encoding": "gzip"}
+    run(f"%fetch {server.put('/b.bin', gzip.compress(DATA), headers=packed)}")
+    assert Path("b.bin").read_bytes() == DATA
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_what_passes_is_tried_again(run: Cells, server: Server, status: int) -> None:
+    """A server that is overrun gets the time that it asks for."""
+    url = server.put("/a.bin", DATA, status=[status] * 3, headers={"Retry-After": "0"})
     run(f"%fetch {url}")
-    assert Path("t.csv").read_bytes() == b"1,2\n" * 1000
-    run(f"%fetch {server.rule('t.csv.gz', 200, packed, Content_Encoding='gzip')}")
-    assert Path("t.csv.gz").read_bytes() == packed
+    assert Path("a.bin").read_bytes() == DATA and len(server.asked) == 4
 
 
-# ---------------------------------------------------------------------- archives
-def test_unpacked_recorded_and_whole(run: Cells, server: Files) -> None:
-    """Its files are there and the archive is not; one that goes missing comes back."""
-    url = server.put("d.zip", zipped(top__a=b"a" * 2000, top__b=b"b"))
-    shown = run(f"%fetch {url} data/ --unpack --strip 1")
-    assert shown.startswith("d.zip fetched and unpacked: 2 files (2.0 kB) in data/, sha256 ")
-    assert left() == ["data", "data/a", "data/b"]
-    (line,) = run.steps()
-    assert line.startswith(f"%fetch {url} data/ --unpack --strip 1 --sha256 ")
-    assert run(line).startswith("d.zip: already there (2 files, 2.0 kB")
-    Path("data/b").unlink()
-    Path("data/mine").write_text("mine")
-    run(line)
-    assert left() == ["data", "data/a", "data/b", "data/mine"]
-    Path("data/a").write_text("edited")
-    assert "was changed here" in run(line) and Path("data/a").read_text() == "edited"
-    Path("data/b").unlink()
-    assert "would overwrite a" in refused(run, line)
-    assert Path("data/a").read_text() == "edited"
-
-
-def test_a_newer_archive_takes_the_place_of_the_old(run: Cells, server: Files) -> None:
-    """Files that it no longer has go, what a person made stays; if it is bad, all is as it was."""
-    url = server.put("d.zip", zipped(a=b"1", gone=b"1"))
-    run(f"%fetch {url} data --unpack")
-    Path("data/mine").write_text("mine")
-    server.put("d.zip", b"PK\x03\x04 this is no zip")
-    assert "damaged" in refused(run, f"%fetch {url} data --unpack --update")
-    assert left("data") == ["a", "gone", "mine"]
-    server.put("d.zip", zipped(a=b"2", new=b"2"))
-    run(f"%fetch {url} data --unpack --update")
-    assert left("data") == ["a", "mine", "new"] and Path("data/a").read_bytes() == b"2"
-
-
-def test_here_when_no_folder_is_named(run: Cells, server: Files) -> None:
-    """As unzip does; two archives in one folder are two lines."""
-    one = server.put("one.zip", zipped(a=b"1"))
-    two = server.put("two.zip", zipped(b=b"2"))
-    run(f"%fetch {one} --unpack")
-    run(f"%fetch {two} --unpack")
-    assert left() == ["a", "b"] and len(run.steps()) == 2
-
-
-def test_an_archive_that_leads_out(run: Cells, server: Files) -> None:
-    """One line, and neither it nor any of its files is left."""
-    url = server.put("d.zip", zipped(good=b"1", **{"..__out": b"2"}))
-    assert "leads out of the folder" in refused(run, f"%fetch {url} data --unpack")
-    assert (left(), run.steps()) == ([], [])
-
-
-# ---------------------------------------------------------------------- services
-def test_google_drive_behind_its_page(run: Cells, server: Files, monkeypatch: Any) -> None:
-    """The form of the page is sent back; the name is the one that Google gives."""
-    files_server.google(server, "1AbC-d", "weights.pt", DATA)
-    run("%fetch https://drive.google.com/file/d/1AbC-d/view?usp=sharing")
-    assert Path("weights.pt").read_bytes() == DATA
-    (line,) = run.steps()
-    assert line == (
-        "%fetch https://drive.google.com/file/d/1AbC-d/view?usp=sharing weights.pt "
-        f"--sha256 {sha(DATA)}"
-    )
-    server.asked.clear()
-    run(line)
-    assert "already there" in run("%fetch https://drive.google.com/file/d/1AbC-d/view?usp=sharing")
-    assert server.asked == [] and run.steps() == [line]
-    run("%fetch https://drive.google.com/uc?id=1AbC-d w.pt")
-    assert Path("w.pt").read_bytes() == DATA
+def test_a_server_that_asks_for_too_long_a_wait(run: Cells, server: Server) -> None:
+    """It is said, instead of waiting for it; a date is understood too."""
+    for after in ("3600", "Fri, 31 Dec 2100 23:59:59 GMT"):
+        url = server.put("/a.bin", DATA, status=[429], headers={"Retry-After": after})
+        error = fails(run, f"%fetch {url}")
+        assert "answered 429" in error.what and "asks to wait" in error.todo
+    assert left() == []
 
 
 @pytest.mark.parametrize(
-    ("page", "said"),
-    [
-        (b"<html><p>Too many users have viewed or downloaded this file recently.</p>", "nobody"),
-        (b"<html><title>Google Drive - Quota exceeded</title></html>", "nobody for now"),
-        (b"<html><title>Sign in - Google Accounts</title></html>", "it is not shared"),
-    ],
+    ("status", "said"),
+    [(401, "who may read it"), (403, "who may read it"), (404, "has no a.bin"), (418, "418")],
 )
-def test_google_drive_that_does_not_give_it(
-    run: Cells, server: Files, page: bytes, said: str
+def test_what_the_server_refuses(run: Cells, server: Server, status: int, said: str) -> None:
+    """One line, and at once; nothing is left, not even a folder."""
+    url = server.put("/a.bin", DATA, status=[status])
+    error = fails(run, f"%fetch {url} new/")
+    assert said in error.what and error.todo and len(server.asked) == 1
+    assert list(Path().iterdir()) == [] and run.steps() == []
+
+
+def test_nobody_answers(run: Cells, server: Server) -> None:
+    """It is tried a few times, and said."""
+    error = fails(run, "%fetch http://127.0.0.1:9/a.bin")
+    assert error.what == "127.0.0.1:9 did not answer." and list(Path().iterdir()) == []
+
+
+def test_a_page_in_the_place_of_a_file_is_refused(run: Cells, server: Server) -> None:
+    """A login page is no model; where a page is asked for it is one."""
+    page = b"<html><body>Please sign in</body></html>"
+    server.put("/login", page, headers=HTML)
+    url = server.put("/model.bin", to=server.at + "/login")
+    error = fails(run, f"%fetch {url} new/")
+    assert "sent a page instead of model.bin" in error.what
+    assert list(Path().iterdir()) == []
+    run(f"%fetch {server.put('/docs/index.html', page, headers=HTML)}")
+    assert Path("index.html").read_bytes() == page
+
+
+def test_what_does_not_fit_is_not_begun(
+    run: Cells, server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its pages are read: the quota, a file that is not shared; folders are no files."""
-    server.rule("download", 200, page, Content_Type="text/html")
-    assert said in refused(run, "%fetch https://drive.google.com/open?id=1AbC w.pt")
-    assert "folder" in refused(run, "%fetch https://drive.google.com/drive/folders/1AbC")
-    assert (left(), run.steps()) == ([], [])
+    """It says how much it needs, and leaves nothing."""
+    usage = shutil.disk_usage(".")._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
+    error = fails(run, f"%fetch {server.put('/a.bin', DATA)} new/")
+    assert error.what == "a.bin needs 300.0 kB, and 1.0 kB are free."
+    assert list(Path().iterdir()) == []
 
 
-def test_hugging_face_kaggle_zenodo_and_github(run: Cells, server: Files, monkeypatch: Any) -> None:
-    """Each under the name that its users give it, with the login that its own client has."""
-    server.put("datasets/o/n/resolve/main/d/x.parquet", b"1")
-    run("%fetch hf://datasets/o/n/d/x.parquet --token MY_TOKEN")
-    assert server.asked[-1].headers["Authorization"] == f"Bearer {TOKEN}"
-    server.put("o/n/resolve/refs%2Fpr%2F1/m.bin", b"2")
-    run("%fetch hf://o/n@refs%2Fpr%2F1/m.bin")
-    monkeypatch.setenv("KAGGLE_USERNAME", "me")
-    monkeypatch.setenv("KAGGLE_KEY", "key-that-is-secret")
-    server.put("api/v1/datasets/download/o/set", zipped(train=b"3"))
-    run("%fetch kaggle://o/set k/ --unpack")
-    assert server.asked[-1].headers["Authorization"].startswith("Basic ")
-    files_server.zenodo(server, "77", **{"a.csv": b"4", "b.csv": b"5"})
-    run("%fetch zenodo:77/a.csv")
-    assert "several files" in refused(run, "%fetch zenodo:77")
-    assert "no c.csv" in refused(run, "%fetch https://zenodo.org/records/77/files/c.csv?download=1")
-    server.put("api/records/77/files/b.csv/content", b"other")
-    assert "does not have the md5" in refused(run, "%fetch zenodo:77/b.csv")
-    assert kinds.source_of("https://github.com/o/r/blob/main/x.csv", run.shell).url == (
-        "https://github.com/o/r/raw/main/x.csv"
-    )
-    assert left() == ["a.csv", "k", "k/train", "m.bin", "x.parquet"]
-    lines = run.steps()
-    for line in lines:
-        assert "already there" in run(line)
-    assert len(lines) == 4
+def test_a_disk_that_fills_up(run: Cells, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was written is not left in the way."""
+    plain = Path.open
+
+    def full(self: Path, mode: str = "r", *more: Any, **named: Any) -> Any:
+        stream = plain(self, mode, *more, **named)
+        if self.name.endswith(".part") and mode == "wb":
+            stream.close()
+            return Full(self)
+        return stream
+
+    monkeypatch.setattr(Path, "open", full)
+    error = fails(run, f"%fetch {server.put('/a.bin', DATA)} new/")
+    assert error.what == "The disk is full." and list(Path().iterdir()) == []
 
 
-def test_from_the_drive_and_from_elsewhere(run: Cells, server: Files, monkeypatch: Any) -> None:
-    """``drive:`` behind an address is the place, in front it is the source."""
-    run("%drive mount -q")
-    url = server.put("d.zip", zipped(a=b"1"))
-    run(f"%fetch {url} drive:sets/")
-    assert (Path.home() / "drive/MyDrive/sets/d.zip").is_file()
-    run("%fetch drive:sets/d.zip data/ --unpack")
-    assert left("data") == ["a"]
-    assert "not there" in refused(run, "%fetch drive:sets/none.zip")
-    monkeypatch.setitem(__import__("sys").modules, "fsspec", None)
-    assert "needs fsspec" in refused(run, "%fetch s3://bucket/x.csv")
+class Full(io.FileIO):
+    """A file on a disk that is full after a while."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(str(path), "w")
+
+    def write(self, data: Any) -> int:
+        if self.tell() > 100_000:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(data) or 0
 
 
-# ---------------------------------------------------------------------- secrets
-def test_a_token_goes_to_its_host_alone(run: Cells, server: Files, home: Path) -> None:
-    """It is sent to the host that was typed, not to one that leads further; it is found nowhere."""
-    other = Files()
+def test_redirects_that_never_end(run: Cells, server: Server) -> None:
+    """They are not followed for ever, nor to what is no web address."""
+    server.put("/a.bin", to=server.at + "/a.bin")
+    assert "from address to address" in fails(run, f"%fetch {server.at}/a.bin").what
+    server.put("/a.bin", to="file:///etc/passwd")
+    assert "from address to address" in fails(run, f"%fetch {server.at}/a.bin").what
+
+
+def test_a_folder_that_cannot_be_written(run: Cells, server: Server) -> None:
+    """A file is where a folder should be."""
+    Path("data").write_text("x")
+    error = fails(run, f"%fetch {server.put('/a.bin', DATA)} data/")
+    assert "data" in error.what and error.todo and left() == ["data"]
+    error = fails(run, f"%fetch {server.at}/a.bin /proc/nosuch/folder/")
+    assert "folder" in error.what and error.todo
+
+
+# ---------------------------------------------------------------------- tokens
+def test_a_token_goes_to_the_host_that_was_typed_alone(
+    run: Cells, server: Server, other: Server, home: Path
+) -> None:
+    """Not over a redirect to another one; its value is in no output, file, or remembered line."""
+    Path(home / ".netrc").write_text("machine 127.0.0.1 login a password netrc-canary")
+    url = moved(server, "/a.bin", other, DATA, token=CANARY)
+    refused = fails(run, f"%fetch {url}")
+    assert "--token NAME" in refused.todo
+    shown = run(f"%fetch {url} --token MY_TOKEN")
+    assert Path("a.bin").read_bytes() == DATA
+    assert [one.headers.get("authorization") for one in server.asked] == [None, f"Bearer {CANARY}"]
+    assert [one.headers.get("authorization") for one in other.asked] == [None]
+    os.environ["WRONG"] = "wrong-" + CANARY
     try:
-        target = other.put("data.csv", DATA)
-        url = server.rule("data.csv", 302, b"", Location=target)
-        shown = run(f"%fetch {url} --token MY_TOKEN")
-        assert server.asked[0].headers["Authorization"] == f"Bearer {TOKEN}"
-        assert "Authorization" not in other.asked[0].headers
+        wrong = fails(run, f"%fetch {url} b.bin --token WRONG")
     finally:
-        other.close()
-    bad = server.rule("no.csv", 401, TOKEN.encode())
-    said = refused(run, f"%fetch {bad} --token MY_TOKEN")
-    assert "does not take that token" in said
-    text = "\n".join([shown, said, *run.steps()])
-    kept = [path.read_bytes() for path in home.rglob("*") if path.is_file()]
-    assert TOKEN not in text and not any(TOKEN.encode() in one for one in kept)
-
-
-@pytest.mark.parametrize(
-    "address",
-    [
-        "https://me:hunter2hunter2@host/x.csv",
-        "https://host/x.csv?token=abcdefgh1234",
-        f"https://host/x.csv?k=ghp_{'a1B2' * 9}",
-    ],
-)
-def test_an_address_with_a_secret_is_refused(run: Cells, server: Files, address: str) -> None:
-    """Not repeated, not remembered, with the way to do it."""
-    said = refused(run, f"%fetch {address}")
-    assert "holds a secret" in said and "--token NAME" in said
-    for secret in ("hunter2hunter2", "abcdefgh1234", "ghp_"):
-        assert secret not in said
-    assert run.steps() == []
-
-
-def test_a_signed_address_is_not_remembered(run: Cells, server: Files) -> None:
-    """It holds for hours only: the file is fetched, and that is said."""
-    url = server.put("x.csv", DATA)
-    shown = run(f"%fetch {url}?X-Amz-Signature=abcdef0123456789")
-    assert "not remembered" in shown and run.steps() == []
-    assert Path("x.csv").read_bytes() == DATA
+        del os.environ["WRONG"]
+    assert "for the token WRONG" in wrong.what
+    assert run.steps() == [f"%fetch {url} --token MY_TOKEN --sha256 {sha(DATA)}"]
+    said = [shown, str(refused), str(wrong), *run.steps(), *server.paths(), *other.paths()]
+    files = [path for path in home.rglob("*") if path.is_file() and path.name != ".netrc"]
+    said += [path.read_bytes().decode("latin-1") for path in files]
+    assert len(files) > 2 and not any("canary" in text for text in said)
 
 
 @pytest.mark.parametrize(
     "line",
     [
-        "%fetch data.csv",
-        "%fetch https://h/1/a.csv https://h/2/a.csv",
-        "%fetch https://h/a.csv data https://h/b.csv",
-        "%fetch https://h/a.csv --sha256 123",
-        f"%fetch https://h/a.csv https://h/b.csv --sha256 {'0' * 64}",
-        "%fetch https://h/a.csv --strip 1",
-        "%fetch https://h/a.zip --unpack --strip -1",
-        f"%fetch https://h/a.csv --token ghp_{'a1B2' * 9}",
-        "%fetch hf://owner",
-        "%fetch kaggle://owner",
-        "%fetch zenodo:x",
+        f"https://me:{CANARY}@127.0.0.1/a.bin",
+        f"https://{CANARY}@127.0.0.1/a.bin",
+        f"https://127.0.0.1/a.bin?token={CANARY}",
+        f"https://127.0.0.1/a.bin?api_key={CANARY}",
+        "https://127.0.0.1/a.bin?q=hf_" + "7c2f90aa" * 5,
+        "https://127.0.0.1/hf_" + "7c2f90aa" * 5 + "/a.bin",
+        f"https://127.0.0.1/a.bin --token {CANARY}",
+        "https://127.0.0.1/a.bin --token hf_" + "7c2f90aa" * 5,
     ],
 )
-def test_bad_lines(run: Cells, server: Files, line: str) -> None:
-    """One line what is wrong, one what to do; nothing is asked of anybody."""
-    assert "ghp_" not in refused(run, line)
-    assert (server.asked, left(), run.steps()) == ([], [], [])
+def test_a_secret_on_the_line_is_refused(run: Cells, server: Server, line: str) -> None:
+    """In the URL or in the place of its name: one line that does not show it."""
+    reply = run.attempt(f"%fetch {line}")
+    assert type(reply.error).__name__ == "UsageError"
+    assert "%secret set" in str(reply.error) and "7c2f90aa" not in str(reply.error)
+    assert run.steps() == [] and left() == []
 
 
-def test_what_python_would_expand(run: Cells, server: Files) -> None:
-    """Braces and dollars of an address come back from the setup cell as they were."""
-    server.held["/a%7Bb%7D%24c.csv"] = b"1"
-    run(f"get_ipython().run_line_magic('fetch', {server.url('a{b}$c.csv')!r})")
-    (line,) = run.steps()
-    assert "a%7Bb%7D%24c.csv" in line and "already there" in run(line)
+# ---------------------------------------------------------------------- services
+def test_google_drive(run: Cells, server: Server) -> None:
+    """Each form of a shared link; what is large, through the page that asks once more."""
+    google(server, small_file_id=("a.csv", b"small"), large_file_id=("b.tar", DATA))
+    for form in ("file/d/{}/view?usp=sharing", "open?id={}", "uc?id={}&export=download"):
+        link = "https://drive.google.com/" + form.format("small_file_id")
+        run(f"%fetch {link} data/")
+        assert Path("data/a.csv").read_bytes() == b"small"
+        Path("data/a.csv").unlink()
+    link = "https://drive.google.com/file/d/large_file_id/view"
+    run(f"%fetch {link} data/")
+    assert left() == ["data/b.tar"] and Path("data/b.tar").read_bytes() == DATA
+    assert "/download?id=large_file_id&export=download&confirm=t&uuid=u-1%262" in server.paths()
+    assert run.steps()[-1] == f"%fetch {link} data/b.tar --sha256 {sha(DATA)}"
+    assert run(f"%fetch {link} data/") == "data/b.tar already there, nothing to do"
 
 
-# ---------------------------------------------------------------------- ends
-def test_killed_and_interrupted(server: Files, home: Path) -> None:
-    """Ctrl-C says nothing and keeps what came; a kill does; the next run goes on from there."""
-    url = server.put("data.bin", DATA)
-    server.slow = True
-    with Child(os.environ) as child:
-        child.ask(f"%fetch {url}")
-        assert server.half.wait(30)
-        until = time.monotonic() + 20
-        while not Path(".data.bin.part").exists() and time.monotonic() < until:
-            time.sleep(0.01)
-        child.interrupt()
-        assert child.answer().error == "KeyboardInterrupt"
-        server.half.clear()
-        child.ask(f"%fetch {url}")
-        assert server.half.wait(30)
-        child.process.send_signal(signal.SIGKILL)
-        child.process.wait()
-    assert not Path("data.bin").exists()
-    server.slow = False
-    server.go.set()
-    server.asked.clear()
-    with Child(os.environ) as child:
-        assert "data.bin fetched" in child(f"%fetch {url}")
-    assert Path("data.bin").read_bytes() == DATA and left() == ["data.bin"]
+def test_two_files_that_a_server_gives_one_name(run: Cells, server: Server) -> None:
+    """One is there; the other is not put over it, and the line says where to put it."""
+    google(server, first_file_id=("a.csv", b"first"), second_file_id=("a.csv", b"second"))
+    link = "https://drive.google.com/uc?id="
+    run(f"%fetch {link}first_file_id data/")
+    error = fails(run, f"%fetch {link}second_file_id data/")
+    assert "data/a.csv is there and is another file" in error.what
+    run(f"%fetch {link}second_file_id data/b.csv")
+    assert left() == ["data/a.csv", "data/b.csv"] and len(run.steps()) == 2
+    assert Path("data/a.csv").read_bytes() == b"first"
 
 
-def test_two_kernels_fetch_it_once(server: Files, home: Path) -> None:
-    """The second waits, and finds it there."""
-    url = server.put("data.bin", DATA)
-    server.slow = True
-    with Child(os.environ) as one, Child(os.environ) as two:
+@pytest.mark.parametrize(
+    ("name", "said", "todo"),
+    [
+        ("quota_file_id", "too many have fetched", "tomorrow"),
+        ("login_file_id", "not shared", "Anyone with the link"),
+        ("other_file_id", "Oops", "browser"),
+        ("absent_file_id", "has no", "Check"),
+    ],
+)
+def test_google_drive_says_no(run: Cells, server: Server, name: str, said: str, todo: str) -> None:
+    """What its pages say is said in a line; a page is never taken for the file."""
+    google(server)
+    error = fails(run, f"%fetch https://drive.google.com/file/d/{name}/view weights.pt")
+    assert said in error.what and todo in error.todo and left() == []
+
+
+def test_hugging_face(
+    run: Cells, server: Server, other: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Models, data sets and spaces at a revision; the token is not sent to where they are kept."""
+    monkeypatch.setenv("HF_ENDPOINT", server.at)
+    path = "/datasets/owner/name/resolve/refs%2Fpr%2F1/sub/train.csv"
+    moved(server, path, other, DATA, token=CANARY)
+    server.put("/owner/name/resolve/main/config.json", b"{}")
+    line = "%fetch hf://datasets/owner/name@refs%2Fpr%2F1/sub/train.csv data/"
+    assert "--token NAME" in fails(run, line).todo
+    run(f"{line} --token MY_TOKEN")
+    run("%fetch hf://owner/name/config.json data/")
+    assert left() == ["data/config.json", "data/train.csv"]
+    assert [one.headers.get("authorization") for one in other.asked] == [None]
+    assert run.steps()[0] == f"{line} --token MY_TOKEN --sha256 {sha(DATA)}"
+
+
+def test_kaggle(
+    run: Cells, server: Server, other: Server, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With Kaggle's own name and key, from the environment or its file, sent to Kaggle alone."""
+    api = "/api/v1/datasets/download/owner/set"
+    moved(server, f"{api}/train.csv", other, DATA, basic=f"me:{CANARY}")
+    moved(server, api, other, b"PK", basic=f"me:{CANARY}")
+    refused = fails(run, "%fetch kaggle://owner/set/train.csv")
+    assert "who may read it" in refused.what
+    (home / ".kaggle").mkdir()
+    (home / ".kaggle/kaggle.json").write_text(f'{{"username": "me", "key": "{CANARY}"}}')
+    run("%fetch kaggle://owner/set/train.csv")
+    (home / ".kaggle/kaggle.json").unlink()
+    monkeypatch.setenv("KAGGLE_USERNAME", "me")
+    monkeypatch.setenv("KAGGLE_KEY", CANARY)
+    run("%fetch kaggle://owner/set data/")
+    assert left() == ["data/set.zip", "train.csv"]
+    assert [one.headers.get("authorization") for one in other.asked] == [None, None]
+    assert len(run.steps()) == 2 and not any("canary" in line for line in run.steps())
+
+
+def test_kaggle_packs_a_file(run: Cells, server: Server, other: Server) -> None:
+    """It is named as what it is, so that ``--unpack`` gives the file."""
+    data = archive(**{"train.csv": "1"})
+    path = "/api/v1/datasets/download/owner/set/train.csv"
+    server.put(path, to=other.put("/store/train.csv.zip", data))
+    run("%fetch kaggle://owner/set/train.csv data/")
+    assert left() == ["data/train.csv.zip"]
+    run("%fetch kaggle://owner/set/train.csv data --unpack")
+    assert left() == ["data/train.csv", "data/train.csv.zip"]
+    assert "nothing to do" in run("%fetch kaggle://owner/set/train.csv data/")
+
+
+def test_zenodo(run: Cells, server: Server) -> None:
+    """All files of a record, or one; what arrives has the checksum that Zenodo lists."""
+    zenodo(server, "123", a__csv=b"1", b__bin=DATA)
+    run("%fetch zenodo:123 data")
+    assert left() == ["data/a.csv", "data/b.bin"]
+    line = f"%fetch zenodo:123/a.csv data/ --sha256 {sha(b'1')}"
+    assert run.steps()[0] == line and len(run.steps()) == 2
+    asked = len(server.asked)
+    assert run("%fetch zenodo:123 data") == "2 files already there, nothing to do"
+    assert "nothing to do" in run(line) and len(server.asked) == asked
+    Path("data/a.csv").unlink()
+    run(line)
+    assert Path("data/a.csv").read_bytes() == b"1"
+    assert "has no such file" in fails(run, "%fetch zenodo:123/c.csv").what
+    zenodo(server, "124", wrong=True, a__csv=b"1")
+    assert "md5 differs" in fails(run, "%fetch zenodo:124/a.csv bad/").what
+    assert not Path("bad").exists() and "has no 125" in fails(run, "%fetch zenodo:125").what
+
+
+def test_from_the_drive_and_to_it(run: Cells, server: Server) -> None:
+    """``drive:`` is the drive that is mounted, first on the line or last."""
+    run("%drive mount --provider folder")
+    run(f"%fetch {server.put('/a.bin', DATA)} drive:data/")
+    run("%fetch drive:data/a.bin b.bin")
+    assert Path("b.bin").read_bytes() == DATA and left() == ["b.bin"]
+    assert f"%fetch {server.at}/a.bin drive:data/ --sha256 {sha(DATA)}" in run.steps()
+    assert "nothing to do" in run("%fetch drive:data/a.bin b.bin")
+    assert "cannot be read" in fails(run, "%fetch drive:none.bin").what
+    assert left() == ["b.bin"]
+
+
+def test_other_schemes_by_fsspec(run: Cells, server: Server, home: Path) -> None:
+    """What fsspec has a file system for; an error of it is a line."""
+    pytest.importorskip("fsspec")
+    (home / "here.bin").write_bytes(DATA)
+    run(f"%fetch file://{home}/here.bin there.bin")
+    assert Path("there.bin").read_bytes() == DATA
+    assert "no such file" in fails(run, f"%fetch file://{home}/none.bin").what
+    assert "nosuch://" in fails(run, "%fetch nosuch://x/none.bin").what
+    assert left() == ["there.bin"]
+
+
+def test_other_schemes_without_fsspec(
+    run: Cells, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It names the extra."""
+    import sys
+
+    monkeypatch.setitem(sys.modules, "fsspec", None)
+    error = fails(run, "%fetch s3://bucket/a.bin")
+    assert "s3:// needs fsspec" in error.what and "colab-magics[fetch]" in error.todo
+
+
+# ---------------------------------------------------------------------- archives
+def archive(**files: str) -> bytes:
+    """A zip; a file ``a__b`` is ``a/b``."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name, text in files.items():
+            packed.writestr(name.replace("__", "/"), text)
+    return made.getvalue()
+
+
+def test_unpacked_recorded_and_left_alone_the_second_time(run: Cells, server: Server) -> None:
+    """Its files are there, the archive is not; a second run asks the server nothing."""
+    data = archive(top__a="1", top__sub__b="2")
+    url = server.put("/x.zip", data)
+    shown = first(run(f"%fetch {url} data --unpack --strip 1"))
+    assert shown.startswith("data/x.zip fetched and unpacked: 2 files, ")
+    assert left() == ["data/a", "data/sub/b"] and Path("data/sub/b").read_text() == "2"
+    line = f"%fetch {url} data --unpack --strip 1 --sha256 {sha(data)}"
+    assert run.steps() == [line]
+    for again in (line, f"%fetch {url} data --unpack --strip 1"):
+        assert run(again) == "data/x.zip: 2 files already there, nothing to do"
+    assert len(server.asked) == 1
+
+
+def test_the_name_that_the_server_gives_tells_what_an_archive_is(
+    run: Cells, server: Server
+) -> None:
+    """Where the URL does not."""
+    google(server, packed_file_id=("real.zip", archive(a="1")))
+    run("%fetch https://drive.google.com/file/d/packed_file_id/view data --unpack")
+    assert left() == ["data/a"]
+    assert "nothing to do" in run(run.steps()[0])
+
+
+def test_two_archives_into_one_folder(run: Cells, server: Server) -> None:
+    """Each has its own line, and knows its own files."""
+    one, two = server.put("/1.zip", archive(a="1")), server.put("/2.zip", archive(b="2"))
+    assert "2 files fetched" in run(f"%fetch {one} {two} data --unpack")
+    assert left() == ["data/a", "data/b"] and len(run.steps()) == 2
+    Path("data/b").unlink()
+    run(f"%fetch {one} {two} data --unpack")
+    assert left() == ["data/a", "data/b"] and server.paths().count("/1.zip") == 1
+
+
+def test_links_of_several_archives_do_not_lead_out_together(run: Cells, server: Server) -> None:
+    """Each stays inside by itself; a later one is not unpacked through the link of an earlier."""
+    chain = [{"a/b/e": "../.."}, {"a/b/e/m": "../../.."}, {"m/led": ""}]
+    Path("up/into").mkdir(parents=True)
+    for number, links in enumerate(chain):
+        made = io.BytesIO()
+        with tarfile.open(fileobj=made, mode="w") as packed:
+            for name, leads in links.items():
+                one = tarfile.TarInfo(name)
+                one.type, one.linkname = (tarfile.SYMTYPE if leads else tarfile.REGTYPE), leads
+                packed.addfile(one)
+        url = server.put(f"/{number}.tar", made.getvalue())
+        line = f"%fetch {url} up/into --unpack"
+        if number == 1:
+            assert "left alone" in fails(run, line).what
+        else:
+            run(line)
+    assert left() == ["up/into/a/b/e", "up/into/m/led"]
+
+
+def test_update_brings_what_a_newer_archive_has(run: Cells, server: Server) -> None:
+    """Files that it no longer has are gone, those of a person stay."""
+    url = server.put("/x.zip", archive(a="1", b="1", sub__c="1"))
+    run(f"%fetch {url} data --unpack")
+    Path("data/mine").write_text("mine")
+    assert "still the same" in run(f"%fetch {url} data --unpack --update")
+    server.put("/x.zip", archive(a="2", d="2"))
+    assert "->" in run(f"%fetch {url} data --unpack --update")
+    assert left() == ["data/a", "data/d", "data/mine"] and Path("data/a").read_text() == "2"
+    assert not Path("data/sub").exists() and len(run.steps()) == 1
+    assert "nothing to do" in run(run.steps()[0])
+
+
+def test_what_a_person_changed_in_what_was_unpacked(run: Cells, server: Server) -> None:
+    """It is left as it is and said; what is missing alone is brought again."""
+    url = server.put("/x.zip", archive(a="1", b="1"))
+    run(f"%fetch {url} data --unpack")
+    Path("data/a").unlink()
+    run(f"%fetch {url} data --unpack")
+    assert left() == ["data/a", "data/b"] and len(server.asked) == 2
+    Path("data/a").write_text("mine")
+    shown = run(f"%fetch {url} data --unpack")
+    assert "1 file of 2 files changed" in shown and "--update" in shown
+    assert Path("data/a").read_text() == "mine" and len(server.asked) == 2
+    run(f"%fetch {url} data --unpack --update")
+    assert Path("data/a").read_text() == "1"
+
+
+def test_files_of_somebody_else_are_not_unpacked_over(run: Cells, server: Server) -> None:
+    """Nothing is moved then; the same content is no other file."""
+    url = server.put("/x.zip", archive(a="1", sub__b="1"))
+    Path("data/sub").mkdir(parents=True)
+    Path("data/sub/b").write_text("mine")
+    error = fails(run, f"%fetch {url} data --unpack")
+    assert "sub/b" in error.what and "--update" in error.todo
+    assert left() == ["data/sub/b"] and run.steps() == []
+    Path("data/sub/b").write_text("1")
+    run(f"%fetch {url} data --unpack")
+    assert left() == ["data/a", "data/sub/b"]
+
+
+def test_what_was_unpacked_holds_without_what_was_remembered(
+    run: Cells, server: Server, home: Path
+) -> None:
+    """It is fetched once more, and found to be the same."""
+    url = server.put("/x.zip", archive(a="1", sub__b="1"))
+    run(f"%fetch {url} data --unpack")
+    shutil.rmtree(home / "cache")
+    run(run.steps()[0])
+    assert left() == ["data/a", "data/sub/b"] and len(server.asked) == 2
+    assert "nothing to do" in run(run.steps()[0])
+
+
+@pytest.mark.parametrize("data", [b"no archive at all", b"PK\x03\x04 broken"])
+def test_what_is_no_archive_leaves_nothing(run: Cells, server: Server, data: bytes) -> None:
+    """Nor one that would write elsewhere."""
+    assert fails(run, f"%fetch {server.put('/x.zip', data)} data --unpack").todo
+    assert list(Path().iterdir()) == []
+    evil = server.put("/evil.zip", archive(**{"../../evil": "1"}))
+    run.attempt(f"%fetch {evil} data --unpack")
+    assert not list(Path("../..").glob("**/evil"))
+
+
+def test_a_glance_at_ten_thousand_files(run: Cells, server: Server) -> None:
+    """It takes a tenth of a second at most."""
+    from colab_magics.magics.session import session_of
+
+    url = server.put("/x.zip", archive(**{f"{n % 100}__{n}": str(n) for n in range(10_000)}))
+    run(f"%fetch {url} data --unpack")
+    session = session_of(run.shell)
+    (part,) = session.standing("fetch")
+    times = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        assert part.check(session.host).state == "ok"
+        times.append(time.perf_counter() - begun)
+    assert min(times) < 0.1
+
+
+# ---------------------------------------------------------------------- bad lines
+@pytest.mark.parametrize(
+    "line",
+    [
+        "data.csv",
+        "https://",
+        "https://h/a https://h/sub/a",
+        "https://h/a --sha256 abc",
+        f"https://h/a https://h/b --sha256 {'0' * 64}",
+        "https://h/a --strip 1",
+        "https://h/a --unpack --strip -1",
+        "https://h/a --nosuch",
+        "https://h/a data/ https://h/b x",
+        "--unpack",
+        "hf://owner/name",
+        "kaggle://owner",
+        "zenodo:x",
+        "https://drive.google.com/drive/folders/1a2b3c4d5e6f",
+        "https://docs.google.com/document/d/1a2b3c4d5e6f/edit",
+        "https://h:port/a",
+        "http://h/a --token MY_TOKEN",
+    ],
+)
+def test_bad_lines(run: Cells, server: Server, line: str) -> None:
+    """Each is one line that says what is wrong, and one that says what to do."""
+    reply = run.attempt(f"%fetch {line}")
+    assert type(reply.error).__name__ == "UsageError" and left() == []
+    assert len(str(reply.error).splitlines()) == 2 and run.steps() == []
+
+
+# ---------------------------------------------------------------------- what is around it
+def test_dry_run_changes_nothing(run: Cells, server: Server) -> None:
+    """It says what differs, and asks nobody."""
+    url = server.put("/a.bin", DATA)
+    assert run(f"%fetch {url} data/ --dry-run") == "dry run: differs: data/a.bin is not there"
+    assert left() == [] and server.asked == [] and run.steps() == []
+
+
+def test_bare_shows_what_is_remembered(run: Cells, server: Server) -> None:
+    """Each file and how it stands."""
+    assert "%fetch https://host/data.csv" in run("%fetch")
+    run(f"%fetch {server.put('/a.bin', DATA)} {server.put('/b.bin', DATA)} data/")
+    Path("data/b.bin").unlink()
+    one, two = run("%fetch").splitlines()
+    assert one.split("  ")[0] == "ok" and "data/a.bin" in one
+    assert two.split("  ")[0] == "differs" and "data/b.bin is not there" in two
+
+
+def test_how_far_it_is_is_said_in_a_line(run: Cells, server: Server) -> None:
+    """Of one file and of several, as it goes on."""
+    from colab_magics.magics.session import session_of
+    from colab_magics.sources.fetch.line import parse
+
+    host = session_of(run.shell).host
+    for count, wanted in ((1, "data1/f0.bin: 2"), (3, "3 files: ")):
+        urls = [server.put(f"/f{n}.bin", DATA, stall=250_000) for n in range(count)]
+        server.go_on.clear()
+        said: List[str] = []
+
+        def told(line: object) -> None:
+            said.append(str(line))  # noqa: B023
+            if len(said) > 1 or "kB of" in said[-1]:  # noqa: B023
+                server.go_on.set()
+
+        step = parse([*urls, f"data{count}/"])
+        assert step is not None
+        step.apply(host, told)
+        assert any(line.startswith(wanted) and " of " in line for line in said), said
+
+
+def test_forget_takes_a_line_out(run: Cells, server: Server) -> None:
+    """By the file's name; the file stays."""
+    run(f"%fetch {server.put('/a.bin', DATA)} {server.put('/b.bin', DATA)} data/")
+    assert "forgotten" in run("%setup forget fetch data/a.bin")
+    assert len(run.steps()) == 1 and "b.bin" in run.steps()[0]
+    assert left() == ["data/a.bin", "data/b.bin"]
+
+
+def test_tab_offers_what_fits(run: Cells) -> None:
+    """Options, beginnings of URLs, folders."""
+    from .test_extension import offered
+
+    Path("data/inner").mkdir(parents=True)
+    assert "%fetch --unpack" in offered(run.shell, "%fetch --un")
+    assert "%fetch https://h/a data/" in offered(run.shell, "%fetch https://h/a da")
+    assert "%fetch https://h/a data/inner/" in offered(run.shell, "%fetch https://h/a data/")
+    assert "%fetch kaggle://" in offered(run.shell, "%fetch kag")
+
+
+def test_a_glance_is_enough(run: Cells, server: Server) -> None:
+    """A few targets that hold are checked in some milliseconds."""
+    from colab_magics.magics.session import session_of
+
+    urls = [server.put(f"/f{n}.bin", DATA) for n in range(4)]
+    run(f"%fetch {' '.join(urls)} data/")
+    session = session_of(run.shell)
+    parts, times = session.standing("fetch"), []
+    for _ in range(10):
+        begun = time.perf_counter()
+        assert all(part.check(session.host).state == "ok" for part in parts)
+        times.append(time.perf_counter() - begun)
+    assert min(times) < 0.005
+
+
+# ---------------------------------------------------------------------- cut off
+@pytest.mark.once
+def test_killed_while_it_fetches(run: Cells, server: Server) -> None:
+    """With -9, half of it here: the next run goes on where it was, and leaves nothing else."""
+    url = server.put("/a.bin", DATA * 4, stall=700_000)
+    with Child(dict(os.environ)) as killed:
+        killed.ask(f"%fetch {url} data/")
+        assert server.stalled.wait(30)
+        wait_for(Path("data/.a.bin.part"), 500_000)
+        killed.process.send_signal(signal.SIGKILL)
+        killed.process.wait()
+    assert left() == ["data/.a.bin.part"]
+    server.files["/a.bin"].stall = 0
+    server.go_on.set()
+    run(f"%fetch {url} data/")
+    assert Path("data/a.bin").read_bytes() == DATA * 4 and left() == ["data/a.bin"]
+    assert int(server.asked[-1].headers["range"][6:-1]) >= 500_000
+
+
+def wait_for(path: Path, size: int) -> None:
+    """Until a file has grown to a size."""
+    until = time.monotonic() + 20
+    while not path.exists() or path.stat().st_size < size:
+        assert time.monotonic() < until, "it did not grow"
+        time.sleep(0.01)
+
+
+@pytest.mark.once
+def test_ctrl_c_leaves_the_part_alone(server: Server) -> None:
+    """Interrupted while the server is silent, several at once: it ends soon, and goes on later."""
+    urls = [server.put(f"/f{n}.bin", DATA * 4, stall=700_000) for n in range(3)]
+    with Child(dict(os.environ)) as shell:
+        shell.ask(f"%fetch {' '.join(urls)} data/")
+        for n in range(3):
+            wait_for(Path(f"data/.f{n}.bin.part"), 500_000)
+        begun = time.monotonic()
+        shell.interrupt()
+        assert shell.answer().error == "KeyboardInterrupt"
+        assert time.monotonic() - begun < 10
+        assert left() == [f"data/.f{n}.bin.part" for n in range(3)]
+        server.go_on.set()
+        assert "3 files fetched" in shell(f"%fetch {' '.join(urls)} data/")
+    assert left() == [f"data/f{n}.bin" for n in range(3)]
+    assert all("range" in one.headers for one in server.asked[3:])
+
+
+@pytest.mark.once
+def test_two_kernels_fetch_one_after_the_other(server: Server) -> None:
+    """The second waits, and finds it there; it is fetched once."""
+    url = server.put("/a.bin", DATA, stall=100_000)
+    with Child(dict(os.environ)) as one, Child(dict(os.environ)) as two:
         one.ask(f"%fetch {url}")
-        assert server.half.wait(30)
+        assert server.stalled.wait(30)
         two.ask(f"%fetch {url}")
-        threading.Timer(0.3, server.go.set).start()
-        assert "data.bin fetched" in one.answer().shown
-        assert "already there" in two.answer().shown
-    assert len(server.asked) == 1 and left() == ["data.bin"]
+        server.go_on.set()
+        said = [one.answer().shown, two.answer().shown]
+    assert "a.bin fetched" in said[0] and "already there" in said[1]
+    assert len(server.asked) == 1 and left() == ["a.bin"]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("moved_files", [0, 15])
+def test_killed_while_it_unpacks(run: Cells, server: Server, moved_files: int) -> None:
+    """With -9, before or while files are put in place: the next run completes it, from the part."""
+    first_one = {f"f{n}": "old" for n in range(30)}
+    url = server.put("/x.zip", archive(**first_one))
+    run(f"%fetch {url} data --unpack")
+    data = archive(**dict.fromkeys(first_one, "new"), more="new")
+    server.put("/x.zip", data)
+    dies = KILLED.format(moved=moved_files)
+    with Child(dict(os.environ)) as killed:
+        killed(dies)
+        killed.ask(f"%fetch {url} data --unpack --update")
+        killed.process.wait()
+    assert killed.process.returncode == -signal.SIGKILL
+    state = [Path(f"data/f{n}").read_text() for n in range(30)]
+    assert ("old" in state) and (("new" in state) == bool(moved_files))
+    assert len(left("data")) > 30
+    run(f"%fetch {url} data --unpack --sha256 {sha(data)}")
+    assert left("data") == sorted([*first_one, "more"])
+    assert {Path("data", name).read_text() for name in left("data")} == {"new"}
+    assert int(server.asked[-1].headers["range"][6:-1]) == len(data)
+
+
+#: Ends its process with -9 once so many files have been put in place.
+KILLED = """
+import os, pathlib, signal
+real, count = pathlib.Path.replace, [0]
+def dies(self, target):
+    if ".unpacking" in str(self):
+        if count[0] == {moved}:
+            os.kill(os.getpid(), signal.SIGKILL)
+        count[0] += 1
+    return real(self, target)
+pathlib.Path.replace = dies
+"""

@@ -26,6 +26,7 @@ from colab_magics.registry import choose, load
 from colab_magics.secrets.base import PLACES, Place
 from colab_magics.setup.cell import parse as parse_cell
 from colab_magics.setup.record import Writer
+from colab_magics.sources.fetch.kinds import KINDS
 from colab_magics.steps import STEPS, Step, parse
 
 MODULES = [
@@ -38,6 +39,7 @@ TARGETS = [
     *STEPS.values(),
     *PROVIDERS.values(),
     *PLACES.values(),
+    *KINDS.values(),
     *INSTALLERS,
     *VENDORS,
     *WRITERS,

@@ -1,7 +1,8 @@
-"""Unpacking: every kind of archive, and every way in which one can lie."""
+"""Archives: what is sound is unpacked whole, what is not leaves nothing, and no trap works."""
 
 from __future__ import annotations
 
+import base64
 import bz2
 import gzip
 import io
@@ -13,369 +14,777 @@ import stat
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 import zipfile
+import zlib
+from collections import namedtuple
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, Tuple
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from colab_magics.errors import SourceError
+from colab_magics.sources.fetch import member, seven, tree
 from colab_magics.sources.fetch.unpack import unpack
 
-HELD = {"top/a.txt": b"a" * 1000, "top/deep/er/b.bin": bytes(range(256)) * 40, "top/ü.txt": b""}
+posix = pytest.mark.skipif(os.name == "nt", reason="elsewhere: POSIX modes, links and signals")
+ODD = "\u00fcn\u00ef \u00f6"
+FILES = {"a.txt": b"hello\n", "d/empty": b"", f"d/e/{ODD}.bin": bytes(range(256)) * 99}
+FOUND = sorted((path, len(data)) for path, data in FILES.items())
+#: FILES' like, made by 7-Zip: src/{a.txt,run.sh,empty,link -> a.txt,d/...}.
+SEVEN = """
+N3q8ryccAASJO6VFxwAAAAAAAAAiAAAAAAAAACjBTTsBABpoZWxsbwrDvG7DrwphLnR4dCMhL2Jpbi9zaAoAAACBMweuD8/8
+8GwP6+qcvzY9/noN/jZdGtptbYBsFGL/e0KZJASIOZ9sOK2gaxJANrUM2xMgUgobiA50BNE8zigKLVjLvAh6/RN1G2iiMGu6
+XhkSLHz5o563wU6/hoBBEVrG40ryUX1e7PU1kEeBBsB0UvoEMIgo3rFQr8iwKnTxiP/qhQdE3MNGf08bKJBBoXltP89d69t5
+zmIhGlXkmmBSE8aAAAAAFwYfAQmAqAAHCwEAASMDAQEFXQAQAAAMgSIKAX+3/ykAAA==
+"""
 
 
-def quiet(said: Any) -> None:
-    """What is said while it unpacks."""
+# ---------------------------------------------------------------------- making archives
+def tar(files: Dict[str, bytes]) -> bytes:
+    """A tar of these files."""
+    return tar_of(*(entry(path, data=data) for path, data in files.items()))
 
 
-def zipped(path: Path, held: Dict[str, bytes] = HELD) -> Path:
+def entry(
+    name: str, kind: bytes = tarfile.REGTYPE, link: str = "", data: bytes = b"", mode: int = 0o644
+) -> Tuple[tarfile.TarInfo, bytes]:
+    """A member of a tar."""
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.size, info.mode = kind, link, len(data), mode
+    info.mtime = 1234567890
+    return info, data
+
+
+def tar_of(*entries: Tuple[tarfile.TarInfo, bytes]) -> bytes:
+    """A tar of these members."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for info, data in entries:
+            archive.addfile(info, io.BytesIO(data))
+    return made.getvalue()
+
+
+def zipped(files: Dict[str, bytes]) -> bytes:
     """A zip of these files."""
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
-        for name, data in held.items():
-            made.writestr(name, data)
-    return path
+    return zip_of(*((path, 0o100644, data) for path, data in files.items()))
 
 
-def tarred(path: Path, held: Dict[str, bytes] = HELD, *more: tarfile.TarInfo) -> Path:
-    """A tar of these files, packed as its name says, with more members behind them."""
-    kind = path.suffix[1:] if path.suffix in (".gz", ".bz2", ".xz") else ""
-    with tarfile.open(path, f"w:{kind}") as made:
-        for name, data in held.items():
-            one = tarfile.TarInfo(name)
-            one.size = len(data)
-            made.addfile(one, io.BytesIO(data))
-        for one in more:
-            made.addfile(one)
-    return path
+def zip_of(*entries: Tuple[str, int, bytes]) -> bytes:
+    """A zip of names with their modes and contents."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, mode, data in entries:
+            info = zipfile.ZipInfo(name, (2009, 2, 13, 23, 31, 30))
+            info.filename = name  # also what Python itself would not write
+            info.external_attr, info.compress_type = mode << 16, zipfile.ZIP_DEFLATED
+            archive.writestr(info, data)
+    return made.getvalue()
 
 
-def special(name: str, kind: bytes, leads: str = "") -> tarfile.TarInfo:
-    """A member of a tar that is no file."""
-    one = tarfile.TarInfo(name)
-    one.type, one.linkname = kind, leads
-    return one
+def zstd(data: bytes) -> bytes:
+    """Compressed by the program."""
+    if not shutil.which("zstd"):
+        pytest.skip("elsewhere: where zstd is installed")
+    return subprocess.run(["zstd", "-cq"], input=data, stdout=subprocess.PIPE, check=True).stdout
 
 
-def below(folder: Path) -> Dict[str, bytes]:
-    """Every regular file below a folder."""
-    return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in folder.rglob("*")
-        if path.is_file() and not path.is_symlink()
-    }
-
-
-def refused(archive: Path, into: Path, word: str, **options: Any) -> None:
-    """It is refused in one line with this word in it, and nothing is left of it."""
-    before = sorted(into.parent.rglob("*"))
-    with pytest.raises(SourceError) as caught:
-        unpack(archive, into, options.pop("strip", 0), quiet, **options)
-    assert word in caught.value.what and caught.value.todo
-    assert "\n" not in caught.value.what
-    assert sorted(into.parent.rglob("*")) == before
+PACKERS: Dict[str, Callable[[bytes], bytes]] = {
+    "gz": gzip.compress,
+    "bz2": bz2.compress,
+    "xz": lzma.compress,
+    "zst": zstd,
+}
+KINDS: Dict[str, Callable[[Dict[str, bytes]], bytes]] = {
+    "zip": zipped,
+    "tar": tar,
+    "tgz": lambda files: gzip.compress(tar(files)),
+    "tar.bz2": lambda files: bz2.compress(tar(files)),
+    "tar.xz": lambda files: lzma.compress(tar(files)),
+    "tar.zst": lambda files: zstd(tar(files)),
+}
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Path:
-    """A folder to unpack into, which is not there yet, with nothing else beside it."""
-    (tmp_path / "home").mkdir()
-    return tmp_path / "home" / "data"
+def top(tmp_path: Path) -> Path:
+    """A folder with nothing in it but what the test puts there."""
+    folder = tmp_path / "top"
+    folder.mkdir()
+    return folder
 
 
-# ---------------------------------------------------------------------- kinds
-@pytest.mark.parametrize("suffix", ["zip", "tar", "tar.gz", "tar.bz2", "tar.xz"])
-def test_every_kind_by_its_content(tmp_path: Path, place: Path, suffix: str) -> None:
-    """The files are there, byte by byte, whatever the archive is called; each is told of."""
-    archive = (zipped if suffix == "zip" else tarred)(tmp_path / f"x.{suffix}")
-    archive = archive.rename(tmp_path / "download")
-    found = unpack(archive, place, 0, quiet)
-    assert below(place) == HELD
-    assert found == sorted((name, len(data)) for name, data in HELD.items())
-    assert [path.name for path in place.parent.iterdir()] == ["data"]
+def put(top: Path, name: str, data: bytes) -> Path:
+    """An archive, elsewhere than where it is unpacked."""
+    archive = top.parent / name
+    archive.write_bytes(data)
+    return archive
 
 
-@pytest.mark.parametrize(
-    ("suffix", "packed"), [("gz", gzip.compress), ("bz2", bz2.compress), ("xz", lzma.compress)]
-)
-def test_one_compressed_file(
-    tmp_path: Path, place: Path, suffix: str, packed: Callable[[bytes], bytes]
-) -> None:
-    """It is called as the archive, without the suffix."""
-    archive = tmp_path / "part"
-    archive.write_bytes(packed(b"1,2\n" * 100))
-    assert unpack(archive, place, 0, quiet, f"data.csv.{suffix}") == [("data.csv", 400)]
-    assert below(place) == {"data.csv": b"1,2\n" * 100}
+def said(line: object) -> None:
+    """Progress that nobody looks at."""
 
 
-@pytest.mark.once
-def test_what_needs_a_program(tmp_path: Path, place: Path, monkeypatch: Any) -> None:
-    """Zstd and 7z go through their programs; without one, what to install is said."""
-    archive = tmp_path / "x.tar.zst"
-    if shutil.which("zstd"):
-        tar = tarred(tmp_path / "x.tar")
-        subprocess.run(["zstd", "-q", str(tar), "-o", str(archive)], check=True)
-        unpack(archive, place, 0, quiet)
-        assert below(place) == HELD
-        shutil.rmtree(place)
-        archive.write_bytes(archive.read_bytes()[:-20])
-        refused(archive, place, "damaged")
-    archive.write_bytes(b"\x28\xb5\x2f\xfd" + b"x" * 100)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    refused(archive, place, "zstd")
-    (tmp_path / "x.7z").write_bytes(b"7z\xbc\xaf\x27\x1c" + b"x" * 100)
-    refused(tmp_path / "x.7z", place, "7z")
+def contents(folder: Path) -> Dict[str, bytes]:
+    """All files in a folder, hidden ones too."""
+    paths = (Path(at, name) for at, _, names in os.walk(folder) for name in names)
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
-def test_a_program_that_unpacks_whole_is_not_trusted(
-    tmp_path: Path, place: Path, monkeypatch: Any
-) -> None:
-    """What it wrote is looked at like any archive: files come, a link that leads out does not."""
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    program = tools / "7z"
-    program.write_text('#!/bin/sh\nfor x; do case "$x" in -o*) d="${x#-o}";; esac; done\n'
-                       'mkdir -p "$d/top" && echo hello > "$d/top/file" && $EXTRA\n')  # fmt: skip
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("EXTRA", "true")
-    archive = tmp_path / "x.7z"
-    archive.write_bytes(b"7z\xbc\xaf\x27\x1c" + b"x" * 100)
-    assert unpack(archive, place, 1, quiet) == [("file", 6)]
-    shutil.rmtree(place)
-    monkeypatch.setenv("EXTRA", "false")
-    refused(archive, place, "damaged")
-    program.write_text(program.read_text().replace("$EXTRA", 'ln -s /etc "$d/top/out"'))
-    refused(archive, place, "leads out")
+def refused(top: Path, name: str, data: bytes, into: str = "into", strip: int = 0) -> str:
+    """What is said of an archive that is refused, in one line; what was there is as it was."""
+    archive, before = put(top, name, data), listing(top)
+    with pytest.raises(SourceError) as caught:
+        unpack(archive, top / into, strip, said)
+    assert listing(top) == before
+    assert "\n" not in caught.value.what and caught.value.todo
+    return caught.value.what
 
 
-def test_strip_leaves_leading_folders_off(tmp_path: Path, place: Path) -> None:
-    """As tar does: what has nothing left of its path is dropped."""
-    archive = zipped(tmp_path / "x.zip", {**HELD, "README": b"x"})
-    assert sorted(dict(unpack(archive, place, 1, quiet))) == ["a.txt", "deep/er/b.bin", "ü.txt"]
+def listing(folder: Path) -> List[str]:
+    return sorted(str(path) for path in folder.rglob("*"))
 
 
-def test_no_archive_is_said(tmp_path: Path, place: Path) -> None:
-    """A table is not unpacked; an archive without members is."""
-    (tmp_path / "x.csv").write_text("1,2\n" * 100)
-    refused(tmp_path / "x.csv", place, "x.csv is no archive")
-    assert unpack(zipped(tmp_path / "x.zip", {}), place, 0, quiet) == []
+# ---------------------------------------------------------------------- what is unpacked
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_each_kind_comes_out_as_it_went_in(top: Path, kind: str) -> None:
+    """All files with their contents and names, listed with their sizes, and nothing else."""
+    archive = put(top, f"x.{kind}", KINDS[kind](FILES))
+    assert unpack(archive, top / "new" / "into", 0, said) == FOUND
+    assert contents(top) == {f"new/into/{path}": data for path, data in FILES.items()}
 
 
-def test_links_within_and_rights(tmp_path: Path, place: Path) -> None:
-    """A link to what is in the archive stays one; a program stays one; no other right is kept."""
-    run = tarfile.TarInfo("run")
-    run.mode = 0o6777
-    archive = tarred(
-        tmp_path / "x.tar",
-        {"top/a": b"abc"},
-        special("top/soft", tarfile.SYMTYPE, "../top/a"),
-        special("hard", tarfile.LNKTYPE, "top/a"),
-        run,
-    )
-    found = unpack(archive, place, 0, quiet)
-    assert dict(found) == {"top/a": 3, "hard": 3, "run": 0}
-    assert os.readlink(place / "top" / "soft") == "../top/a"
-    assert (place / "hard").read_bytes() == b"abc"
-    mode = stat.S_IMODE((place / "run").stat().st_mode)
-    assert mode & 0o100 and not mode & 0o6022
-    unpack(archive, place, 0, quiet)  # over itself: nothing differs
-    assert below(place) == {"top/a": b"abc", "hard": b"abc", "run": b""}
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_what_it_is_called_does_not_matter(top: Path, kind: str) -> None:
+    """The content tells the kind, under no name and under a wrong one."""
+    for name in ("download", "x.zip", "x.tar", "x.gz"):
+        archive = put(top, "archive", KINDS[kind](FILES))
+        assert unpack(archive, top / name, 0, said, name) == FOUND
 
 
-# ---------------------------------------------------------------------- attacks
-@pytest.mark.parametrize(
-    "name", ["../x", "a/../../x", "/x", "//x", "..\\x", "\\x", "C:\\x", "C:/x", "a/.."]
-)
+@pytest.mark.parametrize("kind", list(PACKERS))
+def test_one_file_alone(top: Path, kind: str) -> None:
+    """What is no tar inside is one file, called as the archive without its ending."""
+    archive = put(top, "part", PACKERS[kind](b"a,b\n" * 1000))
+    assert unpack(archive, top / "x", 0, said, f"data.csv.{kind}") == [("data.csv", 4000)]
+    assert unpack(archive, top / "y", 0, said, "data") == [("data", 4000)]
+    assert contents(top) == dict.fromkeys(("x/data.csv", "y/data"), b"a,b\n" * 1000)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "tar"])
+def test_an_empty_archive_is_an_empty_folder(top: Path, kind: str) -> None:
+    """Nothing in it is no error."""
+    assert unpack(put(top, f"x.{kind}", KINDS[kind]({})), top / "into", 0, said) == []
+    assert listing(top) == [str(top / "into")]
+
+
+def test_an_empty_tar_is_known_by_its_name(top: Path) -> None:
+    """Its bytes are all zero and tell nothing."""
+    assert unpack(put(top, "x.tar", tar({})), top / "into", 0, said) == []
+    assert "no archive" in refused(top, "x.bin", tar({}), "other")
+
+
+def test_a_program_that_is_a_zip(top: Path) -> None:
+    """What unpacks itself holds a zip behind its code."""
+    archive = put(top, "setup.exe", b"MZ\x90\0" * 500 + zipped(FILES))
+    assert unpack(archive, top / "into", 0, said) == FOUND
+
+
+@pytest.mark.parametrize("data", [b"", b"<!doctype html><title>Sign in</title>", b"x" * 9999])
+def test_what_is_no_archive_is_refused(top: Path, data: bytes) -> None:
+    """A page instead of the file is the usual mistake."""
+    assert "x is no archive" in refused(top, "x", data)
+    assert "x.zip" in refused(top, "x.zip", data)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tgz"])
+def test_strip(top: Path, kind: str) -> None:
+    """Leading folders are taken off; what has no more of them is dropped; all of it is an error."""
+    data = KINDS[kind]({"./top/a": b"1", "top/d/b": b"22", "readme": b"333"})
+    archive = put(top, "x", data)
+    assert unpack(archive, top / "one", 1, said) == [("a", 1), ("d/b", 2)]
+    assert unpack(archive, top / "two", 2, said) == [("b", 2)]
+    assert "fewer than 3 folders" in refused(top, "x", data, strip=3)
+
+
+@posix
 @pytest.mark.parametrize("kind", ["zip", "tar"])
-def test_no_path_leads_out(tmp_path: Path, place: Path, name: str, kind: str) -> None:
-    """An archive with such a member is refused whole, with the files before it."""
-    held = {"good": b"x", name: b"bad"}
-    archive = tmp_path / f"x.{kind}"
-    (zipped if kind == "zip" else tarred)(archive, held)
-    refused(archive, place, "leads out")
+def test_modes_give_nothing_away(top: Path, kind: str) -> None:
+    """Executables stay so; setuid, sticky, others' writing, and what the umask denies, do not."""
+    modes = {"run": 0o755, "all": 0o7777, "own": 0o600, "shut": 0o001, "read": 0o444}
+    if kind == "zip":
+        data = zip_of(*((name, stat.S_IFREG | mode, b"x") for name, mode in modes.items()))
+    else:
+        data = tar_of(*(entry(name, data=b"x", mode=mode) for name, mode in modes.items()))
+    for umask, wanted in ((0o022, "755 755 600 601 644"), (0o077, "700 700 600 600 600")):
+        into, old = top / str(umask), os.umask(umask)
+        try:
+            unpack(put(top, "x", data), into, 0, said)
+        finally:
+            os.umask(old)
+        found = {name: f"{stat.S_IMODE((into / name).stat().st_mode):o}" for name in modes}
+        assert found == dict(zip(modes, wanted.split()))
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_times_are_kept(top: Path, kind: str) -> None:
+    """Programs that compare times, such as make, see those of the archive."""
+    unpack(put(top, "x", KINDS[kind](FILES)), top / "into", 0, said)
+    found = (top / "into" / "a.txt").stat().st_mtime
+    assert abs(found - 1234567890) < 86400  # a zip knows no zone
+
+
+def test_names_of_old_programs(top: Path) -> None:
+    """UTF-8 that is not marked as such, and folders parted by backslashes on Windows."""
+    data = zipped({"XXXXX": b"1", "d%e": b"2"}).replace(b"XXXXX", "\u00fc\u00e9x".encode())
+    data = data.replace(b"d%e", b"d\\e").replace(b"PK\x01\x02\x14\x03", b"PK\x01\x02\x14\0")
+    found = unpack(put(top, "x.zip", data), top / "into", 0, said)
+    assert found == [("d/e", 1), ("\u00fc\u00e9x", 1)]
+
+
+@posix
+def test_links_that_stay_inside(top: Path) -> None:
+    """They are links again, and not listed; a hard link becomes a file of its own."""
+    data = tar_of(
+        entry("d/e/up", tarfile.SYMTYPE, "../../a.txt"),
+        entry("d/side", tarfile.SYMTYPE, "./e"),
+        entry("a.txt", data=b"hello"),
+        entry("d/again", tarfile.LNKTYPE, "a.txt"),
+    )
+    into = top / "into"
+    assert unpack(put(top, "x", data), into, 0, said) == [("a.txt", 5), ("d/again", 5)]
+    assert (into / "d/side/up").read_bytes() == b"hello"
+    assert os.readlink(str(into / "d/side")) == "./e"
+    data = tar_of(entry("top/a", data=b"hello"), entry("top/b", tarfile.LNKTYPE, "top/a"))
+    assert unpack(put(top, "x", data), top / "one", 1, said) == [("a", 5), ("b", 5)]
+    zipped_link = zip_of(("a.txt", 0o100644, b"hello"), ("link", 0o120777, b"a.txt"))
+    assert unpack(put(top, "x", zipped_link), top / "two", 0, said) == [("a.txt", 5)]
+    assert os.readlink(str(top / "two" / "link")) == "a.txt"
+
+
+def test_ten_thousand_files(top: Path) -> None:
+    """They take seconds; what is going on is said a few times, not for each."""
+    archive = put(top, "x.tgz", KINDS["tgz"]({f"d/{n % 99}/{n}": b"data" for n in range(10_000)}))
+    lines: List[object] = []
+    since = time.monotonic()
+    assert len(unpack(archive, top / "into", 0, lines.append)) == 10_000
+    took = time.monotonic() - since
+    assert took < 60 and len(lines) <= took / 0.2
+    assert all(str(line).startswith("unpacking x.tgz: ") for line in lines)
+    assert all(str(line).endswith(" files") for line in lines)
+
+
+# ---------------------------------------------------------------------- traps
+LONG = "/".join("d" * 101) + "/x"
+PATHS = [
+    "../x",
+    "../x\ny",
+    "a/../../x",
+    "/tmp/x",
+    "//x",
+    "C:/x",
+    "c:x",
+    "..",
+    "a/..",
+    "a\\..\\..\\x",
+    LONG,
+]
+LINKS = [
+    *[[("l", target)] for target in ("..", "../x", "/etc", "a/../../x", "C:\\x", "\\x", "d/..")],
+    [("d/l", "../..")],
+    [("d", "."), ("d/l", "x")],
+    [("a", "b"), ("b", "..")],
+]
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_no_path_leads_out(top: Path, kind: str, path: str) -> None:
+    """Up, from the root, to a drive, or deeper than any path that is meant."""
+    assert "x holds " in refused(top, "x", KINDS[kind]({"good": b"1", path: b"2"}))
+    assert "x holds " in refused(top, "x", KINDS[kind]({path: b"2"}), strip=9)
+
+
+@posix
+@pytest.mark.parametrize("links", LINKS)
+def test_no_link_leads_out(top: Path, links: List[Tuple[str, str]]) -> None:
+    """Directly, by way of another link, or by a member below a link."""
+    made = tar_of(*(entry(name, tarfile.SYMTYPE, target) for name, target in links))
+    assert "x holds " in refused(top, "x", made)
+    made = zip_of(*((name, 0o120777, target.encode()) for name, target in links))
+    assert "x holds " in refused(top, "x", made)
+
+
+@posix
+def test_a_link_is_judged_where_it_comes_to_stand(top: Path) -> None:
+    """Stripping a folder takes away what a link may go up."""
+    data = tar_of(entry("top/l", tarfile.SYMTYPE, "../a"), entry("a", data=b"1"))
+    assert "leads out" in refused(top, "x", data, strip=1)
 
 
 @pytest.mark.parametrize(
-    "bad",
+    "made",
     [
-        [special("out", tarfile.SYMTYPE, "/etc")],
-        [special("out", tarfile.SYMTYPE, "../..")],
-        [special("a/out", tarfile.SYMTYPE, "../../x")],
-        [special("l", tarfile.SYMTYPE, "."), special("l/x", tarfile.REGTYPE)],
-        [special("d/e/l", tarfile.SYMTYPE, "../.."), special("x", tarfile.SYMTYPE, "d/e/l/..")],
-        [special("h", tarfile.LNKTYPE, "/etc/passwd")],
-        [special("h", tarfile.LNKTYPE, "../secret")],
-        [special("h", tarfile.LNKTYPE, "nowhere")],
-        [special("s", tarfile.SYMTYPE, "good"), special("h", tarfile.LNKTYPE, "s")],
-        [special("pipe", tarfile.FIFOTYPE)],
-        [special("disk", tarfile.BLKTYPE)],
+        [entry("l", tarfile.LNKTYPE, "../../etc/passwd")],
+        [entry("l", tarfile.LNKTYPE, "/etc/passwd")],
+        [entry("l", tarfile.LNKTYPE, "nothing")],
+        [entry("s", tarfile.SYMTYPE, "d"), entry("l", tarfile.LNKTYPE, "s")],
+        [entry("n", tarfile.CHRTYPE)],
+        [entry("n", tarfile.BLKTYPE)],
+        [entry("n", tarfile.FIFOTYPE)],
+        [entry("a", data=b"1"), entry("a", data=b"2")],
+        [entry("a", data=b"1"), entry("./a", data=b"1")],
+        [entry("a", data=b"1"), entry("a/b", data=b"2")],
+        [entry("a/b", data=b"1"), entry("a", data=b"2")],
+        [entry("s", tarfile.SYMTYPE, "."), entry("s", data=b"through")],
+        [entry("s", tarfile.SYMTYPE, "."), entry("s", tarfile.DIRTYPE)],
+        [entry("s", tarfile.SYMTYPE, "."), entry("s/t", data=b"below")],
     ],
 )
-def test_no_link_leads_out(tmp_path: Path, place: Path, bad: List[tarfile.TarInfo]) -> None:
-    """Nor by way of another link; nothing is written through one; no devices are made."""
-    (place.parent / "secret").write_text("s")
-    refused(tarred(tmp_path / "x.tar", {"good": b"x"}, *bad), place, "which")
-    assert below(place.parent) == {"secret": b"s"}
+@posix
+def test_what_else_is_refused(top: Path, made: Any) -> None:
+    """Hard links to what is not in it, devices, and two that want the same place."""
+    assert "x holds " in refused(top, "x", tar_of(entry("good", data=b"1"), *made))
 
 
-def test_a_link_in_a_zip_that_leads_out(tmp_path: Path, place: Path) -> None:
-    """A zip can hold links too."""
-    one = zipfile.ZipInfo("out")
-    one.external_attr = (stat.S_IFLNK | 0o777) << 16
-    with zipfile.ZipFile(tmp_path / "x.zip", "w") as made:
-        made.writestr(one, "../..")
-    refused(tmp_path / "x.zip", place, "leads out")
+def test_a_device_in_a_zip(top: Path) -> None:
+    """A zip may hold what only a tar should."""
+    assert "neither file" in refused(top, "x", zip_of(("n", stat.S_IFCHR | 0o666, b"")))
 
 
-class Zeros(io.RawIOBase):
-    """Zeros, as many as one reads."""
-
-    def __init__(self, size: int) -> None:
-        self.left = size
-
-    def read(self, size: int = -1) -> bytes:
-        size = min(size, self.left)
-        self.left -= size
-        return bytes(size)
-
-
-@pytest.mark.once
-def test_a_bomb_is_refused_by_what_it_writes(tmp_path: Path, place: Path, monkeypatch: Any) -> None:
-    """Ten gigabytes of zeros in ten megabytes: ended on the way, whatever the archive says."""
-    monkeypatch.setattr("colab_magics.sources.fetch.unpack._MUCH", 50 * 10**6)
-    inner = tmp_path / "zeros.gz"
-    with gzip.open(inner, "wb") as made:
-        for _ in range(100):
-            made.write(bytes(10**6))
-    whole = inner.read_bytes() * 100  # gzip allows one after the other: 10 GB
-    (tmp_path / "bomb.gz").write_bytes(whole)
-    started = time.monotonic()
-    refused(tmp_path / "bomb.gz", place, "far larger")
-    assert time.monotonic() - started < 20
-    info = tarfile.TarInfo("zeros")
-    info.size = 10**8
-    with tarfile.open(tmp_path / "bomb.tar.bz2", "w:bz2") as tar:
-        tar.addfile(info, Zeros(info.size))
-    refused(tmp_path / "bomb.tar.bz2", place, "far larger")
-
-
-def test_too_many_members(tmp_path: Path, place: Path, monkeypatch: Any) -> None:
-    """Empty files fill a disk too."""
-    monkeypatch.setattr("colab_magics.sources.fetch.unpack._MOST", 100)
-    archive = zipped(tmp_path / "x.zip", {f"{n}": b"" for n in range(101)})
-    refused(archive, place, "far larger")
-
-
-def test_a_disk_that_is_nearly_full(tmp_path: Path, place: Path, monkeypatch: Any) -> None:
-    """It ends before nothing is left for anything else."""
-    monkeypatch.setattr("colab_magics.sources.fetch.unpack._LOOK", 100)
-    monkeypatch.setattr("colab_magics.sources.fetch.unpack._FREE", 10**18)
-    refused(zipped(tmp_path / "x.zip"), place, "does not fit")
-
-
-@pytest.mark.parametrize("suffix", ["zip", "tar", "tar.gz", "tar.bz2", "tar.xz", "gz"])
-def test_what_is_cut_off_or_changed(tmp_path: Path, place: Path, suffix: str) -> None:
-    """One line, and nothing is left, at whatever place it is cut."""
-    archive = tmp_path / f"x.{suffix}"
-    data = {"big": bytes(os.urandom(50_000))}
-    if suffix == "zip":
-        zipped(archive, data)
-    elif suffix == "gz":
-        archive.write_bytes(gzip.compress(data["big"]))
-    else:
-        tarred(archive, data)
-    whole = archive.read_bytes()
-    ends = len(whole) - 10 if suffix != "tar" else 50_000  # behind it are zeros alone
-    for cut in (len(whole) // 2, ends):
-        archive.write_bytes(whole[:cut])
-        refused(archive, place, "damaged")
-    if suffix == "tar":  # which has no sum of what it holds
-        return
-    middle = len(whole) // 2
-    archive.write_bytes(whole[:middle] + bytes([whole[middle] ^ 255]) + whole[middle + 1 :])
-    refused(archive, place, "damaged")
-
-
-def test_a_password_is_not_asked_for(tmp_path: Path, place: Path) -> None:
-    """An encrypted zip is said to be one."""
-    archive = zipped(tmp_path / "x.zip", {"a": b"abc"})
-    data = bytearray(archive.read_bytes())
+def test_an_encrypted_zip_is_said_to_be_one(top: Path) -> None:
+    """No password can be given, which is not damage."""
+    data = bytearray(zipped({"a": b"1"}))
     data[6] |= 1
-    data[data.rindex(b"PK\x01\x02") + 8] |= 1
-    archive.write_bytes(bytes(data))
-    refused(archive, place, "asks for a password")
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    assert "encrypted" in refused(top, "x.zip", bytes(data))
 
 
-# ---------------------------------------------------------------------- where it goes
-def test_nothing_is_overwritten(tmp_path: Path, place: Path) -> None:
-    """What is there and the same stays; where it is another file, nothing at all is unpacked."""
-    archive = zipped(tmp_path / "x.zip")
-    (place / "top").mkdir(parents=True)
-    (place / "mine").write_text("mine")
-    (place / "top" / "a.txt").write_bytes(HELD["top/a.txt"])
-    unpack(archive, place, 0, quiet)
-    assert below(place) == {**HELD, "mine": b"mine"}
-    shutil.rmtree(place / "top" / "deep")
-    (place / "top" / "a.txt").write_text("edited")
-    refused(archive, place, "would overwrite top/a.txt")
-    shutil.rmtree(place / "top")
-    (place / "top").write_text("a file where a folder goes")
-    refused(archive, place, "would overwrite top")
+NAMES = st.lists(st.sampled_from(["a", "b", "..", "."]), min_size=1, max_size=4).map("/".join)
+LINKED = st.lists(
+    st.tuples(NAMES, st.sampled_from([tarfile.SYMTYPE, tarfile.REGTYPE]), NAMES), max_size=6
+)
+
+
+@posix
+@given(st.lists(LINKED, min_size=1, max_size=3))
+def test_whatever_is_unpacked_stays_inside(archives: List[List[Tuple[str, bytes, str]]]) -> None:
+    """Several archives into one folder: no link leads out, no file is written outside."""
+    with tempfile.TemporaryDirectory() as name:
+        base = Path(name).resolve()
+        for made in archives:
+            (base / "x").write_bytes(tar_of(*(entry(*one) for one in made)))
+            try:
+                unpack(base / "x", base / "into", 0, said, "x.tar")
+            except SourceError:
+                continue
+        inside = str(base / "into")
+        assert {path.name for path in base.iterdir()} <= {"x", "into"}
+        for path in base.glob("into/**/*"):
+            try:
+                leads = str(path.resolve())
+            except (RuntimeError, OSError):  # round in circles
+                continue
+            assert os.path.join(leads, "").startswith(os.path.join(inside, ""))
+
+
+# ---------------------------------------------------------------------- bombs
+def zeros(count: int) -> bytes:
+    """Deflated zeros, a million at a time."""
+    made = zlib.compressobj(9, zlib.DEFLATED, -15)
+    one = made.compress(bytes(1 << 20)) + made.flush(zlib.Z_FULL_FLUSH)
+    return one * (count >> 20) + zlib.compressobj(9, zlib.DEFLATED, -15).flush()
+
+
+def gz_of(deflated: bytes) -> bytes:
+    return b"\x1f\x8b\x08\0\0\0\0\0\0\xff" + deflated + bytes(8)
+
+
+def bomb(size: int) -> bytes:
+    """A zip of one file of zeros."""
+    data = zeros(size)
+    head = bytearray(zip_of(("zeros", 0, b"")))
+    at = head.index(b"PK\x01\x02")
+    sizes = len(data).to_bytes(4, "little") + min(size, 0xFFFFFFFE).to_bytes(4, "little")
+    local, central, end = head[:35], head[at : at + 51], head[at + 51 :]
+    local[18:26] = central[20:28] = sizes
+    end[16:20] = (35 + len(data)).to_bytes(4, "little")
+    return bytes(local + data + central + end)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Limits that are reached soon."""
+    monkeypatch.setattr(member, "HARMLESS", 20_000_000)
+    monkeypatch.setattr(tree, "MANY", 1000)
+
+
+GB = 10**9
+BOMBS: Dict[str, Callable[[], bytes]] = {
+    "zip": lambda: bomb(GB),
+    "gz": lambda: gz_of(zeros(GB)),
+    "bz2": lambda: bz2.compress(bytes(60_000_000)),
+    "xz": lambda: lzma.compress(bytes(60_000_000), preset=0),
+    "zst": lambda: zstd(bytes(60_000_000)),
+    "after the end of a tar": lambda: gzip.compress(tar(FILES)) + gz_of(zeros(GB)),
+    "hard links": lambda: gzip.compress(
+        tar_of(
+            entry("a", data=bytes(1 << 20)),
+            *(entry(f"l{n}", tarfile.LNKTYPE, "a") for n in range(99)),
+        )
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", list(BOMBS))
+def test_a_bomb_is_put_out(top: Path, small: None, kind: str) -> None:
+    """A gigabyte in a megabyte: noticed while it grows, in seconds, and taken away."""
+    data = BOMBS[kind]()
+    since = time.monotonic()
+    assert "grows to more than" in refused(top, "x", data)
+    assert time.monotonic() - since < 15
+
+
+def test_what_is_small_may_be_dense(top: Path) -> None:
+    """A log or a table of zeros is no bomb, however well it was compressed."""
+    archive = put(top, "x.zip", zipped({"zeros": bytes(30_000_000)}))
+    assert unpack(archive, top / "into", 0, said) == [("zeros", 30_000_000)]
+
+
+def test_members_that_share_their_bytes(top: Path) -> None:
+    """Where one file of a zip lies in another: many could, and each would count again."""
+    parts = []
+    for name in ("b", "a"):
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w") as archive:
+            archive.writestr(name, parts[0][0] if parts else b"inner")
+        whole = made.getvalue()
+        parts.append((whole[:-69], whole[-69:-22], whole[-22:]))  # what a name of one letter needs
+    (_, inner, _), (local, outer, end) = parts
+    inner = inner[:42] + (31).to_bytes(4, "little") + inner[46:]
+    count = (2).to_bytes(2, "little") * 2 + (94).to_bytes(4, "little")
+    data = local + outer + inner + end[:8] + count + end[16:]
+    with zipfile.ZipFile(io.BytesIO(data)) as found:
+        assert found.namelist() == ["a", "b"]
+    assert "damaged" in refused(top, "x.zip", data)
+
+
+def test_too_many_members(top: Path, small: None) -> None:
+    """Files without content fill a disk too, and so do the folders that they need."""
+    assert "more than 1000 files" in refused(
+        top, "x", tar(dict.fromkeys(map(str, range(1001)), b""))
+    )
+    deep = {"/".join([str(n), *"abcdefghij", "x"]): b"" for n in range(100)}
+    assert "more than 1000 files" in refused(top, "x", zipped(deep))
+
+
+def test_a_head_that_is_a_bomb(top: Path) -> None:
+    """What is said of a member is read into memory, and is never long in earnest."""
+    assert "damaged" in refused(top, "x", gzip.compress(tar_of(entry("n" * (2 << 20)))))
+
+
+def test_a_disk_that_gets_full(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some space is left to the notebook itself; nothing of the archive is."""
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(tree.shutil, "disk_usage", lambda path: usage(10**11, 0, 4 * 10**8))
+    assert "The disk has only 400.0 MB left" in refused(top, "x", zipped(FILES))
+
+
+# ---------------------------------------------------------------------- damage
+NOISE = {f"d/{n}": os.urandom(999) for n in range(5)}
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_what_is_cut_off_leaves_nothing(top: Path, kind: str) -> None:
+    """Wherever it ends too early, also between two members: a line, and nothing of it."""
+    data = KINDS[kind](NOISE)
+    end = 512 * (len(data.rstrip(b"\0")) // 512 + 1) if kind == "tar" else len(data)
+    for cut in {*range(1, end, end // 40), end - 1, end - 512}:
+        assert "x.tar.gz" in refused(top, "x.tar.gz", data[:cut])
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "tar"])
+def test_what_is_damaged_leaves_nothing(top: Path, kind: str) -> None:
+    """A wrong byte is found by a check sum, or was in what does not matter."""
+    data, found = KINDS[kind](NOISE), 0
+    for at in range(4, len(data), max(1, len(data) // 60)):
+        archive = put(top, "x", data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :])
+        try:
+            unpack(archive, top / "into", 0, said)
+        except SourceError:
+            found += 1
+            assert not listing(top)
+        else:
+            assert sorted(contents(top / "into").values()) == sorted(NOISE.values())
+            shutil.rmtree(top / "into")
+    assert found > 40
+
+
+def test_a_bad_head_in_a_tar_is_not_its_end(top: Path) -> None:
+    """``tarfile`` stops there without a word, and the files behind it would be missing."""
+    data = bytearray(tar({"a": b"1", "b": b"2", "c": b"3"}))
+    data[1024:1030] = b"broken"
+    assert "damaged" in refused(top, "x", bytes(data))
+
+
+# ---------------------------------------------------------------------- into what is there
+def test_a_second_run_changes_nothing(top: Path) -> None:
+    """The files of the first run stay, with their times."""
+    archive, into = put(top, "x", zipped(FILES)), top / "into"
+    unpack(archive, into, 0, said)
+    before = [(path, os.lstat(path).st_ino) for path in listing(top)]
+    assert unpack(archive, into, 0, said) == FOUND
+    assert [(path, os.lstat(path).st_ino) for path in listing(top)] == before
+
+
+def test_it_comes_beside_what_is_there(top: Path) -> None:
+    """Other files stay as they are; an empty folder is not replaced: somebody may stand in it."""
+    into = top / "into"
+    (into / "d").mkdir(parents=True)
+    (into / "d" / "mine").write_bytes(b"mine")
+    number = into.stat().st_ino
+    assert unpack(put(top, "x", zipped(FILES)), into, 0, said) == FOUND
+    assert contents(into) == {**FILES, "d/mine": b"mine"}
+    assert into.stat().st_ino == number
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+def test_no_file_is_overwritten(top: Path, kind: str) -> None:
+    """Others in the way are named, three of them; nothing was changed."""
+    into = top / "into"
+    (into / "d" / "empty").mkdir(parents=True)
+    for name in ("a.txt", "f", "g"):
+        (into / name).write_bytes(b"mine")
+    data = KINDS[kind]({**FILES, "f/x": b"1", "g": b"2", "h": b"3"})
+    message = refused(top, "x", data)
+    names = {"a.txt", "f", "g", "d/empty"}
+    assert sum(f"{name}" in message for name in names) >= 3 and "and 1 more" in message
+    assert contents(into) == dict.fromkeys(("a.txt", "f", "g"), b"mine")
+
+
+def test_a_change_that_keeps_size_and_time_is_seen(top: Path) -> None:
+    """What is there is compared byte by byte: it stays, and is not taken for ours."""
+    archive, place = put(top, "x", zipped(FILES)), top / "into" / "a.txt"
+    unpack(archive, top / "into", 0, said)
+    was = place.stat()
+    place.write_bytes(b"HELLO\n")
+    os.utime(place, ns=(was.st_atime_ns, was.st_mtime_ns))
+    assert ": a.txt; they were left alone" in refused(top, "x", zipped(FILES))
+    assert place.read_bytes() == b"HELLO\n"
+
+
+def test_all_is_written_in_a_folder_that_is_there(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody may write beside a home; one that is missing is made beside its place."""
+    used: List[str] = []
+
+    def makes(prefix: str, dir: str) -> str:
+        used.append(dir)
+        return make(prefix=prefix, dir=dir)
+
+    make = tempfile.mkdtemp
+    monkeypatch.setattr(tempfile, "mkdtemp", makes)
+    for _ in range(2):
+        unpack(put(top, "x", zipped(FILES)), top / "new" / "into", 0, said)
+    assert used == [str(top), str(top / "new" / "into")]
+
+
+@posix
+def test_a_link_in_the_folder_is_not_followed(top: Path) -> None:
+    """A link where the archive has a folder may lead anywhere; the folder itself may be one."""
+    (top / "elsewhere").mkdir()
+    (top / "into").mkdir()
+    (top / "into" / "d").symlink_to(top / "elsewhere")
+    assert ": d; they were left alone" in refused(top, "x", zipped(FILES))
+    (top / "disk").symlink_to(top / "elsewhere")
+    assert unpack(put(top, "x", zipped(FILES)), top / "disk", 0, said) == FOUND
+    assert contents(top / "elsewhere") == FILES
+
+
+def test_a_file_is_no_folder(top: Path) -> None:
+    """Said in a line; the file stays."""
+    (top / "into").write_bytes(b"mine")
+    assert "into is a file" in refused(top, "x", zipped(FILES))
+
+
+# ---------------------------------------------------------------------- cut off ourselves
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("step", [0, 2, 5])
+def test_an_interrupt_leaves_nothing(
+    top: Path, monkeypatch: pytest.MonkeyPatch, there: bool, step: int
+) -> None:
+    """Ctrl-C at any member: the fresh folder is taken away."""
+    if there:
+        (top / "into").mkdir()
+    before, added, add = listing(top), [], tree.Tree.add
+
+    def adds(self: tree.Tree, one: member.Member) -> None:
+        if len(added) == step:
+            raise KeyboardInterrupt
+        added.append(one)
+        add(self, one)
+
+    monkeypatch.setattr(tree.Tree, "add", adds)
+    archive = put(top, "x", zipped({str(n): b"1" for n in range(9)}))
+    with pytest.raises(KeyboardInterrupt):
+        unpack(archive, top / "into", 0, said)
+    assert listing(top) == before
 
 
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from colab_magics.sources.fetch import unpack
-one, archive, into = sys.argv[1:]
-real, count = Path.replace, [0]
-def replace(self, to):
-    count[0] += 1
-    if one == "moved" and count[0] == 500:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return real(self, to)
-Path.replace = replace
-def said(text):
-    if one == "written":
-        os.kill(os.getpid(), signal.SIGKILL)
-unpack.unpack(Path(archive), Path(into), 0, said)
+from colab_magics.sources.fetch import tree, unpack
+left = int(sys.argv[3])
+def count(real):
+    def call(*given):
+        global left
+        left -= 1
+        if left < 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*given)
+    return call
+tree.Tree.add = count(tree.Tree.add)
+Path.rename = count(Path.rename)
+unpack.unpack(Path(sys.argv[1]), Path(sys.argv[2]), 0, print)
 """
 
 
-@pytest.mark.parametrize("where", ["written", "moved"])
-def test_killed_in_the_middle(tmp_path: Path, place: Path, where: str) -> None:
-    """While it writes, or while it moves: the next run has everything, and nothing is left over."""
-    held = {f"d{n % 10}/{n}": str(n).encode() for n in range(1000)}
-    archive = zipped(tmp_path / "x.zip", held)
-    place.mkdir()
-    (place / "mine").write_text("mine")
-    seen = os.pathsep.join(path for path in sys.path if path)
-    done = subprocess.run(
-        [sys.executable, "-c", _KILLED, where, str(archive), str(place)],
-        env={**os.environ, "PYTHONPATH": seen},
-        check=False,
+@posix
+@pytest.mark.parametrize("there", [False, True])
+@pytest.mark.parametrize("step", [0, 3, 6, 8])
+def test_a_kill_is_made_good(top: Path, there: bool, step: int) -> None:
+    """``kill -9`` while it is written or moved: the next run completes it, and takes all away."""
+    into, data = top / "into", {f"{n}/{n}": b"data" for n in range(6)}
+    if there:
+        into.mkdir()
+    archive = put(top, "x", zipped(data))
+    words = [sys.executable, "-c", _KILLED, str(archive), str(into), str(step)]
+    done = subprocess.run(words, capture_output=True)
+    if there or step <= 6:
+        assert done.returncode == -signal.SIGKILL, done.stderr
+    assert len(unpack(archive, into, 0, said)) == 6
+    assert contents(top) == {f"into/{path}": text for path, text in data.items()}
+    assert listing(top) == sorted(
+        [str(into), *(f"{into}/{p}" for p in data), *(f"{into}/{n}" for n in range(6))]
     )
-    assert done.returncode == -signal.SIGKILL
-    assert list(place.glob(".colab-magics-*"))
-    unpack(archive, place, 0, quiet)
-    assert below(place) == {**held, "mine": b"mine"}
 
 
-def test_interrupted_it_leaves_nothing(tmp_path: Path, place: Path) -> None:
-    """Ctrl-C in the middle."""
+# ---------------------------------------------------------------------- programs
+def programs(folder: Path, monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Only these programs are there."""
+    folder.mkdir()
+    for name in names:
+        found = shutil.which(name)
+        if not found:
+            pytest.skip(f"elsewhere: where {name} is installed")
+        (folder / name).symlink_to(found)
+    monkeypatch.setenv("PATH", str(folder))
 
-    def interrupt(said: Any) -> None:
-        raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        unpack(zipped(tmp_path / "x.zip"), place, 0, interrupt)
-    assert list(place.parent.iterdir()) == []
+@posix
+@pytest.mark.parametrize("program", ["7zz", "7z", "7za"])
+def test_7z(top: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
+    """By whichever program is there: files, modes and links, and nothing of a damaged one."""
+    programs(top.parent / "bin", monkeypatch, program)
+    data = base64.b64decode(SEVEN)
+    found = unpack(put(top, "x.7z", data), top / "into", 1, said)
+    assert found == [("a.txt", 6), (f"d/{ODD}.txt", 6), ("empty", 0), ("run.sh", 10)]
+    assert (top / "into" / "run.sh").stat().st_mode & 0o111
+    assert os.readlink(str(top / "into" / "link")) == "a.txt"
+    for at in (40, len(data) // 2, len(data) - 9):
+        bad = data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :]
+        assert "damaged" in refused(top, "x.7z", bad, "other")
+        assert "damaged" in refused(top, "x.7z", data[:at], "other")
 
 
-def test_what_is_said_meanwhile(tmp_path: Path, place: Path) -> None:
-    """What is unpacked, how many files and how much."""
-    said: List[Optional[str]] = []
-    unpack(zipped(tmp_path / "x.zip"), place, 0, said.append)  # type: ignore[arg-type]
-    assert said and str(said[0]).startswith("unpacking x.zip: ")
+@posix
+@pytest.mark.parametrize("program", ["7zz", "7z"])
+def test_a_zip_that_python_cannot_read(
+    top: Path, monkeypatch: pytest.MonkeyPatch, program: str
+) -> None:
+    """Windows compresses large files in a way of its own; 7-Zip can."""
+    programs(top.parent / "bin", monkeypatch, program)
+    for name in ("src/b/c", "src/a"):
+        (top.parent / name).parent.mkdir(parents=True, exist_ok=True)
+        (top.parent / name).write_bytes(b"abc" * 9999)
+    archive = top.parent / "x.zip"
+    words = [program, "a", "-mm=Deflate64", str(archive), str(top.parent / "src")]
+    subprocess.run(words, stdout=subprocess.DEVNULL, check=True)
+    assert unpack(archive, top / "into", 1, said) == [("a", 29997), ("b/c", 29997)]
+    assert contents(top / "into") == dict.fromkeys(("a", "b/c"), b"abc" * 9999)
+    data = archive.read_bytes().replace(b"src/a", b"../aa")
+    assert "leads out" in refused(top, "y.zip", data, "other")
+
+
+_SEVEN = """#!{python}
+import sys
+data = {data!r}
+if sys.argv[1] == "l":
+    for name, size, crc in {listed!r}:
+        print(f"Path = {{name}}\\nSize = {{size}}\\nAttributes = A\\nCRC = {{crc:08X}}\\n")
+else:
+    sys.stdout.buffer.write(data)
+"""
+
+
+@posix
+def test_what_7_zip_prints_is_parted_by_its_list(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sizes part it and check sums prove it; what the list says of places is not trusted."""
+    script = top.parent / "7zz"
+    monkeypatch.setattr(seven, "installed", lambda *names: str(script))
+
+    def pretends(data: bytes, *listed: Tuple[str, int, int]) -> None:
+        script.write_text(_SEVEN.format(python=sys.executable, data=data, listed=listed))
+        script.chmod(0o755)
+
+    archive = b"7z\xbc\xaf\x27\x1c" + bytes(99)
+    pretends(b"onetwo", ("d/a b", 3, zlib.crc32(b"one")), ("two", 3, zlib.crc32(b"two")))
+    assert unpack(put(top, "x", archive), top / "one", 0, said) == [("d/a b", 3), ("two", 3)]
+    assert contents(top / "one") == {"d/a b": b"one", "two": b"two"}
+    assert unpack(put(top, "x", archive), top / "two", 1, said) == [("a b", 3)]
+    pretends(b"twoone", ("two", 3, zlib.crc32(b"two")), ("d/a b", 3, zlib.crc32(b"one")))
+    assert unpack(put(top, "x", archive), top / "six", 1, said) == [("a b", 3)]
+    pretends(b"twoone", ("a", 3, zlib.crc32(b"one")), ("b", 3, zlib.crc32(b"two")))
+    assert "damaged" in refused(top, "x", archive)
+    pretends(b"one", ("a", 4, zlib.crc32(b"one")))
+    assert "damaged" in refused(top, "x", archive)
+    pretends(b"one", ("../a", 3, zlib.crc32(b"one")))
+    assert "leads out" in refused(top, "x", archive)
+
+
+@pytest.mark.parametrize(
+    ("magic", "package"),
+    [(b"7z\xbc\xaf\x27\x1c", "7zip"), (b"\x28\xb5\x2f\xfd", "zstd")],
+)
+def test_a_program_that_is_missing_is_named(
+    top: Path, monkeypatch: pytest.MonkeyPatch, magic: bytes, package: str
+) -> None:
+    """With the line that installs it."""
+    if package == "zstd" and sys.version_info >= (3, 14):
+        pytest.skip("elsewhere: where Python has no zstd of its own")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(SourceError) as caught:
+        unpack(put(top, "x", magic + bytes(99)), top / "into", 0, said)
+    assert caught.value.todo == f"Install it: %apt {package}"
+    assert not listing(top)
+
+
+@posix
+def test_a_program_does_not_outlive_its_bomb(
+    top: Path, small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What would print for ever is ended with us."""
+    script = top.parent / "zstd"
+    script.write_text(f"#!/bin/sh\necho $$ > {script}.pid\nexec cat /dev/zero\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{script.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setitem(sys.modules, "compression", None)  # type: ignore[arg-type]
+    assert "grows to" in refused(top, "x", b"\x28\xb5\x2f\xfd" + bytes(9))
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(Path(f"{script}.pid").read_text()), 0)

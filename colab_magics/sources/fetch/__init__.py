@@ -1,1 +1,1 @@
-"""Downloads: what `%fetch` brings, once, whole and verified."""
+"""Files from elsewhere: whole, the same on every machine, and never over a person's own."""

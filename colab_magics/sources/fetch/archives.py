@@ -1,201 +1,167 @@
-"""What an archive holds, one member after the other, whatever kind it is.
+"""What an archive holds, as a stream of members: nothing in here writes a file.
 
-A kind is told by how the file begins, since names lie. Nothing is trusted here: see `unpack`.
+Sources: PKWARE's APPNOTE.TXT (zip), POSIX's pax (tar), and the first bytes that gzip (RFC 1952),
+bzip2, xz, Zstandard (RFC 8878) and 7z begin with.
 """
 
-import bz2
-import gzip
-import io
-import lzma
-import os
-import shutil
-import stat
-import subprocess
+import re
 import tarfile
 import zipfile
-from contextlib import ExitStack
-from functools import partial
-from pathlib import Path, PurePosixPath
-from typing import IO, Any, Callable, Dict, Iterator, NamedTuple
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Iterator
 
 from ...errors import SourceError
+from . import seven
+from .compressed import uncompressed
+from .member import Counted, Member, blocks, encrypted, kind_of, seconds, sound
 
-__all__ = ["DAMAGED", "Member", "members"]
+__all__ = ["members"]
 
-#: What Python's own readers raise for a file that is cut off or changed.
-DAMAGED = (
-    *(zipfile.BadZipFile, tarfile.TarError, lzma.LZMAError, EOFError, ValueError),
-    *(NotImplementedError, RuntimeError),
+_MAGIC = (
+    (b"PK\x03\x04", "zip"),
+    (b"PK\x05\x06", "zip"),
+    (b"\x1f\x8b", "gz"),
+    (b"BZh", "bz2"),
+    (b"\xfd7zXZ\x00", "xz"),
+    (b"\x28\xb5\x2f\xfd", "zst"),
+    (b"7z\xbc\xaf\x27\x1c", "7z"),
 )
-
-_TAR = (".tar", ".tar.gz", ".tar.bz2", ".tar.xz", ".tgz", ".tbz2", ".txz")
-#: Blocks of 64 kB behind the last member that are read.
-_PADDING = 1000
-_SEVEN = ("7z", "7zz", "7za", "bsdtar")
-#: Suffix of a single file → what reads it, and how it begins.
-_SINGLE: Dict[str, Any] = {
-    ".gz": (gzip.open, b"\x1f\x8b"),
-    ".bz2": (bz2.open, b"BZh"),
-    ".xz": (lzma.open, b"\xfd7zXZ\x00"),
+#: How a zip may be compressed for Python to read it; large ones of Windows often are not so.
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
+_METHODS.add(getattr(zipfile, "ZIP_ZSTANDARD", zipfile.ZIP_STORED))
+#: What the end of a name tells where the bytes do not: an empty tar, a program that is a zip.
+_SUFFIXES = {".tar": "tar", ".zip": "zip", ".exe": "zip"}
+_PACKED = re.compile(r"(.+)\.(gz|bz2|xz|zst)", re.I)
+_TAR = re.compile(r"\.(tar\.\w+|tgz|tbz2?|txz|tzst)$", re.I)
+#: What may stand before a member of a tar and tell more of it, which is never as long as this.
+_BEFORE = {
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
 }
+_HEAD = 1 << 20
 
 
-class Member(NamedTuple):
-    """One member. ``kind``: file, folder, link (symbolic), hard (to another member), other."""
-
-    name: str
-    kind: str
-    mode: int = 0o644
-    #: Where a link leads, as it says.
-    leads: str = ""
-    open: Callable[[], IO[bytes]] = io.BytesIO
-
-
-def members(
-    archive: Path, name: str, scratch: Path, watch: Callable[[Path], None]
-) -> Iterator[Member]:
-    """The members of an archive that was called ``name``; each is to be read before the next.
-
-    ``scratch`` is a folder for a program that can only unpack whole, and ``watch`` is told of it
-    again and again meanwhile, and may raise.
-    """
-    with archive.open("rb") as stream:
-        begins = stream.read(8)
-    if begins.startswith((b"PK\x03\x04", b"PK\x05\x06")):
-        return _zip(archive, name)
-    if begins.startswith(b"7z\xbc\xaf\x27\x1c"):
-        return _by_program(archive, name, scratch, watch)
-    if begins.startswith(b"\x28\xb5\x2f\xfd"):
-        return _zstd(archive, name)
-    try:
-        with tarfile.open(archive) as found:
-            if found.next() is None and not name.endswith(_TAR):  # zeros are an empty tar
-                raise EOFError
-        return _tar(archive, begins)
-    except (tarfile.TarError, *DAMAGED, OSError):
-        return _single(archive, name, begins)
-
-
-def _zip(archive: Path, name: str) -> Iterator[Member]:
-    with zipfile.ZipFile(archive) as found:
-        for one in found.infolist():
-            if one.flag_bits & 1:
-                raise SourceError(f"{name} asks for a password.", "Fetch it without --unpack.")
-            mode = one.external_attr >> 16
-            path = one.filename.replace("\\", "/")  # made on Windows
-            if one.is_dir() or path.endswith("/"):
-                yield Member(path, "folder")
-            elif stat.S_ISLNK(mode):
-                yield Member(path, "link", leads=os.fsdecode(found.read(one)))
-            else:
-                yield Member(path, "file", mode or 0o644, "", partial(found.open, one))
-
-
-def _tar(archive: Path, begins: bytes) -> Iterator[Member]:
-    with ExitStack() as stack:
-        stream = stack.enter_context(archive.open("rb"))
-        for opened, start in _SINGLE.values():
-            if begins.startswith(start):
-                stream = stack.enter_context(opened(archive))
-        found = stack.enter_context(tarfile.open(fileobj=stream, mode="r|"))
-        yield from _of_tar(found)
-        # What tells whether all was right stands at the end, which tarfile does not read.
-        for _ in range(_PADDING):
-            if not stream.read(1 << 16):
-                break
-
-
-def _of_tar(found: tarfile.TarFile) -> Iterator[Member]:
-    for one in found:
-        if one.isreg():
-            yield Member(one.name, "file", one.mode, "", partial(_opened, found, one))
-        elif one.isdir():
-            yield Member(one.name, "folder")
-        elif one.issym():
-            yield Member(one.name, "link", leads=one.linkname)
+def members(archive: Path, label: str) -> Iterator[Member]:
+    """What an archive holds, in its order; `SourceError` where it is none, or damaged."""
+    with sound(label):
+        with archive.open("rb") as stream:
+            kind = _kind(stream.read(512), label)
+        if kind == "zip":
+            yield from _zip(archive, label)
+        elif kind == "7z":
+            yield from seven.members(archive, label)
         else:
-            yield Member(one.name, "hard" if one.islnk() else "other", leads=one.linkname)
+            yield from _stream(archive, label, kind)
 
 
-def _opened(found: tarfile.TarFile, one: tarfile.TarInfo) -> IO[bytes]:
-    stream = found.extractfile(one)
-    assert stream is not None  # noqa: S101 - a regular file has one
-    return stream
-
-
-def _single(archive: Path, name: str, begins: bytes) -> Iterator[Member]:
-    """One file that was compressed: it is called as the archive, without the suffix."""
-    for suffix, (opened, start) in _SINGLE.items():
-        if begins.startswith(start):
-            # A broken archive of many files is no file of its own.
-            if name.endswith(_TAR):
-                raise EOFError
-            path = name[: -len(suffix)] if name.endswith(suffix) else name
-            return iter([Member(path, "file", 0o644, "", partial(opened, archive))])
-    raise SourceError(f"{name} is no archive that can be unpacked.", "Fetch it without --unpack.")
-
-
-def _zstd(archive: Path, name: str) -> Iterator[Member]:
-    """Through the program of that name: Python reads it only from 3.14 on."""
-    program = shutil.which("zstd")
-    if program is None:
-        raise SourceError(f"{name} is packed by zstd, which is not installed.", "First: %apt zstd")
-    with ExitStack() as stack:
-        running = subprocess.Popen(
-            [program, "-dcq", str(archive)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+def _kind(head: bytes, label: str) -> str:
+    """The kind of an archive by its first bytes, else by its name."""
+    found = next((kind for magic, kind in _MAGIC if head.startswith(magic)), "")
+    if not found and _is_header(head):
+        found = "tar"
+    found = found or _SUFFIXES.get(Path(label).suffix.lower(), "")
+    if not found:
+        raise SourceError(
+            f"{label} is no archive that can be unpacked.",
+            "It may be zip, tar or 7z, and what gzip, bzip2, xz and zstd make.",
         )
-        stack.callback(running.wait)
-        stack.callback(running.kill)
-        assert running.stdout is not None  # noqa: S101
-        if name.endswith((".tar.zst", ".tzst")):
-            with tarfile.open(fileobj=running.stdout, mode="r|") as found:
-                yield from _of_tar(found)
-        else:
-            stream = running.stdout
-            yield Member(name[:-4] if name.endswith(".zst") else name, "file", open=lambda: stream)
-        if running.wait():
-            raise EOFError
+    return found
 
 
-def _by_program(
-    archive: Path, name: str, scratch: Path, watch: Callable[[Path], None]
-) -> Iterator[Member]:
-    """7z: unpacked whole by a program that knows it, watched, and then read from there."""
-    program = next(filter(None, map(shutil.which, _SEVEN)), None)
-    if program is None:
-        raise SourceError(f"{name} needs 7z, which is not installed.", "First: %apt p7zip-full")
-    scratch.mkdir(parents=True)
-    words = ["x", "-y", "-p", f"-o{scratch}"] if "7z" in Path(program).name else ["-xf"]
-    rest = [] if "7z" in Path(program).name else ["-C", str(scratch)]
-    running = subprocess.Popen(
-        [program, *words, str(archive), *rest],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+# ---------------------------------------------------------------------- zip
+def _zip(archive: Path, label: str) -> Iterator[Member]:
+    with zipfile.ZipFile(str(archive)) as found:
+        entries = found.infolist()
+        end = 0
+        for entry in sorted(entries, key=lambda one: one.header_offset):
+            if entry.header_offset < end:
+                raise EOFError("members that share their bytes: a bomb")
+            end = entry.header_offset + 30 + entry.compress_size
+            if entry.flag_bits & 1:
+                raise encrypted(label)
+        if not {entry.compress_type for entry in entries} <= _METHODS:
+            yield from seven.members(archive, label)
+            return
+        for entry in entries:
+            yield _of_zip(found, entry, label).pointing()
+
+
+def _of_zip(found: zipfile.ZipFile, entry: zipfile.ZipInfo, label: str) -> Member:
+    name, mode = entry.filename, entry.external_attr >> 16
+    if not entry.flag_bits & 0x800:  # many write UTF-8 and do not say so
+        with suppress(UnicodeError):
+            name = name.encode("cp437").decode("utf-8")
+    if entry.create_system == 0:  # Windows, where some write these
+        name = name.replace("\\", "/")
+    kind = "folder" if name.endswith("/") else kind_of(mode)
+    data = blocks(lambda: found.open(entry), label)
+    return Member(name, kind, mode, seconds((*entry.date_time, 0, 0, -1)), data=data)
+
+
+# ---------------------------------------------------------------------- tar, and one file alone
+class _Header(tarfile.TarInfo):
+    """The head of a member; ``tarfile`` takes a bad one for the end, and a long one into memory."""
+
+    @classmethod
+    def frombuf(cls, buf: Any, encoding: str, errors: str) -> "_Header":
+        """One block, read; `EOFError` where it is neither a head nor the end."""
+        try:
+            found = super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if bytes(buf).count(0) == tarfile.BLOCKSIZE:
+                raise  # the end, as it should be
+            raise EOFError(str(error)) from None
+        if found.size < 0 or (found.type in _BEFORE and found.size > _HEAD):
+            raise EOFError("no such head is in a sound archive")
+        return found
+
+
+def _is_header(block: bytes) -> bool:
+    """Whether a tar begins like this; an empty one does not."""
     try:
-        while True:
-            try:
-                status = running.wait(0.2)
-                break
-            except subprocess.TimeoutExpired:
-                watch(scratch)
-    finally:
-        running.kill()
-        running.wait()
-    if status:
-        raise EOFError
-    for folder, folders, names in os.walk(scratch):
-        for one in (*folders, *names):
-            yield _on_disk(Path(folder) / one, scratch)
+        return bool(tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape"))
+    except tarfile.HeaderError:
+        return False
 
 
-def _on_disk(path: Path, root: Path) -> Member:
-    name = PurePosixPath(path.relative_to(root).as_posix())
-    mode = path.lstat().st_mode
-    if stat.S_ISLNK(mode):
-        return Member(str(name), "link", leads=os.readlink(path))
-    if stat.S_ISDIR(mode):
-        return Member(str(name), "folder")
-    kind = "file" if stat.S_ISREG(mode) else "other"
-    return Member(str(name), kind, mode, "", lambda: path.open("rb"))
+def _stream(archive: Path, label: str, kind: str) -> Iterator[Member]:
+    """What is read from its beginning to its end: a tar, or one file alone."""
+    with uncompressed(archive, kind, label) as raw:
+        stream = Counted(raw, archive, label)
+        if kind == "tar" or _is_header(stream.head) or _TAR.search(label):
+            yield from _tar(stream, label)
+        else:
+            name = re.split(r"[/\\]", label)[-1]
+            packed = _PACKED.fullmatch(name)
+            yield Member(packed[1] if packed else name, "file", data=_rest(stream, label))
+        for _ in stream.rest():
+            pass  # only at the very end it is known that all of it was sound
+
+
+def _rest(stream: Counted, label: str) -> Iterator[bytes]:
+    with sound(label):
+        yield from stream.rest()
+
+
+def _tar(stream: Counted, label: str) -> Iterator[Member]:
+    read: Any = stream
+    with tarfile.open(
+        fileobj=read,
+        mode="r|",
+        bufsize=1 << 18,
+        tarinfo=_Header,
+        encoding="utf-8",
+        errors="surrogateescape",
+    ) as found:
+        kept: Any = found
+        for entry in found:
+            yield _of_tar(found, entry, label)
+            kept.members = []  # it would hold each of a million
+
+
+def _of_tar(found: tarfile.TarFile, entry: tarfile.TarInfo, label: str) -> Member:
+    kinds = (("file", entry.isfile()), ("folder", entry.isdir()), ("symlink", entry.issym()))
+    kind = next((kind for kind, it_is in (*kinds, ("hardlink", entry.islnk())) if it_is), "other")
+    data = blocks(lambda: found.extractfile(entry), label)
+    return Member(entry.name, kind, entry.mode, float(entry.mtime), entry.linkname, data)

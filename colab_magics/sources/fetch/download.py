@@ -1,254 +1,217 @@
-"""One file on its way: asked for again where the connection ends, from where it ended.
+"""One download: into a ``.part`` file, which is gone on with where the server still has the same.
 
-It goes to a part, which a line about where it comes from stands beside, so that the next attempt,
-also of another process, goes on if the server says that the file is still the same (RFC 9110,
-``If-Range``).
+Source: RFC 9110, "Range Requests" and ``If-Range``.
 """
 
-import json
-import re
-import threading
-from contextlib import suppress
+import errno
+import hashlib
+import shutil
+from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, Dict, Optional, Tuple
+from typing import Any, Callable, NamedTuple, Tuple
 from urllib.parse import urlsplit
 
+from ...display import amount
 from ...errors import SourceError
-from .kinds import PATIENCE, Source
-from .names import given_name
-from .state import digest
+from ...host import Host
+from .headers import conditions, date, is_page, length, named, strong_tag
+from .meter import Track
+from .source import Request, last_part
+from .web import Again, Answer, Web
 
-__all__ = ["Download"]
+__all__ = ["Download", "Got"]
 
-_CHUNK = 1 << 18
-#: Attempts in a row that bring nothing, and all attempts.
-_TRIES, _ALL = 5, 50
-#: Seconds that a server may ask us to wait.
-_LONGEST = 60.0
+#: Small, since what has arrived of one that is cut off is lost.
+_BLOCK = 1 << 15
+#: Of a page no more than this is read.
+_PAGE = 1 << 20
+#: A file with such an ending may be a page.
+_PAGES = {"", ".html", ".htm", ".xhtml", ".shtml", ".mhtml", ".php", ".asp", ".aspx", ".jsp"}
 
 
-class _Again(Exception):
-    """It may work the next time, after these seconds."""
+class Got(NamedTuple):
+    """What has arrived; ``same``: nothing, since the server still has what is here."""
 
-    def __init__(self, said: str, after: float = 0.0) -> None:
-        self.after = after
-        super().__init__(said)
+    sha256: str = ""
+    size: int = 0
+    name: str = ""
+    tag: str = ""
+    same: bool = False
 
 
 class Download:
-    """One file; `run` is called in a thread, everything else from another one."""
+    """One file on its way into ``part``; ``wanted`` is what it is called.
 
-    def __init__(self, source: Source, part: Path, token: str = "", called: str = "") -> None:
-        self.source, self.part = source, part
-        self.name, self.called = source.name, called or source.name or "the file"
-        #: Bytes that are here, and all of them, as far as that is known.
-        self.got, self.total = 0, 0
-        self.sha256 = ""
-        self.error: Optional[BaseException] = None
-        self.stopped = threading.Event()
-        self._token, self._url = token, source.url
-        self._from = part.with_name(part.name + ".from")
+    ``known`` are the address and the tag of what lies there already; ``begun`` is told those of
+    what is being written, so that another run may go on with it. A ``packed`` one is no page.
+    """
 
-    def run(self) -> None:
-        """Have the file in `part`, or say in `error` why not; a part that helps nobody is gone."""
+    def __init__(
+        self,
+        request: Request,
+        part: Path,
+        wanted: str,
+        track: Track,
+        known: Tuple[str, ...] = (),
+        begun: Callable[[Tuple[str, ...]], None] = lambda part: None,
+        packed: bool = False,
+    ) -> None:
+        self._request, self._part, self._wanted = request, part, wanted
+        self._track, self._known, self._begun, self._packed = track, known, begun, packed
+        self._url, self._pages, self._most = request.url, 0, 0
+
+    def run(self, web: Web, host: Host, unless: str = "") -> Got:
+        """Bring all of it; ``unless``: the tag of what is here, which is not brought again."""
         try:
-            self.part.parent.mkdir(parents=True, exist_ok=True)
-            if self.source.open is not None:
-                self._copy()
-            else:
-                self._ask_until_whole()
-            self._verify()
+            if self._request.opened is not None:
+                return self._copied(web, host)
+            return web.persist(lambda: self._attempt(web, unless), self._track.say)
         except BaseException as error:
-            self.error = error if isinstance(error, SourceError) else self._told(error)
-            if not self._from.exists():
-                self.drop()
+            full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+            if full or not self._known:  # in the way of others, or nobody can go on with it
+                with suppress(OSError):
+                    self._part.unlink()
+            raise
 
-    def drop(self) -> None:
-        """Take away what is here of it."""
-        for path in (self.part, self._from):
-            with suppress(FileNotFoundError):
-                path.unlink()
+    def _attempt(self, web: Web, unless: str) -> Got:
+        """Ask for what is missing, and take it in."""
+        have = self._have()
+        headers = {"Accept-Encoding": "identity", **conditions(unless)}
+        if have:
+            headers.update({"Range": f"bytes={have}-", "If-Range": self._known[1]})
+        answer = web.open(self._request, self._url, headers)
+        with closing(answer.got) as got:
+            if got.status_code == 304:
+                return Got(same=True)
+            if got.status_code == 416 and have:
+                return self._complete(answer, have)
+            if self._reads_page(got):
+                self._url = self._turned(answer)
+            else:
+                web.judge(answer, self._wanted)
+                return self._taken(answer, have, web)
+        return self._attempt(web, unless)
 
-    def taken(self) -> None:
-        """The part was taken to its place."""
-        if self._from.exists():
-            self._from.unlink()
+    def _have(self) -> int:
+        """How much of it lies there, of the same version."""
+        if len(self._known) != 2 or self._known[0] != self._request.url:
+            return 0
+        with suppress(OSError):
+            return self._part.stat().st_size
+        return 0
 
-    # ------------------------------------------------------------------ attempts
-    def _ask_until_whole(self) -> None:
+    def _complete(self, answer: Answer, have: int) -> Got:
+        """Nothing is missing where the part is as long as the file; else from the start."""
+        headers = answer.got.headers
+        if headers.get("Content-Range", "").rpartition("/")[2] == str(have):
+            return Got(self._hashed(have).hexdigest(), have, named(headers), self._known[1])
+        self._known = ()
+        raise Again(f"{answer.host} has another file now", gained=True)
+
+    def _taken(self, answer: Answer, have: int, web: Web) -> Got:
+        """The body, behind what is there, in its full length."""
         import requests
-        import urllib3
 
-        idle, before = 0, -1
-        with requests.Session() as session:
-            for _ in range(_ALL):
-                start, validator = self._half()
-                idle, before = (0 if start > before else idle + 1), start
-                try:
-                    self._ask(session, start, validator)
-                    return
-                except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-                    again = _Again(self._lost(error))
-                except _Again as error:
-                    again = error
-                if idle >= _TRIES - 1:
-                    break
-                if self.stopped.wait(max(again.after, 0.2 * 2**idle)):
-                    raise KeyboardInterrupt
-        raise SourceError(f"{self.called}: {again}.", "Try again; it goes on where it ended.")
+        got = answer.got
+        name = named(got.headers) or _zipped(answer.url, self._request.name)
+        self._refuse_page(answer, name)
+        if got.status_code != 206:
+            have = 0
+        elif not got.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            self._known = ()
+            raise Again(f"{answer.host} sent another part")
+        total, tag = length(got.headers, have), strong_tag(got.headers)
+        self._refuse_size(total - have)
+        with self._part.open("ab" if have else "wb") as out:
+            if not have:  # what was there is gone: now the new one may be named
+                self._known = (self._request.url, tag) if tag and total else ()
+                self._begun(self._known)
+            made, done = self._hashed(have), have
+            self._track.of(total)
+            try:
+                for block in got.iter_content(_BLOCK):
+                    web.check()
+                    out.write(block)
+                    made.update(block)
+                    done += len(block)
+                    self._track.at(done)
+            except requests.RequestException:
+                pass
+            else:
+                if not total or done == total:
+                    return Got(made.hexdigest(), done, name, tag or date(got.headers))
+        gained, self._most = done > self._most, max(done, self._most)
+        raise Again(f"{answer.host} stopped half way", gained=gained)
 
-    def _ask(self, session: Any, start: int, validator: str) -> None:
-        """One request, and what it brings; `_Again` where that is not all."""
-        headers = {"Accept-Encoding": "identity", **self.source.headers}
-        if start:
-            headers.update({"Range": f"bytes={start}-", "If-Range": validator})
-        options = {"headers": headers, "stream": True, "timeout": PATIENCE, "auth": self._sign()}
-        with session.get(self._url, **options) as answer:
-            if answer.status_code == 416:  # it has become shorter
-                self.drop()
-                raise _Again("the server has another file now")
-            self._refuse(answer)
-            if self._is_page(answer):
-                self._url = self._behind(answer)
-                self._ask(session, 0, "")
-                return
-            found = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
-            on = answer.status_code == 206 and found is not None and int(found.group(1)) == start
-            self.name = self.name or given_name(answer)
-            self._keep(answer, start if on else 0)
-
-    def _keep(self, answer: Any, start: int) -> None:
-        """Write what comes; `_Again` where it ends before it should."""
-        coded = answer.headers.get("Content-Encoding", "identity") != "identity"
-        # A server that says so of an archive means the archive, which is what people want.
-        decoded = coded and not self.called.endswith((".gz", ".tgz"))
-        length = answer.headers.get("Content-Length", "")
-        self.got = start
-        self.total = start + int(length) if length.isdigit() and not decoded else 0
-        validator = "" if decoded else _validator(answer.headers)
-        self._remember(validator)
-        with self.part.open("ab" if start else "wb") as stream:
-            stream.truncate(start)
-            while True:
-                block = answer.raw.read(_CHUNK, decode_content=decoded)
-                if self.stopped.is_set():
-                    raise KeyboardInterrupt
-                if not block:
-                    break
-                stream.write(block)
-                self.got += len(block)
-        if self.total and self.got < self.total:
-            raise _Again("the connection ended too early")
-
-    def _copy(self) -> None:
-        """What opens like a file, from a drive or another service."""
-        assert self.source.open is not None  # noqa: S101
-        with self.source.open() as stream, self.part.open("wb") as part:
-            while not self.stopped.is_set():
-                block = stream.read(_CHUNK)
-                if not block:
-                    return
-                part.write(block)
-                self.got += len(block)
-        raise KeyboardInterrupt
-
-    # ------------------------------------------------------------------ what a server says
-    def _refuse(self, answer: Any) -> None:
-        """Nothing for what is well; else why the server does not give it."""
-        status, host = answer.status_code, urlsplit(self._url).hostname
-        if status == 429 or status >= 500:
-            after = answer.headers.get("Retry-After", "")
-            raise _Again(
-                f"{host} answered {status}", min(_LONGEST, float(after) if after.isdigit() else 0)
-            )
-        if status in (401, 403):
-            why = "does not take that token for" if self._token else "asks for a login for"
-            raise SourceError(f"{host} {why} {self.called} ({status}).", self.source.login)
-        if status in (404, 410):
-            raise SourceError(f"{host} has no {self.called} ({status}).", "Check the address.")
-        if status >= 300:
-            raise SourceError(f"{host} answered {status} to {self.called}.", "Check the address.")
-
-    def _is_page(self, answer: Any) -> bool:
-        """Whether a web page came where a file was asked for."""
-        kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
-        if kind != "text/html" or "attachment" in answer.headers.get("Content-Disposition", ""):
-            return False
-        return self.source.behind is not None or not (
-            self.source.name == "" or self.source.name.lower().endswith((".html", ".htm"))
-        )
-
-    def _behind(self, answer: Any) -> str:
-        """Where the file is that a page stands before; once."""
-        if self.source.behind is None or self._url != self.source.url:
-            host = urlsplit(answer.url).hostname
+    def _copied(self, web: Web, host: Host) -> Got:
+        """What is not on the web, from its start."""
+        assert self._request.opened is not None  # noqa: S101 - the caller looked
+        self._known = ()
+        self._begun(())
+        stream, size = self._request.opened(host)
+        self._refuse_size(size)
+        made, done = hashlib.sha256(), 0
+        self._track.of(max(size, 0))
+        with stream, self._part.open("wb") as out:
+            for block in iter(lambda: stream.read(_BLOCK * 16), b""):
+                web.check()
+                out.write(block)
+                made.update(block)
+                done += len(block)
+                self._track.at(done)
+        if size not in (-1, done):
             raise SourceError(
-                f"{host} sent a web page, not {self.called}.",
-                f"Open the address in a browser: is a login needed? {self.source.login}",
+                f"{self._wanted} changed while it was copied.", "Run it again when it is whole."
             )
-        return self.source.behind(
-            answer.raw.read(1 << 20, decode_content=True).decode("utf-8", "replace")
-        )
+        return Got(made.hexdigest(), done)
 
-    def _lost(self, error: Exception) -> str:
-        host = urlsplit(self._url).hostname
-        return f"the connection to {host} was lost" if self.got else f"{host} did not answer"
-
-    def _sign(self) -> Any:
-        """Puts the token on the first request; on the way elsewhere requests takes it off."""
-        if not self._token or self._url != self.source.url:
-            return None
-
-        def sign(request: Any) -> Any:
-            request.headers["Authorization"] = f"Bearer {self._token}"
-            return request
-
-        return sign
-
-    # ------------------------------------------------------------------ the part
-    def _half(self) -> Tuple[int, str]:
-        """How many bytes of it are here, and by what the server will know that they are of it."""
-        try:
-            known: Dict[str, str] = json.loads(self._from.read_text(encoding="utf-8"))
-            size = self.part.stat().st_size
-        except (OSError, ValueError):
-            return 0, ""
-        if known.get("url") != self._url or not known.get("validator"):
-            return 0, ""
-        self.name = self.name or known.get("name", "")
-        return size, known["validator"]
-
-    def _remember(self, validator: str) -> None:
-        if not validator:
-            self._from.unlink() if self._from.exists() else None
-            return
-        known = {"url": self._url, "validator": validator, "name": self.name}
-        self._from.write_text(json.dumps(known), encoding="utf-8")
-
-    def _verify(self) -> None:
-        """Its hash, as it is on the disk; and the one that the service says, where it does."""
-        self.sha256 = digest(self.part)
-        kind, _, wanted = self.source.checksum.rpartition(":")
-        if kind in ("md5", "sha1", "sha256") and digest(self.part, kind) != wanted.lower():
-            self.drop()
+    def _refuse_size(self, size: int) -> None:
+        """Do not begin with what does not fit."""
+        free = shutil.disk_usage(str(self._part.parent)).free
+        if size > free:
             raise SourceError(
-                f"{self.called} does not have the {kind} that the service says.", "Try again."
+                f"{self._wanted} needs {amount(size)}, and {amount(free)} are free.",
+                "Free some space, or choose a folder on another disk.",
             )
 
-    def _told(self, error: BaseException) -> BaseException:
-        if isinstance(error, OSError):
-            if error.errno == 28:  # what is here only takes more of it
-                self.drop()
-            return SourceError(
-                f"{self.called} cannot be written: {error.strerror or type(error).__name__}.",
-                "Make room, or name another folder.",
+    def _hashed(self, have: int) -> Any:
+        """The hash of what is there so far, to be gone on with."""
+        made = hashlib.sha256()
+        if have:
+            with self._part.open("rb") as stream:
+                for block in iter(lambda: stream.read(_BLOCK * 16), b""):
+                    made.update(block)
+        return made
+
+    # ------------------------------------------------------------------ pages
+    def _reads_page(self, got: Any) -> bool:
+        """Whether there is a page, and somebody who understands it."""
+        asked = self._request.page is not None and is_page(got.headers)
+        return asked and got.status_code < 500 and got.status_code not in (404, 410, 429)
+
+    def _turned(self, answer: Answer) -> str:
+        """Where the page says that the file is."""
+        assert self._request.page is not None  # noqa: S101 - see `_reads_page`
+        text = next(answer.got.iter_content(_PAGE), b"").decode("utf-8", "replace")
+        self._pages += 1
+        url = self._request.page(text, answer.url)
+        if self._pages > 2:
+            raise SourceError(
+                f"{answer.host} gives a page behind its page.", "Open the URL in a browser."
             )
-        return error
+        return url
+
+    def _refuse_page(self, answer: Answer, name: str) -> None:
+        """A page in the place of a file is none."""
+        suffix = Path(name or self._wanted).suffix.lower()
+        if is_page(answer.got.headers) and (self._packed or suffix not in _PAGES):
+            raise SourceError(
+                f"{answer.host} sent a page instead of {self._wanted}: a login, or an error.",
+                "Open the URL in a browser; a private file may need --token NAME",
+            )
 
 
-def _validator(headers: Any) -> str:
-    """What says that a file is the same: a strong ETag, else its time."""
-    tag = str(headers.get("ETag", ""))
-    if tag and not tag.startswith("W/"):
-        return tag
-    return str(headers.get("Last-Modified", ""))
+def _zipped(url: str, name: str) -> str:
+    """The name of a file that its server sends packed, as Kaggle does with some."""
+    last = last_part(urlsplit(url).path)
+    return last if name and last == f"{name}.zip" else ""

@@ -1,78 +1,100 @@
-"""Files on Google Drive that are shared by a link.
+"""Links that Google Drive gives to share a file, and the pages that come instead of it.
 
-A large file stands behind a page that says it could not be scanned for viruses: a form whose hidden
-fields are sent with the next request (seen with gdown 5 and drive.usercontent.google.com in 2024).
+A file that is too large for Google to look for viruses in comes behind a page with a form (seen
+2024 and later: ``download-form``, to drive.usercontent.google.com); who sends it gets the file.
 """
 
 import re
-from html import unescape
 from html.parser import HTMLParser
 from typing import Dict, List, Optional, Tuple
-from urllib.parse import urlencode, urljoin
+from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
-from ...errors import SourceError
-from ...host import Host
-from .kinds import BASES, Source, query
+from ...errors import SourceError, usage_error
+from .source import Request, Source
 
-__all__ = ["source"]
+__all__ = ["shared"]
+
+_ID = re.compile(r"[\w-]{10,}")
+_FOLDER = re.compile(r"/(?:drive/)?(?:u/\d+/)?folders/")
 
 
-def source(address: str, host: Host) -> Source:
-    """The file that a share link names; its name is known to Google alone."""
-    if "/folders/" in address:
-        raise SourceError(
-            "That is a folder on Google Drive.", "Share its files, or mount it: %drive mount"
+def shared(text: str) -> Source:
+    """``https://drive.google.com/file/d/ID/view``, ``open?id=ID`` or ``uc?id=ID``."""
+    from .kinds import BASES
+
+    parts = urlsplit(text)
+    found = re.search(r"/file/(?:u/\d+/)?d/([^/]+)", parts.path)
+    name = found[1] if found else parse_qs(parts.query).get("id", [""])[0]
+    if _FOLDER.search(parts.path):
+        raise usage_error(
+            "%fetch: that is a folder of Google Drive.",
+            "Share one file of it, or: %drive mount, and %fetch drive:folder/file",
         )
-    document = re.search(r"docs\.google\.com/(document|spreadsheets|presentation)/", address)
-    if document:
-        if "/export" in address or "output=" in address:
-            return Source(address)
-        raise SourceError(
-            f"That is one of Google's own {document.group(1)}s, which is no file.".replace(
-                "ss", "s"
-            ),
-            "Take the address that File > Share > Publish to web gives, as CSV for instance.",
+    if not _ID.fullmatch(name):
+        raise usage_error(
+            "%fetch: that link of Google names no file that can be fetched.",
+            "Share > Copy link gives one: https://drive.google.com/file/d/ID/view",
         )
-    match = re.search(r"/d/([\w-]+)", address)
-    found = match.group(1) if match else query(address).get("id", "")
-    if not found:
-        raise SourceError(
-            "That names no file on Google Drive.", "Take the link that Share > Copy link gives."
-        )
-    first = f"{BASES['google']}/download?{urlencode({'id': found, 'export': 'download'})}"
-    return Source(first, login=_SHARE, behind=lambda page: _behind(page, first))
+    url = f"{BASES['google']}/uc?{urlencode({'id': name, 'export': 'download'})}"
+    return Source(name, Request(url, page=_confirmed))
 
 
-_SHARE = "In Google Drive: Share > General access > Anyone with the link. Or mount it: %drive mount"
+def _confirmed(page: str, at: str) -> str:
+    """The address of the file behind a page of Google's; `SourceError` says what the page says."""
+    form = _Form()
+    form.feed(page)
+    title = " ".join(form.title.split())
+    if form.action and {"id", "confirm"} & {*form.inputs}:
+        return f"{urljoin(at, form.action).split('?')[0]}?{urlencode(form.inputs)}"
+    if "quota" in title.lower() or "too many users" in page.lower():
+        raise SourceError(
+            "Google Drive: too many have fetched this file lately, so that it gives it to nobody.",
+            "Try again tomorrow. Or make a copy in your own Drive: %drive mount, then drive:PATH",
+        )
+    if _signs_in(at, title):
+        raise SourceError(
+            "Google Drive: this file is not shared with everyone.",
+            "Its owner: Share > Anyone with the link. If it is in your Drive: %drive mount, "
+            "then drive:PATH",
+        )
+    raise SourceError(
+        f"Google Drive gives a page instead of the file{f': {title}' if title else ''}.",
+        "Open the link in a browser; the file may be gone, or not shared.",
+    )
+
+
+def _signs_in(at: str, title: str) -> bool:
+    host = urlsplit(at).hostname or ""
+    return (
+        host.startswith("accounts.")
+        or "/ServiceLogin" in at
+        or re.search(r"sign.?in|access denied|log.?in", title, re.I) is not None
+    )
 
 
 class _Form(HTMLParser):
-    """The form of a page: where it goes, and its fields."""
+    """The form of a page, its hidden inputs, and the page's title."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.action: Optional[str] = None
-        self.fields: Dict[str, str] = {}
+        self.action, self.title = "", ""
+        self.inputs: Dict[str, str] = {}
+        self._titled = False
 
     def handle_starttag(self, tag: str, attrs: List[Tuple[str, Optional[str]]]) -> None:
-        """Keep what belongs to the form that downloads."""
+        """Take in a form, an input, the beginning of the title."""
         found = {name: value or "" for name, value in attrs}
-        if tag == "form" and "download" in found.get("id", "") + found.get("action", ""):
+        if tag == "form" and (not self.action or found.get("id") == "download-form"):
             self.action = found.get("action", "")
-        elif tag == "input" and self.action is not None and found.get("name"):
-            self.fields[found["name"]] = found.get("value", "")
+        elif tag == "input" and found.get("type", "") == "hidden" and found.get("name"):
+            self.inputs[found["name"]] = found.get("value", "")
+        self._titled = tag == "title"
 
+    def handle_endtag(self, tag: str) -> None:
+        """The end of the title."""
+        self._titled = False
 
-def _behind(page: str, first: str) -> str:
-    """The address behind the page that asks whether one is sure."""
-    form = _Form()
-    form.feed(page)
-    if form.action is not None and form.fields:
-        return f"{urljoin(first, form.action)}?{urlencode(form.fields)}"
-    text = unescape(re.sub(r"<[^>]*>", " ", page)).lower()
-    if "quota" in text or "too many users" in text:
-        raise SourceError(
-            "Google Drive gives this file to nobody for now: too many have fetched it today.",
-            "Wait up to a day; or add a copy to your own drive, and: %drive mount",
-        )
-    raise SourceError("Google Drive shows a page and not the file: it is not shared.", _SHARE)
+    def handle_data(self, data: str) -> None:
+        """Text."""
+        if self._titled:
+            self.title += data

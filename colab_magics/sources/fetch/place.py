@@ -1,139 +1,131 @@
-"""Putting what was fetched in its place, and telling what there is a person's."""
+"""Putting in place what has arrived: never over what is a person's own."""
 
 import os
 import shutil
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Iterator, List, Optional
+from typing import Callable, Dict, List, Set, Tuple
 
-from ...display import amount, files
 from ...errors import SourceError
-from ...steps import Progress
-from .download import Download
-from .state import Entry, digest, seen, short
-from .step import FetchStep, Target
+from .state import Entry, Member, digest, keep, recall
 
-__all__ = ["Edited", "put", "settled"]
-
-#: In a folder: the files of an archive that a newer one is about to take the place of.
-_ASIDE = ".colab-magics-old"
+__all__ = ["put", "put_members"]
 
 
-class Edited(Exception):
-    """A person has changed what was fetched: it stays, which is no failure."""
+def put(part: Path, path: Path, sha256: str, ours: str, over: bool) -> str:
+    """Move a file to its place: ``put``, ``there`` already, or ``refused``: not ``ours``."""
+    if path.is_dir():
+        return "refused"
+    if path.exists():
+        have = digest(path)
+        if have == sha256:
+            return "there"
+        if have != ours and not over:
+            return "refused"
+    part.replace(path)
+    return "put"
 
-    def __init__(self, label: str) -> None:
-        super().__init__(
-            f"{label} was changed here since it was fetched: left as it is. "
-            "To have it as it was, move that away and run this again."
+
+def put_members(
+    archive: Path,
+    folder: Path,
+    name: str,
+    at: Path,
+    fresh: Entry,
+    over: bool,
+    told: Callable[[object], None],
+) -> None:
+    """Unpack beside the folder's files, then move each to its place; remembered under ``at``.
+
+    What may be written over is known before anything is moved, also to a run that comes after a
+    kill: a file that is moved keeps its size and time.
+    """
+    from .unpack import unpack
+
+    beside = folder / f".{archive.name.strip('.')}.unpacking"
+    shutil.rmtree(beside, ignore_errors=True)  # of one that was killed
+    try:
+        found = unpack(archive, beside, fresh.strip, told, name)
+        members = tuple(_member(beside, path) for path, _ in found)
+        was = recall(at).members
+        there = _all_of(beside)
+        _refuse_others(beside, folder, there, {*was}, over)
+        keep(at, fresh._replace(sha256="", members=(*was, *members)))
+        for path in there:
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (beside / path).replace(target)
+        _remove_old(folder, was, {one.path for one in members})
+        keep(at, fresh._replace(members=members))
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def _member(folder: Path, path: str) -> Member:
+    stat = os.lstat(str(folder / path))
+    return Member(path, stat.st_size, stat.st_mtime_ns)
+
+
+def _all_of(folder: Path) -> List[str]:
+    """All files and links in a folder, by their paths in it."""
+    found: List[str] = []
+    for at, folders, names in os.walk(str(folder)):
+        links = [one for one in folders if (Path(at) / one).is_symlink()]
+        found += [os.path.relpath(str(Path(at) / one), str(folder)) for one in (*names, *links)]
+    return sorted(found)
+
+
+def _refuse_others(
+    fresh: Path, folder: Path, paths: List[str], known: Set[Member], over: bool
+) -> None:
+    """`SourceError` where something that is not ours is in the way; nothing was moved then."""
+    mine: Dict[str, Set[Tuple[int, int]]] = {}
+    for path, size, mtime_ns in known:
+        mine.setdefault(path, set()).add((size, mtime_ns))
+    bad: List[str] = []
+    parents = {parent for path in paths for parent in Path(path).parents}
+    # Each archive's links stay inside, but with those of another one they may lead anywhere.
+    links = {parent for parent in parents if (folder / parent).is_symlink() and parent.name}
+    for path in paths:
+        target = folder / path
+        if links.intersection(Path(path).parents):
+            bad.append(path)
+            continue
+        try:
+            stat = os.lstat(str(target))
+        except FileNotFoundError:
+            continue
+        except NotADirectoryError:
+            bad.append(path)
+            continue
+        ours = over or (stat.st_size, stat.st_mtime_ns) in mine.get(Path(path).as_posix(), ())
+        if target.is_dir() or not (ours or _same(fresh / path, target)):
+            bad.append(path)
+    if bad:
+        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+        raise SourceError(
+            f"{bad[0]}{more} of the archive would take the place of other files; "
+            "they were left alone.",
+            "Unpack into another folder, or move them away. To write over them: --update",
+            "\n".join(bad[:5]),
         )
 
 
-def settled(part: FetchStep, target: Target, old: Optional[Entry], wanted: str) -> str:
-    """What to say where nothing has to be fetched; empty where something has.
-
-    `SourceError` where something else is in the place.
-    """
-    if part.unpack:
-        changed = [there for _, there in old.differing()] if old is not None else []
-        edited = bool(changed) and all(changed) and not part.update
-        return str(Edited(part.label)) if edited and old and old.sha256 == wanted else ""
-    if target.file is None or not os.path.lexists(target.file):
-        return ""
-    if not target.file.is_file():
-        raise SourceError(f"{part.label} is there and is no file.", "Name another place.")
-    found = digest(target.file)
-    if wanted and found == wanted:
-        _keep(part, target, target.file, found)
-        return f"{part.label}: already there, the same (sha256 {short(found)})"
-    if old is not None and found == old.sha256:
-        return ""  # ours, as it came
-    if old is not None and not part.update:
-        return str(Edited(part.label))
-    raise _in_the_way(part.label)
+def _same(one: Path, other: Path) -> bool:
+    """Whether two files hold the same."""
+    if one.is_symlink() or other.is_symlink():
+        both = one.is_symlink() and other.is_symlink()
+        return both and os.readlink(str(one)) == os.readlink(str(other))
+    return one.stat().st_size == other.stat().st_size and digest(one) == digest(other)
 
 
-def put(
-    part: FetchStep, target: Target, old: Optional[Entry], download: Download, progress: Progress
-) -> str:
-    """Take the part to its place, or unpack it there; what to say of it."""
-    if part.unpack:
-        return _unpacked(part, target, old, download, progress)
-    place = target.file or target.folder / download.name
-    if target.file is None and place.exists():
-        found = digest(place)
-        if found == download.sha256:
-            _keep(part, target, place, found)
-            return f"{place.name}: already there, the same (sha256 {short(found)})"
-        if old is None or found != old.sha256:
-            raise _in_the_way(place.name)
-    same = old is not None and old.sha256 == download.sha256 and place.exists()
-    os.replace(download.part, place)  # noqa: PTH105
-    download.taken()
-    _keep(part, target, place, download.sha256)
-    label = part.label if target.file else place.name
-    if same:
-        return f"{label}: still the same (sha256 {short(download.sha256)})"
-    return f"{label} fetched: {amount(place.stat().st_size)}, sha256 {short(download.sha256)}"
-
-
-def _unpacked(
-    part: FetchStep, target: Target, old: Optional[Entry], download: Download, progress: Progress
-) -> str:
-    from .unpack import unpack
-
-    label = part.label if part.label != part.urls[0] else download.name
-    with _aside(target.folder, old):
-        found = unpack(download.part, target.folder, part.strip, progress, download.name)
-    names = [name for name, _ in found]
-    entry = Entry(str(target.folder), download.name, download.sha256, seen(target.folder, names))
-    entry.write(target.key)
-    where = f" in {part.dest}" if part.dest else ""
-    return (
-        f"{label} fetched and unpacked: {files(len(names))} ({amount(entry.size)}){where}, "
-        f"sha256 {short(download.sha256)}"
-    )
-
-
-def _keep(part: FetchStep, target: Target, place: Path, sha256: str) -> None:
-    """Know it from now on, by the line as it was typed and as it is recorded."""
-    entry = Entry(str(place.parent), place.name, sha256, seen(place.parent, [place.name]))
-    entry.write(target.key, f"{part.urls[0]}\n{place}\nFalse0")
-
-
-@contextmanager
-def _aside(folder: Path, old: Optional[Entry]) -> Iterator[None]:
-    """While another archive is unpacked: without the files of the last one that nobody changed.
-
-    They are back where that fails. One that was killed is fetched again, so that they are not
-    needed then.
-    """
-    aside = folder / _ASIDE
-    shutil.rmtree(aside, ignore_errors=True)
-    ours: List[str] = []
-    if old is not None:
-        changed = {name for name, _ in old.differing()}
-        ours = [name for name, _, _ in old.files if name not in changed]
-    try:
-        for name in ours:
-            _move(folder / name, aside / name)
-        yield
-    except BaseException:
-        for name in ours:
-            if (aside / name).exists():
-                _move(aside / name, folder / name)
-        raise
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def _move(place: Path, to: Path) -> None:
-    to.parent.mkdir(parents=True, exist_ok=True)
-    place.replace(to)
-
-
-def _in_the_way(label: str) -> SourceError:
-    return SourceError(
-        f"{label} is there and is not what would be fetched; it was left alone.",
-        "Move it away, or name another place behind the address.",
-    )
+def _remove_old(folder: Path, was: Tuple[Member, ...], now: Set[str]) -> None:
+    """Take out what an older archive had brought, where nobody has changed it."""
+    for path, size, mtime_ns in was:
+        target = folder / path
+        try:
+            stat = os.lstat(str(target))
+            if path not in now and (stat.st_size, stat.st_mtime_ns) == (size, mtime_ns):
+                target.unlink()
+                target.parent.rmdir()
+        except OSError:  # gone, or the folder holds more
+            continue

@@ -1,98 +1,117 @@
-"""What was fetched to this machine, and whether it is still as it was: told by size and time.
+"""What is remembered of what was fetched, so that a glance at a file tells that it still holds.
 
-One small file in the user's cache for each target. It only saves work: without it a file is read
-once more, and its hash decides.
+One small file for each target in the user's cache. Losing it loses no safety: what is there is
+hashed again, or fetched again and compared.
 """
 
 import hashlib
 import json
 import os
+import tempfile
+from contextlib import suppress
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, List, NamedTuple, Tuple
 
-__all__ = ["Entry", "digest", "folder", "seen", "short"]
+__all__ = ["Entry", "Member", "digest", "keep", "lock_of", "looked_at", "recall", "stamp"]
 
-#: Path below the place, size in bytes, time of its last change in nanoseconds.
-Seen = Tuple[str, int, int]
-
+#: Bytes that are read at once.
 _BLOCK = 1 << 20
 
 
+class Member(NamedTuple):
+    """A file that came out of an archive, by its path in the folder."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
 class Entry(NamedTuple):
-    """What one address brought. ``place`` is the folder that the names of ``files`` are below."""
+    """One target; an empty ``sha256`` means that nothing has arrived there yet.
 
-    place: str
-    name: str
-    sha256: str
-    files: Tuple[Seen, ...]
+    ``tag`` is what the server calls this version; ``part`` are the address and the tag of what
+    lies half fetched beside the target; ``files`` are the addresses that a list consists of.
+    """
 
-    @classmethod
-    def read(cls, key: str) -> "Optional[Entry]":
-        """What is known of a target; None where nothing is, or it cannot be read."""
+    url: str = ""
+    name: str = ""
+    sha256: str = ""
+    size: int = 0
+    mtime_ns: int = 0
+    tag: str = ""
+    strip: int = 0
+    members: Tuple[Member, ...] = ()
+    files: Tuple[str, ...] = ()
+    part: Tuple[str, ...] = ()
+
+
+def recall(target: Path) -> Entry:
+    """What is remembered of a target; an empty entry where nothing is, or nothing readable."""
+    try:
+        known = json.loads(_place(target).read_text(encoding="utf-8"))
+        known["members"] = tuple([Member(*one) for one in known.get("members", ())])
+        known["files"], known["part"] = tuple(known["files"]), tuple(known["part"])
+        return Entry(**known)
+    except (OSError, ValueError, TypeError, KeyError):
+        return Entry()
+
+
+def keep(target: Path, entry: Entry) -> None:
+    """Remember it, whole or not at all; a cache that cannot be written is done without."""
+    place = _place(target)
+    with suppress(OSError):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        handle, fresh = tempfile.mkstemp(prefix=".~", dir=str(place.parent))
         try:
-            found: Dict[str, Any] = json.loads(_file(key).read_text(encoding="utf-8"))
-            files = tuple((str(a), int(b), int(c)) for a, b, c in found["files"])
-            return cls(str(found["place"]), str(found["name"]), str(found["sha256"]), files)
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-
-    def write(self, *keys: str) -> None:
-        """Keep it under these keys."""
-        for key in keys:
-            file = _file(key)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            fresh = file.with_suffix(f".{os.getpid()}")
-            fresh.write_text(json.dumps(self._asdict()), encoding="utf-8")
-            fresh.replace(file)
-
-    @property
-    def size(self) -> int:
-        """Bytes of all its files."""
-        return sum(size for _, size, _ in self.files)
-
-    def differing(self) -> Iterator[Tuple[str, bool]]:
-        """Each file that is not as it was, and whether it is there at all."""
-        for name, size, changed in self.files:
-            try:
-                now = os.stat(os.path.join(self.place, name))  # noqa: PTH116, PTH118 - thousands
-            except OSError:
-                yield name, False
-                continue
-            if (now.st_size, now.st_mtime_ns) != (size, changed):
-                yield name, True
+            with os.fdopen(handle, "w", encoding="utf-8") as stream:
+                json.dump(entry._asdict(), stream)
+            Path(fresh).replace(place)
+        finally:
+            with suppress(FileNotFoundError):
+                Path(fresh).unlink()
 
 
-def seen(place: Path, names: Sequence[str]) -> Tuple[Seen, ...]:
-    """These files as they are now."""
-    found: List[Seen] = []
-    for name in names:
-        now = (place / name).stat()
-        found.append((name, now.st_size, now.st_mtime_ns))
-    return tuple(found)
+def lock_of(target: Path) -> Path:
+    """The file whose lock is held while something is done to a target."""
+    return _place(target).with_suffix(".lock")
 
 
-def folder() -> Path:
-    """Where that is kept, and what is only half here."""
-    from platformdirs import user_cache_dir
-
-    return Path(user_cache_dir("colab-magics", appauthor=False)) / "fetched"
+def stamp(path: Path) -> Tuple[int, int]:
+    """Size and time of a file, by which a change is seen; ``(-1, 0)`` where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return -1, 0
+    return found.st_size, found.st_mtime_ns
 
 
 def digest(path: Path, kind: str = "sha256") -> str:
-    """The hash of a file, in hexadecimal."""
-    found = hashlib.new(kind)
+    """The hash of a file."""
+    made = hashlib.new(kind)
     with path.open("rb") as stream:
-        while True:
-            block = stream.read(_BLOCK)
-            if not block:
-                return found.hexdigest()
-            found.update(block)
+        for block in iter(lambda: stream.read(_BLOCK), b""):
+            made.update(block)
+    return made.hexdigest()
 
 
-def short(sha256: str) -> str:
-    """As much of a hash as people compare."""
-    return sha256[:7]
+def looked_at(folder: Path, members: Tuple[Member, ...]) -> Tuple[List[str], List[str]]:
+    """Which of the files of an archive are missing, and which have been changed since."""
+    missing: List[str] = []
+    changed: List[str] = []
+    base = f"{folder}{os.sep}"
+    for path, size, mtime_ns in members:  # thousands: no object is made for any
+        try:
+            found: Any = os.lstat(base + path)
+        except OSError:
+            missing.append(path)
+            continue
+        if found.st_size != size or found.st_mtime_ns != mtime_ns:
+            changed.append(path)
+    return missing, changed
 
 
-def _file(key: str) -> Path:
-    return folder() / f"{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()}.json"
+def _place(target: Path) -> Path:
+    from platformdirs import user_cache_dir
+
+    name = hashlib.sha256(str(target).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return Path(user_cache_dir("colab-magics", appauthor=False)) / "fetches" / f"{name}.json"

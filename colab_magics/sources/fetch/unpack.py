@@ -1,249 +1,128 @@
-"""Unpacking what a stranger made: nothing outside the folder, nothing half, no bomb.
+"""Unpacking an archive into a folder: whole or not at all, and never over a file that is there.
 
-Everything is written to a folder of our own beside the place first, and nothing is written through
-a link. What counts is what is really written, not what the archive says of itself.
+All of it is written into a fresh folder first, where nothing can be in the way or be a trap, and
+moved to its place when it is whole.
 """
 
 import filecmp
+import hashlib
 import os
 import shutil
-import time
-import zlib
+import tempfile
 from pathlib import Path
-from typing import Dict, Iterator, List, Set, Tuple
+from typing import Iterator, List, Tuple
 
-from ...display import amount, files
 from ...errors import SourceError
+from ...locks import alone
 from ...steps import Progress
-from .archives import DAMAGED, Member, members
+from .archives import members
+from .member import Budget
+from .tree import Tree
 
 __all__ = ["unpack"]
-
-#: More than both is no honest archive: bytes written, and as a multiple of the archive.
-_MUCH, _RATIO = 10**9, 200
-#: Members, bytes that stay free on the disk, and bytes between two looks at that.
-_MOST, _FREE, _LOOK = 1_000_000, 500 * 10**6, 64 * 10**6
-_CHUNK = 1 << 18
-#: How our folders begin; behind it stands the process that writes there.
-_OURS = ".colab-magics-unpacking-"
 
 
 def unpack(
     archive: Path, into: Path, strip: int, progress: Progress, name: str = ""
 ) -> List[Tuple[str, int]]:
-    """Unpack into a folder, whole or not at all; gives each regular file, and its bytes.
+    """Unpack an archive; gives the paths of its files in the folder, and their sizes.
 
-    ``strip`` leading folders are left off. A file that is there stays; where it is another one,
-    `SourceError`, as for an archive that is damaged or leads elsewhere.
+    ``strip`` leading parts are taken off each path. A file that is there with the same content
+    stays; where another is in the way, `SourceError`, and nothing was changed.
     """
-    name = name or archive.name
-    base = into if into.is_dir() else next(one for one in into.parents if one.is_dir())
-    _tidy(base)
-    ours = base / f"{_OURS}{os.getpid()}"
+    label, into = name or archive.name, Path(os.path.realpath(str(into)))
+    if into.exists() and not into.is_dir():
+        raise SourceError(f"{into.name} is a file; it was left alone.", "Name another folder.")
+
+    def waits(seconds: float) -> None:
+        progress(f"waiting for another kernel, which unpacks into {into.name}")
+
     try:
-        ours.mkdir()
-        writer = _Writer(ours / "files", strip, archive.stat().st_size, name, progress)
-        for member in members(archive, name, ours / "whole", writer.watch):
-            writer.write(member)
-        writer.check_links()
-        found = sorted(writer.sizes.items())
-        _move(ours / "files", into, name)
-        return found
-    except (*DAMAGED, zlib.error):
-        raise SourceError(f"{name} is damaged, or only a part.", "Fetch it again.") from None
+        with alone(_lock(into), waits):
+            return _unpacked(archive, into, strip, progress, label)
     except OSError as error:
         raise SourceError(
-            f"{name} cannot be unpacked: {error.strerror or 'damaged'}.",
-            "Make room, or name another folder.",
-        ) from None
-    finally:
-        shutil.rmtree(ours, ignore_errors=True)
+            f"{label} cannot be unpacked: {error.strerror or type(error).__name__}.",
+            "Check the folder, and the space on its disk.",
+        ) from error
 
 
-class _Writer:
-    """Writes members below a folder, and keeps count."""
-
-    def __init__(self, root: Path, strip: int, packed: int, name: str, progress: Progress) -> None:
-        self.root, self._strip, self._packed, self._name = root, strip, packed, name
-        self.sizes: Dict[str, int] = {}
-        self._links: Set[str] = set()
-        self._count = self._written = self._looked = 0
-        self._progress, self._said = progress, 0.0
-        root.mkdir()
-
-    def write(self, member: Member) -> None:
-        """Write one, if it is what it should be; `SourceError` else."""
-        self._count += 1
-        if self._count > _MOST:
-            raise self._bomb()
-        path = self._below(member.name)
-        if not path:
-            return
-        place = self.root / path
-        if member.kind == "folder":
-            place.mkdir(parents=True, exist_ok=True)
-            return
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if place.is_file() or place.is_symlink():
-            place.unlink()  # the last of two counts, as for tar and unzip
-        if member.kind == "link":
-            self._link(member, place, path)
-        elif member.kind == "hard":
-            self._fill(self._same(member), place, path)
-        elif member.kind == "file":
-            self._fill(member, place, path)
-        else:
-            raise self._refused(member.name, "is a device")
-
-    def watch(self, folder: Path) -> None:
-        """See what another program has written so far."""
-        self._written = sum(
-            os.lstat(os.path.join(where, one)).st_size  # noqa: PTH118
-            for where, _, names in os.walk(folder)
-            for one in names
-        )
-        self._account(0)
-
-    def check_links(self) -> None:
-        """Each link leads below the folder, also through others."""
-        root = os.path.realpath(self.root)
-        for path in self._links:
-            real = os.path.realpath(self.root / path)
-            if real != root and not real.startswith(root + os.sep):
-                raise self._refused(path, "is a link that leads out")
-
-    def _below(self, name: str) -> str:
-        """Where a member goes; empty where nothing of its path is left."""
-        parts = [part for part in name.split("/") if part not in ("", ".")]
-        drive = os.name == "nt" and ":" in name
-        if name.startswith("/") or ".." in parts or "\0" in name or drive or _windows(name):
-            raise self._refused(name, "leads out of the folder")
-        parts = parts[self._strip :]
-        for end in range(1, len(parts)):
-            if "/".join(parts[:end]) in self._links:
-                raise self._refused(name, "goes through a link")
-        return "/".join(parts)
-
-    def _link(self, member: Member, place: Path, path: str) -> None:
-        if member.leads.startswith("/") or _windows(member.leads):
-            raise self._refused(member.name, "is a link that leads out")
-        place.symlink_to(member.leads)
-        self.sizes.pop(path, None)
-        self._links.add(path)
-
-    def _same(self, member: Member) -> Member:
-        """A hard link as the file that it is, which was written before it."""
-        other = self._below(member.leads)
-        if other not in self.sizes:
-            raise self._refused(member.name, "is a link to what is not there")
-        source = self.root / other
-        return Member(member.name, "file", source.stat().st_mode, "", lambda: source.open("rb"))
-
-    def _fill(self, member: Member, place: Path, path: str) -> None:
-        size = 0
-        with member.open() as stream, place.open("wb") as file:
-            while True:
-                block = stream.read(_CHUNK)
-                if not block:
-                    break
-                file.write(block)
-                size += len(block)
-                self._account(len(block))
-        if member.mode & 0o100:  # of its rights only this one means something here
-            place.chmod(place.stat().st_mode | 0o111)
-        self.sizes[path] = size
-        self._links.discard(path)
-        self._account(0)
-
-    def _account(self, size: int) -> None:
-        """Count, and stop where it becomes too much."""
-        self._written += size
-        if self._written > _MUCH and self._written > _RATIO * self._packed:
-            raise self._bomb()
-        if self._written - self._looked > _LOOK:
-            self._looked = self._written
-            if shutil.disk_usage(self.root).free < _FREE:
-                raise SourceError(
-                    f"{self._name} does not fit on this disk.", "Make room, or name another folder."
-                )
-        now = time.monotonic()
-        if now - self._said > 0.2:
-            self._said = now
-            count = files(len(self.sizes))
-            self._progress(f"unpacking {self._name}: {count}, {amount(self._written)}")
-
-    def _bomb(self) -> SourceError:
-        return SourceError(
-            f"{self._name} becomes far larger than an honest archive; nothing was unpacked.",
-            "If you trust it, fetch it without --unpack.",
-        )
-
-    def _refused(self, name: str, why: str) -> SourceError:
-        return SourceError(
-            f"{self._name} holds {name[:80]!r}, which {why}; nothing was unpacked.",
-            "Do not trust this archive.",
-        )
-
-
-def _windows(name: str) -> bool:
-    r"""``C:\x`` or ``..\x``, which lead out on one system and are odd names on the other."""
-    return name[1:3] == ":\\" or name[1:3] == ":/" or "..\\" in name or name.startswith("\\")
-
-
-def _tidy(base: Path) -> None:
-    """Take away what a process that was killed has left."""
-    for left in base.glob(f"{_OURS}*"):
-        number = left.name[len(_OURS) :]
-        if number.isdigit() and (int(number) == os.getpid() or not _runs(int(number))):
-            shutil.rmtree(left, ignore_errors=True)
-
-
-def _runs(pid: int) -> bool:
-    if os.name == "nt":  # there a signal of 0 would end it
-        return True
+def _unpacked(
+    archive: Path, into: Path, strip: int, progress: Progress, label: str
+) -> List[Tuple[str, int]]:
+    # In the folder if it is there: it may be all that we may write, or be a disk of its own.
+    base = next(one for one in (into, *into.parents) if one.is_dir())
+    prefix = f".colab-magics-{_short(into)}-"
+    for place in {base, into.parent}:
+        for left in place.glob(f"{prefix}*"):  # by one that was killed: we are alone
+            shutil.rmtree(str(left), ignore_errors=True)
+    beside = Path(tempfile.mkdtemp(prefix=prefix, dir=str(base)))
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+        tree = Tree(beside / "files", strip, Budget(archive, label), progress, label)
+        for member in members(archive, label):
+            tree.add(member)
+        tree.finish()
+        _put(beside / "files", into, label)
+        return sorted(tree.files.items())
+    finally:
+        shutil.rmtree(str(beside), ignore_errors=True)
 
 
-def _move(root: Path, into: Path, name: str) -> None:
-    """Have all that is below one folder below another, where nothing of it may be lost."""
+def _put(fresh: Path, into: Path, label: str) -> None:
+    """Move all of it, once nothing is in the way; what was moved before a kill is the same."""
     if not into.is_dir():
         into.parent.mkdir(parents=True, exist_ok=True)
-        root.replace(into)
+        fresh.rename(into)
         return
-    taken = [path for path in _entries(root) if not _fits(root / path, into / path)]
-    if taken:
-        some = ", ".join(taken[:3]) + (" and more" if len(taken) > 3 else "")
+    bad = [one.relative_to(into).as_posix() for one in _in_the_way(fresh, into)]
+    if bad:
+        more = f" and {len(bad) - 3} more" if len(bad) > 3 else ""
         raise SourceError(
-            f"{name} would overwrite {some}; nothing was unpacked.",
-            "Move that away, or name another folder behind the address.",
+            f"{label} holds other files than are there: {', '.join(bad[:3])}{more}; "
+            "they were left alone.",
+            "Move them away, or name another folder.",
         )
-    for path in _entries(root):
-        place = into / path
-        if (root / path).is_dir() and not (root / path).is_symlink():
-            place.mkdir(exist_ok=True)
-        elif not os.path.lexists(place):
-            (root / path).replace(place)
+    _move(fresh, into)
 
 
-def _entries(root: Path) -> Iterator[str]:
-    """All below a folder, a folder before what it holds."""
-    for where, folders, names in os.walk(root):
-        for one in sorted((*folders, *names)):
-            yield (Path(where) / one).relative_to(root).as_posix()
+def _in_the_way(fresh: Path, into: Path) -> Iterator[Path]:
+    """What is there and is not the same; a link where a folder is to be could lead anywhere."""
+    for one in fresh.iterdir():
+        there = into / one.name
+        if not os.path.lexists(str(there)):
+            continue
+        if _is_folder(one) and _is_folder(there):
+            yield from _in_the_way(one, there)
+        elif not _same(one, there):
+            yield there
 
 
-def _fits(new: Path, place: Path) -> bool:
-    """Whether there is room for it, or it is there already."""
-    if not os.path.lexists(place):
-        return True
-    if new.is_symlink():
-        return place.is_symlink() and os.readlink(place) == os.readlink(new)
-    if new.is_dir():
-        return place.is_dir()
-    return place.is_file() and filecmp.cmp(new, place, shallow=False)
+def _move(fresh: Path, into: Path) -> None:
+    for one in list(fresh.iterdir()):
+        there = into / one.name
+        if not os.path.lexists(str(there)):
+            one.rename(there)
+        elif _is_folder(one):
+            _move(one, there)
+
+
+def _is_folder(place: Path) -> bool:
+    return place.is_dir() and not place.is_symlink()
+
+
+def _same(one: Path, other: Path) -> bool:
+    if one.is_symlink() or other.is_symlink():
+        both = one.is_symlink() and other.is_symlink()
+        return both and os.readlink(str(one)) == os.readlink(str(other))
+    return one.is_file() and other.is_file() and filecmp.cmp(str(one), str(other), shallow=False)
+
+
+def _short(into: Path) -> str:
+    return hashlib.sha256(str(into).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def _lock(into: Path) -> Path:
+    from platformdirs import user_cache_dir
+
+    cache = Path(user_cache_dir("colab-magics", appauthor=False))
+    return cache / "archives" / f"{_short(into)}.lock"

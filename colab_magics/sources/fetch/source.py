@@ -1,0 +1,64 @@
+"""What a kind of URL makes of what was typed: where the bytes are, and what they are called."""
+
+import re
+from pathlib import Path
+from typing import IO, Any, Callable, List, NamedTuple, Optional, Tuple
+from urllib.parse import unquote
+
+from ...host import Host
+
+__all__ = ["Request", "Source", "Stream", "file_name", "last_part"]
+
+#: Bytes that come from elsewhere than the web, and how many (-1: not known).
+Stream = Tuple[IO[bytes], int]
+
+_LONGEST = 200
+#: What Windows gives another meaning.
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.I)
+
+
+class Request(NamedTuple):
+    """One file.
+
+    ``typed`` names it in a line, where a URL stands for several. ``login`` gives a name and a
+    password for this server, if it has them. ``page`` reads an HTML page that comes instead of
+    the file, with its address, and gives the file's own address, or raises. ``opened`` gives the
+    bytes of what is not on the web.
+    """
+
+    url: str
+    name: str = ""
+    typed: str = ""
+    md5: str = ""
+    login: Callable[[], Optional[Tuple[str, str]]] = lambda: None
+    page: Optional[Callable[[str, str], str]] = None
+    opened: Optional[Callable[[Host], Stream]] = None
+
+
+class Source(NamedTuple):
+    """What a URL means: one file, or what a ``listing`` (JSON, at this address) is ``read`` as.
+
+    ``name`` is what the file is called as far as the URL says.
+    """
+
+    name: str
+    request: Request = Request("")
+    listing: str = ""
+    read: Callable[[Any], List[Request]] = lambda found: []
+    several: bool = False
+
+
+def file_name(text: str) -> str:
+    """A name that a server gave, as the name of a file in a folder; empty where none is left."""
+    name = re.split(r"[/\\]", text)[-1]
+    name = re.sub(r'[\x00-\x1f\x7f<>:"|?*]', "_", name).strip().rstrip(". ")
+    name = f"_{name}" if _DEVICE.fullmatch(name) else name
+    if len(name.encode("utf-8", "replace")) > _LONGEST:
+        stem, suffix = Path(name).stem, Path(name).suffix[:20]
+        name = stem.encode("utf-8", "replace")[: _LONGEST - 20].decode("utf-8", "ignore") + suffix
+    return name
+
+
+def last_part(path: str) -> str:
+    """The name of a file at the end of a URL's path."""
+    return file_name(unquote(path).rstrip("/"))
