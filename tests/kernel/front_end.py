@@ -170,12 +170,16 @@ def started(
     """
     specs = str(Path(machine.variables["JUPYTER_PATH"], "kernels"))
     connection = machine.home / f"kernel-{uuid.uuid4() if served else 4321}.json"
-    manager = KernelManager(
-        connection_file=str(connection),
-        kernel_name="python3",
-        kernel_spec_manager=KernelSpecManager(kernel_dirs=[specs]),
+    manager = _start(
+        lambda: KernelManager(
+            connection_file=str(connection),
+            kernel_name="python3",
+            kernel_spec_manager=KernelSpecManager(kernel_dirs=[specs]),
+        ),
+        HURRY if hurried else "",
+        env=machine.variables,
+        cwd=str(folder),
     )
-    _start(manager, HURRY if hurried else "", env=machine.variables, cwd=str(folder))
     kernel = Kernel(str(connection))
     try:
         yield kernel
@@ -184,9 +188,13 @@ def started(
         manager.shutdown_kernel(now=True)
 
 
-def _start(manager: KernelManager, first: str, **options: Any) -> None:
-    """Start a kernel; its ports are chosen before it takes them, and another may be faster."""
+def _start(make: Callable[[], KernelManager], first: str, **options: Any) -> KernelManager:
+    """Start a kernel; its ports are chosen before it takes them, and another may be faster.
+
+    A manager whose kernel has ended cannot start another one.
+    """
     for _ in range(3):
+        manager = make()
         manager.start_kernel(**options)
         try:
             page = Page(manager.connection_file, manager.is_alive)
@@ -194,5 +202,6 @@ def _start(manager: KernelManager, first: str, **options: Any) -> None:
             manager.shutdown_kernel(now=True)
             continue
         page.run(first, silent=True)
-        return page.close()
+        page.close()
+        return manager
     raise AssertionError("the kernel did not start, three times")
