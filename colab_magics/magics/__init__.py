@@ -14,7 +14,6 @@ MAGICS = {
     "github": "colab_magics.magics.github:GithubMagic",
     "fetch": "colab_magics.magics.fetch:FetchMagic",
     "apt": "colab_magics.magics.apt:AptMagic",
-    "fetch": "colab_magics.magics.fetch:FetchMagic",
     "env_persist": "colab_magics.magics.env_persist:EnvironmentMagic",
     "cd_persist": "colab_magics.magics.cd_persist:DirectoryMagic",
     "secret": "colab_magics.magics.secret:SecretMagic",
