@@ -134,7 +134,7 @@ def check(version: Version, python: Path, built: Path, options: argparse.Namespa
     once = [] if options.long or "lint" in version.extras else ["-m", "not once"]
     # The command, not `python -m pytest`: that would import the checkout, not the wheel.
     commands = [
-        [*tests, "tests", "--ignore=tests/browser", "-n", "2", *once, *long],
+        [*tests, "tests", "--ignore=tests/browser", "-n", "2", "--dist", "worksteal", *once, *long],
         [*tests, "notebooks", "--nbval", "--nbval-current-env", "--nbval-sanitize-with=setup.cfg"],
     ]
     if "browser" in version.extras:  # alone: a busy machine makes front ends slow to answer

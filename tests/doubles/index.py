@@ -50,7 +50,7 @@ def make_wheel(
 def serve(folder: Path) -> Iterator[str]:
     """Serve a folder of wheels by PEP 503, as it is at each request; give the index URL."""
     handler = type("Handler", (_Handler,), {"folder": folder})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = IndexServer(("127.0.0.1", 0), handler)
     thread = Thread(target=server.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     try:
@@ -59,6 +59,12 @@ def serve(folder: Path) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class IndexServer(ThreadingHTTPServer):
+    """uv connects some fifty times at once; those that find no room wait for seconds."""
+
+    request_queue_size = 128
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -9,12 +9,11 @@ from __future__ import annotations
 import base64
 import ssl
 from contextlib import contextmanager, suppress
-from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
 from typing import Iterator, List, Optional, Tuple
 
-from .index import _Handler
+from .index import IndexServer, _Handler
 
 
 class Watched:
@@ -73,7 +72,7 @@ def watch(
     watched = Watched(folder, user, stalls)
     how = {"folder": folder, "watched": watched, "sizes": sizes}
     handler = type("Handler", (_Handler_,), how)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server = IndexServer(("127.0.0.1", 0), handler)
     server.handle_error = lambda request, address: None  # type: ignore[method-assign]
     scheme = "http"
     if certificate:
