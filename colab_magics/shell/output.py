@@ -6,7 +6,6 @@ times a second, however fast the bytes do.
 """
 
 import json
-import re
 from codecs import getincrementaldecoder
 from itertools import count
 from typing import Iterator, List, NamedTuple

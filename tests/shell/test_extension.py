@@ -22,6 +22,7 @@ NAMES = [
     "pin",
     "secret",
     "setup",
+    "shell",
 ]
 
 
