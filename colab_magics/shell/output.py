@@ -15,13 +15,13 @@ from .terminal import drawn, plain, settle
 __all__ = ["Output", "Piece"]
 
 #: Bytes in a saved notebook that the first lines of a stream may take, and characters of the last.
-HEAD, TAIL = 40_000, 10_000
+HEAD, TAIL = 50_000, 10_000
 #: A longer line is shown without its middle.
 LONG = 2_000
 #: Seconds between two showings; between two of the last lines; until a half line is shown.
 STEP, SLOWER, PAUSE = 0.1, 0.5, 0.3
-#: What a display takes in a saved notebook beside its text.
-_DISPLAY = 300
+#: What a display, and each line, takes in a saved notebook beside its text.
+_DISPLAY, _LINE = 300, 12
 
 
 class Piece(NamedTuple):
@@ -212,4 +212,5 @@ def _clipped(line: str, gone: int) -> str:
 
 def _size(text: str) -> int:
     """What a text takes in a saved notebook, where a control character is six."""
-    return len(json.dumps(text, ensure_ascii=False).encode("utf-8", "replace")) - 2
+    escaped = json.dumps(text, ensure_ascii=False).encode("utf-8", "replace")
+    return len(escaped) - 2 + _LINE * text.count("\n")
