@@ -7,7 +7,7 @@ from typing import List, Optional
 from ..errors import CommandFailed
 from ..shell.run import Ended
 
-__all__ = ["failed"]
+__all__ = ["failed", "interrupted"]
 
 #: What programs say that wanted to be answered.
 _ASKED = re.compile(
@@ -27,6 +27,13 @@ def failed(
         f"{name}: {_how(ended, timeout)}", _advice(typed, ended, last), _said(last)
     )
     error.status = ended.status
+    return error
+
+
+def interrupted() -> KeyboardInterrupt:
+    """What Ctrl-C raises, shown as one line: the way to it through our code says nothing."""
+    error = KeyboardInterrupt()
+    setattr(error, "_render_traceback_", lambda: ["KeyboardInterrupt"])  # noqa: B010 - not typed
     return error
 
 

@@ -9,7 +9,7 @@ from ..errors import usage_error
 from ..shell.braces import expand
 from ..shell.lasting import Lasting, find
 from ._base import Magic, say, show
-from .failed import failed
+from .failed import failed, interrupted
 from .heard import Heard
 
 __all__ = ["Options", "ShellMagic", "parse"]
@@ -141,7 +141,7 @@ class ShellMagic(Magic):
         if notes and "quiet" not in options.flags:
             say(*notes)
         if ended.interrupted:
-            raise KeyboardInterrupt
+            raise interrupted()
         if (ended.status or ended.timed_out) and "ignore_errors" not in options.flags:
             raise failed(typed, ended, heard.last(5), options.timeout)
         return heard.result(ended) if "output" in options.flags else None
@@ -152,8 +152,9 @@ class ShellMagic(Magic):
         there = self.host.spell(cwd) if cwd is not None else "a directory that has vanished"
         counts = [_counted(number, what) for what, number in shell.carried.counts.items() if number]
         rows = [("shell", shell.name), ("directory", there), ("carried", ", ".join(counts) or "-")]
-        if Heard.log_of is not None:
-            rows.append(("last log", f"{Heard.log_of} ({amount(Heard.log_of.stat().st_size)})"))
+        log = Heard.log_of
+        if log is not None and log.exists():
+            rows.append(("last log", f"{log} ({amount(log.stat().st_size)})"))
         show(Report((), tuple(rows)))
 
     def complete(self, line: str, symbol: str) -> List[str]:

@@ -80,7 +80,11 @@ def run(
             _close(out_there, err_there)
         guard.watch(process.pid)
         running = _Running(process, listener, {out: "stdout", err: "stderr"})
-        running.listen(presses, started + timeout if timeout else None)
+        try:
+            running.listen(presses, started + timeout if timeout else None)
+        except BaseException:  # the listener has failed: nobody would hear the rest
+            _signal(process.pid, signal.SIGKILL)
+            raise
         left = running.finish()
         guard.watch(None)
         seconds = time.monotonic() - started

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
@@ -294,6 +295,34 @@ def test_what_does_not_end_is_ended_by_force(run: Cells, monkeypatch: pytest.Mon
     assert "not done in 0.2 s" in str(reply.error) and "ended by force" in reply.shown
 
 
+def test_commands_leave_nothing_open(run: Cells) -> None:
+    """However a command ends, no file and no thread of it stays in the kernel."""
+    run("%shell true")
+    before = len(os.listdir("/dev/fd"))
+    for command in ("seq 5", "exit 3", "kill -9 $$", "exec true", "--timeout 0.1 sleep 9") * 3:
+        run.attempt(f"%shell {command}")
+    assert len(os.listdir("/dev/fd")) == before
+    assert [one.name for one in threading.enumerate() if "_wait" in one.name] == []
+
+
+def test_an_output_that_fails_leaves_no_program(
+    run: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where what is printed cannot be shown, the command does not go on unheard."""
+    os.mkfifo(tmp_path / "held")
+    held = os.open(tmp_path / "held", os.O_RDONLY | os.O_NONBLOCK)
+
+    def fail(*given: object) -> None:
+        raise OSError("no front end any more")
+
+    monkeypatch.setattr("colab_magics.magics.heard.Heard.heard", fail)
+    cell = f"%shell exec 9> '{tmp_path}/held'; echo x; sleep 60"
+    assert "no front end" in str(run.attempt(cell).error)
+    os.set_blocking(held, True)
+    assert os.read(held, 1) == b"", "every process that held it has ended"
+    os.close(held)
+
+
 def test_standard_input_is_at_its_end(run: Cells) -> None:
     """What reads gets the end of its input at once, instead of waiting for ever."""
     assert run("%shell cat; read x || echo end") == "end"
@@ -360,6 +389,7 @@ def test_an_interrupt_reaches_all_and_the_state_survives(
         child.interrupt()
         answer = child.answer()
         assert answer.error == "KeyboardInterrupt" and "no" not in answer.shown.split()
+        assert answer.shown.endswith("KeyboardInterrupt") and "Traceback" not in answer.shown
         assert held.read() == b"", "no process holds it any more"
     assert child("%shell echo $kept") == "1"
 
