@@ -9,6 +9,7 @@
         │   └── OtherPython   remembered, and to be run on another Python, which is ready
         ├── DriveError        a drive could not be mounted or unmounted
         ├── SourceError       a secret, a file, a repository or a system package cannot be had
+        ├── CommandFailed     ``%shell``: a command did not succeed, or not in time
         ├── GpuUnmet          ``%gpu require``: the machine does not have it
         ├── NotebookError     a notebook cannot be read, or not be written safely
         ├── SetupDiffers      ``%setup check --strict``: a line does not hold
@@ -26,6 +27,7 @@ from urllib.parse import quote, quote_plus
 
 __all__ = [
     "ColabMagicsError",
+    "CommandFailed",
     "DriveError",
     "GpuUnmet",
     "InstallFailed",
@@ -112,6 +114,12 @@ class DriveError(ColabMagicsError):
 
 class SourceError(ColabMagicsError):
     """Something that the notebook needs cannot be had; nothing half-done is left."""
+
+
+class CommandFailed(ColabMagicsError):
+    """A command of ``%shell`` did not succeed; ``status`` is what it ended with."""
+
+    status = 1
 
 
 class GpuUnmet(ColabMagicsError):

@@ -6,7 +6,7 @@ A new magic is one file with a subclass of `Magic` and one line in `MAGICS`.
 from functools import partial
 from typing import Any, Callable, Dict, List, Optional
 
-__all__ = ["AROUND", "MAGICS", "LazyMagic", "register", "rewritten", "unregister"]
+__all__ = ["AROUND", "MAGICS", "VERBATIM", "LazyMagic", "register", "rewritten", "unregister"]
 
 MAGICS = {
     "pin": "colab_magics.magics.pin:PinMagic",
@@ -19,10 +19,14 @@ MAGICS = {
     "secret": "colab_magics.magics.secret:SecretMagic",
     "gpu": "colab_magics.magics.gpu:GpuMagic",
     "setup": "colab_magics.magics.setup:SetupMagic",
+    "shell": "colab_magics.magics.shell:ShellMagic",
 }
 
 #: Of those, which as cell magics only watch the cell, which runs as it would without them.
 AROUND = {"gpu"}
+
+#: Those whose line IPython leaves as it is: ``$`` in it is another language's.
+VERBATIM = {"shell"}
 
 #: What one loading added to a shell, as the calls that take it back.
 _UNDO = "_colab_magics_undo"
@@ -33,6 +37,7 @@ class LazyMagic:
 
     def __init__(self, name: str, session: Any) -> None:
         self.__name__ = name
+        self._ipython_magic_no_var_expand = name in VERBATIM
         self._session, self._magic = session, None
 
     @property
@@ -99,8 +104,10 @@ def register(shell: Any) -> None:
     undo: List[Callable[[], object]] = []
     for name in MAGICS:
         lazy = LazyMagic(name, session)
+        # Colab has a %shell of its own, which is there again after ours is gone.
+        before = {kind: found.get(name) for kind, found in shell.magics_manager.magics.items()}
         shell.register_magic_function(lazy, "line_cell", name)
-        undo.append(partial(_remove_magic, shell, name))
+        undo.append(partial(_remove_magic, shell, name, before))
         for prefix in (f"%{name}", f"%%{name}"):
             shell.set_hook("complete_command", lazy.complete, str_key=prefix)
             undo.append(partial(_remove_completion, shell, prefix))
@@ -121,11 +128,13 @@ def unregister(shell: Any) -> None:
         delattr(shell, _UNDO)
 
 
-def _remove_magic(shell: Any, name: str) -> None:
+def _remove_magic(shell: Any, name: str, before: Dict[str, Any]) -> None:
     magics: Dict[str, Dict[str, Any]] = shell.magics_manager.magics
-    for kind in magics.values():
-        if isinstance(kind.get(name), LazyMagic):
-            del kind[name]
+    for kind, found in magics.items():
+        if isinstance(found.get(name), LazyMagic):
+            del found[name]
+            if before.get(kind) is not None:
+                found[name] = before[kind]
 
 
 def _remove_completion(shell: Any, prefix: str) -> None:

@@ -12,8 +12,18 @@ from .cells import Cells, new_shell
 from .conftest import Distribution
 
 NAMES = [
-    "apt", "cd_persist", "drive", "env_persist", "fetch", "github", "gpu", "pin", "secret", "setup",
-]  # fmt: skip
+    "apt",
+    "cd_persist",
+    "drive",
+    "env_persist",
+    "fetch",
+    "github",
+    "gpu",
+    "pin",
+    "secret",
+    "setup",
+    "shell",
+]
 
 
 def state(shell: Any) -> Dict[str, Any]:

@@ -1,0 +1,68 @@
+"""The error of a command that did not succeed: what became of it, and what may help."""
+
+import re
+import signal
+from typing import List, Optional
+
+from ..errors import CommandFailed
+from ..shell.run import Ended
+
+__all__ = ["failed", "interrupted"]
+
+#: What programs say that wanted to be answered.
+_ASKED = re.compile(
+    r"EOFError|end[- ]of[- ]file|EOF when|read(ing)? .*(stdin|standard input)|not a (tty|terminal)"
+    r"|/dev/tty|could not read (User|Pass)|standard input is closed|\[[yY]/[nN]\]|Abort\.?$",
+    re.IGNORECASE,
+)
+_READS = re.compile(r"(^|[;&|(]|\b(do|then|while))\s*(read|select)\b")
+
+
+def failed(
+    typed: str, ended: Ended, last: List[str], timeout: Optional[float] = None
+) -> CommandFailed:
+    """The error, with the last lines that the command has printed."""
+    name = typed.strip() if "\n" not in typed.strip() and len(typed) < 80 else "The cell"
+    error = CommandFailed(
+        f"{name}: {_how(ended, timeout)}", _advice(typed, ended, last), _said(last)
+    )
+    error.status = ended.status
+    return error
+
+
+def interrupted() -> KeyboardInterrupt:
+    """What Ctrl-C raises, shown as one line: the way to it through our code says nothing."""
+    error = KeyboardInterrupt()
+    setattr(error, "_render_traceback_", lambda: ["KeyboardInterrupt"])  # noqa: B010 - not typed
+    return error
+
+
+def _how(ended: Ended, timeout: Optional[float]) -> str:
+    if ended.timed_out:
+        return f"not done in {timeout:g} s, and ended."
+    number = -ended.status if ended.status < 0 else ended.status - 128
+    try:
+        name = signal.Signals(number).name
+    except ValueError:
+        return f"ended with status {ended.status}."
+    if ended.status < 0:
+        return f"the shell was ended by {name}."
+    return f"ended with status {ended.status} ({name})."
+
+
+def _advice(typed: str, ended: Ended, last: List[str]) -> str:
+    if ended.timed_out:
+        return "Give it longer: --timeout SECONDS."
+    if ended.status == 127:
+        return "No such command: check the spelling, or install it (%apt, %pin)."
+    if ended.status == 126:
+        return "It may not be run: chmod +x, or name the program that runs it."
+    if ended.status in (137, -9):
+        return "Perhaps the memory is full: %shell free -h"
+    if _ASKED.search("\n".join(last)) or _READS.search(typed):
+        return "Nothing can be typed in here: it got the end of its input. Pass the answer along."
+    return "To go on all the same: --ignore-errors"
+
+
+def _said(last: List[str]) -> str:
+    return "\n".join(["The last lines:", *(f"  {line}" for line in last)]) if last else ""

@@ -1,0 +1,127 @@
+"""What ``%shell`` does with the output of a command: shown, logged, and kept for ``-o``."""
+
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Dict, List, Optional
+
+from ..display import amount
+from ..host import Host
+from ..shell.log import Log
+from ..shell.output import Output, Piece
+from ..shell.run import Ended, Listener
+
+__all__ = ["Heard", "ShellResult"]
+
+#: Bytes of each stream that a result holds.
+_KEPT = 64 * 10**6
+
+
+@dataclass(frozen=True, repr=False)
+class ShellResult:
+    """What ``%shell -o`` gives: all that the command wrote, its status, and how long it took."""
+
+    stdout: str
+    stderr: str
+    status: int
+    seconds: float
+    log: Optional[Path] = None
+
+    def __repr__(self) -> str:
+        lines = self.stdout.count("\n"), self.stderr.count("\n")
+        return f"<status {self.status}, stdout {lines[0]} lines, stderr {lines[1]} lines>"
+
+
+class Heard(Listener):
+    """One command's output, to where it belongs: a front end, an executor, a terminal, nowhere."""
+
+    #: The last log that was made here.
+    log_of: ClassVar[Optional[Path]] = None
+
+    def __init__(self, host: Host, quiet: bool, keep: bool) -> None:
+        self._live, self._quiet = host.live, quiet
+        self._through = not quiet and not host.live and host.may_ask and sys.stdout.isatty()
+        #: Whether the command may take its outputs for terminals: executors compare plain ones.
+        self.tty = self._live or self._through
+        self._output, self._log = Output(self._live), Log()
+        self._kept: Dict[str, bytearray] = {}
+        if keep:
+            self._kept = {"stdout": bytearray(), "stderr": bytearray()}
+        self._displays: Dict[int, Any] = {}
+
+    def heard(self, name: str, data: bytes) -> None:
+        """See `Listener`."""
+        self._output.feed(name, data, time.monotonic())
+        self._log.write(data)
+        if name in self._kept and len(self._kept[name]) < _KEPT:
+            self._kept[name] += data
+        if self._through:
+            stream = getattr(sys, name)
+            stream.buffer.write(data)
+            stream.flush()
+
+    def tick(self) -> None:
+        """See `Listener`."""
+        self._show(self._output.tick(time.monotonic()))
+
+    def late(self, data: bytes) -> None:
+        """See `Listener`."""
+        self._log.write(data)
+        if not self._log.trouble:
+            self._log.flush()
+
+    def close(self, left: bool) -> List[str]:
+        """The command has ended: show the rest. Gives what is to be said of the log."""
+        self._show(self._output.end())
+        if (self._output.cut and not self._through) or left:
+            self._log.flush()
+        if not left:
+            self._log.close()
+        if self._log.path is not None:
+            Heard.log_of = self._log.path
+        return self._notes(left)
+
+    def last(self, lines: int) -> List[str]:
+        """The last lines, for an error."""
+        return self._output.last(lines)
+
+    def result(self, ended: Ended) -> ShellResult:
+        """All of it."""
+        stdout, stderr = (
+            bytes(self._kept[name]).decode("utf-8", "replace") for name in ("stdout", "stderr")
+        )
+        return ShellResult(stdout, stderr, ended.status, ended.seconds, self._log.path)
+
+    def _notes(self, left: bool) -> List[str]:
+        """Of the log and of what goes on; a path would differ each time that it is compared."""
+        path = self._log.path
+        where = str(path) if self._live or self._through else "the log that %shell names"
+        notes = [self._log.trouble] if self._log.trouble else []
+        if self._output.cut and not self._through and path is not None:
+            size = f" ({amount(path.stat().st_size)})" if self._live and path.exists() else ""
+            notes.append(f"All of it{size}: {where}")
+        if left:
+            notes.append("A program goes on in the background, and ends with the kernel.")
+            notes.append(f"What it writes from now on: {where}")
+        return notes
+
+    def _show(self, pieces: List[Piece]) -> None:
+        if self._quiet or self._through:
+            return
+        for piece in pieces:
+            if not piece.place:
+                stream = getattr(sys, piece.kind)
+                stream.write(piece.text)
+                stream.flush()
+            else:
+                self._display(piece)
+
+    def _display(self, piece: Piece) -> None:
+        from IPython.display import display
+
+        data, handle = {"text/plain": piece.text}, self._displays.get(piece.place)
+        if handle is None:
+            self._displays[piece.place] = display(data, raw=True, display_id=True)
+        else:
+            handle.update(data, raw=True)

@@ -1,0 +1,181 @@
+"""``%shell``."""
+
+import math
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from weakref import WeakKeyDictionary
+
+from ..display import Report, amount
+from ..errors import usage_error
+from ..shell.braces import expand
+from ..shell.lasting import Lasting, find
+from ._base import Magic, say, show
+from .failed import failed, interrupted
+from .heard import Heard
+
+__all__ = ["Options", "ShellMagic", "parse"]
+
+#: The shells of each kernel: like its variables, they outlive a reload of the extension.
+_SHELLS: "WeakKeyDictionary[Any, Dict[str, Lasting]]" = WeakKeyDictionary()
+
+_FLAGS = {
+    "-o": "output",
+    "--output": "output",
+    "-q": "quiet",
+    "--quiet": "quiet",
+    "-h": "help",
+    "--help": "help",
+    "--ignore-errors": "ignore_errors",
+    "--no-tty": "no_tty",
+    "--fresh": "fresh",
+}
+_VALUED = {"--timeout": "timeout", "--use": "use"}
+
+
+class Options(NamedTuple):
+    """What stands before the command."""
+
+    flags: Tuple[str, ...] = ()
+    timeout: Optional[float] = None
+    use: str = ""
+
+
+def parse(line: str) -> Tuple[Options, str]:
+    """The options that a line begins with, and the command behind them, as it was typed."""
+    flags: List[str] = []
+    values: Dict[str, str] = {}
+    rest = line.strip()
+    while rest.startswith("-"):
+        word, _, rest = rest.partition(" ")
+        rest = rest.lstrip()
+        option, equals, value = word.partition("=")
+        if word == "--":
+            break
+        if word in _FLAGS:
+            flags.append(_FLAGS[word])
+        elif option in _VALUED:
+            if not equals:
+                value, _, rest = rest.partition(" ")
+            values[_VALUED[option]] = value
+        else:
+            raise usage_error(f"%shell has no option {word}.", "Type %shell? for help.")
+    return Options(tuple(flags), _seconds(values.get("timeout")), values.get("use", "")), rest
+
+
+class ShellMagic(Magic):
+    """Run a command in a shell that remembers: what one command sets, the next one finds.
+
+    Directory, variables, functions, aliases, options and activated environments carry over, and
+    the kernel follows to the directory and takes over the environment (``os.environ``). Output
+    appears as it comes, with progress bars in place; of very long output the first and the last
+    lines are kept, and the whole in a log. A command that fails is an error.
+
+    In ``%shell``, ``{name}`` is the value of a Python variable or expression; ``$NAME`` is the
+    shell's. In ``%%shell`` all is the shell's. Nothing can be typed into a command: what asks gets
+    the end of its input. It is no step of the setup cell.
+
+    Examples
+    --------
+    ::
+
+        %shell cd src && make
+        %shell export MODE=fast
+        %shell source venv/bin/activate
+        %shell wget {url}
+        %shell --timeout 60 ./long.sh
+        %shell --ignore-errors grep -c error log.txt
+        %shell -q -o git rev-parse HEAD        # gives .stdout, .stderr, .status, .seconds
+        %shell                                 # how the shell stands; nothing is run
+
+        %%shell
+        for name in *.csv; do
+          wc -l "$name"
+        done
+
+    Options
+    -------
+    Before the command. ``--ignore-errors``: a command that fails is no error. ``--timeout
+    SECONDS``: end it then. ``-o``: return the result. ``-q``: show nothing of it. ``--no-tty``: do
+    not pretend to be a terminal; some programs are faster then, or plainer. ``--fresh``: first
+    forget what is carried over. ``--use sh``: another shell than bash; it has a state of its own.
+    Ctrl-C interrupts the command, a second one ends it, a third one by force. Not carried over:
+    traps, ``ulimit``, open files and jobs; in ``sh``, functions.
+    """
+
+    name = "shell"
+    offers = ("--ignore-errors", "--timeout", "--no-tty", "--fresh", "--use", "-o", "-q")
+
+    def __call__(self, line: str, cell: Optional[str] = None) -> Any:
+        """The line is read here: behind the options it is the shell's to the last character."""
+        options, command = parse(line)
+        if "help" in options.flags:
+            say((self.__doc__ or "").strip())
+            return None
+        if cell is not None and command:
+            raise usage_error("%%shell takes options only; commands stand below it.", "See %shell?")
+        shell = self._shell(options)
+        if cell is not None:
+            return self._run(shell, options, cell, cell)
+        if not command:
+            return self._standing(shell)
+        return self._run(shell, options, expand(command, self.host.shell.user_ns), command)
+
+    def _shell(self, options: Options) -> Lasting:
+        name = find(options.use)
+        shells = _SHELLS.setdefault(self.host.shell, {})
+        shell = shells.setdefault(name, Lasting(name))
+        if "fresh" in options.flags:
+            shell.forget()
+        return shell
+
+    def _run(self, shell: Lasting, options: Options, command: str, typed: str) -> Any:
+        """Run a command and show it; ``typed`` is what stands in the cell."""
+        heard = Heard(self.host, "quiet" in options.flags, "output" in options.flags)
+        tty = heard.tty and "no_tty" not in options.flags
+        try:
+            ended, notes = shell.run(command, heard, options.timeout, tty)
+        except BaseException:
+            heard.close(False)
+            raise
+        self.host.shell.user_ns["_exit_code"] = ended.status
+        notes = [*notes, *heard.close(ended.left)]
+        if notes and "quiet" not in options.flags:
+            say(*notes)
+        if ended.interrupted:
+            raise interrupted()
+        if (ended.status or ended.timed_out) and "ignore_errors" not in options.flags:
+            raise failed(typed, ended, heard.last(5), options.timeout)
+        return heard.result(ended) if "output" in options.flags else None
+
+    def _standing(self, shell: Lasting) -> None:
+        """Show the state, and change nothing."""
+        cwd = self.host.cwd
+        there = self.host.spell(cwd) if cwd is not None else "a directory that has vanished"
+        counts = [_counted(number, what) for what, number in shell.carried.counts.items() if number]
+        rows = [("shell", shell.name), ("directory", there), ("carried", ", ".join(counts) or "-")]
+        log = Heard.log_of
+        if log is not None and log.exists():
+            rows.append(("last log", f"{log} ({amount(log.stat().st_size)})"))
+        show(Report((), tuple(rows)))
+
+    def complete(self, line: str, symbol: str) -> List[str]:
+        """Options, as long as no command has begun."""
+        words = line.split()[1:]
+        before = words[:-1] if symbol and words else words
+        return super().complete(line, symbol) if all(w[:1] == "-" for w in before) else []
+
+
+def _counted(number: int, what: str) -> str:
+    plural = "es" if what.endswith("s") else "s"
+    return f"{number} {what}{'' if number == 1 else plural}"
+
+
+def _seconds(text: Optional[str]) -> Optional[float]:
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise usage_error(f"%shell --timeout {text}: not a number of seconds.", "Say --timeout 60")
+    return seconds

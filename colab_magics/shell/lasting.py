@@ -1,0 +1,77 @@
+"""A shell that lasts as long as the kernel, though each of its commands has a shell of its own."""
+
+import os
+import shutil
+from pathlib import Path
+from typing import Dict, List, Optional, Tuple
+
+from ..errors import usage_error
+from ..files import private_folder
+from .carried import KINDS, Carried
+from .follow import environment, follow
+from .guard import Guard
+from .run import Ended, Listener, run
+
+__all__ = ["Lasting", "find"]
+
+
+def find(wanted: str = "") -> str:
+    """The name of the shell that is wanted, else of the first that is here."""
+    if os.name != "posix":
+        raise usage_error("%shell needs a shell of Unix.", "Here: !command, or use WSL.")
+    if wanted and wanted not in KINDS:
+        raise usage_error(f"%shell: {wanted} is not carried on.", f"Known: {', '.join(KINDS)}.")
+    for name in [wanted] if wanted else KINDS:
+        if shutil.which(name):
+            return name
+    raise usage_error(f"%shell: there is no {wanted or 'shell'} here.", "Install bash.")
+
+
+class Lasting:
+    """One shell of a kernel, by the name of its program."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._folder: Optional[Path] = None
+        self._guard: Optional[Guard] = None
+        self._own: Dict[str, str] = {}
+        self.carried = Carried(KINDS[name])
+
+    def forget(self) -> None:
+        """Begin anew; directory and environment are the kernel's and stay."""
+        self.carried = Carried(KINDS[self.name])
+
+    def run(
+        self, command: str, listener: Listener, timeout: Optional[float], tty: bool
+    ) -> Tuple[Ended, List[str]]:
+        """Run a command where the last one left off; and what is to be known of its end."""
+        folder, guard = self._ready()
+        given = environment(self._own, tty)
+        program, env = shutil.which(self.name), shutil.which("env") or "/usr/bin/env"
+        if program is None:
+            raise usage_error(f"%shell: {self.name} is not in PATH.", "Repair os.environ['PATH'].")
+        kind = KINDS[self.name]
+        words = [program, *kind.arguments, "-c", kind.script, self.name, str(folder), env]
+        # A shell says its own name in its messages, which are to be the same on every machine.
+        self.carried.prepare(folder, command, given)
+        try:
+            ended = run(words, given, listener, guard, timeout, tty)
+        finally:
+            said = self.carried.take(folder)
+        if said is None:
+            return ended, [_lost(ended)]
+        return ended, follow(said.directory, said.environment, given, self._own)
+
+    def _ready(self) -> Tuple[Path, Guard]:
+        """The folder, made again where somebody has cleaned up, and what guards it."""
+        if self._folder is None or self._guard is None or not self._folder.is_dir():
+            self._folder = private_folder("colab_magics-shell-")
+            self._guard = Guard(self._folder)
+        return self._folder, self._guard
+
+
+def _lost(ended: Ended) -> str:
+    why = "it was replaced (exec), or left by an EXIT trap of your own"
+    if ended.status < 0 or ended.timed_out:
+        why = "it was ended by force"
+    return f"The shell's state is as it was before this command: {why}"

@@ -1,0 +1,47 @@
+"""What a program writes to: a terminal that nobody can type into, or a pipe."""
+
+import os
+import struct
+import sys
+from contextlib import suppress
+from typing import Tuple
+
+__all__ = ["COLUMNS", "pipe", "terminal"]
+
+#: How large a program takes the terminal for.
+COLUMNS, ROWS = 100, 40
+#: Linux: nobody else can open the terminal by its name.
+_LOCK = 0x40045431
+
+
+def pipe() -> Tuple[int, int]:
+    """A pipe: our end, and the one that is written to."""
+    return os.pipe()
+
+
+def terminal() -> Tuple[int, int]:
+    """A terminal: our end, and the one that is written to.
+
+    Bytes come as they are written. It is open for writing alone: pagers and editors that find no
+    keyboard at standard input look for one at their outputs, and would wait there for ever.
+    """
+    import fcntl
+    import termios
+
+    ours, theirs = os.openpty()
+    try:
+        mode = termios.tcgetattr(theirs)
+        mode[1] &= ~termios.OPOST
+        mode[3] &= ~termios.ECHO
+        termios.tcsetattr(theirs, termios.TCSANOW, mode)
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+        write_only = os.open(os.ttyname(theirs), os.O_WRONLY | os.O_NOCTTY)
+    except BaseException:
+        os.close(ours)
+        raise
+    finally:
+        os.close(theirs)
+    if sys.platform == "linux":
+        with suppress(OSError):
+            fcntl.ioctl(ours, _LOCK, struct.pack("i", 1))
+    return ours, write_only

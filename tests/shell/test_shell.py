@@ -1,0 +1,544 @@
+"""``%shell``: a shell that persists, in real shells and, where it matters, in a real kernel."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
+
+import pytest
+
+from colab_magics.errors import CommandFailed, hide
+from colab_magics.shell import log
+
+from .cells import PACKAGE, TESTS, Cells, Child
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("bash") is None, reason="bash is not installed: apt install bash"
+)
+
+
+def streams(run: Cells, cell: str) -> Tuple[str, str]:
+    """What a cell wrote to standard output and to standard error."""
+    from IPython.utils.capture import capture_output
+
+    with capture_output() as captured:
+        run.shell.run_cell(cell).raise_error()
+    return captured.stdout, captured.stderr
+
+
+# ---------------------------------------------------------------------- what carries over
+@pytest.mark.parametrize(
+    ("first", "then", "shown"),
+    [
+        ("x='a  b'; y=$'two\\nlines'", 'echo "$x$y"', "a  btwo\nlines"),
+        ("a=(1 'b c'); declare -A m=([k]=v)", 'echo "${a[1]} ${m[k]}"', "b c v"),
+        ("f() { echo f $1; }", "f 1", "f 1"),
+        ("alias ll='echo aliased'", "ll x", "aliased x"),
+        ("shopt -s nullglob; set -u", "echo *.none; shopt -q nullglob; echo $?$-", "0huBc"),
+        ("umask 027", "umask", "0027"),
+        ("readonly r=1", "r=2; echo $r", "bash: line 1: r: readonly variable"),
+        ("mkdir d; cd d; cd ..", "cd - > /dev/null; basename $PWD", "d"),
+        ("f() { :; }", "unset -f f; type -t f || echo gone", "gone"),
+        ("f() { echo f; }; export -f f; export E=1", "bash -c 'f; echo $E'", "f\n1"),
+    ],
+)
+def test_a_command_finds_what_an_earlier_one_left(
+    run: Cells, first: str, then: str, shown: str
+) -> None:
+    """Variables, arrays, functions, aliases, options and the directory before carry over."""
+    run(f"%%shell\n{first}")
+    assert run(f"%%shell --ignore-errors\n{then}").strip() == shown
+
+
+@pytest.mark.parametrize(
+    "ending",
+    ["false", "exit 3", "set -e; false; echo no", "if then", "nosuchcommand", "kill -TERM $$"],
+)
+def test_what_was_set_survives_a_command_that_fails(run: Cells, ending: str) -> None:
+    """However a shell ends by itself, what it had set is there in the next one."""
+    assert isinstance(run.attempt(f"%%shell\nkept=1; mkdir sub; cd sub\n{ending}").error, Exception)
+    assert run("%shell --ignore-errors set +e; echo $kept; basename $PWD") == "1\nsub"
+
+
+@pytest.mark.parametrize(
+    ("ending", "why"),
+    [
+        ("exec true", "replaced (exec)"),
+        ("trap 'true' EXIT; exit 0", "an EXIT trap of your own"),
+        ("kill -9 $$", "ended by force"),
+    ],
+)
+def test_what_cannot_be_kept_is_said(run: Cells, ending: str, why: str) -> None:
+    """Where a shell cannot say its state, the one before it holds, and a line says why."""
+    run("%shell kept=1")
+    assert why in run.attempt(f"%shell kept=2; {ending}").shown
+    assert run("%shell echo $kept") == "1"
+
+
+def test_the_kernel_follows_its_shell(run: Cells, home: Path) -> None:
+    """The kernel's directory and environment are those in which the command ended."""
+    run("%shell mkdir 'a b'; cd 'a b'; export SHOWN='x  y' GONE=1; hidden=1")
+    assert Path.cwd() == (home / "work" / "a b").resolve()
+    assert (os.environ["SHOWN"], os.environ["GONE"]) == ("x  y", "1")
+    run("%shell cd ..; unset GONE")
+    assert Path.cwd() == (home / "work").resolve()
+    assert "GONE" not in os.environ and "hidden" not in os.environ
+    assert "PAGER" not in os.environ or os.environ["PAGER"] != "cat"
+
+
+def test_the_shell_follows_its_kernel(run: Cells, home: Path) -> None:
+    """What Python sets after a command holds for the next one, over what the shell had."""
+    run("%shell NAME=shell; export OTHER=shell; cd /")
+    run(f"import os; os.environ['NAME'] = 'python'; del os.environ['OTHER']; os.chdir('{home}')")
+    assert run("%shell echo $NAME ${OTHER-unset}; pwd") == f"python unset\n{home}"
+
+
+def test_a_directory_that_is_gone_is_no_end(run: Cells, home: Path) -> None:
+    """A command that deletes the directory it stands in leaves the kernel there, and says so."""
+    shown = run("%shell mkdir d; cd d; rmdir ../d")
+    assert "The kernel cannot follow" in shown
+    assert run("%shell --ignore-errors cd /; pwd").endswith("/")
+
+
+def test_an_activated_environment_stays_active(run: Cells, home: Path) -> None:
+    """After ``activate`` its programs are the first, until ``deactivate``; that is said."""
+    subprocess.run(
+        [sys.executable, "-m", "venv", "--without-pip", "env"], check=True, cwd=home / "work"
+    )
+    shown = run("%shell source env/bin/activate")
+    assert shown == "env is active for programs; this kernel keeps its own Python"
+    assert run("%shell command -v python") == str(home / "work/env/bin/python")
+    assert os.environ["VIRTUAL_ENV"] == str(home / "work/env")
+    run("%shell deactivate")
+    assert "VIRTUAL_ENV" not in os.environ
+
+
+def test_state_survives_a_reload_and_fresh_forgets_it(run: Cells) -> None:
+    """Reloading the extension, as the setup cell does, keeps the shell; ``--fresh`` does not."""
+    run("%shell kept=1")
+    run("%reload_ext colab_magics")
+    assert run("%shell echo $kept") == "1"
+    assert run("%shell --fresh echo ${kept-gone}") == "gone"
+
+
+def test_sh_has_a_state_of_its_own(run: Cells) -> None:
+    """``--use sh`` carries variables, aliases and options from one command to the next as well."""
+    run('%%shell --use sh\nx="it\'s\ntwo"; alias ll=\'echo "a l"\'; set -u; false; true')
+    assert run('%shell --use sh ll; echo "$x"') == "a l\nit's\ntwo"
+    assert run("%shell echo ${x-none}") == "none"
+
+
+# ---------------------------------------------------------------------- the line
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("echo {name}.csv {files[1]} {1 + n}", "data.csv b 3"),
+        ("echo $HOME_OF {name} ${HOME_OF}", "there data there"),
+        ("echo {a,b} {1..3} x{{1,2}}", "a b 1 2 3 x{1} x{2}"),
+        ("echo ab | grep -oE 'b{1}'", "b"),
+        ("echo one two | awk '{print $2}'", "two"),
+        ("echo one | awk '{print}'", "one"),
+        ("echo {{name}} {unknown}", "{name} {unknown}"),
+        ("n=1; { echo $n; }", "1"),
+        ("echo '# no comment' # comment", "# no comment"),
+        ("echo {'-'.join(f for f in files)}", "a-b"),
+    ],
+)
+def test_braces_are_pythons_where_they_are_clearly_so(run: Cells, line: str, shown: str) -> None:
+    """``{name}`` is Python's, what the shell means by braces stays, and ``$`` is the shell's."""
+    run("name, files, n = 'data', ['a', 'b'], 2; HOME_OF = 'not this'")
+    os.environ["HOME_OF"] = "there"
+    assert run(f"%shell {line}") == shown
+
+
+def test_an_expression_that_fails_runs_nothing(run: Cells) -> None:
+    """A command whose expression cannot be evaluated is not run with the rest of it."""
+    run("files = []")
+    reply = run.attempt("%shell touch made {files[0]}")
+    assert "{files[0]} fails: IndexError" in reply.shown
+    assert not Path("made").exists()
+
+
+def test_a_cell_is_the_shells_alone(run: Cells) -> None:
+    """In ``%%shell`` nothing is expanded, and it is one shell for all lines."""
+    run("name = 'data'")
+    assert run("%%shell\nfor i in 1 2; do\n  echo $i {name}\ndone") == "1 {name}\n2 {name}"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--nope ls", "no option --nope"),
+        ("--timeout soon ls", "not a number of seconds"),
+        ("--timeout nan ls", "not a number of seconds"),
+        ("--use fish ls", "fish is not carried on"),
+    ],
+)
+def test_a_wrong_option_is_said_and_nothing_is_run(
+    run: Cells, line: str, said: str, nothing_starts: None
+) -> None:
+    """An option that is not known, or has no sense, is one line, and no command runs."""
+    reply = run.attempt(f"%shell {line}")
+    assert said in reply.shown and type(reply.error).__name__ == "UsageError"
+
+
+def test_alone_it_shows_the_state_and_changes_nothing(run: Cells, nothing_starts: None) -> None:
+    """``%shell`` alone tells the shell and the directory, and starts nothing."""
+    before = dict(os.environ)
+    assert run("%shell").split() == ["shell", "bash", "directory", ".", "carried", "-"]
+    assert dict(os.environ) == before and os.listdir() == []
+
+
+def test_the_state_is_counted(run: Cells) -> None:
+    """``%shell`` alone tells how much differs from a fresh shell."""
+    run("%shell x=1; y=2; f() { :; }; alias a=b; set -u")
+    assert "2 variables, 1 function, 1 alias, 1 option" in run("%shell")
+
+
+def test_nothing_is_recorded(run: Cells) -> None:
+    """A command is no step of the setup cell."""
+    run("%shell true")
+    assert run.steps() == []
+
+
+def test_tab_offers_options_before_the_command_only(run: Cells) -> None:
+    """Options are completed where one may stand."""
+    from .test_extension import offered
+
+    assert "%shell --ignore-errors" in offered(run.shell, "%shell --ig")
+    assert "%shell --no-tty --timeout" in offered(run.shell, "%shell --no-tty --ti")
+    assert "%shell ls --ignore-errors" not in offered(run.shell, "%shell ls --ig")
+
+
+def test_colabs_own_is_there_again_after_unloading(bare: Cells) -> None:
+    """Where ``%shell`` is somebody else's before, as on Colab, unloading gives it back."""
+    bare("from IPython.core.magic import register_line_cell_magic")
+    bare("@register_line_cell_magic\ndef shell(line, cell=None):\n    print('theirs', line)")
+    bare("%load_ext colab_magics")
+    assert bare("%shell echo ours") == "ours"
+    bare("%unload_ext colab_magics")
+    assert bare("%shell x") == "theirs x"
+
+
+# ---------------------------------------------------------------------- what comes of it
+def test_the_streams_are_told_apart(run: Cells) -> None:
+    """Errors of a program come on standard error, the rest on standard output, as it was."""
+    assert streams(run, "%shell echo out; echo err >&2; printf end") == ("out\nend", "err\n")
+
+
+def test_a_failure_is_an_error_with_the_last_lines(run: Cells) -> None:
+    """A status other than 0 raises, with the command, the status and what was said last."""
+    reply = run.attempt("%shell seq 9; for i in 1 2 3 4 5 6; do echo e$i >&2; done; exit 3")
+    assert isinstance(reply.error, CommandFailed)
+    assert reply.error.status == 3 and run.shell.user_ns["_exit_code"] == 3
+    assert str(reply.error).endswith("ended with status 3.\nTo go on all the same: --ignore-errors")
+    assert reply.error.details == "The last lines:\n  e2\n  e3\n  e4\n  e5\n  e6"
+
+
+def test_an_error_tells_no_secret(run: Cells) -> None:
+    """What is hidden is not told by the error, though the command has printed it."""
+    hide("hunter2hunter2")
+    reply = run.attempt("%shell echo hunter2hunter2 >&2; false")
+    assert "hunter2" not in f"{reply.error} {getattr(reply.error, 'details', '')}"
+
+
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        ("nosuchcommand", "No such command"),
+        ("read answer", "Nothing can be typed in here"),
+        (f"{sys.executable} -c 'input()'", "Nothing can be typed in here"),
+        ("kill -9 $$", "memory"),
+    ],
+)
+def test_an_error_says_what_may_help(run: Cells, command: str, hint: str) -> None:
+    """A missing program, a question that nobody answers, a kill: each with what to do."""
+    assert hint in str(run.attempt(f"%shell {command}").error)
+
+
+def test_errors_can_be_ignored(run: Cells) -> None:
+    """``--ignore-errors`` is Colab's: the cell goes on, and the status is known."""
+    run("%shell --ignore-errors exit 4")
+    assert run.shell.user_ns["_exit_code"] == 4
+
+
+def test_the_result_is_returned_when_asked_for(run: Cells) -> None:
+    """``-o`` gives both streams, whole, the status and the seconds; ``-q`` shows nothing."""
+    shown = run("found = %shell -q -o --ignore-errors seq 100000; echo é >&2; exit 2")
+    found = run.shell.user_ns["found"]
+    assert shown == ""
+    assert found.stdout == "".join(f"{n}\n" for n in range(1, 100001))
+    assert (found.stderr, found.status) == ("é\n", 2) and 0 < found.seconds < 60
+    assert repr(found) == "<status 2, stdout 100000 lines, stderr 1 lines>"
+    assert run("%shell true") == ""
+
+
+def test_a_time_out_ends_the_command_and_keeps_the_state(run: Cells) -> None:
+    """After the time all processes of the command are ended; what it had set is kept."""
+    reply = run.attempt("%shell --timeout 0.2 kept=1; sleep 60 | sleep 60")
+    assert isinstance(reply.error, CommandFailed)
+    assert "not done in 0.2 s, and ended." in str(reply.error)
+    assert run("%shell echo $kept") == "1"
+
+
+def test_what_does_not_end_is_ended_by_force(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A command that hears no signal is killed after a while."""
+    monkeypatch.setattr("colab_magics.shell.run.GRACE", 0.1)
+    reply = run.attempt("%shell --timeout 0.2 trap '' TERM; while :; do sleep 0.01; done")
+    assert "not done in 0.2 s" in str(reply.error) and "ended by force" in reply.shown
+
+
+def test_commands_leave_nothing_open(run: Cells) -> None:
+    """However a command ends, no file and no thread of it stays in the kernel."""
+    run("%shell true")
+    before = len(os.listdir("/dev/fd"))
+    for command in ("seq 5", "exit 3", "kill -9 $$", "exec true", "--timeout 0.1 sleep 9") * 3:
+        run.attempt(f"%shell {command}")
+    assert len(os.listdir("/dev/fd")) == before
+    assert [one.name for one in threading.enumerate() if "_wait" in one.name] == []
+
+
+def test_an_output_that_fails_leaves_no_program(
+    run: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where what is printed cannot be shown, the command does not go on unheard."""
+    os.mkfifo(tmp_path / "held")
+    held = os.open(tmp_path / "held", os.O_RDONLY | os.O_NONBLOCK)
+
+    def fail(*given: object) -> None:
+        raise OSError("no front end any more")
+
+    monkeypatch.setattr("colab_magics.magics.heard.Heard.heard", fail)
+    cell = f"%shell exec 9> '{tmp_path}/held'; echo x; sleep 60"
+    assert "no front end" in str(run.attempt(cell).error)
+    os.set_blocking(held, True)
+    assert os.read(held, 1) == b"", "every process that held it has ended"
+    os.close(held)
+
+
+def test_standard_input_is_at_its_end(run: Cells) -> None:
+    """What reads gets the end of its input at once, instead of waiting for ever."""
+    assert run("%shell cat; read x || echo end") == "end"
+
+
+def test_what_goes_on_in_the_background_is_said(run: Cells, tmp_path: Path) -> None:
+    """``command &`` does not hold the cell, is not blocked by what it writes, and is said."""
+    os.mkfifo(tmp_path / "go")
+    cell = f"%shell (read x < '{tmp_path}/go'; seq 100000; echo done > '{tmp_path}/go') & echo on"
+    shown = run(cell)
+    assert shown.startswith("on\n") and "A program goes on in the background" in shown
+    (tmp_path / "go").write_text("now\n")
+    assert (tmp_path / "go").read_text() == "done\n"
+    assert "last log" in run("%shell")
+
+
+# ---------------------------------------------------------------------- long output
+def test_of_long_output_head_and_tail_are_shown_and_all_is_logged(run: Cells) -> None:
+    """The first and the last lines are shown, the same each time; the log has every byte."""
+    out, _ = streams(run, "%shell seq 200000")
+    assert out.startswith("1\n2\n3\n") and out.rstrip().endswith("\n199999\n200000")
+    assert len(out) < 100_000 and "lines of stdout are left out here" in out
+    assert streams(run, "%shell seq 200000")[0] == out
+    path = run("%shell").split("last log")[1].split()[0]
+    assert Path(path).read_text() == "".join(f"{n}\n" for n in range(1, 200001))
+
+
+def test_logs_are_limited_in_size_and_age(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A log ends at its limit; old ones go, and the oldest where they are too large together."""
+    monkeypatch.setattr(log, "LIMIT", 300_000)
+    monkeypatch.setattr(log, "TOGETHER", 700_000)
+    log.folder().mkdir(parents=True)
+    old = log.folder() / "shell-20200101-000000-1.log"
+    old.write_bytes(b"x")
+    os.utime(old, (1, 1))
+    for _ in range(5):
+        one = log.Log()
+        for _ in range(10):
+            one.write(b"x" * 100_000)
+        one.close()
+        assert one.trouble == "The log ends after 0 MB"
+    left = list(log.folder().iterdir())
+    assert old not in left and len(left) == 2
+    assert all(path.stat().st_size == 400_000 for path in left)
+    assert all(path.stat().st_mode & 0o77 == 0 for path in left)
+
+
+# ---------------------------------------------------------------------- signals
+@pytest.fixture
+def child(home: Path) -> Iterator[Child]:
+    """A shell in a process of its own, which can be interrupted and killed."""
+    with Child(dict(os.environ)) as made:
+        yield made
+
+
+@pytest.mark.parametrize("command", ["sleep 60", "sleep 60 | cat", "while :; do :; done"])
+def test_an_interrupt_reaches_all_and_the_state_survives(
+    child: Child, tmp_path: Path, command: str
+) -> None:
+    """Ctrl-C ends every process of the command; what it had set is there afterwards."""
+    os.mkfifo(tmp_path / "held")
+    child.ask(f"%%shell\nkept=1; exec 9> '{tmp_path}/held'; {command}\necho no")
+    with open(tmp_path / "held", "rb") as held:  # waits until the command has begun
+        child.interrupt()
+        answer = child.answer()
+        assert answer.error == "KeyboardInterrupt" and "no" not in answer.shown.split()
+        assert answer.shown.endswith("KeyboardInterrupt") and "Traceback" not in answer.shown
+        assert held.read() == b"", "no process holds it any more"
+    assert child("%shell echo $kept") == "1"
+
+
+def test_a_second_interrupt_ends_what_ignores_the_first(child: Child, tmp_path: Path) -> None:
+    """A command that ignores Ctrl-C is ended by the next ones."""
+    os.mkfifo(tmp_path / "held")
+    child.ask(
+        f"%%shell\ntrap 'echo > {tmp_path}/held' INT\necho > {tmp_path}/held\nwhile :; do :; done"
+    )
+    for _ in range(2):
+        (tmp_path / "held").read_text()  # it has begun, or has heard and goes on
+        child.interrupt()
+    assert child.answer().error == "KeyboardInterrupt"
+
+
+def test_a_killed_kernel_leaves_no_orphan(child: Child, tmp_path: Path) -> None:
+    """After ``kill -9`` of the kernel no process of its commands is left, nor its folder."""
+    os.mkfifo(tmp_path / "held")
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    child(f"import tempfile; tempfile.tempdir = '{temporary}'")
+    child.ask(f"%shell exec 9> '{tmp_path}/held'; (trap '' HUP INT TERM; sleep 60) & sleep 60")
+    with open(tmp_path / "held", "rb") as held:
+        assert len(list(temporary.iterdir())) == 1
+        child.process.kill()
+        assert held.read() == b"", "every process that held it has ended"
+    until = time.monotonic() + 10
+    while list(temporary.iterdir()) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert list(temporary.iterdir()) == []
+
+
+# ---------------------------------------------------------------------- a live front end
+class Sent(NamedTuple):
+    """What a kernel sent for one cell."""
+
+    reply: Dict[str, Any]
+    messages: List[Dict[str, Any]]
+
+    def of(self, kind: str) -> List[Dict[str, Any]]:
+        return [m["content"] for m in self.messages if m["msg_type"] == kind]
+
+    def text(self, stream: str) -> str:
+        return "".join(m["text"] for m in self.of("stream") if m["name"] == stream)
+
+
+class Kernel:
+    """A real kernel, and a front end that shows what comes at once."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+
+    def run(self, cell: str, live: bool = True, heard: Any = None) -> Sent:
+        messages: List[Dict[str, Any]] = []
+
+        def hear(message: Dict[str, Any]) -> None:
+            messages.append(message)
+            if heard is not None:
+                heard(message)
+
+        reply = self.client.execute_interactive(
+            cell, allow_stdin=live, stop_on_error=False, output_hook=hear, timeout=60
+        )
+        return Sent(reply["content"], messages)
+
+
+@pytest.fixture(scope="module")
+def kernel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kernel]:
+    """One kernel for the tests that need a front end."""
+    from jupyter_client.manager import start_new_kernel
+
+    home = tmp_path_factory.mktemp("kernel")
+    paths = [str(TESTS)] if PACKAGE.name == "site-packages" else [str(TESTS), str(PACKAGE)]
+    env = {**os.environ, "HOME": str(home), "IPYTHONDIR": str(home), "PYTHONPATH": ":".join(paths)}
+    env.pop("PYTHONWARNINGS", None)
+    manager, client = start_new_kernel(kernel_name="python3", env=env, cwd=str(home))
+    try:
+        made = Kernel(client)
+        made.run("%load_ext colab_magics")
+        yield made
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+def test_output_comes_while_the_command_runs(kernel: Kernel, tmp_path: Path) -> None:
+    """The first line is heard before the command has ended; here it waits until it was."""
+    os.mkfifo(tmp_path / "go")
+
+    def heard(message: Dict[str, Any]) -> None:
+        if "first" in message["content"].get("text", ""):
+            (tmp_path / "go").write_text("on\n")
+
+    sent = kernel.run(f"%shell echo first; read x < {tmp_path}/go; echo $x", heard=heard)
+    assert sent.text("stdout") == "first\non\n"
+
+
+def test_a_progress_bar_is_one_line_in_place(kernel: Kernel, tmp_path: Path) -> None:
+    """What is written over by carriage returns is one display, updated; colours are kept."""
+    script = (
+        "import sys, time\nfor n in range(0, 101, 10):\n"
+        "    sys.stderr.write(f'\\r\\x1b[32m{n}%\\x1b[0m|{n * \"#\"}')\n"
+        "    sys.stderr.flush(); time.sleep(0.03)\n"
+        "print(file=sys.stderr); print(sys.stdout.isatty(), sys.stderr.isatty())\n"
+    )
+    (tmp_path / "bar.py").write_text(script)
+    sent = kernel.run(f"%shell {sys.executable} {tmp_path}/bar.py")
+    assert len(sent.of("display_data")) == 1 and 0 < len(sent.of("update_display_data")) < 10
+    last = sent.of("update_display_data")[-1]["data"]["text/plain"]
+    assert last == "\x1b[32m100%\x1b[0m|" + 100 * "#"
+    assert sent.text("stderr") == "" and sent.text("stdout") == "True True\n"
+
+
+def test_a_million_lines_are_a_small_notebook(kernel: Kernel) -> None:
+    """A flood of lines comes in few messages, of which little is kept in the notebook."""
+    sent = kernel.run("%shell seq 1000000; seq 1000000 >&2")
+    kept = sent.of("stream") + sent.of("display_data") + sent.of("update_display_data")[-2:]
+    assert len(json.dumps(kept)) < 200_000
+    assert len(sent.messages) < 200
+    shown = "\n".join(one["data"]["text/plain"] for one in sent.of("display_data"))
+    assert "All of it" in shown and ".log" in shown
+
+
+@pytest.mark.parametrize(
+    "command", ["less file", "git log", "man ls", "git -c core.pager=less log"]
+)
+def test_what_asks_for_keys_does_not_hang(kernel: Kernel, tmp_path: Path, command: str) -> None:
+    """Pagers show all and end, though their output looks like a terminal."""
+    if shutil.which(command.split()[0]) is None:
+        pytest.skip(f"{command} is not installed")
+    lines = "\n".join(map(str, range(200)))
+    (tmp_path / "file").write_text(lines)
+    if command.startswith("git"):
+        identity = ["-c", "user.name=n", "-c", "user.email=e@x"]
+        subprocess.run(["git", "init", "-q"], cwd=tmp_path, check=True)
+        message = ["commit", "-q", "--allow-empty", "-m", lines]
+        subprocess.run(["git", *identity, *message], cwd=tmp_path, check=True)
+    sent = kernel.run(f"%shell --timeout 10 cd {tmp_path}; {command}")
+    assert "not done in" not in str(sent.of("error"))
+
+
+def test_an_executor_gets_plain_streams(kernel: Kernel) -> None:
+    """Where nobody is there, output is stream text only, the same each time."""
+    cell = "%shell printf '1%%\\r2%%\\n'; seq 50000; echo e >&2; test -t 1 || echo no terminal"
+    sent = [kernel.run(cell, live=False) for _ in range(2)]
+    assert not sent[0].of("update_display_data")
+    assert sent[0].text("stdout") == sent[1].text("stdout")
+    assert sent[0].text("stdout").startswith("2%\n1\n2\n")
+    assert sent[0].text("stdout").rstrip().endswith("50000\nno terminal")
+    notes = [one["data"]["text/plain"] for one in sent[0].of("display_data")]
+    assert notes == ["All of it: the log that %shell names"]
