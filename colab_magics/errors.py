@@ -37,6 +37,7 @@ __all__ = [
     "RestartRequired",
     "SetupDiffers",
     "SourceError",
+    "Veil",
     "bad_input",
     "conceal",
     "hide",
@@ -64,6 +65,35 @@ def conceal(text: str) -> str:
     for value in sorted(_HIDDEN, key=len, reverse=True):
         text = text.replace(value, "****")
     return text
+
+
+class Veil:
+    """Takes the secrets that are known here out of bytes that come in pieces.
+
+    What may be the beginning of one is held back until the next piece.
+    """
+
+    def __init__(self) -> None:
+        self._held = b""
+
+    def __call__(self, data: bytes, last: bool = False) -> bytes:
+        """A piece without them; ``last``: nothing comes behind it."""
+        if not _HIDDEN:
+            return data
+        secrets = sorted((value.encode() for value in _HIDDEN), key=len, reverse=True)
+        data, self._held = self._held + data, b""
+        for secret in secrets:
+            data = data.replace(secret, b"****")
+        begun = 0 if last else max(_begun(data, secret) for secret in secrets)
+        if begun:
+            data, self._held = data[:-begun], data[-begun:]
+        return data
+
+
+def _begun(data: bytes, secret: bytes) -> int:
+    """How many bytes at the end of some data a secret may begin with."""
+    longest = min(len(data), len(secret) - 1)
+    return next((n for n in range(longest, 0, -1) if data.endswith(secret[:n])), 0)
 
 
 def scrub(text: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Dict, List, Optional
 
 from ..display import amount
+from ..errors import Veil
 from ..host import Host
 from ..shell.log import Log
 from ..shell.output import Output, Piece
@@ -45,6 +46,7 @@ class Heard(Listener):
         #: Whether the command may take its outputs for terminals: executors compare plain ones.
         self.tty = self._live or self._through
         self._output, self._log = Output(self._live), Log()
+        self._veils = {name: Veil() for name in ("stdout", "stderr", "late")}
         self._kept: Dict[str, bytearray] = {}
         if keep:
             self._kept = {"stdout": bytearray(), "stderr": bytearray()}
@@ -52,10 +54,14 @@ class Heard(Listener):
 
     def heard(self, name: str, data: bytes) -> None:
         """See `Listener`."""
-        self._output.feed(name, data, time.monotonic())
-        self._log.write(data)
         if name in self._kept and len(self._kept[name]) < _KEPT:
             self._kept[name] += data
+        self._shown(name, self._veils[name](data))
+
+    def _shown(self, name: str, data: bytes) -> None:
+        """Without secrets, to where people read it."""
+        self._output.feed(name, data, time.monotonic())
+        self._log.write(data)
         if self._through:
             stream = getattr(sys, name)
             stream.buffer.write(data)
@@ -67,12 +73,14 @@ class Heard(Listener):
 
     def late(self, data: bytes) -> None:
         """See `Listener`."""
-        self._log.write(data)
+        self._log.write(self._veils["late"](data))
         if not self._log.trouble:
             self._log.flush()
 
     def close(self, left: bool) -> List[str]:
         """The command has ended: show the rest. Gives what is to be said of the log."""
+        for name in ("stdout", "stderr"):
+            self._shown(name, self._veils[name](b"", last=True))
         self._show(self._output.end())
         if (self._output.cut and not self._through) or left:
             self._log.flush()

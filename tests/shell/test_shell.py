@@ -14,6 +14,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
 import pytest
 
+from colab_magics import errors
 from colab_magics.errors import CommandFailed, hide
 from colab_magics.shell import log
 
@@ -542,3 +543,22 @@ def test_an_executor_gets_plain_streams(kernel: Kernel) -> None:
     assert sent[0].text("stdout").rstrip().endswith("50000\nno terminal")
     notes = [one["data"]["text/plain"] for one in sent[0].of("display_data")]
     assert notes == ["All of it: the log that %shell names"]
+
+
+def test_a_secret_that_is_known_is_shown_and_logged_nowhere(
+    run: Cells, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of what a command prints too; the result of ``-o`` is the program's own words."""
+    monkeypatch.setattr(errors, "_HIDDEN", set())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    monkeypatch.setenv("MY_TOKEN", "canary-0123456789")
+    run("%secret MY_TOKEN -q")
+    assert run("%shell printf canary-; sleep 0.2; echo 0123456789") == "****"
+    assert run("%shell echo $MY_TOKEN >&2") == "****"
+    reply = run.attempt("%shell echo $MY_TOKEN; seq 100000; exit 3")
+    assert "canary" not in reply.shown + str(reply.error)
+    (kept,) = (home / "cache").rglob("shell-*.log")
+    assert kept.read_bytes().startswith(b"****\n1\n2\n")
+    assert "canary" not in run("%shell -q -o echo $MY_TOKEN")
+    run("found = get_ipython().run_line_magic('shell', '-q -o echo $MY_TOKEN')")
+    assert run.shell.user_ns["found"].stdout == "canary-0123456789\n"

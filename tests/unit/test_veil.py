@@ -1,0 +1,41 @@
+"""Secrets are taken out of bytes, wherever the pieces are cut."""
+
+from __future__ import annotations
+
+from typing import List
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from colab_magics import errors
+from colab_magics.errors import Veil, hide
+
+SECRET = "hf_canary_value"
+
+
+@pytest.fixture(autouse=True)
+def known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Secrets that a test makes known are forgotten behind it."""
+    monkeypatch.setattr(errors, "_HIDDEN", set())
+
+
+@given(cuts=st.lists(st.integers(0, 60), max_size=8))
+def test_wherever_it_is_cut(cuts: List[int]) -> None:
+    """The pieces together are the text with the secret taken out, and nothing is lost."""
+    errors._HIDDEN.clear()
+    hide(SECRET)
+    data = f"a hf_ {SECRET}{SECRET} hf_canary_ {SECRET} hf_c".encode()
+    ends = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
+    veil = Veil()
+    shown = b"".join(veil(data[a:b]) for a, b in zip(ends, ends[1:])) + veil(b"", last=True)
+    assert shown == data.replace(SECRET.encode(), b"****")
+
+
+def test_nothing_known_and_nothing_like_it() -> None:
+    """Without secrets, or without a beginning of one, each piece comes at once."""
+    veil = Veil()
+    assert veil(b"hf_can") == b"hf_can"
+    hide(SECRET)
+    assert veil(b"progress 10 %\r") == b"progress 10 %\r"
+    assert veil(b"x hf_") == b"x " and veil(b"y") == b"hf_y"
