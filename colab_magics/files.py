@@ -1,5 +1,6 @@
 """Reading and replacing a file that others may be writing too."""
 
+import hashlib
 import os
 import stat
 import tempfile
@@ -10,7 +11,7 @@ from typing import Tuple
 
 from .errors import NotebookError
 
-__all__ = ["Conflict", "create", "private_folder", "read", "replace"]
+__all__ = ["Conflict", "cache", "create", "named", "private_folder", "read", "replace"]
 
 #: Seconds to wait for a writer that truncates in place (Jupyter Server does) to finish.
 PATIENCE = 2.0
@@ -107,6 +108,18 @@ def _beside(target: Path) -> Tuple[int, Path]:
             f"The folder of {target.name} may not be written.", "Save a copy elsewhere."
         ) from None
     return handle, Path(name)
+
+
+def cache(kind: str) -> Path:
+    """The folder of this user for what can be had again; it may not be there yet."""
+    from platformdirs import user_cache_dir
+
+    return Path(user_cache_dir("colab-magics", appauthor=False)) / kind
+
+
+def named(path: Path) -> str:
+    """A name for what is kept about a path: the same each time, and short."""
+    return hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def private_folder(prefix: str) -> Path:

@@ -6,6 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, List, Optional
 
+from ..files import cache
+
 __all__ = ["Log", "folder"]
 
 #: So many bytes are held back before a file is made: most commands print less.
@@ -18,9 +20,7 @@ TOGETHER, DAYS = 500 * 10**6, 14
 
 def folder() -> Path:
     """Where the logs are."""
-    from platformdirs import user_cache_dir
-
-    return Path(user_cache_dir("colab-magics", appauthor=False)) / "logs"
+    return cache("logs")
 
 
 class Log:

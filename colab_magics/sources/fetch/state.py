@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, List, NamedTuple, Tuple
 
+from ...files import cache, named
+
 __all__ = ["Entry", "Member", "digest", "keep", "lock_of", "looked_at", "recall", "stamp"]
 
 #: Bytes that are read at once.
@@ -111,7 +113,4 @@ def looked_at(folder: Path, members: Tuple[Member, ...]) -> Tuple[List[str], Lis
 
 
 def _place(target: Path) -> Path:
-    from platformdirs import user_cache_dir
-
-    name = hashlib.sha256(str(target).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return Path(user_cache_dir("colab-magics", appauthor=False)) / "fetches" / f"{name}.json"
+    return cache("fetches") / f"{named(target)}.json"

@@ -5,7 +5,6 @@ moved to its place when it is whole.
 """
 
 import filecmp
-import hashlib
 import os
 import shutil
 import tempfile
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Iterator, List, Tuple
 
 from ...errors import SourceError
+from ...files import cache, named
 from ...locks import alone
 from ...steps import Progress
 from .archives import members
@@ -38,7 +38,7 @@ def unpack(
         progress(f"waiting for another kernel, which unpacks into {into.name}")
 
     try:
-        with alone(_lock(into), waits):
+        with alone(cache("archives") / f"{named(into)}.lock", waits):
             return _unpacked(archive, into, strip, progress, label)
     except OSError as error:
         raise SourceError(
@@ -52,7 +52,7 @@ def _unpacked(
 ) -> List[Tuple[str, int]]:
     # In the folder if it is there: it may be all that we may write, or be a disk of its own.
     base = next(one for one in (into, *into.parents) if one.is_dir())
-    prefix = f".colab-magics-{_short(into)}-"
+    prefix = f".colab-magics-{named(into)}-"
     for place in {base, into.parent}:
         for left in place.glob(f"{prefix}*"):  # by one that was killed: we are alone
             shutil.rmtree(str(left), ignore_errors=True)
@@ -115,14 +115,3 @@ def _same(one: Path, other: Path) -> bool:
         both = one.is_symlink() and other.is_symlink()
         return both and os.readlink(str(one)) == os.readlink(str(other))
     return one.is_file() and other.is_file() and filecmp.cmp(str(one), str(other), shallow=False)
-
-
-def _short(into: Path) -> str:
-    return hashlib.sha256(str(into).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-def _lock(into: Path) -> Path:
-    from platformdirs import user_cache_dir
-
-    cache = Path(user_cache_dir("colab-magics", appauthor=False))
-    return cache / "archives" / f"{_short(into)}.lock"

@@ -4,13 +4,13 @@ A clone is made beside its place and moved there when it is whole. One that is t
 where nothing in it is a person's: no changed file, and no commit that only it has.
 """
 
-import hashlib
 import shutil
 from pathlib import Path
 from typing import List
 
 from ...display import files
 from ...errors import SourceError
+from ...files import cache, named
 from ...host import Host
 from ...locks import alone
 from ...secrets.base import value
@@ -34,7 +34,7 @@ def brought(step: CloneStep, host: Host, progress: Progress) -> Outcome:
     def waits(seconds: float) -> None:
         progress(f"waiting for another kernel, which clones {step.label}")
 
-    with alone(_lock(place), waits) as held:
+    with alone(cache("clones") / f"{named(place)}.lock", waits) as held:
         git = Git(step.address, token, progress, (held,))
         found = at(place)
         if found is None:
@@ -209,10 +209,3 @@ def _work_in(git: Git, found: Repository) -> str:
     ours = ("--not", "--remotes", "--tags", "--glob=refs/colab-magics/*")
     count = git(found.folder, "rev-list", "--count", "HEAD", "--branches", *ours)[-1]
     return "" if count == "0" else f"{count} commit{'s' if count != '1' else ''} of its own"
-
-
-def _lock(place: Path) -> Path:
-    from platformdirs import user_cache_dir
-
-    name = hashlib.sha256(str(place).encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return Path(user_cache_dir("colab-magics", appauthor=False)) / "clones" / f"{name}.lock"
