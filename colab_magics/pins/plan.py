@@ -115,7 +115,7 @@ class Watch:
         self._progress = progress
         self._lines: List[str] = []
         self._shown: Plan = {}
-        self._here: Dict[str, str] = {}
+        self._here = versions()  # now: an installer that finds all in its cache is fast
         self.notes: Tuple[str, ...] = ()
 
     def hear(self, line: str, aside: bool) -> None:
@@ -130,6 +130,5 @@ class Watch:
         plan = self._read(self._lines)
         if plan and plan != self._shown:
             self._shown = plan
-            self._here = self._here or versions()  # once, before anything is changed
             self.notes = tuple(self._advise(plan))
             self._progress(table(plan, self._asked, self._here, self.notes))
