@@ -9,7 +9,7 @@ from typing import Any, Dict, Sequence, Tuple
 
 from .errors import conceal
 
-__all__ = ["Bar", "Report", "amount", "files"]
+__all__ = ["Bar", "Report", "amount", "duration", "files"]
 
 _TABLE = 'style="text-align:left;border-collapse:collapse"'
 _CELL = "text-align:left;vertical-align:top;padding:1px 12px 1px 0;font-family:monospace"
@@ -62,6 +62,17 @@ def amount(size: float) -> str:
         if size >= one:
             return f"{size / one:.1f} {unit}"
     return f"{size:.0f} B"
+
+
+def duration(seconds: float) -> str:
+    """A time for people, in two units at most: ``4 s``, ``3 h 12 min``."""
+    parts = []
+    for unit, one in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, seconds = divmod(seconds, one)
+        parts.append((int(count), unit))
+    first = next((at for at, (count, _) in enumerate(parts) if count), len(parts) - 1)
+    shown = [f"{count} {unit}" for count, unit in parts[first : first + 2] if count]
+    return " ".join(shown) or "0 s"
 
 
 def files(count: int) -> str:

@@ -40,6 +40,7 @@ __all__ = [
     "Veil",
     "bad_input",
     "conceal",
+    "hidden",
     "hide",
     "scrub",
     "usage_error",
@@ -58,6 +59,11 @@ def hide(value: str) -> None:
     for form in (value, value.strip(), quote(value, safe=""), quote_plus(value)):
         if len(form) >= _SHORTEST:
             _HIDDEN.update((form, json.dumps(form)[1:-1]))
+
+
+def hidden() -> List[str]:
+    """The values that are hidden here, for a process of ours that hides them too."""
+    return sorted(_HIDDEN)
 
 
 def conceal(text: str) -> str:

@@ -11,7 +11,16 @@ from typing import Tuple
 
 from .errors import NotebookError
 
-__all__ = ["Conflict", "cache", "create", "named", "private_folder", "read", "replace"]
+__all__ = [
+    "Conflict",
+    "cache",
+    "create",
+    "named",
+    "private_folder",
+    "read",
+    "replace",
+    "state_folder",
+]
 
 #: Seconds to wait for a writer that truncates in place (Jupyter Server does) to finish.
 PATIENCE = 2.0
@@ -115,6 +124,13 @@ def cache(kind: str) -> Path:
     from platformdirs import user_cache_dir
 
     return Path(user_cache_dir("colab-magics", appauthor=False)) / kind
+
+
+def state_folder(kind: str) -> Path:
+    """The folder of this user for what is true of this machine; it may not be there yet."""
+    from platformdirs import user_state_dir
+
+    return Path(user_state_dir("colab-magics", appauthor=False)) / kind
 
 
 def named(path: Path) -> str:

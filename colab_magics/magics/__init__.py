@@ -20,6 +20,7 @@ MAGICS = {
     "gpu": "colab_magics.magics.gpu:GpuMagic",
     "setup": "colab_magics.magics.setup:SetupMagic",
     "shell": "colab_magics.magics.shell:ShellMagic",
+    "jobs": "colab_magics.magics.jobs:JobsMagic",
 }
 
 #: Of those, which as cell magics only watch the cell, which runs as it would without them.

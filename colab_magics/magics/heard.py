@@ -40,12 +40,12 @@ class Heard(Listener):
     #: The last log that was made here.
     log_of: ClassVar[Optional[Path]] = None
 
-    def __init__(self, host: Host, quiet: bool, keep: bool) -> None:
+    def __init__(self, host: Host, quiet: bool, keep: bool, log: Optional[Log] = None) -> None:
         self._live, self._quiet = host.live, quiet
         self._through = not quiet and not host.live and host.may_ask and sys.stdout.isatty()
         #: Whether the command may take its outputs for terminals: executors compare plain ones.
         self.tty = self._live or self._through
-        self._output, self._log = Output(self._live), Log()
+        self._output, self._log = Output(self._live), log or Log()
         self._veils = {name: Veil() for name in ("stdout", "stderr", "late")}
         self._kept: Dict[str, bytearray] = {}
         if keep:
@@ -96,10 +96,12 @@ class Heard(Listener):
 
     def result(self, ended: Ended) -> ShellResult:
         """All of it."""
-        stdout, stderr = (
-            bytes(self._kept[name]).decode("utf-8", "replace") for name in ("stdout", "stderr")
-        )
+        stdout, stderr = self.kept("stdout"), self.kept("stderr")
         return ShellResult(stdout, stderr, ended.status, ended.seconds, self._log.path)
+
+    def kept(self, name: str) -> str:
+        """All of one stream."""
+        return bytes(self._kept[name]).decode("utf-8", "replace")
 
     def _notes(self, left: bool) -> List[str]:
         """Of the log and of what goes on; a path would differ each time that it is compared."""

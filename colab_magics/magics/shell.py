@@ -28,7 +28,7 @@ _FLAGS = {
     "--no-tty": "no_tty",
     "--fresh": "fresh",
 }
-_VALUED = {"--timeout": "timeout", "--use": "use"}
+_VALUED = {"--timeout": "timeout", "--use": "use", "--background": "background", "--log": "log"}
 
 
 class Options(NamedTuple):
@@ -37,6 +37,8 @@ class Options(NamedTuple):
     flags: Tuple[str, ...] = ()
     timeout: Optional[float] = None
     use: str = ""
+    background: str = ""
+    log: str = ""
 
 
 def parse(line: str) -> Tuple[Options, str]:
@@ -58,7 +60,8 @@ def parse(line: str) -> Tuple[Options, str]:
             values[_VALUED[option]] = value
         else:
             raise usage_error(f"%shell has no option {word}.", "Type %shell? for help.")
-    return Options(tuple(flags), _seconds(values.get("timeout")), values.get("use", "")), rest
+    timeout = _seconds(values.pop("timeout", None))
+    return Options(tuple(flags), timeout, **values), rest
 
 
 class ShellMagic(Magic):
@@ -84,6 +87,7 @@ class ShellMagic(Magic):
         %shell --timeout 60 ./long.sh
         %shell --ignore-errors grep -c error log.txt
         %shell -q -o git rev-parse HEAD        # gives .stdout, .stderr, .status, .seconds
+        %shell --background train python train.py      # outlives the kernel: see %jobs
         %shell                                 # how the shell stands; nothing is run
 
         %%shell
@@ -97,12 +101,14 @@ class ShellMagic(Magic):
     SECONDS``: end it then. ``-o``: return the result. ``-q``: show nothing of it. ``--no-tty``: do
     not pretend to be a terminal; some programs are faster then, or plainer. ``--fresh``: first
     forget what is carried over. ``--use sh``: another shell than bash; it has a state of its own.
+    ``--background NAME``: start it as a job, which outlives the cell, the tab and the kernel; its
+    output goes to a log (``--log drive:logs/train.log``: there too); ``%jobs`` tells of it.
     Ctrl-C interrupts the command, a second one ends it, a third one by force. Not carried over:
     traps, ``ulimit``, open files and jobs; in ``sh``, functions.
     """
 
     name = "shell"
-    offers = ("--ignore-errors", "--timeout", "--no-tty", "--fresh", "--use", "-o", "-q")
+    offers = (*sorted({*_VALUED, *_FLAGS} - {"-h", "--help", "--output", "--quiet"}),)
 
     def __call__(self, line: str, cell: Optional[str] = None) -> Any:
         """The line is read here: behind the options it is the shell's to the last character."""
@@ -129,6 +135,10 @@ class ShellMagic(Magic):
 
     def _run(self, shell: Lasting, options: Options, command: str, typed: str) -> Any:
         """Run a command and show it; ``typed`` is what stands in the cell."""
+        if options.background:
+            return self._start(shell, options, command, typed)
+        if options.log:
+            raise usage_error("%shell --log goes with --background.", "See %shell?")
         heard = Heard(self.host, "quiet" in options.flags, "output" in options.flags)
         tty = heard.tty and "no_tty" not in options.flags
         try:
@@ -145,6 +155,17 @@ class ShellMagic(Magic):
         if (ended.status or ended.timed_out) and "ignore_errors" not in options.flags:
             raise failed(typed, ended, heard.last(5), options.timeout)
         return heard.result(ended) if "output" in options.flags else None
+
+    def _start(self, shell: Lasting, options: Options, command: str, typed: str) -> Any:
+        """Start a command as a job."""
+        from .background import Asked, start
+
+        tty = self.host.live and "no_tty" not in options.flags
+        wanted = Asked(options.background, command, typed, options.timeout, tty, options.log)
+        job, said = start(self.session, shell, wanted)
+        if "quiet" not in options.flags:
+            say(said)
+        return job if "output" in options.flags else None
 
     def _standing(self, shell: Lasting) -> None:
         """Show the state, and change nothing."""

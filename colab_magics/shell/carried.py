@@ -19,7 +19,7 @@ _NAMES = " ".join(f'"${{!{letter}@}}"' for letter in f"{ascii_letters}_")
 # The scripts are one line each, since a shell counts lines in its messages from there.
 _SAID = (
     """{{ printf "%s\\0" "$__cm_s" "$PWD"; {options}; set +efux; printf "\\0"; {aliases};"""
-    """ printf "\\0"; {functions}; printf "\\0"; {variables}; printf "ENV\\0"; "$__cm_env" -0;"""
+    """ printf "\\0"; {functions}; printf "\\0"; {values}; printf "ENV\\0"; "$__cm_env" -0;"""
     """ printf "END\\0"; }} >| "$__cm_folder/$__cm_to" 2>/dev/null"""
 )
 _AROUND = (
@@ -32,14 +32,24 @@ _AROUND = (
     """ {{ __cm_s=$?; __cm_done=1; __cm_to=after; trap '' INT TERM HUP; eval "$__cm_said"; }}"""
     """ 2>/dev/null; exit "$__cm_s"\n"""
 )
+#: For a command that leaves nothing to the next one. What it is to do may hold secrets.
+_ALONE = (
+    """__cm_folder=$1; shift; {begin}; [ ! -e "$__cm_folder/state" ] ||"""
+    """ . "$__cm_folder/state" 2>/dev/null; rm -rf -- "$__cm_folder"; unset __cm_folder;"""
+    """ eval "$__cm_command"\n"""
+)
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A family of shells: how one is started, and how the variables that it says are read."""
+    """A family of shells: how one is started, and how the variables that it says are read.
+
+    ``script`` has a shell say its state at its end; ``alone`` only has it begin with one.
+    """
 
     arguments: Tuple[str, ...]
     script: str
+    alone: str
     variables: Callable[[List[str]], Dict[str, str]]
 
 
@@ -166,33 +176,33 @@ def _assigned(texts: List[str]) -> Dict[str, str]:
     return {name: f"{name}={shlex.quote(value)}" for name, _, value in entries}
 
 
-def _script(begin: str, **parts: str) -> str:
-    return _AROUND.format(said=_SAID.format(**parts), begin=begin)
+def _kind(
+    *arguments: str, begin: str, variables: Callable[[List[str]], Dict[str, str]], **parts: str
+) -> Kind:
+    """A kind whose shells read the command as ``begin`` says, and say ``parts`` at their end."""
+    around = _AROUND.format(said=_SAID.format(**parts), begin=begin)
+    return Kind(arguments, around, _ALONE.format(begin=begin), variables)
 
 
 #: Kinds of shells by the names of their programs; the first one that is here is taken.
 KINDS = {
-    "bash": Kind(
-        ("--norc", "--noprofile"),
-        _script(
-            'shopt -s expand_aliases; IFS= read -r -d "" __cm_command < "$__cm_folder/command"',
-            options="shopt -po; shopt -p; umask -p",
-            aliases="alias -p",
-            functions="declare -f",
-            variables=f'for __cm_n in {_NAMES}; do declare -p "$__cm_n"; printf "\\0"; done',
-        ),
-        _declared,
+    "bash": _kind(
+        "--norc",
+        "--noprofile",
+        begin='shopt -s expand_aliases; IFS= read -r -d "" __cm_command < "$__cm_folder/command"',
+        variables=_declared,
+        options="shopt -po; shopt -p; umask -p",
+        aliases="alias -p",
+        functions="declare -f",
+        values=f'for __cm_n in {_NAMES}; do declare -p "$__cm_n"; printf "\\0"; done',
     ),
-    "sh": Kind(
-        (),
-        _script(
-            '__cm_command=$(cat "$__cm_folder/command")',
-            options='set +o; printf "umask "; umask',
-            aliases='alias | while IFS= read -r __cm_n; do printf "alias %s\\n" "$__cm_n"; done',
-            functions=":",  # it has no way to list them
-            variables='set; printf "\\0"',
-        ),
-        _assigned,
+    "sh": _kind(
+        begin='__cm_command=$(cat "$__cm_folder/command")',
+        variables=_assigned,
+        options='set +o; printf "umask "; umask',
+        aliases='alias | while IFS= read -r __cm_n; do printf "alias %s\\n" "$__cm_n"; done',
+        functions=":",  # it has no way to list them
+        values='set; printf "\\0"',
     ),
 }
 

@@ -2,8 +2,9 @@
 
 import os
 import shutil
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, List, Optional, Tuple
+from typing import Dict, Iterator, List, Optional, Tuple
 
 from ..errors import usage_error
 from ..files import private_folder
@@ -47,26 +48,47 @@ class Lasting:
         """Run a command where the last one left off; and what is to be known of its end."""
         folder, guard = self._ready()
         given = environment(self._own, tty)
-        program, env = shutil.which(self.name), shutil.which("env") or "/usr/bin/env"
-        if program is None:
-            raise usage_error(f"%shell: {self.name} is not in PATH.", "Repair os.environ['PATH'].")
+        env = shutil.which("env") or "/usr/bin/env"
         kind = KINDS[self.name]
-        words = [program, *kind.arguments, "-c", kind.script, self.name, str(folder), env]
+        words = [self._program(), *kind.arguments, "-c", kind.script, self.name, str(folder), env]
         # A shell says its own name in its messages, which are to be the same on every machine.
         self.carried.prepare(folder, command, given)
         try:
-            ended = run(words, given, listener, guard, timeout, tty)
+            ended = run(words, given, listener, guard.watch, timeout, tty)
         finally:
             said = self.carried.take(folder)
         if said is None:
             return ended, [_lost(ended)]
         return ended, follow(said.directory, said.environment, given, self._own)
 
+    @contextmanager
+    def apart(self, command: str, tty: bool) -> Iterator[Tuple[List[str], Dict[str, str]]]:
+        """The words and the environment of a shell that begins like the next one, and is forgotten.
+
+        What it begins with lies in a folder that only this user can read, until it has begun.
+        """
+        given = environment(self._own, tty)
+        kind, folder = KINDS[self.name], private_folder("colab_magics-shell-")
+        try:
+            self.carried.prepare(folder, command, given)
+            words = [self._program(), *kind.arguments, "-c", kind.alone, self.name, str(folder)]
+            yield words, given
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def _program(self) -> str:
+        program = shutil.which(self.name)
+        if program is None:
+            raise usage_error(f"%shell: {self.name} is not in PATH.", "Repair os.environ['PATH'].")
+        return program
+
     def _ready(self) -> Tuple[Path, Guard]:
         """The folder, made again where somebody has cleaned up, and what guards it."""
         if self._folder is None or self._guard is None or not self._folder.is_dir():
             self._folder = private_folder("colab_magics-shell-")
             self._guard = Guard(self._folder)
+            self._guard.watch(None)  # it is there before the first command is
         return self._folder, self._guard
 
 

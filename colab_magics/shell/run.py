@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Callable, List, Mapping, Optional, Tuple, Type
 
-from .guard import Guard, alive
+from .guard import alive
 from .terminals import pipe, terminal
 
 __all__ = ["Ended", "Listener", "run"]
@@ -51,19 +51,21 @@ def run(
     command: List[str],
     environment: Mapping[str, str],
     listener: Listener,
-    guard: Guard,
+    watch: Callable[[Optional[int]], object],
     timeout: Optional[float] = None,
     tty: bool = True,
+    merged: bool = False,
 ) -> Ended:
     """Run a program to its end, in a session of its own and with nothing to read.
 
     Ctrl-C goes to all of its processes, and is an answer here, not an exception: pressed again, it
-    is meant more seriously. ``tty``: each stream is a terminal of its own, else a pipe.
+    is meant more seriously. ``watch`` is told the process group, and None when it has ended.
+    ``tty``: each stream is a terminal of its own, else a pipe. ``merged``: both are one.
     """
     started = time.monotonic()
     with ExitStack() as stack:
         presses = stack.enter_context(_Presses())
-        (out, out_there), (err, err_there) = _streams(terminal if tty else pipe)
+        (out, out_there), (err, err_there) = _streams(terminal if tty else pipe, merged)
         try:
             process = subprocess.Popen(
                 command,
@@ -78,15 +80,15 @@ def run(
             raise
         finally:
             _close(out_there, err_there)
-        guard.watch(process.pid)
-        running = _Running(process, listener, {out: "stdout", err: "stderr"})
+        running = _Running(process, listener, {err: "stderr", out: "stdout"})
         try:
+            watch(process.pid)
             running.listen(presses, started + timeout if timeout else None)
         except BaseException:  # the listener has failed: nobody would hear the rest
             _signal(process.pid, signal.SIGKILL)
             raise
         left = running.finish()
-        guard.watch(None)
+        watch(None)
         seconds = time.monotonic() - started
         interrupted = presses.count > 0 and not running.timed_out
         return Ended(process.returncode, seconds, interrupted, running.timed_out, left)
@@ -213,18 +215,18 @@ class _Presses:
         return len(os.read(self.heard, 100))
 
 
-def _streams(make: Callable[[], Tuple[int, int]]) -> List[Tuple[int, int]]:
-    """Two channels, or none."""
+def _streams(make: Callable[[], Tuple[int, int]], merged: bool) -> List[Tuple[int, int]]:
+    """Two channels, which may be the same one, or none."""
     first = make()
     try:
-        return [first, make()]
+        return [first, first if merged else make()]
     except BaseException:
         _close(*first)
         raise
 
 
 def _close(*ends: int) -> None:
-    for end in ends:
+    for end in {*ends}:
         os.close(end)
 
 

@@ -19,6 +19,7 @@ NAMES = [
     "fetch",
     "github",
     "gpu",
+    "jobs",
     "pin",
     "secret",
     "setup",

@@ -1,0 +1,140 @@
+"""The process beside a job: it starts it, writes its log, and says in the end what became of it.
+
+Started by `launch` with a clean interpreter, and told the rest by its standard input: a command and
+its secrets are nothing for the list of processes. Its parent ends at once, so that it is nobody's
+child, in a session of its own: neither Ctrl-C nor the end of the kernel reaches it.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from threading import Lock
+from typing import Any, Dict, Optional
+
+from ...errors import Veil, hide
+from ..run import Ended, Listener, run
+from .identity import boot, members, since
+from .job import END, FACTS, LOG, put
+from .logs import Copy, Written
+
+__all__ = ["Keeper", "answer", "main"]
+
+#: Seconds between two looks at whether what a command has left behind still runs.
+LOOK = 0.5
+
+
+class Keeper(Listener):
+    """Hears one job and writes it down."""
+
+    def __init__(self, told: Dict[str, Any]) -> None:
+        for secret in told["secrets"]:
+            hide(secret)
+        self._told, self._folder = told, Path(told["folder"])
+        self._veil, self._writing = Veil(), Lock()
+        self._log = Written(self._folder / LOG)
+        self._copy: Optional[Copy] = None
+        self._session = 0
+
+    def run(self) -> None:
+        """Start the job, and stay until the last of its processes has ended."""
+        told = self._told
+        if told["copy"]:
+            what = f"{self._folder.name}: {told['shown']}, on {os.uname().nodename}, {_now()}"
+            self._copy = Copy(Path(told["copy"]), self._folder / LOG, what)
+        ended = run(
+            told["words"],
+            told["environment"],
+            self,
+            self.started,
+            timeout=told["timeout"],
+            tty=told["tty"],
+            merged=True,
+        )
+        while members(self._session):
+            time.sleep(LOOK)
+        self._write(b"", last=True)
+        self._end(ended)
+
+    def started(self, session: Optional[int]) -> None:
+        """Write down who it is, and have the kernel go on."""
+        if session is None:
+            return
+        self._session = session
+        facts = {
+            "command": self._told["shown"],
+            "started": time.time(),
+            "session": session,
+            "start": since(session),
+            "keeper": os.getpid(),
+            "keeper_start": since(os.getpid()),
+            "boot": boot(),
+            "copy": self._told["copy"],
+        }
+        put(self._folder / FACTS, facts)
+        if self._copy is not None:
+            self._copy.start()
+        os.chdir("/")  # a drive is to be unmounted all the same
+        answer("started")
+
+    def heard(self, name: str, data: bytes) -> None:
+        """See `Listener`."""
+        self._write(data)
+
+    def late(self, data: bytes) -> None:
+        """See `Listener`."""
+        self._write(data)
+
+    def _write(self, data: bytes, last: bool = False) -> None:
+        with self._writing:
+            self._log.write(self._veil(data, last))
+
+    def _end(self, ended: Ended) -> None:
+        """Say how it ended; the number of a signal that has ended its shell is told apart."""
+        number = max(0, -ended.status)
+        end = {
+            "status": None if number else ended.status,
+            "signal": number,
+            "timed_out": ended.timed_out,
+            "ended": time.time(),
+            "trouble": self._log.trouble,
+        }
+        put(self._folder / END, end)
+        if self._copy is not None:  # last, since a drive may not answer
+            how = f"signal {number}" if number else f"status {ended.status}"
+            self._copy.end(f"ended with {how}, {_now()}")
+            trouble = filter(None, [self._log.trouble, self._copy.trouble])
+            put(self._folder / END, {**end, "trouble": ". ".join(trouble)})
+
+
+def answer(said: str) -> None:
+    """Say this to the kernel that waits for it, once; nothing after it is heard by anybody."""
+    with suppress(OSError):
+        os.write(1, said.encode("utf-8", "replace"))
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(nowhere, stream)
+    os.close(nowhere)
+
+
+def main() -> None:
+    """Keep the job that standard input tells of."""
+    told = json.loads(sys.stdin.buffer.read())
+    if os.fork():
+        os._exit(0)
+    keeper = Keeper(told)
+    # Handled and not ignored, since the job would inherit that; what is sent to all is for it.
+    signal.signal(signal.SIGHUP, lambda number, frame: None)
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    try:
+        keeper.run()
+    except BaseException as error:
+        answer(f"{type(error).__name__}: {error}")
+        raise
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime())
