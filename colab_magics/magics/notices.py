@@ -22,10 +22,11 @@ class Notices:
         #: Client session → what finishes a notice, once a later cell ends.
         self._unfinished: Dict[str, Callable[[], object]] = {}
 
-    def once(self, *lines: str) -> None:
-        """Say it, unless this kernel has said it already."""
-        if lines[0] not in self._said:
-            self._said.add(lines[0])
+    def once(self, *lines: str, key: str = "") -> None:
+        """Say it, unless this kernel has said it already, or another one of that key."""
+        key = key or lines[0]
+        if key not in self._said:
+            self._said.add(key)
             say(*lines)
 
     def unfinished(self) -> Callable[[], object]:

@@ -194,6 +194,10 @@ class Session:
                 from .drift import look_after
 
                 look_after(self, self.source, self._before)
+            if "!" in self.source:
+                from .lost_cd import look_after as look_after_cd
+
+                look_after_cd(self, self.source)
         except bad_input() as error:
             say(f"Setup cell: not written. {error}", *filter(None, [getattr(error, "details", "")]))
         else:
