@@ -100,11 +100,12 @@ class ShellMagic(Magic):
     Before the command. ``--ignore-errors``: a command that fails is no error. ``--timeout
     SECONDS``: end it then. ``-o``: return the result. ``-q``: show nothing of it. ``--no-tty``: do
     not pretend to be a terminal; some programs are faster then, or plainer. ``--fresh``: first
-    forget what is carried over. ``--use sh``: another shell than bash; it has a state of its own.
+    forget what is carried over. ``--use zsh``, ``--use sh``: another shell than bash; each has a
+    state of its own.
     ``--background NAME``: start it as a job, which outlives the cell, the tab and the kernel; its
     output goes to a log (``--log drive:logs/train.log``: there too); ``%jobs`` tells of it.
     Ctrl-C interrupts the command, a second one ends it, a third one by force. Not carried over:
-    traps, ``ulimit``, open files and jobs; in ``sh``, functions.
+    traps, ``ulimit``, open files and jobs; in ``sh``, functions; in ``zsh``, ``cd -``.
     """
 
     name = "shell"

@@ -10,7 +10,7 @@ import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 from string import ascii_letters
-from typing import Callable, Collection, Dict, List, Optional, Tuple
+from typing import Callable, Collection, Dict, List, Optional, Set, Tuple
 
 __all__ = ["KINDS", "Carried", "Kind", "Said"]
 
@@ -18,7 +18,7 @@ _NAMES = " ".join(f'"${{!{letter}@}}"' for letter in f"{ascii_letters}_")
 
 # The scripts are one line each, since a shell counts lines in its messages from there.
 _SAID = (
-    """{{ printf "%s\\0" "$__cm_s" "$PWD"; {options}; set +efux; printf "\\0"; {aliases};"""
+    """{{ printf "%s\\0" "$__cm_s" "$PWD"; {options}; printf "\\0"; {aliases};"""
     """ printf "\\0"; {functions}; printf "\\0"; {values}; printf "ENV\\0"; "$__cm_env" -0;"""
     """ printf "END\\0"; }} >| "$__cm_folder/$__cm_to" 2>/dev/null"""
 )
@@ -98,7 +98,7 @@ class Carried:
         return {
             "variable": len(self._variables(())),
             "function": len(re.findall(r"(?m)^\S+ \(\)", last.functions)) if last else 0,
-            "alias": len(last.aliases.splitlines()) if last else 0,
+            "alias": len(self._aliases()),
             "option": len(self._options()),
         }
 
@@ -112,6 +112,11 @@ class Carried:
         variables = self._variables(environment).values()
         parts = [*early, self._last.functions, self._last.aliases, *variables, *late]
         return "\n".join(part for part in parts if part) + "\n"
+
+    def _aliases(self) -> Set[str]:
+        if self._last is None or self._fresh is None:
+            return set()
+        return {*self._last.aliases.splitlines()} - {*self._fresh.aliases.splitlines()}
 
     def _options(self) -> List[str]:
         if self._last is None or self._fresh is None:
@@ -155,7 +160,8 @@ class Carried:
 #: Variables that each shell sets for itself.
 _OWN = re.compile(
     r"(__cm_\w+|BASH\w*|FUNCNAME|PIPESTATUS|EPOCH\w+|S?RANDOM|SECONDS|LINENO|GROUPS|DIRSTACK|"
-    r"HISTCMD|OPTIND|COMP_\w+|E?UID|PPID|SHELLOPTS|SHLVL|O?L?D?PWD|_|IFS_OLD)$"
+    r"HISTCMD|OPTIND|COMP_\w+|E?UID|PPID|SHELLOPTS|SHLVL|O?L?D?PWD|_|IFS_OLD|"
+    r"LOGCHECK|WATCHFMT|zle_\w+)$"
 )
 _DECLARED = re.compile(r"declare -([-a-zA-Z]+) ([A-Za-z_]\w*)")
 
@@ -168,6 +174,15 @@ def _declared(texts: List[str]) -> Dict[str, str]:
         if match and ("x" not in match.group(1) or set("aA") & set(match.group(1))):
             found[match.group(2)] = text.rstrip("\n")
     return found
+
+
+def _typeset(texts: List[str]) -> Dict[str, str]:
+    """What ``typeset -p`` says of each variable, each behind its name; exported ones travel."""
+    return {
+        name: text.rstrip("\n")
+        for name, text in zip(texts[::2], texts[1::2])
+        if not text.startswith("export ")
+    }
 
 
 def _assigned(texts: List[str]) -> Dict[str, str]:
@@ -191,15 +206,26 @@ KINDS = {
         "--noprofile",
         begin='shopt -s expand_aliases; IFS= read -r -d "" __cm_command < "$__cm_folder/command"',
         variables=_declared,
-        options="shopt -po; shopt -p; umask -p",
+        options="shopt -po; shopt -p; umask -p; set +efux",
         aliases="alias -p",
         functions="declare -f",
         values=f'for __cm_n in {_NAMES}; do declare -p "$__cm_n"; printf "\\0"; done',
     ),
+    "zsh": _kind(
+        "-f",
+        begin='__cm_command=$(cat "$__cm_folder/command")',
+        variables=_typeset,
+        options='set +o; printf "umask "; umask; emulate zsh; set +eux',
+        aliases="alias -L",
+        functions="typeset -f",
+        values="for __cm_n in ${(k)parameters}; do"
+        " case ${parameters[$__cm_n]} in *special*|*hide*) ;;"
+        ' *) printf "%s\\0" "$__cm_n"; typeset -p "$__cm_n"; printf "\\0";; esac; done',
+    ),
     "sh": _kind(
         begin='__cm_command=$(cat "$__cm_folder/command")',
         variables=_assigned,
-        options='set +o; printf "umask "; umask',
+        options='set +o; printf "umask "; umask; set +efux',
         aliases='alias | while IFS= read -r __cm_n; do printf "alias %s\\n" "$__cm_n"; done',
         functions=":",  # it has no way to list them
         values='set; printf "\\0"',

@@ -129,6 +129,26 @@ def test_state_survives_a_reload_and_fresh_forgets_it(run: Cells) -> None:
     assert run("%shell --fresh echo ${kept-gone}") == "gone"
 
 
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed: apt install zsh")
+@pytest.mark.parametrize(
+    ("first", "then", "shown"),
+    [
+        ("x='a  b'; y=$'two\nlines'; typeset -i n=3", 'echo "$x$y$n"', "a  btwo\nlines3"),
+        ("a=(1 'b c'); typeset -A m=(k v)", 'echo "$a[2] $m[k]"', "b c v"),
+        ("f() { echo f $1; }; alias ll='echo aliased'", "f 1; ll x", "f 1\naliased x"),
+        ("setopt extendedglob; set -u; umask 027", "setopt | grep ext; umask", "extendedglob\n027"),
+        ("readonly r=1", "r=2", "(eval):1: read-only variable: r"),
+        ("f() { :; }", "unset -f f; whence f || echo gone", "gone"),
+        ("mkdir d; export E=1; cd d", "echo $E; basename $PWD", "1\nd"),
+        ("emulate sh; x='a b'", "for w in $x; do echo $w; done", "a\nb"),
+    ],
+)
+def test_zsh_carries_on_too(run: Cells, first: str, then: str, shown: str) -> None:
+    """``--use zsh`` carries what bash does, in the way of zsh."""
+    run(f"%%shell --use zsh\n{first}")
+    assert run(f"%%shell --use zsh --ignore-errors\n{then}").strip() == shown
+
+
 def test_sh_has_a_state_of_its_own(run: Cells) -> None:
     """``--use sh`` carries variables, aliases and options from one command to the next as well."""
     run('%%shell --use sh\nx="it\'s\ntwo"; alias ll=\'echo "a l"\'; set -u; false; true')
@@ -199,8 +219,9 @@ def test_alone_it_shows_the_state_and_changes_nothing(run: Cells, nothing_starts
 
 def test_the_state_is_counted(run: Cells) -> None:
     """``%shell`` alone tells how much differs from a fresh shell."""
-    run("%shell x=1; y=2; f() { :; }; alias a=b; set -u")
-    assert "2 variables, 1 function, 1 alias, 1 option" in run("%shell")
+    for name in [name for name in ("bash", "zsh") if shutil.which(name)]:
+        run(f"%shell --use {name} x=1; y=2; f() {{ :; }}; alias a=b; set -u")
+        assert "2 variables, 1 function, 1 alias, 1 option" in run(f"%shell --use {name}")
 
 
 def test_nothing_is_recorded(run: Cells) -> None:
