@@ -19,11 +19,14 @@ class Bar(str):
     """A cell of a table that HTML shows with a bar behind it; ``share`` is its length, 0 to 1."""
 
     share = 0.0
+    #: The cell where there is no HTML.
+    plain = ""
 
     @classmethod
-    def of(cls, text: str, share: float) -> "Bar":
-        """This text with a bar of that length."""
+    def of(cls, text: str, share: float, drawn: bool = False) -> "Bar":
+        """This text with a bar of that length; ``drawn``: in plain text too."""
         made = cls(text)
+        made.plain = f"[{'#' * round(20 * share):20}] {text}" if drawn else text
         made.share = min(max(share, 0.0), 1.0)
         return made
 
@@ -103,5 +106,6 @@ def _behind(cell: str) -> str:
 def _aligned(rows: Sequence[Sequence[str]]) -> Sequence[str]:
     if not rows:
         return ()
+    rows = [[getattr(cell, "plain", cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return ["  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in rows]

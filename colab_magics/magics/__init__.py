@@ -21,6 +21,7 @@ MAGICS = {
     "setup": "colab_magics.magics.setup:SetupMagic",
     "shell": "colab_magics.magics.shell:ShellMagic",
     "jobs": "colab_magics.magics.jobs:JobsMagic",
+    "session": "colab_magics.magics.sessions:SessionMagic",
 }
 
 #: Of those, which as cell magics only watch the cell, which runs as it would without them.

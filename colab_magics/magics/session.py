@@ -11,6 +11,7 @@ from ..errors import bad_input, conceal
 from ..host import Host
 from ..notebook.frontend import present
 from ..notebook.locate import RunningCell, Site, locate, place
+from ..sessions.limit import lent
 from ..setup.cell import Line, is_setup, parse, render_step
 from ..setup.recipe import Entry, Merged
 from ..setup.record import edit
@@ -68,6 +69,7 @@ class Session:
         #: What a magic has running beside the kernel: told of the end of each cell by ``end(result,
         #: depth)``, and ended by ``close()`` with the extension.
         self.beside: List[Any] = []
+        self._time_left: Any = None
 
     # ------------------------------------------------------------------ what magics ask
     @property
@@ -201,11 +203,21 @@ class Session:
         except bad_input() as error:
             say(f"Setup cell: not written. {error}", *filter(None, [getattr(error, "details", "")]))
         else:
+            if lent() and self.host.live:
+                self._tell_time(result)
             if not self._outer[:-1]:  # a cell within another leaves it to that one
                 after(self.host, self.site, result.error_in_exec)
         finally:  # a cell may be run from within another
             outer = self._outer.pop() if self._outer else ("", [], False)
             self.source, self.cell, self.writing = outer
+
+    def _tell_time(self, result: Any) -> None:
+        """Say that the machine's time runs out, where it does."""
+        if self._time_left is None:
+            from .time_left import TimeLeft
+
+            self._time_left = TimeLeft()
+        self._time_left.end(result, self.depth)
 
     def _record(self, result: Any) -> None:
         """Record what the cell did; what an interrupt leaves unrecorded is pending."""

@@ -80,13 +80,14 @@ def locate(host: Host) -> Site:
     if shared and connection and _names(Path(shared), connection):
         return Site("run", "started by colab-magics run", Path(shared))
     metadata = host.request.get("metadata", {})
-    if "colab" in metadata:
-        return Site("colab", "the request carries the id of a Colab cell")
-    if str(metadata.get("cellId", "")).startswith("vscode-"):
-        return Site("vscode", "the request carries the address of a VS Code cell")
     served = _SERVER_KERNEL.fullmatch(connection.name) if connection else None
-    if served:
-        return Site("jupyter", "a Jupyter server started this kernel", kernel=served.group(1))
+    kernel = served.group(1) if served else ""
+    if "colab" in metadata:
+        return Site("colab", "the request carries the id of a Colab cell", kernel=kernel)
+    if str(metadata.get("cellId", "")).startswith("vscode-"):
+        return Site("vscode", "the request carries the address of a VS Code cell", kernel=kernel)
+    if kernel:
+        return Site("jupyter", "a Jupyter server started this kernel", kernel=kernel)
     if "cellId" in metadata:
         return Site("jupyter", "the request carries the id of a cell")
     if host.may_ask:

@@ -10,8 +10,9 @@ from typing import Any, Callable, Dict, Optional
 
 from ..host import Host
 from .frontend import ask
+from .servers import Server
 
-__all__ = ["offer", "restart"]
+__all__ = ["offer", "restart", "restart_by_server"]
 
 #: Seconds that the front end may take from its answer to the interrupt.
 GRACE = 20.0
@@ -36,13 +37,34 @@ def restart(host: Host, reason: str, about: str, kernel: str = "") -> Optional[D
     the answer of the extension, whose ``status`` says why there is no restart. To be called as
     the last act of a cell: what is queued behind it is refused from now on.
     """
-    accept = _refuse_queue(host.shell.kernel, GRACE + ENDING)
-    try:
-        data = {"reason": reason, "about": about, "kernel": kernel, "now": True}
+    data = {"reason": reason, "about": about, "kernel": kernel, "now": True}
+
+    def begin() -> Dict[str, Any]:
         answer = ask(host, "restart", **data) or {"status": "silent"}
         if answer["status"] == "ok":
             time.sleep(GRACE)  # ended by the interrupt that every restart begins with
             answer = {"status": "late"}
+        return answer
+
+    return _leave(host, begin)
+
+
+def restart_by_server(host: Host, server: Server, kernel: str) -> Optional[Dict[str, Any]]:
+    """Have the Jupyter server restart this kernel; nothing is run then. Else as `restart`."""
+    path = f"api/kernels/{kernel}/restart"
+
+    def begin() -> Dict[str, Any]:
+        answered = server.ask("POST", path, GRACE)  # cut off by the interrupt, as above
+        return {"status": "refused" if answered is None else "late"}
+
+    return _leave(host, begin)
+
+
+def _leave(host: Host, begin: Callable[[], Dict[str, Any]]) -> Optional[Dict[str, Any]]:
+    """What ``begin`` gives where the kernel does not end meanwhile, else None."""
+    accept = _refuse_queue(host.shell.kernel, GRACE + ENDING)
+    try:
+        answer = begin()
     except KeyboardInterrupt:
         _refuse_queue(host.shell.kernel, ENDING)
         return None

@@ -15,7 +15,7 @@ from .. import files
 from ..errors import NotebookError
 from .document import Document
 
-__all__ = ["Server", "held_by", "own", "saved_as", "servers"]
+__all__ = ["Server", "colab", "held_by", "own", "saved_as", "servers"]
 
 
 @dataclass(frozen=True)
@@ -65,21 +65,27 @@ class Server:
             return None
         return word if "python" in word.name and word.is_absolute() else None
 
-    def sessions(self) -> Optional[List[Dict[str, Any]]]:
-        """What it has open; None where it does not say."""
+    def ask(self, method: str, path: str, seconds: float = 2.0) -> Any:
+        """What its REST interface answers, True where that is nothing, None where it does not."""
         import requests
 
         try:
             with requests.Session() as session:
                 session.trust_env = False  # no proxy stands between here and this machine
-                answer = session.get(
-                    f"{self.url}api/sessions",
+                answer = session.request(
+                    method,
+                    f"{self.url}{path}",
                     headers={"Authorization": f"token {self.entry.get('token', '')}"},
-                    timeout=2,
+                    timeout=seconds,
                 )
-            return list(answer.json()) if answer.ok else None
+            return (answer.json() if answer.content else True) if answer.ok else None
         except (requests.RequestException, ValueError):
             return None
+
+    def sessions(self) -> Optional[List[Dict[str, Any]]]:
+        """What it has open; None where it does not say."""
+        found = self.ask("GET", "api/sessions")
+        return found if isinstance(found, list) else None
 
     def paths(self, kernel: str) -> Tuple[str, ...]:
         """The notebooks that it runs on this kernel, by their names of now."""
@@ -108,6 +114,12 @@ def own() -> Optional[Server]:
     """The server that started this kernel, as far as the variable that it sets tells."""
     parent = os.environ.get("JPY_PARENT_PID")
     return next((server for server in servers() if str(server.entry["pid"]) == parent), None)
+
+
+def colab() -> Optional[Server]:
+    """Colab's own server, which its machine reaches by an address of two variables."""
+    host, port = os.environ.get("COLAB_JUPYTER_IP"), os.environ.get("KMP_TARGET_PORT")
+    return Server({"url": f"http://{host}:{port}/"}) if host and port else None
 
 
 def saved_as(path: str, text: Optional[str], old: Optional[str]) -> Optional[bool]:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator
 
+from .front_end import HURRY, Kernel, Page
 from .machine import Machine
 
 #: ``ask(method, where, body)``: ask the server's sessions.
@@ -24,6 +25,19 @@ def open_on(ask: Ask, name: str) -> Dict[str, Any]:
         "POST", "", {"path": name, "name": name, "type": "notebook", "kernel": kernel}
     )
     return session
+
+
+@contextmanager
+def window(machine: Machine, session: Dict[str, Any]) -> Iterator[Page]:
+    """A client of the kernel that the server has started."""
+    runtime = machine.home / ".local/share/jupyter/runtime"
+    kernel = Kernel(str(runtime / f"kernel-{session['kernel']['id']}.json"))
+    try:
+        page = kernel.page()
+        page.run(HURRY, silent=True)
+        yield page
+    finally:
+        kernel.close()
 
 
 @contextmanager

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator
+from typing import Dict
 
 import pytest
 
 from .files import notebook
-from .front_end import HURRY, Answer, Kernel, Page, started
+from .front_end import Answer, started
 from .machine import Machine
-from .serving import Ask, open_on
+from .serving import Ask, open_on, window
 
 WHERE = "%load_ext colab_magics\n%setup where"
 CELL = {"cellId": "cell-0"}
@@ -21,19 +20,6 @@ def rows(answer: Answer) -> Dict[str, str]:
     """The rows of what %setup where shows, by their first column."""
     found = answer.text.split("\n")
     return {line.split("  ")[0]: line for line in found if not line.startswith(" ")}
-
-
-@contextmanager
-def window(machine: Machine, session: Dict[str, Any]) -> Iterator[Page]:
-    """A client of the kernel that the server has started."""
-    runtime = machine.home / ".local/share/jupyter/runtime"
-    kernel = Kernel(str(runtime / f"kernel-{session['kernel']['id']}.json"))
-    try:
-        page = kernel.page()
-        page.run(HURRY, silent=True)
-        yield page
-    finally:
-        kernel.close()
 
 
 def test_the_server_knows_the_notebook_also_after_a_rename(

@@ -22,6 +22,7 @@ NAMES = [
     "jobs",
     "pin",
     "secret",
+    "session",
     "setup",
     "shell",
 ]

@@ -1,0 +1,1 @@
+"""What ``%session`` tells of the machine: how long it has lived, what is left, what is free."""

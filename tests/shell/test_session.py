@@ -1,0 +1,117 @@
+"""``%session`` in a shell without a server: what it shows, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+import time
+from pathlib import Path
+from typing import Dict
+
+import doubles
+import pytest
+
+from .cells import Cells
+
+
+def rows(text: str) -> Dict[str, str]:
+    """What is shown, by its first column."""
+    lines = (line.split("  ", 1) for line in text.split("\n"))
+    return {line[0].strip(): line[1].strip() for line in lines if len(line) == 2}
+
+
+def test_it_shows_the_machine_and_the_kernel(run: Cells) -> None:
+    """Host, front end, Python, times, memory and disk are there; no limit where there is none."""
+    found = rows(run("%session"))
+    assert found["front end"] == "none: IPython in a terminal"
+    assert found["Python"] == platform.python_version()
+    assert found["kernel"].startswith("up for ") and found["machine"].startswith("up for ")
+    assert "used" in found["memory"] and "used" in found["disk here"]
+    assert "time left" not in found
+
+
+def test_as_json_it_has_units(run: Cells) -> None:
+    """Seconds and bytes, in agreement with the system."""
+    import psutil
+
+    found = json.loads(run("%session --json"))
+    assert abs(found["kernel_seconds"] - (time.time() - psutil.Process().create_time())) < 5
+    assert abs(found["machine_seconds"] - (time.time() - psutil.Process(1).create_time())) < 5
+    assert 0 < found["kernel_memory"] < found["memory"]["total"] <= psutil.virtual_memory().total
+    assert found["disks"][0]["total"] == psutil.disk_usage(os.getcwd()).total
+    assert found["limit_seconds"] is found["left_seconds"] is None
+    returned = run("found = %session -q -o\nprint(found['host'])")
+    assert returned == found["host"]
+
+
+def test_what_is_left_is_a_bar(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a limit its rest is shown, as text and as a bar; over is said as such."""
+    monkeypatch.setenv("COLAB_MAGICS_SESSION_HOURS", "1e6")
+    assert "[################" in rows(run("%session"))["time left"]
+    monkeypatch.setenv("COLAB_MAGICS_SESSION_HOURS", "0.001")
+    assert rows(run("%session"))["time left"].endswith("are over")
+
+
+def test_a_host_is_known_by_its_variables(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On Colab it says so, with its 12 hours."""
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release")
+    found = rows(run("%session"))
+    assert found["host"] == "Colab"
+    assert "of 12 h" in found["time left"] or found["time left"].endswith("12 h are over")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("list", "no Jupyter server"),
+        ("stop nb.ipynb", "no Jupyter server"),
+        ("stop", "which?"),
+        ("stop nb.ipynb --idle 2h", "which?"),
+        ("stop --idle soon", "not a time"),
+        ("restart", "no Jupyter server"),
+        ("end", "only a machine of Colab"),
+        ("nosuch", "unrecognized arguments"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    run: Cells, nothing_starts: None, line: str, said: str
+) -> None:
+    """One line says what is wrong, one what to do; nothing is done."""
+    reply = run.attempt(f"%session {line}")
+    assert type(reply.error).__name__ == "UsageError" and said in reply.shown
+    assert len(reply.shown.split("\n")) == 2
+
+
+def test_a_limit_that_is_none_is_said(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The variable is named; other cells run as if there were none."""
+    monkeypatch.setenv("COLAB_MAGICS_SESSION_HOURS", "often")
+    assert "COLAB_MAGICS_SESSION_HOURS=often" in run.attempt("%session").shown
+    assert run("1 + 1\nprint('fine')") == "fine"
+
+
+@pytest.fixture
+def colab(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine of Colab."""
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release")
+    monkeypatch.syspath_prepend(str(Path(doubles.__file__).parent / "google_colab"))
+    for name in [name for name in sys.modules if name.split(".")[0] == "google"]:
+        monkeypatch.delitem(sys.modules, name)
+
+
+def test_a_machine_of_colab_is_given_back_when_it_is_said(run: Cells, colab: None) -> None:
+    """Nobody is here to be asked, so that only ``--yes`` does it."""
+    reply = run.attempt("%session end")
+    assert "Add --yes" in reply.shown and type(reply.error).__name__ == "UsageError"
+    from google.colab import runtime  # type: ignore[attr-defined]
+
+    assert runtime.CALLS == []
+    assert run("%session end --yes") == "The machine is given back"
+    assert runtime.CALLS == ["unassign"]
+
+
+def test_nothing_is_recorded(run: Cells) -> None:
+    """It is no step of the setup cell."""
+    run("%session")
+    assert run.steps() == []

@@ -1,0 +1,138 @@
+"""The machine's limit, when it is said, and what a container may use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Dict, List, Optional
+
+import pytest
+from IPython.core.error import UsageError
+
+from colab_magics.magics import time_left
+from colab_magics.sessions import limit, machine
+from colab_magics.sessions.machine import Room
+
+
+@pytest.mark.parametrize(
+    ("variables", "hours"),
+    [
+        ({}, None),
+        ({"COLAB_RELEASE_TAG": "release"}, 12),
+        ({"KAGGLE_KERNEL_RUN_TYPE": "Interactive"}, 12),
+        ({"COLAB_MAGICS_SESSION_HOURS": "24"}, 24),
+        ({"COLAB_MAGICS_SESSION_HOURS": "0.5", "COLAB_RELEASE_TAG": "release"}, 0.5),
+        ({"COLAB_MAGICS_SESSION_HOURS": "0", "COLAB_RELEASE_TAG": "release"}, None),
+        ({"COLAB_MAGICS_SESSION_HOURS": " ", "COLAB_RELEASE_TAG": "release"}, 12),
+    ],
+)
+def test_the_hours_of_a_host(
+    monkeypatch: pytest.MonkeyPatch, variables: Dict[str, str], hours: Optional[float]
+) -> None:
+    """Colab and Kaggle have twelve, others none, and a person's own number goes before both."""
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert limit.hours() == hours
+    assert limit.lent() == bool(variables)
+
+
+@pytest.mark.parametrize("said", ["x", "-1", "nan", "inf", "12h"])
+def test_hours_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    """What is no number of hours is one clear error, which names the variable."""
+    monkeypatch.setenv(limit.VARIABLE, said)
+    with pytest.raises(UsageError, match=f"{limit.VARIABLE}={said}"):
+        limit.hours()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("30m", 1800), ("2h", 7200), ("1.5 h", 5400), ("1d", 86400)]
+)
+def test_times_are_read(text: str, seconds: float) -> None:
+    """A number and a unit."""
+    assert limit.parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "2", "h", "-2h", "2w", "2h30m"])
+def test_what_is_no_time_is_refused(text: str) -> None:
+    """Without a unit, or with another one, it is an error."""
+    with pytest.raises(UsageError, match="not a time"):
+        limit.parse_duration(text)
+
+
+def said_at(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], minutes: List[float]
+) -> List[str]:
+    """What is said below cells that end when so many minutes are left of an hour and a half."""
+    monkeypatch.setenv(limit.VARIABLE, "1.5")
+    now = [0.0]
+    telling = time_left.TimeLeft(clock=lambda: now[0])
+    telling._started = 0.0
+    found = []
+    monkeypatch.setattr(time_left, "say", found.append)
+    for left in minutes:
+        now[0] = 60 * (90 - left)
+        telling.end(None, 1)
+        telling.end(None, 2)
+    return found
+
+
+def test_an_hour_half_an_hour_and_ten_minutes_are_said_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each once, below the first cell that ends then; nothing before, between and afterwards."""
+    found = said_at(monkeypatch, capsys, [90, 61, 59, 58, 31, 29.5, 28, 11, 9, 5, 1, 0, -5])
+    assert [line.partition(" left of the 1 h 30 min")[0] for line in found] == [
+        "59 min", "29 min 30 s", "9 min"
+    ]  # fmt: skip
+    assert all("%drive flush" in line for line in found)
+
+
+def test_only_the_nearest_is_said(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A cell that ran for long ends with one line, and those that it has passed are not said."""
+    assert len(said_at(monkeypatch, capsys, [70, 8, 7, 6])) == 1
+
+
+def test_a_machine_that_lives_on_was_lent_for_longer(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """After the end of the time nothing is said."""
+    assert said_at(monkeypatch, capsys, [0, -1, -100]) == []
+
+
+def group(folder: Path, names: List[str], limit: str, usage: int, cached: int) -> None:
+    """The files of a control group."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / names[0]).write_text(f"{limit}\n")
+    (folder / names[1]).write_text(f"{usage}\n")
+    (folder / "memory.stat").write_text(f"anon 5\n{names[2]} {cached}\n")
+
+
+TWO = ["memory.max", "memory.current", "inactive_file"]
+ONE = ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"]
+
+
+def test_the_limit_of_a_container(tmp_path: Path) -> None:
+    """In a container of version 2 its own group is the top, and cached files do not count."""
+    group(tmp_path, TWO, "1000", 700, 200)
+    assert list(machine.cgroup_rooms(tmp_path, {"": "/"})) == [Room(500, 1000)]
+
+
+def test_limits_above_count_too(tmp_path: Path) -> None:
+    """Outside a container the groups above that of the process may have the limit."""
+    group(tmp_path / "user.slice", TWO, "4000", 900, 0)
+    group(tmp_path / "user.slice/app", TWO, "max", 100, 0)
+    found = list(machine.cgroup_rooms(tmp_path, {"": "/user.slice/app"}))
+    assert found == [Room(900, 4000)]
+
+
+def test_the_limit_of_version_one(tmp_path: Path) -> None:
+    """Version 1 has the memory apart; a path that is that of the machine outside is no trouble."""
+    group(tmp_path / "memory", ONE, "2000", 300, 100)
+    found = list(machine.cgroup_rooms(tmp_path, {"memory": "/docker/0123"}))
+    assert found == [Room(200, 2000)]
+
+
+def test_without_groups_there_is_no_limit(tmp_path: Path) -> None:
+    """Nothing to read is no limit, and no error."""
+    assert list(machine.cgroup_rooms(tmp_path / "none", {})) == []
