@@ -4,7 +4,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
 from ..display import amount
 from ..errors import Veil
@@ -36,9 +36,6 @@ class ShellResult:
 
 class Heard(Listener):
     """One command's output, to where it belongs: a front end, an executor, a terminal, nowhere."""
-
-    #: The last log that was made here.
-    log_of: ClassVar[Optional[Path]] = None
 
     def __init__(self, host: Host, quiet: bool, keep: bool, log: Optional[Log] = None) -> None:
         self._live, self._quiet = host.live, quiet
@@ -86,9 +83,12 @@ class Heard(Listener):
             self._log.flush()
         if not left:
             self._log.close()
-        if self._log.path is not None:
-            Heard.log_of = self._log.path
         return self._notes(left)
+
+    @property
+    def log(self) -> Optional[Path]:
+        """The file that has all of it, where one was made."""
+        return self._log.path
 
     def last(self, lines: int) -> List[str]:
         """The last lines, for an error."""

@@ -149,6 +149,7 @@ class ShellMagic(Magic):
             raise
         self.host.shell.user_ns["_exit_code"] = ended.status
         notes = [*notes, *heard.close(ended.left)]
+        shell.log = heard.log or shell.log
         if notes and "quiet" not in options.flags:
             say(*notes)
         if ended.interrupted:
@@ -174,9 +175,8 @@ class ShellMagic(Magic):
         there = self.host.spell(cwd) if cwd is not None else "a directory that has vanished"
         counts = [_counted(number, what) for what, number in shell.carried.counts.items() if number]
         rows = [("shell", shell.name), ("directory", there), ("carried", ", ".join(counts) or "-")]
-        log = Heard.log_of
-        if log is not None and log.exists():
-            rows.append(("last log", f"{log} ({amount(log.stat().st_size)})"))
+        if shell.log is not None and shell.log.exists():
+            rows.append(("last log", f"{shell.log} ({amount(shell.log.stat().st_size)})"))
         show(Report((), tuple(rows)))
 
     def complete(self, line: str, symbol: str) -> List[str]:

@@ -215,7 +215,7 @@ KINDS = {
         "-f",
         begin='__cm_command=$(cat "$__cm_folder/command")',
         variables=_typeset,
-        options='set +o; printf "umask "; umask; emulate zsh; set +eux',
+        options='set +o | grep -v nohup; printf "umask "; umask; emulate zsh; set +eux',
         aliases="alias -L",
         functions="typeset -f",
         values="for __cm_n in ${(k)parameters}; do"

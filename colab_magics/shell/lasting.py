@@ -37,6 +37,8 @@ class Lasting:
         self._guard: Optional[Guard] = None
         self._own: Dict[str, str] = {}
         self.carried = Carried(KINDS[name])
+        #: The log of the last command that had one.
+        self.log: Optional[Path] = None
 
     def forget(self) -> None:
         """Begin anew; directory and environment are the kernel's and stay."""

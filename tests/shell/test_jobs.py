@@ -202,7 +202,7 @@ def test_bad_lines_change_nothing(run: Cells, line: str) -> None:
 
 
 # ---------------------------------------------------------------------- it outlives the kernel
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_job_outlives_its_kernel(run: Cells, tmp_path: Path, number: int) -> None:
     """However the kernel ends, the job goes on, another one finds it, and the log is whole.
 
@@ -313,6 +313,7 @@ def test_the_last_lines_of_a_long_log(run: Cells) -> None:
     shown = run("%jobs log one --all")
     assert shown.startswith("1\n2\n") and "left out here" in shown and len(shown) < 100_000
     assert run("x = %jobs -q -o log one --all\nlen(x)").endswith("588895")
+    assert "last log" not in run("%shell"), "that is of %shell's own commands"
 
 
 def test_following_shows_what_comes(run: Cells, tmp_path: Path) -> None:

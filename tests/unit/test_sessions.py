@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Dict, List, Optional
 
 import pytest
 from IPython.core.error import UsageError
 
-from colab_magics.magics import time_left
+from colab_magics.gpu import devices
+from colab_magics.gpu.details import Process
+from colab_magics.magics import kernels, time_left
+from colab_magics.notebook.running import Running
 from colab_magics.sessions import limit, machine
 from colab_magics.sessions.machine import Room
 
@@ -136,3 +141,18 @@ def test_the_limit_of_version_one(tmp_path: Path) -> None:
 def test_without_groups_there_is_no_limit(tmp_path: Path) -> None:
     """Nothing to read is no limit, and no error."""
     assert list(machine.cgroup_rooms(tmp_path / "none", {})) == []
+
+
+def test_gpu_memory_is_that_of_the_kernels_own_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Summed over cards, without what others have and what is of another process table."""
+    mine = os.getpid()
+    cards = [
+        (Process(mine, 5 * 10**6), Process(1, 7 * 10**6)),
+        (Process(mine, 6 * 10**6), Process(mine, 9 * 10**6, here=False)),
+        None,
+    ]
+    found = [SimpleNamespace(processes=processes) for processes in cards]
+    monkeypatch.setattr(devices, "details", lambda: found)
+    one = kernels.known(Running("0123456789", ("nb.ipynb",), "idle", 0.0, (), mine), "other")
+    assert one["gpu_memory"] == 11 * 10**6
+    assert [row[4] for row in kernels.rows([one])] == ["GPU memory", "11.0 MB"]
