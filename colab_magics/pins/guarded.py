@@ -169,7 +169,7 @@ def put_back(job: Job, options: Sequence[str], texts: Sequence[str]) -> None:
         return
     status, said = job.install([*options, *texts], more=["--no-deps"])
     if status:
-        from .index import explain
+        from .explain import explain
 
         raise explain(texts, job.settings, said)
 

@@ -118,7 +118,7 @@ def _failure(
     job: Job, wanted: "Wanted", said: Sequence[str], lock: Optional["Lock"]
 ) -> InstallFailed:
     """Why the installer could not do it."""
-    from .index import explain
+    from .explain import explain
 
     other = re.search(r"[Hh]ash mismatch for `?([\w.-]+)", " ".join(said))
     if lock is not None and other:

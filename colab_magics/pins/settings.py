@@ -12,6 +12,7 @@ import re
 import sys
 from pathlib import Path
 from typing import Dict, List, Mapping, NamedTuple, Optional
+from urllib.request import url2pathname
 
 __all__ = ["ForUv", "PipSettings", "configuration_files", "read_settings"]
 
@@ -112,6 +113,17 @@ class PipSettings:
         main = self.values.get("index-url", "https://pypi.org/simple")
         return [main.strip(), *self.words("extra-index-url")]
 
+    @property
+    def places(self) -> List[str]:
+        """The folders, and pages of links, that are looked into beside the indexes."""
+        return [_home(place) for place in self.words("find-links")]
+
+    @property
+    def folders(self) -> List[Path]:
+        """Those of the places that are folders of this machine, and are there."""
+        paths = (url2pathname(re.sub("^file://(localhost)?", "", one)) for one in self.places)
+        return [Path(path) for path in paths if Path(path).is_dir()]
+
     def for_uv(self, environment: Mapping[str, str]) -> ForUv:
         """These settings as uv is told them; ``environment`` is what is set already."""
         given: Dict[str, str] = {}
@@ -128,7 +140,7 @@ class PipSettings:
                 # pip takes the best version of all indexes; uv would stop at the first.
                 given.update(UV_INDEX=" ".join(value.split()), UV_INDEX_STRATEGY=_BEST)
             elif name == "find-links":
-                given["UV_FIND_LINKS"] = ",".join(filter(_reachable, map(_home, value.split())))
+                given["UV_FIND_LINKS"] = ",".join(filter(_reachable, self.places))
             elif name == "constraint":  # a variable would give way to our own argument
                 options += [f"-c {_absolute(place)}" for place in value.split()]
             elif name == "no-index":

@@ -8,6 +8,7 @@ import socket
 import sys
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Dict, Iterator, List, NamedTuple, Optional, Set, Tuple
 
@@ -16,9 +17,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
+import colab_magics.pins.explain as explain_module
 from colab_magics.errors import InstallFailed
-from colab_magics.pins import index as index_module
-from colab_magics.pins.index import Unreachable, explain, files_of
+from colab_magics.pins.explain import explain
+from colab_magics.pins.index import Unreachable, files_of
 from colab_magics.pins.settings import PipSettings
 
 MINOR = sys.version_info[1]
@@ -251,6 +253,25 @@ def test_requirements_that_are_there_give_the_reason_of_the_installer(index: Ind
     assert len(index.requests) == 1  # what has a URL of its own is on no index
 
 
+@pytest.mark.parametrize("form", ["{}", "file://{}", "/nowhere/at/all {}"])
+def test_a_folder_of_wheels_is_looked_into(tmp_path: Path, form: str) -> None:
+    """What a folder has is no missing package; what it lacks, or has in another version, is."""
+    for file in ("demo-1.0-py3-none-any.whl", "demo-stuff-2.0.tar.gz", "readme.txt"):
+        (tmp_path / file).touch()
+    settings = PipSettings({"no-index": "1", "find-links": form.format(tmp_path)})
+    failed = explain(["demo==1.0"], settings, ["error: cannot remove it: it is full"])
+    assert failed.what == "Not installed: cannot remove it: it is full"
+    assert explain(["demo==2"], settings, []).what == "demo has no version ==2."
+    assert explain(["dem"], settings, []).what == "There is no package dem on the folders given."
+
+
+def test_pages_of_links_are_not_judged(tmp_path: Path) -> None:
+    """Only the installer has read them: its reason is given, and nothing claimed."""
+    settings = PipSettings({"no-index": "1", "find-links": f"https://x.invalid/a {tmp_path}"})
+    failed = explain(["demo"], settings, ["error: said so"])
+    assert failed.what == "Not installed: said so"
+
+
 def test_a_password_goes_to_the_index_only(index: Index) -> None:
     """The user and password of an index are sent to it, and stand in no message."""
     settings = PipSettings({"index-url": index.url.replace("//", "//me:hunter2@")})
@@ -281,7 +302,7 @@ def test_both_kinds_of_page_are_asked_for(index: Index) -> None:
 def test_ranges_of_pythons_name_each_and_no_other(minors: Set[int]) -> None:
     """What is written ``3.5-3.8, 3.10+`` is read back as the same versions."""
     read = set()
-    for part in filter(None, index_module._ranges(minors).split(", ")):
+    for part in filter(None, explain_module._ranges(minors).split(", ")):
         first, _, last = part.partition("-")
         low = int(first.rstrip("+").split(".")[1])
         high = 29 if part.endswith("+") else int((last or first).split(".")[1])

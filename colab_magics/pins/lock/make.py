@@ -14,7 +14,7 @@ from typing import Any, Dict, Iterable, List, Mapping, Sequence, Set, Tuple
 from ...errors import InstallFailed
 from ...host import Host
 from ...steps import Progress
-from ..index import explain
+from ..explain import explain
 from ..installed import canonical_name, find
 from ..job import KERNEL, Job
 from ..requirements import carries_secret, requirement
