@@ -36,8 +36,14 @@ def long(request: pytest.FixtureRequest) -> bool:
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home, and a working directory in it, so that no test touches the user's own."""
+def home(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Path]:
+    """An empty home, and a working directory in it, so that no test touches the user's own.
+
+    The environment is afterwards as it was, also where a cell of the test has changed it.
+    """
+    before = dict(os.environ)
     folder = tmp_path_factory.mktemp("home")
     work = folder / "work"
     work.mkdir()
@@ -48,4 +54,8 @@ def home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(work)
     # Tests that install nothing share one environment; each has a journal of its own.
     monkeypatch.setattr(journal, "_place", lambda kind: folder / f"pins.{kind}")
-    return folder
+    yield folder
+    for name in os.environ.keys() - before.keys() - {"PYTEST_CURRENT_TEST"}:
+        del os.environ[name]
+    before.pop("PYTEST_CURRENT_TEST", None)
+    os.environ.update(before)

@@ -1,5 +1,6 @@
 """``%secret``."""
 
+import os
 from typing import Any
 
 from ..arguments import Parser
@@ -86,7 +87,12 @@ class SecretMagic(Magic):
         hide(value)
         place.set(name, value)
         lost = ", which is lost with this machine" if self.host.ephemeral else ""
-        return f"{name} is kept in {place.called}{lost}. Set it in any notebook: %secret {name}"
+        said = f"{name} is kept in {place.called}{lost}. "
+        if os.environ.get(name, value) == value:
+            return f"{said}Set it in any notebook: %secret {name}"
+        # A variable that is set counts first: with the old value a new token would do nothing.
+        os.environ[name] = value
+        return f"{said}It replaces the value that {name} had in this kernel"
 
     def _delete(self, name: str, place: Kept) -> str:
         """From each place that we keep secrets in."""

@@ -1,7 +1,7 @@
 """``%session``."""
 
 import json
-from typing import Any, Dict, List, Sequence
+from typing import Any, Dict, List, Optional, Sequence
 
 from ..arguments import Parser
 from ..display import Report, amount, duration
@@ -109,13 +109,18 @@ class SessionMagic(Magic):
         _flags("%session restart", words)
         site = self.session.site
         server = own() if site.kind == "jupyter" and site.kernel else None
-        if server is None:
+        helped = self.host.extension()
+        if server is None and not helped:
             todo = _RESTART.get(site.kind, "Restart it where it was started.")
             raise usage_error("%session restart: no Jupyter server started this kernel.", todo)
-        from ..notebook.restart import restart_by_server
+        from ..notebook.restart import restart, restart_by_server
 
         say("Restarting the kernel; its variables are lost")
-        answer = restart_by_server(self.host, server, site.kernel)
+        answer: Optional[Dict[str, Any]] = {"status": "silent"}
+        if helped:
+            answer = restart(self.host, "session", "%session", alone=True)
+        if answer is not None and server is not None:
+            answer = restart_by_server(self.host, server, site.kernel)
         if answer is not None:
             raise NotebookError(
                 f"The server did not restart the kernel ({answer['status']}).",

@@ -28,16 +28,19 @@ def offer(host: Host, reason: str, about: str) -> Optional[Dict[str, Any]]:
     return ask(host, "restart", reason=reason, about=about, now=False)
 
 
-def restart(host: Host, reason: str, about: str, kernel: str = "") -> Optional[Dict[str, Any]]:
+def restart(
+    host: Host, reason: str, about: str, kernel: str = "", alone: bool = False
+) -> Optional[Dict[str, Any]]:
     """Have the kernel restarted now; None where that is under way, so that the cell may end.
 
-    ``kernel`` is the name of another one, which the notebook is switched to instead.
+    ``kernel`` is the name of another one, which the notebook is switched to instead; ``alone``:
+    no cell is run then.
 
     A second time for the same reason, in what a restart has run, is refused. Otherwise it gives
     the answer of the extension, whose ``status`` says why there is no restart. To be called as
     the last act of a cell: what is queued behind it is refused from now on.
     """
-    data = {"reason": reason, "about": about, "kernel": kernel, "now": True}
+    data = {"reason": reason, "about": about, "kernel": kernel, "alone": alone, "now": True}
 
     def begin() -> Dict[str, Any]:
         answer = ask(host, "restart", **data) or {"status": "silent"}
@@ -50,7 +53,11 @@ def restart(host: Host, reason: str, about: str, kernel: str = "") -> Optional[D
 
 
 def restart_by_server(host: Host, server: Server, kernel: str) -> Optional[Dict[str, Any]]:
-    """Have the Jupyter server restart this kernel; nothing is run then. Else as `restart`."""
+    """Have the Jupyter server restart this kernel; nothing is run then. Else as `restart`.
+
+    For pages without the extension: they hear nothing of it, and one that runs a cell in the
+    moment in which the new kernel starts may miss what that shows.
+    """
     path = f"api/kernels/{kernel}/restart"
 
     def begin() -> Dict[str, Any]:

@@ -59,7 +59,7 @@ class Work:
         options = tuple(line for line in self.options if not carries_secret(line))
         line = {name: value for name, value in line.items() if not carries_secret(value)}
         if old is None:
-            return Journal(asked, options, whole.present(), whole.sources(), time.time(), line)
+            return Journal(asked, options, whole.present(), whole.sources(), journal.clock(), line)
         # With this process's number; should this be cut too, each place may be the one to ask.
         both = tuple(dict.fromkeys((*asked, *old.asked)))
         fresh = Journal(both, (*options, *old.options), old.before, old.origins, old.since)

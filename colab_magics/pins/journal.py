@@ -24,6 +24,7 @@ from .requirements import key
 __all__ = [
     "History",
     "Journal",
+    "clock",
     "disturbs",
     "drop",
     "forget_last",
@@ -82,6 +83,16 @@ def _place(kind: str) -> Path:
         folder = Path(user_state_dir("colab-magics", appauthor=False))
     packages = zlib.crc32(sysconfig.get_path("purelib").encode("utf-8", "replace"))
     return folder / f"pins-{packages:08x}.{kind}"
+
+
+def clock() -> float:
+    """The time now by the clock of files, in seconds; that of a share or a host may differ."""
+    path = _place("lock")
+    try:
+        path.touch()
+        return path.stat().st_mtime
+    except OSError:
+        return time.time()
 
 
 def pending() -> bool:

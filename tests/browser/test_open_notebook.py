@@ -117,7 +117,7 @@ def test_after_a_restart_one_line_is_added(server: Server, open_notebook: Open) 
     window = open_notebook(server, DRIVE, LOAD + "\n%cd_persist drive:")
     window.run(0, "added on top, saved")
     before = window.on_disk()[0]
-    server.api(f"kernels/{window.kernel}/restart", "POST")
+    window.js("return panel.sessionContext.restartKernel()")
     window.connected()
     window.run(2, "Setup cell: %cd_persist drive: - saved")
     assert window.on_disk()[0] == before + "\n%cd_persist drive:"

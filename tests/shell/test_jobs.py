@@ -288,12 +288,14 @@ def test_a_number_that_another_process_has_now_is_no_job(run: Cells) -> None:
 def test_a_job_is_nobodys_child(run: Cells) -> None:
     """Nothing of a job is in the kernel's own session or among its children."""
     run("%shell --background one sleep 60")
-    of_job = {one.pid for one in identity.members(job("one").session)} | {job("one").keeper}
+    one = job("one")
+    members = identity.members(one.session)
+    of_job = {each.pid for each in members} | {one.keeper}
     mine = subprocess.run(
         ["ps", "-o", "pid=", "--ppid", str(os.getpid())], stdout=subprocess.PIPE, text=True
     ).stdout.split()
     assert not of_job & {int(pid) for pid in mine}
-    assert os.getsid(0) not in {os.getsid(pid) for pid in of_job}
+    assert members and os.getsid(0) not in {one.session, os.getsid(one.keeper)}
 
 
 # ---------------------------------------------------------------------- the log

@@ -204,6 +204,16 @@ def test_nobody_is_asked_who_is_not_there(run: Cells, monkeypatch: pytest.Monkey
 
 
 # ---------------------------------------------------------------------- kept ones
+def test_a_new_value_counts_at_once(run: Cells, typed: List[str]) -> None:
+    """Where the old one is set, which is looked at first, the new one takes its place here too."""
+    os.environ["TOKEN"] = "expired"
+    said = run("%secret set TOKEN --to file")
+    assert said.endswith("It replaces the value that TOKEN had in this kernel")
+    assert os.environ["TOKEN"] == CANARY
+    assert run("%secret TOKEN").splitlines()[0] == "TOKEN is set already"
+    nowhere(said)
+
+
 def test_kept_in_a_file_of_ones_own(run: Cells, typed: List[str], home: Path) -> None:
     """Set, listed without its value, found in the next kernel, deleted; nobody else can read it."""
     said = run("%secret set TOKEN --to file")

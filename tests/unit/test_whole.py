@@ -130,6 +130,18 @@ def test_an_installer_that_leaves_a_file_out_is_run_once_more(place: Path, put: 
     assert whole.faults(["one"]) == {}
 
 
+def test_when_it_began_is_by_the_clock_of_files(
+    place: Path, put: Put, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clock of the machine that is an hour ahead of its disk's hides nothing that was cut."""
+    clock = time.time
+    monkeypatch.setattr(time, "time", lambda: clock() + 3600)
+    info = put("half", "1")
+    begun = guarded.Work((), (), lambda: None).begun(None, {})
+    (info / "RECORD").unlink()
+    assert [*whole.cut(begun.since, begun.before)] == ["half"]
+
+
 def test_a_journal_survives_and_holds_no_secret(place: Path) -> None:
     """What is read is what was written; a requirement with a password is not in it."""
     secret = "one @ https://me:hunter2@127.0.0.1/one.whl"

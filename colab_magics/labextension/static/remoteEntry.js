@@ -241,12 +241,11 @@
       state.batch = [];
       state.reasons.add(reason);
       const left = cells.filter(cell => !cell.isDisposed);
+      const then = left.length ? `Running ${named(panel.content, left)}.` : 'Nothing was run.';
       if (toast)
-        toast.info(
-          `${name ? 'Switched to' : 'Kernel restarted for'} ${about}. ` +
-            `Running ${named(panel.content, left)}.`,
-          { autoClose: 8000 }
-        );
+        toast.info(`${name ? 'Switched to' : 'Kernel restarted for'} ${about}. ${then}`, {
+          autoClose: 8000
+        });
       state.runs += 1;
       const done = run(panel, left);
       state.busy = false; // what is run may ask again
@@ -267,7 +266,7 @@
     );
     if (!asking) return { status: 'gone' };
     if (data.now && stateOf(notebook).reasons.has(data.reason)) return { status: 'again' };
-    const cells = plan(notebook, asking);
+    const cells = data.alone ? [] : plan(notebook, asking);
     if (data.now) setTimeout(() => void restart(panel, cells, data));
     else draw(panel, asking, cells, data);
     return { status: 'ok' };
