@@ -73,9 +73,9 @@ def launch(name: str, wanted: Wanted) -> Job:
 
 
 def stop(job: Job, grace: float = GRACE) -> Job:
-    """End a job and all of its processes, after a while by force; gives it as it is then."""
+    """End a job and its processes, after ``grace`` seconds by force; gives it as it is then."""
     (job.folder / STOPPED).touch()
-    for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, grace)):
+    for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, GRACE)):
         for one in members(job.session):
             with suppress(ProcessLookupError):
                 os.kill(one.pid, number)
