@@ -1,6 +1,7 @@
 """``colab-magics run|setup``: notebooks on disk, from a shell."""
 
 import argparse
+import io
 import sys
 from pathlib import Path
 from typing import List, Optional
@@ -14,6 +15,9 @@ __all__ = ["main"]
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run a command; 0 when it did what was asked, 1 with one line and a hint when not."""
+    for stream in (sys.stdout, sys.stderr):  # a notebook may hold what the terminal cannot show
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         status: int = options.command(options)

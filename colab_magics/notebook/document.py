@@ -167,7 +167,8 @@ class Document:
 
     def _spliced(self, start: int, end: int, piece: str) -> "Document":
         text = self.text[:start] + piece + self.text[end:]
-        return Document.parse(text.encode("utf-8"), "the notebook")
+        # Half a character, which stood there as an escape, is one again: Python's is JSON's.
+        return Document.parse(text.encode("utf-8", "backslashreplace"), "the notebook")
 
     # ------------------------------------------------------------------ the file's own style
     def _between(self) -> str:

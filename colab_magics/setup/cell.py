@@ -36,6 +36,7 @@ _ABOUT = "https://pypi.org/project/colab-magics/"
 _MARKER = re.compile(r"#\s*colab_magics:setup v(\d+)\b")
 _MAGIC = re.compile(r"%([A-Za-z_]\w*)(?=\s|$)")
 _ESCAPED = re.compile(r"(\s*)(?:[\w.,\[\] ]+=\s*)?[%!?]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _OURS = re.compile(
     r"%(setup write( --all)?|(re)?load_ext colab_magics|pip install\b.*colab.magics)\s*"
 )
@@ -136,6 +137,7 @@ def _read(word: str, text: str) -> Line:
 
 def _inside(code: str) -> bool:
     """Whether the code before a line, its magics taken out, leaves a string or a bracket open."""
+    code = _SURROGATE.sub("_", code)  # JSON may hold half a character, Python's tokenizer not
     try:
         for _ in tokenize.generate_tokens(io.StringIO(code + "\n").readline):
             pass

@@ -14,7 +14,8 @@ def notebook(path: Path, *sources: str, minor: int = 5, **metadata: Any) -> Path
     cells = [code(source, minor, at) for at, source in enumerate(sources)]
     whole = {"cells": cells, "metadata": metadata, "nbformat": 4, "nbformat_minor": minor}
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(whole, indent=1, ensure_ascii=False) + "\n"
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
     return path
 
 

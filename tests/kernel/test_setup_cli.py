@@ -37,6 +37,8 @@ def test_show_prints_the_cell(machine: Machine, folder: Path) -> None:
     before = state(folder)
     assert _done(machine, folder, "show", path) == CELL + "\n"
     assert state(folder) == before
+    half = notebook(folder / "half.ipynb", CELL + "\n# \ud800")  # which no terminal can show
+    assert _done(machine, folder, "show", half) == CELL + "\n# \\ud800\n"
     bare = notebook(folder / "bare.ipynb", TOUCH)
     assert "bare.ipynb has no setup cell" in _refused(machine, folder, "show", bare)
 

@@ -47,6 +47,7 @@ def as_ipython_reads(text: str) -> List[str]:
 @example('%pin ""')
 @example("%pin a \\")
 @example('x = """\n%pin a==1')
+@example("\ud800\n%pin")
 def test_any_text_is_rendered_as_it_was(text: str) -> None:
     """Reading a text and writing it back loses no character, whatever it holds."""
     assert render(parse(text)) == text

@@ -370,3 +370,14 @@ def _sorted(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _sorted(value[key]) for key in sorted(value)}
     return [_sorted(one) for one in value] if isinstance(value, list) else value
+
+
+def test_half_a_character_stays_what_it_was() -> None:
+    """Half a character, which JSON can say and UTF-8 cannot, is written as it came: an escape."""
+    half = TEXT + "\n# \ud800"
+    data = written(book({**CODE, "source": half}, PROSE), ensure_ascii=True)
+    data = data.replace(b"\\u00e9", "\u00e9".encode())
+    after = with_setup(data, half + "\n%gpu")
+    assert b"# \\ud800\\n" in after and "\u00e9lan".encode() in after
+    assert read(after).setup_text(is_setup) == half + "\n%gpu"
+    assert outside(after) == outside(data)
