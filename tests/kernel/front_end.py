@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, TypeVar
 
+import zmq
 from jupyter_client import BlockingKernelClient, KernelManager
 from jupyter_client.kernelspec import KernelSpecManager
 
@@ -55,29 +56,7 @@ class Page:
     """One open notebook: a client with a session of its own. Cells run in the order of calls."""
 
     def __init__(self, connection: str, alive: Callable[[], bool] = lambda: True) -> None:
-        self._alive = alive
-        self._client = BlockingKernelClient(connection_file=connection)
-        self._client.load_connection_file()
-        self._client.start_channels()
-        self._wait()
-
-    def _wait(self) -> None:
-        """Until the kernel answers, and what it publishes is heard here too.
-
-        ``wait_for_ready`` of jupyter_client 7 takes a heartbeat that is late for a death, and in
-        every version it listens a while longer for what may still come.
-        """
-        end = time.monotonic() + PATIENCE
-        while time.monotonic() < end and self._alive():
-            self._client.kernel_info()
-            try:
-                reply = self._client.get_shell_msg(timeout=1)
-                while not _ends(self._client.get_iopub_msg(timeout=0.2), reply):
-                    pass
-                return
-            except queue.Empty:
-                continue
-        raise RuntimeError("the kernel has died, or does not answer")
+        self._client = _connected(connection, alive)
 
     def run(
         self,
@@ -126,6 +105,46 @@ class Page:
     def close(self) -> None:
         """Leave; the kernel stays."""
         self._client.stop_channels()
+
+
+def _connected(connection: str, alive: Callable[[], bool]) -> BlockingKernelClient:
+    """A client that the kernel answers, and that hears what the kernel publishes.
+
+    The ports are chosen before the kernel takes them. Where another program was faster, the server
+    starts the kernel again on other ones, which the connection file then names; and a socket that
+    has met that other program may block for ever. So each try connects anew.
+    """
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end and alive():
+        client = BlockingKernelClient(connection_file=connection)
+        client.load_connection_file()
+        client.start_channels()
+        client.shell_channel.socket.setsockopt(zmq.SNDTIMEO, 1000)
+        if _answers(client, alive):
+            return client
+        client.stop_channels()
+    raise RuntimeError("the kernel has died, or does not answer")
+
+
+def _answers(client: BlockingKernelClient, alive: Callable[[], bool]) -> bool:
+    """Whether the kernel answers within ten seconds.
+
+    ``wait_for_ready`` of jupyter_client 7 takes a heartbeat that is late for a death, and in
+    every version it listens a while longer for what may still come.
+    """
+    end = time.monotonic() + 10
+    while time.monotonic() < end and alive():
+        try:
+            client.kernel_info()
+            reply = client.get_shell_msg(timeout=1)
+            while not _ends(client.get_iopub_msg(timeout=0.2), reply):
+                pass
+            return True
+        except queue.Empty:
+            continue
+        except zmq.Again:
+            return False
+    return False
 
 
 def _ends(message: Dict[str, Any], reply: Dict[str, Any]) -> bool:
