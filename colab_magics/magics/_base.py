@@ -9,6 +9,7 @@ from ..display import Report
 from ..errors import usage_error
 from ..host import Host
 from ..steps import Outcome, Step, parse, perform
+from .early import begin
 
 __all__ = ["Call", "Magic", "Status", "say", "show"]
 
@@ -128,6 +129,8 @@ class Magic:
         if "dry_run" in call.flags:
             self.foresee(step, status)
             return None
+        if step.word != "fetch":
+            begin(self.session)
         try:
             outcome = perform(step, self.host, status)
         except BaseException:

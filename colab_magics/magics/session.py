@@ -135,10 +135,14 @@ class Session:
         return parts_of(word, steps)
 
     @property
+    def running(self) -> str:
+        """The text of the running cell, also where it is what loads the extension."""
+        return self.source or str(self.host.request.get("content", {}).get("code", ""))
+
+    @property
     def runs_setup(self) -> bool:
-        """Whether the running cell is the setup cell, also where it is what loads the extension."""
-        code = self.source or self.host.request.get("content", {}).get("code", "")
-        return is_setup(str(code))
+        """Whether the running cell is the setup cell."""
+        return is_setup(self.running)
 
     def since(self, word: str, done: int) -> List[Step]:
         """Those of the running cell, less its first ``done`` steps."""

@@ -1,4 +1,4 @@
-"""What the shell tests share: a fresh shell with the extension loaded."""
+"""What the shell tests share: a fresh shell with the extension loaded, a web server."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from typing import Any, Callable, Dict, Iterator
 
 import pytest
 from doubles import nvml
+from doubles.files_server import CANARY, Server
+
+from colab_magics import errors
+from colab_magics.sources.fetch import kinds, web
 
 from .cells import Cells, new_shell
 
@@ -77,3 +81,18 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.fail(f"a process was started: {command}")
 
     monkeypatch.setattr(subprocess, "Popen", refuse)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[Server]:
+    """A web server; secrets that a test makes known are forgotten behind it."""
+    monkeypatch.setattr(errors, "_HIDDEN", set())
+    monkeypatch.setattr(web, "PAUSE", 0.01)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
+    monkeypatch.setenv("MY_TOKEN", CANARY)
+    for name in ("HF_ENDPOINT", "KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_CONFIG_DIR"):
+        monkeypatch.delenv(name, raising=False)
+    with Server() as found:
+        for name in ("google", "hugging face", "kaggle", "zenodo"):
+            monkeypatch.setitem(kinds.BASES, name, found.at)
+        yield found

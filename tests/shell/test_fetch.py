@@ -19,29 +19,12 @@ from typing import Any, Iterator, List
 import pytest
 from doubles.files_server import CANARY, Server, google, moved, zenodo
 
-from colab_magics import errors
 from colab_magics.errors import SourceError
-from colab_magics.sources.fetch import kinds, web
 
 from .cells import Cells, Child
 
 DATA = os.urandom(300_000)
 HTML = {"Content-Type": "text/html; charset=utf-8"}
-
-
-@pytest.fixture
-def server(monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[Server]:
-    """A web server; secrets that a test makes known are forgotten behind it."""
-    monkeypatch.setattr(errors, "_HIDDEN", set())
-    monkeypatch.setattr(web, "PAUSE", 0.01)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
-    monkeypatch.setenv("MY_TOKEN", CANARY)
-    for name in ("HF_ENDPOINT", "KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_CONFIG_DIR"):
-        monkeypatch.delenv(name, raising=False)
-    with Server() as found:
-        for name in ("google", "hugging face", "kaggle", "zenodo"):
-            monkeypatch.setitem(kinds.BASES, name, found.at)
-        yield found
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from typing import Callable, List, Sequence, TypeVar
 from ...display import amount, files
 from ...steps import Progress
 
-__all__ = ["Meter", "Track", "at_once"]
+__all__ = ["AT_ONCE", "Meter", "Track", "at_once"]
 
 T = TypeVar("T")
 #: Files at once: more of them do not get faster, and servers dislike it.
-_AT_ONCE = 4
+AT_ONCE = 4
 #: Seconds between two looks, and how long those that are interrupted get to put away their things.
 _LOOK, _GRACE = 0.2, 30.0
 
@@ -64,7 +64,7 @@ class Meter:
 
 def at_once(jobs: Sequence[Callable[[], T]], meter: Meter, progress: Progress) -> List["Future[T]"]:
     """Have all jobs done, some at once; on Ctrl-C they end, and what they began is put away."""
-    pool = ThreadPoolExecutor(_AT_ONCE)
+    pool = ThreadPoolExecutor(AT_ONCE)
     futures = [pool.submit(job) for job in jobs]
     said = ""
     try:

@@ -9,6 +9,7 @@ from ...display import amount, files
 from ...errors import SourceError
 from ...host import Host
 from ...locks import alone
+from .ahead import take
 from .download import Download, Got
 from .look import Look, look, memory
 from .meter import Meter, Track
@@ -83,6 +84,7 @@ def _fetched(job: Job, seen: Look, track: Track) -> Done:
     step, host = job.step, job.host
     place = step.place(host)
     part = place.parent / f".{place.name}.part"
+    early = take(step, host, part, track, job.web.check)
     download = Download(
         job.request,
         part,
@@ -93,7 +95,7 @@ def _fetched(job: Job, seen: Look, track: Track) -> Done:
         step.unpack,
     )
     known = step.update and seen.whole and seen.entry.url == step.url
-    got = download.run(job.web, host, seen.entry.tag if known else "")
+    got = early or download.run(job.web, host, seen.entry.tag if known else "")
     if got.same:
         said = f"{step.label()}: still the same, {_short(seen.entry.sha256)}"
         return Done(_recorded(step, host), False, said)

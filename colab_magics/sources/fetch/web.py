@@ -170,6 +170,7 @@ class Web:
         except requests.RequestException:
             raise Again(f"{urlsplit(url).netloc.rpartition('@')[2]} did not answer") from None
         self._open = [*self._open[-64:], got]
+        self.check()  # what was cut before this one was open
         return got
 
     def _refused(self, host: str, name: str) -> SourceError:
