@@ -350,17 +350,20 @@ def test_two_kernels_that_mount_at_once(newest: Drive) -> None:
 
 
 def test_a_flush_says_how_much_is_left(newest: Drive) -> None:
-    """The bytes that are still to send become fewer while it waits."""
-    child = newest.child(RCLONE_BWLIMIT="2M")
+    """The bytes that are still to send become fewer while it waits.
+
+    After a pause rclone sends 4 MiB at once, whatever the limit is.
+    """
+    child = newest.child(RCLONE_BWLIMIT="4M")
     child("%drive mount -q")
-    child(f"open({str(newest.files / 'large')!r}, 'wb').write(bytes(4_000_000))")
+    child(f"open({str(newest.files / 'large')!r}, 'wb').write(bytes(12_000_000))")
     child(
         "from pathlib import Path\nfrom colab_magics.drive.base import Wanted\n"
         "from colab_magics.drive.rclone import Rclone\nsaid = []\n"
         "Rclone().flush(None, Wanted(Path.home() / 'drive'), said.append)"
     )
     said = child("print(*dict.fromkeys(said), sep='\\n')").splitlines()
-    assert said[0] == "1 file (4.0 MB) to send"
+    assert said[0] == "1 file (12.0 MB) to send"
     left = [float(line.split("(")[1].split()[0]) for line in said if " MB)" in line]
     assert left == sorted(left, reverse=True) and len(left) > 2
 

@@ -12,7 +12,7 @@ import sys
 import venv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Dict, Optional, Sequence
 
 #: Settings of the person who runs the tests that must not reach the kernels.
 _FOREIGN = ("PIP_", "UV_", "JPY_", "JUPYTER_", "XDG_", "COLAB_MAGICS_", "PYTHON", "VIRTUAL_ENV")
@@ -61,7 +61,21 @@ class Machine:
     def run(
         self, *words: object, cwd: Optional[Path] = None, stdin: int = subprocess.DEVNULL
     ) -> subprocess.CompletedProcess[str]:
-        """Run this interpreter to its end; one that does not end says where it stands."""
+        """Run this interpreter to its end.
+
+        The ports of a kernel are chosen before it takes them. Where another program was faster,
+        nothing has run yet, so that it is run again.
+        """
+        for _ in range(2):
+            done = self._run(words, cwd, stdin)
+            if done.returncode == 0 or "Address already in use" not in done.stdout + done.stderr:
+                return done
+        return self._run(words, cwd, stdin)
+
+    def _run(
+        self, words: Sequence[object], cwd: Optional[Path], stdin: int
+    ) -> subprocess.CompletedProcess[str]:
+        """One that does not end says where it stands."""
         command = [str(self.python), *map(str, words)]
         with subprocess.Popen(
             command,
