@@ -2,7 +2,10 @@
 
 import os
 import shutil
+import threading
+import uuid
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Tuple
 
@@ -11,6 +14,7 @@ from ..files import private_folder
 from .carried import KINDS, Carried
 from .follow import environment, follow
 from .guard import Guard
+from .processes import MARK
 from .run import Ended, Listener, run
 
 __all__ = ["Lasting", "find"]
@@ -36,6 +40,10 @@ class Lasting:
         self._folder: Optional[Path] = None
         self._guard: Optional[Guard] = None
         self._own: Dict[str, str] = {}
+        #: All commands of this shell carry it: see `processes`.
+        self._mark, self._count = uuid.uuid4().hex, count(1)
+        #: Cells may run at once, in threads: each command begins where one has ended.
+        self._alone = threading.Lock()
         self.carried = Carried(KINDS[name])
         #: The log of the last command that had one.
         self.log: Optional[Path] = None
@@ -48,8 +56,14 @@ class Lasting:
         self, command: str, listener: Listener, timeout: Optional[float], tty: bool
     ) -> Tuple[Ended, List[str]]:
         """Run a command where the last one left off; and what is to be known of its end."""
+        with self._alone:
+            return self._run(command, listener, timeout, tty)
+
+    def _run(
+        self, command: str, listener: Listener, timeout: Optional[float], tty: bool
+    ) -> Tuple[Ended, List[str]]:
         folder, guard = self._ready()
-        given = environment(self._own, tty)
+        given = {**environment(self._own, tty), MARK: f"{self._mark}.{next(self._count)}"}
         env = shutil.which("env") or "/usr/bin/env"
         kind = KINDS[self.name]
         words = [self._program(), *kind.arguments, "-c", kind.script, self.name, str(folder), env]
@@ -89,7 +103,7 @@ class Lasting:
         """The folder, made again where somebody has cleaned up, and what guards it."""
         if self._folder is None or self._guard is None or not self._folder.is_dir():
             self._folder = private_folder("colab_magics-shell-")
-            self._guard = Guard(self._folder)
+            self._guard = Guard(self._folder, f"{self._mark}.")
             self._guard.watch(None)  # it is there before the first command is
         return self._folder, self._guard
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Callable, List, Mapping, Optional, Tuple, Type
 
-from .guard import alive
-from .terminals import pipe, terminal
+from .processes import MARK, Family
+from .terminals import end_seen, pipe, terminal
 
 __all__ = ["Ended", "Listener", "run"]
 
@@ -58,9 +58,10 @@ def run(
 ) -> Ended:
     """Run a program to its end, in a session of its own and with nothing to read.
 
-    Ctrl-C goes to all of its processes, and is an answer here, not an exception: pressed again, it
-    is meant more seriously. ``watch`` is told the process group, and None when it has ended.
-    ``tty``: each stream is a terminal of its own, else a pipe. ``merged``: both are one.
+    Ctrl-C goes to all processes of that session, and is an answer here, not an exception: pressed
+    again, it is meant more seriously, and for those too that have left it and carry the mark of
+    the environment (see `processes`). ``watch`` is told the process group, and None when it has
+    ended. ``tty``: each stream is a terminal of its own, else a pipe. ``merged``: both are one.
     """
     started = time.monotonic()
     with ExitStack() as stack:
@@ -80,12 +81,13 @@ def run(
             raise
         finally:
             _close(out_there, err_there)
-        running = _Running(process, listener, {err: "stderr", out: "stdout"})
+        family = Family(process.pid, environment.get(MARK, ""))
+        running = _Running(process, family, listener, {err: "stderr", out: "stdout"})
         try:
             watch(process.pid)
             running.listen(presses, started + timeout if timeout else None)
         except BaseException:  # the listener has failed: nobody would hear the rest
-            _signal(process.pid, signal.SIGKILL)
+            family.send(signal.SIGKILL)
             raise
         left = running.finish()
         watch(None)
@@ -98,9 +100,14 @@ class _Running:
     """One program while it runs."""
 
     def __init__(
-        self, process: "subprocess.Popen[bytes]", listener: Listener, names: Mapping[int, str]
+        self,
+        process: "subprocess.Popen[bytes]",
+        family: Family,
+        listener: Listener,
+        names: Mapping[int, str],
     ) -> None:
-        self._process, self._listener, self._names = process, listener, names
+        self._process, self._family = process, family
+        self._listener, self._names = listener, names
         self._open = selectors.DefaultSelector()
         for stream in names:
             os.set_blocking(stream, False)
@@ -134,14 +141,18 @@ class _Running:
 
     def finish(self) -> bool:
         """Hear what is still under way; whether another program of it goes on."""
-        grouped = alive(self._process.pid)
+        if self.timed_out:
+            self._end_all()
+        lives = self._family.lives()
+        for key in self._open.get_map().values():
+            end_seen(key.fd)
         latest = time.monotonic() + 1.0
-        until = time.monotonic() + (QUIET if grouped else 4 * QUIET)
+        until = time.monotonic() + (QUIET if lives else 4 * QUIET)
         while self._open.get_map() and time.monotonic() < min(until, latest):
             for key, _ in self._open.select(QUIET):
                 if self._hear(key.fd):
                     until = max(until, time.monotonic() + QUIET)
-        left = grouped or bool(self._open.get_map())
+        left = lives or bool(self._open.get_map())
         if left:  # a program whose terminal nobody reads would stop
             threading.Thread(target=self._drain, daemon=True).start()
         else:
@@ -174,13 +185,21 @@ class _Running:
         for _ in range(presses):
             number = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)[min(self._signals, 2)]
             self._signals += 1
-            _signal(self._process.pid, number)
+            self._family.send(number, everywhere=number != signal.SIGINT)
 
     def _time_out(self) -> float:
         """End it; where that does not help, by force. Gives when to look again."""
-        _signal(self._process.pid, signal.SIGKILL if self.timed_out else signal.SIGTERM)
+        self._family.send(signal.SIGKILL if self.timed_out else signal.SIGTERM)
         self.timed_out = True
         return time.monotonic() + GRACE
+
+    def _end_all(self) -> None:
+        """Its shell has ended in time, and another program of it may not."""
+        until = time.monotonic() + GRACE
+        while self._family.members():
+            if time.monotonic() > until:
+                self._family.send(signal.SIGKILL)
+            time.sleep(0.02)
 
 
 class _Presses:
@@ -243,8 +262,3 @@ def _read(stream: int) -> Optional[bytes]:
         return None
     except OSError:  # Linux says so of a terminal that nobody has open any more
         return b""
-
-
-def _signal(group: int, number: int) -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, number)

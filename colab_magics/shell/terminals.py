@@ -6,12 +6,14 @@ import sys
 from contextlib import suppress
 from typing import Tuple
 
-__all__ = ["COLUMNS", "pipe", "terminal"]
+__all__ = ["COLUMNS", "end_seen", "pipe", "terminal"]
 
 #: How large a program takes the terminal for.
 COLUMNS, ROWS = 100, 40
 #: Linux: nobody else can open the terminal by its name.
 _LOCK = 0x40045431
+#: Linux: open the end that is written to, from ours.
+_PEER = 0x5441
 
 
 def pipe() -> Tuple[int, int]:
@@ -45,3 +47,18 @@ def terminal() -> Tuple[int, int]:
         with suppress(OSError):
             fcntl.ioctl(ours, _LOCK, struct.pack("i", 1))
     return ours, write_only
+
+
+def end_seen(ours: int) -> None:
+    """Have the end of a terminal that nobody has open any more be read as such.
+
+    Linux forgets it where a program, such as ``less``, was refused to open the terminal by name.
+    """
+    if sys.platform != "linux":
+        return
+    import fcntl
+
+    with suppress(OSError):  # it is a pipe, or closed
+        fcntl.ioctl(ours, _LOCK, struct.pack("i", 0))
+        os.close(fcntl.ioctl(ours, _PEER, os.O_RDONLY | os.O_NOCTTY))
+        fcntl.ioctl(ours, _LOCK, struct.pack("i", 1))

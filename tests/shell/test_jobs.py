@@ -253,7 +253,7 @@ def test_a_keeper_that_is_killed_loses_no_job(run: Cells) -> None:
     until(lambda: not identity.since(job("one").keeper))
     assert known(run, "one")["state"] == "running"
     run("%jobs stop one")
-    assert not identity.members(job("one").session)
+    assert not job("one").family.members()
 
 
 def test_killed_and_gone_with_the_machine_are_told_apart(run: Cells) -> None:
@@ -285,11 +285,51 @@ def test_a_number_that_another_process_has_now_is_no_job(run: Cells) -> None:
         other.wait()
 
 
+@pytest.mark.parametrize("command", ["setsid sleep 60 & wait", "timeout 60 sleep 61"])
+def test_what_left_the_session_is_stopped_too(run: Cells, tmp_path: Path, command: str) -> None:
+    """Wherever a program of a job went, it counts as the job's, and ends with it."""
+    os.mkfifo(tmp_path / "held")
+    held = os.open(tmp_path / "held", os.O_RDONLY | os.O_NONBLOCK)
+    run(f"%shell --background one exec 9> '{tmp_path}/held'; {command}")
+    until(lambda: b"sleep" in b"".join(_words(one.pid) for one in job("one").family.members()))
+    run("%jobs stop one")
+    os.set_blocking(held, True)
+    assert os.read(held, 1) == b"", "every process that held it has ended"
+    os.close(held)
+
+
+def _words(pid: int) -> bytes:
+    return (Path("/proc") / str(pid) / "cmdline").read_bytes().split(b"\0")[0]
+
+
+def test_a_time_out_ends_what_ignores_it(run: Cells) -> None:
+    """``--timeout`` ends a job for good, by force where one of its programs goes on."""
+    run("%shell --background one --timeout 0.2 (trap '' TERM; sleep 60; echo survived)")
+    reply = run.attempt("%jobs wait one --timeout 20")
+    assert "ended by --timeout" in str(reply.error) and log("one") == ""
+    assert job("one").family.members() == []
+
+
+def test_a_stop_that_is_cut_off_leaves_no_mark(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A job that goes on after it is not told as stopped when it ends well."""
+    run("%shell --background one trap '' TERM; until [ -e go ]; do sleep 0.02; done")
+
+    def interrupted(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(launch.time, "sleep", interrupted)
+        assert isinstance(run.attempt("%jobs stop one").error, KeyboardInterrupt)
+    Path("go").touch()
+    run("%jobs wait one")
+    assert known(run, "one")["state"] == "done"
+
+
 def test_a_job_is_nobodys_child(run: Cells) -> None:
     """Nothing of a job is in the kernel's own session or among its children."""
     run("%shell --background one sleep 60")
     one = job("one")
-    members = identity.members(one.session)
+    members = one.family.members()
     of_job = {each.pid for each in members} | {one.keeper}
     mine = subprocess.run(
         ["ps", "-o", "pid=", "--ppid", str(os.getpid())], stdout=subprocess.PIPE, text=True
@@ -393,7 +433,7 @@ def test_a_secret_reaches_neither_log_nor_list_nor_disk(run: Cells, tmp_path: Pa
     until(lambda: "same\n****\n" in log("one"))
     arguments = b"".join(
         (Path("/proc") / str(pid) / "cmdline").read_bytes()
-        for pid in [job("one").keeper, *(one.pid for one in identity.members(job("one").session))]
+        for pid in [job("one").keeper, *(one.pid for one in job("one").family.members())]
     )
     assert value.encode() not in arguments
     run("%jobs wait two")

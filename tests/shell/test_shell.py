@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
 
@@ -17,6 +18,8 @@ import pytest
 from colab_magics import errors
 from colab_magics.errors import CommandFailed, hide
 from colab_magics.shell import log
+from colab_magics.shell.run import Listener
+from colab_magics.shell.run import run as shell_run
 
 from .cells import PACKAGE, TESTS, Cells, Child
 
@@ -428,13 +431,50 @@ def test_a_second_interrupt_ends_what_ignores_the_first(child: Child, tmp_path: 
     assert child.answer().error == "KeyboardInterrupt"
 
 
-def test_a_killed_kernel_leaves_no_orphan(child: Child, tmp_path: Path) -> None:
+#: Programs that are in another process group than their shell, or in another session.
+ELSEWHERE = ["timeout 60 sleep 61", "set -m; sleep 60 & wait", "setsid sleep 60 & wait"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere: Linux tells who belongs to whom")
+@pytest.mark.parametrize("command", ELSEWHERE[:2])
+def test_an_interrupt_reaches_other_process_groups(
+    child: Child, tmp_path: Path, command: str
+) -> None:
+    """Ctrl-C ends at once what a program such as ``timeout`` has put into a group of its own."""
+    os.mkfifo(tmp_path / "held")
+    child.ask(f"%shell exec 9> '{tmp_path}/held'; {command}")
+    with open(tmp_path / "held", "rb") as held:
+        child.interrupt()
+        assert child.answer().error == "KeyboardInterrupt"
+        assert held.read() == b"", "every process that held it has ended"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere: Linux tells who belongs to whom")
+@pytest.mark.parametrize("command", [*ELSEWHERE, "(trap '' TERM; sleep 60)"])
+def test_a_time_out_leaves_nothing_behind(
+    run: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """After the time no program of the command runs, wherever it went and what it ignores."""
+    monkeypatch.setattr("colab_magics.shell.run.GRACE", 0.1)
+    os.mkfifo(tmp_path / "held")
+    held = os.open(tmp_path / "held", os.O_RDONLY | os.O_NONBLOCK)
+    reply = run.attempt(f"%shell --timeout 0.5 exec 9> '{tmp_path}/held'; {command}")
+    assert "not done in 0.5 s" in str(reply.error) and "goes on" not in reply.shown
+    os.set_blocking(held, True)
+    assert os.read(held, 1) == b"", "every process that held it has ended"
+    os.close(held)
+
+
+@pytest.mark.parametrize("command", ["(trap '' HUP INT TERM; sleep 60) & sleep 60", *ELSEWHERE])
+def test_a_killed_kernel_leaves_no_orphan(child: Child, tmp_path: Path, command: str) -> None:
     """After ``kill -9`` of the kernel no process of its commands is left, nor its folder."""
+    if command in ELSEWHERE and sys.platform != "linux":
+        pytest.skip("elsewhere: Linux tells who belongs to whom")
     os.mkfifo(tmp_path / "held")
     temporary = tmp_path / "tmp"
     temporary.mkdir()
     child(f"import tempfile; tempfile.tempdir = '{temporary}'")
-    child.ask(f"%shell exec 9> '{tmp_path}/held'; (trap '' HUP INT TERM; sleep 60) & sleep 60")
+    child.ask(f"%shell exec 9> '{tmp_path}/held'; {command}")
     with open(tmp_path / "held", "rb") as held:
         assert len(list(temporary.iterdir())) == 1
         child.process.kill()
@@ -443,6 +483,29 @@ def test_a_killed_kernel_leaves_no_orphan(child: Child, tmp_path: Path) -> None:
     while list(temporary.iterdir()) and time.monotonic() < until:
         time.sleep(0.01)
     assert list(temporary.iterdir()) == []
+
+
+def test_a_program_that_may_not_open_its_terminal_leaves_nothing_open() -> None:
+    """What is refused to open the terminal by name, as ``less`` does, does not seem to go on."""
+    code = "import os\ntry:\n    os.open(os.ttyname(1), 0)\nexcept OSError:\n    os._exit(7)"
+    before = os.listdir("/dev/fd")
+    ended = shell_run(
+        [sys.executable, "-c", code], os.environ, Listener(), lambda group: None, tty=True
+    )
+    assert (ended.status, ended.left) == (7, False)
+    assert os.listdir("/dev/fd") == before
+
+
+def test_commands_of_several_threads_run_one_after_another(run: Cells) -> None:
+    """Each runs what it was asked for, and begins where the one before has ended."""
+    run("%shell count=0")
+    with ThreadPoolExecutor(8) as pool:
+        line = "-q -o sleep 0.0{0}; count=$((count + 1)); echo {0} $count"
+        lines = [line.format(number) for number in range(8)]
+        found = list(pool.map(lambda one: run.shell.run_line_magic("shell", one), lines))
+    words = [one.stdout.split() for one in found]
+    assert [one[0] for one in words] == [str(number) for number in range(8)]
+    assert sorted(int(one[1]) for one in words) == list(range(1, 9))
 
 
 # ---------------------------------------------------------------------- a live front end

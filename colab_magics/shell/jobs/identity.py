@@ -5,24 +5,14 @@ Sources: proc(5). Where there is no ``/proc``, ``ps`` and ``sysctl`` are asked.
 
 import os
 import subprocess
-from contextlib import suppress
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional
+from typing import Dict
 
-__all__ = ["Process", "boot", "members", "since"]
+from ..processes import listed, read
+
+__all__ = ["boot", "since"]
 
 _PROC = Path("/proc")
-#: Where these stand behind the name in ``/proc/PID/stat``.
-_STATE, _SESSION, _START, _PAGES = 0, 3, 19, 21
-
-
-class Process(NamedTuple):
-    """A process that runs; ``memory`` is what it holds of it, in bytes."""
-
-    pid: int
-    session: int
-    start: str
-    memory: int
 
 
 def boot() -> str:
@@ -40,37 +30,10 @@ def boot() -> str:
 
 def since(pid: int) -> str:
     """When a process started, as something to compare; empty where none of that number runs."""
-    if not _listed():
+    if not listed():
         return _said("ps", "-o", "lstart=", "-p", str(pid))
-    process = _read(pid)
+    process = read(pid)
     return process.start if process is not None else ""
-
-
-def members(session: int) -> List[Process]:
-    """The processes of a session that run."""
-    if not _listed():
-        with suppress(ProcessLookupError):
-            os.killpg(session, 0)
-            return [Process(session, session, "", 0)]
-        return []
-    found = (_read(int(path.name)) for path in _PROC.glob("[0-9]*"))
-    return [process for process in found if process is not None and process.session == session]
-
-
-def _read(pid: int) -> Optional[Process]:
-    """What the system says of a process; None where it has ended, which may still be listed."""
-    try:
-        words = (_PROC / str(pid) / "stat").read_bytes().rpartition(b") ")[2].split()
-        if words[_STATE] in (b"Z", b"X"):
-            return None
-        memory = int(words[_PAGES]) * os.sysconf("SC_PAGE_SIZE")
-        return Process(pid, int(words[_SESSION]), words[_START].decode(), memory)
-    except (OSError, IndexError):
-        return None
-
-
-def _listed() -> bool:
-    return (_PROC / "self/stat").exists()
 
 
 def _said(*command: str) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from ...files import state_folder
+from ..processes import Family, Process
 from ..terminal import drawn
-from .identity import Process, boot, members, since
+from .identity import boot, since
 
 __all__ = ["END", "FACTS", "LOG", "STOPPED", "Job", "every", "find", "folder", "look", "put"]
 
@@ -39,6 +40,7 @@ class Job:
     signal: int
     memory: int
     session: int
+    mark: str
     keeper: int
     copy: str
     trouble: str
@@ -48,6 +50,11 @@ class Job:
     def log(self) -> Path:
         """What it has written."""
         return self.folder / LOG
+
+    @property
+    def family(self) -> Family:
+        """Its processes."""
+        return Family(self.session, self.mark)
 
     @property
     def running(self) -> bool:
@@ -103,6 +110,7 @@ def look(place: Path) -> Optional[Job]:
         signal=int(end.get("signal", 0)),
         memory=sum(one.memory for one in runs or ()),
         session=int(facts["session"]),
+        mark=str(facts["mark"]),
         keeper=int(facts["keeper"]),
         copy=str(facts["copy"]),
         trouble=str(end.get("trouble", "")),
@@ -125,7 +133,7 @@ def _running(facts: Dict[str, Any]) -> Optional[List[Process]]:
     """Its processes; None where neither they nor its keeper are there any more."""
     if not _here(facts):
         return None
-    found = members(facts["session"])
+    found = Family(facts["session"], facts["mark"]).members()
     first = next((one for one in found if one.pid == facts["session"]), None)
     # The number of a session is not given away again while a process of it lives.
     if first is not None and first.start and first.start != facts["start"]:

@@ -16,8 +16,9 @@ from threading import Lock
 from typing import Any, Dict, Optional
 
 from ...errors import Veil, hide
+from ..processes import MARK, Family
 from ..run import Ended, Listener, run
-from .identity import boot, members, since
+from .identity import boot, since
 from .job import END, FACTS, LOG, put
 from .logs import Copy, Written
 
@@ -37,7 +38,7 @@ class Keeper(Listener):
         self._veil, self._writing = Veil(), Lock()
         self._log = Written(self._folder / LOG)
         self._copy: Optional[Copy] = None
-        self._session = 0
+        self._family = Family(0, told["environment"][MARK])
 
     def run(self) -> None:
         """Start the job, and stay until the last of its processes has ended."""
@@ -54,7 +55,7 @@ class Keeper(Listener):
             tty=told["tty"],
             merged=True,
         )
-        while members(self._session):
+        while self._family.members():
             time.sleep(LOOK)
         self._write(b"", last=True)
         self._end(ended)
@@ -63,11 +64,12 @@ class Keeper(Listener):
         """Write down who it is, and have the kernel go on."""
         if session is None:
             return
-        self._session = session
+        self._family = self._family._replace(session=session)
         facts = {
             "command": self._told["shown"],
             "started": time.time(),
             "session": session,
+            "mark": self._family.mark,
             "start": since(session),
             "keeper": os.getpid(),
             "keeper_start": since(os.getpid()),

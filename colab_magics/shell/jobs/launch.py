@@ -9,13 +9,14 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 
 from ...errors import CommandFailed, hidden, usage_error
 from ...locks import alone
-from .identity import members
+from ..processes import MARK, unmarked
 from .job import END, FACTS, LOG, STOPPED, Job, folder, look
 from .logs import BEFORE
 
@@ -74,19 +75,30 @@ def launch(name: str, wanted: Wanted) -> Job:
 
 def stop(job: Job, grace: float = GRACE) -> Job:
     """End a job and its processes, after ``grace`` seconds by force; gives it as it is then."""
-    (job.folder / STOPPED).touch()
+    mark = job.folder / STOPPED
+    mark.touch()
+    try:
+        return _stopped(job, grace)
+    except BaseException:
+        found = look(job.folder)
+        if found is not None and found.running:  # how it ends is not our doing any more
+            mark.unlink()
+        raise
+
+
+def _stopped(job: Job, grace: float) -> Job:
+    refused: List[int] = []
     for number, seconds in ((signal.SIGTERM, grace), (signal.SIGKILL, GRACE)):
-        for one in members(job.session):
-            with suppress(ProcessLookupError):
-                os.kill(one.pid, number)
+        refused = job.family.send(number)
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             found = look(job.folder)
             if found is None or not found.running:
                 return found or job
             time.sleep(0.02)
+    why = f": process {refused[0]} is another user's" if refused else ""
     raise CommandFailed(
-        f"{job.name} could not be stopped.", f"What it waits for: %shell ps -lg {job.session}"
+        f"{job.name} could not be stopped{why}.", f"What it waits for: %shell ps -lg {job.session}"
     )
 
 
@@ -106,7 +118,7 @@ def _clear(place: Path) -> None:
 
 def _start(place: Path, wanted: Wanted) -> None:
     told: Dict[str, Any] = {**wanted._asdict(), "folder": str(place), "secrets": hidden()}
-    told["environment"] = dict(wanted.environment)
+    told["environment"] = {**wanted.environment, MARK: uuid.uuid4().hex}
     code = _CODE.format(str(_PACKAGE), "keeper.main()")
     keeper = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", code],
@@ -114,6 +126,7 @@ def _start(place: Path, wanted: Wanted) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        env=unmarked(),
     )
     assert keeper.stdin is not None  # noqa: S101 - it was asked for as a pipe
     with keeper, keeper.stdin:
