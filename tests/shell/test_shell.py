@@ -634,6 +634,20 @@ def test_a_progress_bar_is_one_line_in_place(kernel: Kernel, tmp_path: Path) -> 
     assert sent.text("stderr") == "" and sent.text("stdout") == "True True\n"
 
 
+@pytest.mark.parametrize("live", [True, False])
+def test_bars_of_nested_loops_are_two_lines(kernel: Kernel, tmp_path: Path, live: bool) -> None:
+    """The inner bar of tqdm stands below the outer one, and is gone in the end."""
+    pytest.importorskip("tqdm")
+    loops = "for n in tqdm(range(30), desc='outer'):\n    for m in tqdm(range(20), leave=False"
+    (tmp_path / "loops.py").write_text(f"from tqdm import tqdm\n{loops}, mininterval=0): pass\n")
+    sent = kernel.run(f"%shell {sys.executable} {tmp_path}/loops.py", live=live)
+    shown = [sent.text("stderr")] if sent.text("stderr") else []
+    shown += [one["data"]["text/plain"] for one in sent.of("display_data")][:1]
+    for one in sent.of("update_display_data"):
+        shown[0] = one["data"]["text/plain"]
+    assert len(shown) == 1 and shown[0].startswith("outer: 100%") and "\n" not in shown[0].strip()
+
+
 def test_a_million_lines_are_a_small_notebook(kernel: Kernel) -> None:
     """A flood of lines comes in few messages, of which little is kept in the notebook."""
     sent = kernel.run("%shell seq 1000000; seq 1000000 >&2")
