@@ -22,6 +22,7 @@ because nbval compares it between machines, no password of a URL, and no secret 
 
 import json
 import re
+import subprocess
 from typing import List, Set, Tuple, Type
 from urllib.parse import quote, quote_plus
 
@@ -112,7 +113,7 @@ class ColabMagicsError(Exception):
 
     def __init__(self, what: str, todo: str = "", details: str = "") -> None:
         self.what, self.todo, self.details = scrub(what), scrub(todo), scrub(details)
-        super().__init__(self.what + ("\n" + self.todo if todo else ""))
+        Exception.__init__(self, self.what + ("\n" + self.todo if todo else ""))
 
     def _render_traceback_(self) -> List[str]:
         """What IPython shows instead of a traceback."""
@@ -152,10 +153,22 @@ class SourceError(ColabMagicsError):
     """Something that the notebook needs cannot be had; nothing half-done is left."""
 
 
-class CommandFailed(ColabMagicsError):
-    """A command of ``%shell`` did not succeed; ``status`` is what it ended with."""
+class CommandFailed(ColabMagicsError, subprocess.CalledProcessError):
+    """A command of ``%shell`` did not succeed; ``status`` is what it ended with.
 
-    status = 1
+    The ``%shell`` of Colab raises a ``CalledProcessError``, and notebooks catch that.
+    """
+
+    __str__ = Exception.__str__
+
+    def __init__(self, what: str, todo: str = "", details: str = "", status: int = 1) -> None:
+        subprocess.CalledProcessError.__init__(self, status, "")
+        ColabMagicsError.__init__(self, what, todo, details)
+
+    @property
+    def status(self) -> int:
+        """What the command ended with, where Python has ``returncode``."""
+        return self.returncode
 
 
 class GpuUnmet(ColabMagicsError):

@@ -4,8 +4,9 @@ import re
 import signal
 from typing import List, Optional
 
-from ..errors import CommandFailed
+from ..errors import CommandFailed, scrub
 from ..shell.run import Ended
+from .heard import Heard
 
 __all__ = ["failed", "interrupted"]
 
@@ -15,18 +16,22 @@ _ASKED = re.compile(
     r"|/dev/tty|could not read (User|Pass)|standard input is closed|\[[yY]/[nN]\]|Abort\.?$",
     re.IGNORECASE,
 )
+#: What a shell says that cannot read its command.
+_UNREAD = re.compile(r"^(bash|sh|zsh|\(eval\)):.*(syntax|parse) error", re.IGNORECASE)
 _READS = re.compile(r"(^|[;&|(]|\b(do|then|while))\s*(read|select)\b")
 
 
 def failed(
-    typed: str, ended: Ended, last: List[str], timeout: Optional[float] = None
-) -> CommandFailed:
-    """The error, with the last lines that the command has printed."""
-    name = typed.strip() if "\n" not in typed.strip() and len(typed) < 80 else "The cell"
-    error = CommandFailed(
-        f"{name}: {_how(ended, timeout)}", _advice(typed, ended, last), _said(last)
-    )
-    error.status = ended.status
+    typed: str, ended: Ended, heard: Heard, timeout: Optional[float] = None
+) -> Optional[CommandFailed]:
+    """The error, with the last lines that the command has printed; None where it did succeed."""
+    if not ended.status and not ended.timed_out:
+        return None
+    name, last = typed.strip(), heard.last(5)
+    name = name if "\n" not in name and len(typed) < 80 else "The cell"
+    what, advice = f"{name}: {_how(ended, timeout)}", _advice(typed, ended, last)
+    error = CommandFailed(what, advice, _said(last), ended.status)
+    error.cmd, error.output = scrub(typed.strip()), heard.recent()
     return error
 
 
@@ -59,6 +64,8 @@ def _advice(typed: str, ended: Ended, last: List[str]) -> str:
         return "It may not be run: chmod +x, or name the program that runs it."
     if ended.status in (137, -9):
         return "Perhaps the memory is full: %shell free -h"
+    if any(map(_UNREAD.match, last)):
+        return "The shell cannot read this: look for what is not closed or out of place."
     if _ASKED.search("\n".join(last)) or _READS.search(typed):
         return "Nothing can be typed in here: it got the end of its input. Pass the answer along."
     return "To go on all the same: --ignore-errors"

@@ -72,7 +72,7 @@ def printed(host: Host, path: Path, lines: Optional[int], quiet: bool) -> str:
         heard.tick()
     tail.close()
     _noted(heard, quiet)
-    return heard.kept("stdout")
+    return heard.kept()
 
 
 def unless_done(job: Job, precise: bool, last: int) -> None:
@@ -81,9 +81,8 @@ def unless_done(job: Job, precise: bool, last: int) -> None:
         return
     lines = _Tail(job.log, last).read().decode("utf-8", "replace") if last else ""
     what = f"{job.name}: {became(job, precise)}"
-    error = CommandFailed(what, f"All of it: %jobs log {job.name} --all", lines)
-    error.status = job.status if job.status is not None else -job.signal
-    raise error
+    status = job.status if job.status is not None else -job.signal
+    raise CommandFailed(what, f"All of it: %jobs log {job.name} --all", lines, status)
 
 
 class _Kept(Log):

@@ -203,7 +203,7 @@ class Session:
             if "!" in self.source:
                 from .lost_cd import look_after as look_after_cd
 
-                look_after_cd(self, self.source)
+                look_after_cd(self, self.source, result)
         except bad_input() as error:
             say(f"Setup cell: not written. {error}", *filter(None, [getattr(error, "details", "")]))
         else:

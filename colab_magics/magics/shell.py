@@ -1,16 +1,20 @@
 """``%shell``."""
 
 import math
+import re
+import shlex
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from weakref import WeakKeyDictionary
 
 from ..display import Report, amount
-from ..errors import usage_error
+from ..errors import CommandFailed, usage_error
 from ..shell.braces import expand
 from ..shell.lasting import Lasting, find
+from ..shell.run import Ended
 from ._base import Magic, say, show
 from .failed import failed, interrupted
-from .heard import Heard
+from .heard import Heard, in_terminal
+from .taken import taken
 
 __all__ = ["Options", "ShellMagic", "parse"]
 
@@ -28,6 +32,8 @@ _FLAGS = {
     "--no-tty": "no_tty",
     "--fresh": "fresh",
 }
+#: A word as a shell reads it, with its quotes.
+_WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")*(?=\s|$)""", re.DOTALL)
 _VALUED = {"--timeout": "timeout", "--use": "use", "--background": "background", "--log": "log"}
 
 
@@ -47,21 +53,30 @@ def parse(line: str) -> Tuple[Options, str]:
     values: Dict[str, str] = {}
     rest = line.strip()
     while rest.startswith("-"):
-        word, _, rest = rest.partition(" ")
-        rest = rest.lstrip()
+        word, rest = _word(rest)
         option, equals, value = word.partition("=")
         if word == "--":
             break
         if word in _FLAGS:
             flags.append(_FLAGS[word])
         elif option in _VALUED:
-            if not equals:
-                value, _, rest = rest.partition(" ")
+            if not equals and not rest.startswith("-"):
+                value, rest = _word(rest)
+            if not value:
+                raise usage_error(f"%shell {option}: its value is missing.", "See %shell?")
             values[_VALUED[option]] = value
         else:
             raise usage_error(f"%shell has no option {word}.", "Type %shell? for help.")
     timeout = _seconds(values.pop("timeout", None))
     return Options(tuple(flags), timeout, **values), rest
+
+
+def _word(line: str) -> Tuple[str, str]:
+    """The first word of a line, without its quotes, and what stands behind it."""
+    found = _WORD.match(line)
+    if found is None:
+        raise usage_error("A quote is not closed in the options of this line.", "Close it.")
+    return "".join(shlex.split(found.group())), line[found.end() :].lstrip()
 
 
 class ShellMagic(Magic):
@@ -86,7 +101,7 @@ class ShellMagic(Magic):
         %shell wget {url}
         %shell --timeout 60 ./long.sh
         %shell --ignore-errors grep -c error log.txt
-        %shell -q -o git rev-parse HEAD        # gives .stdout, .stderr, .status, .seconds
+        commit = %shell -q git rev-parse HEAD  # .output, .stdout, .stderr, .status, .seconds
         %shell --background train python train.py      # outlives the kernel: see %jobs
         %shell                                 # how the shell stands; nothing is run
 
@@ -98,7 +113,8 @@ class ShellMagic(Magic):
     Options
     -------
     Before the command. ``--ignore-errors``: a command that fails is no error. ``--timeout
-    SECONDS``: end it then. ``-o``: return the result. ``-q``: show nothing of it. ``--no-tty``: do
+    SECONDS``: end it then. ``-o``: show the result, which ``x = %shell ...`` gives in any case.
+    ``-q``: show nothing of what the command prints. ``--no-tty``: do
     not pretend to be a terminal; some programs are faster then, or plainer. ``--fresh``: first
     forget what is carried over. ``--use zsh``, ``--use sh``: another shell than bash; each has a
     state of its own.
@@ -122,6 +138,8 @@ class ShellMagic(Magic):
         shell = self._shell(options)
         if cell is not None:
             return self._run(shell, options, cell, cell)
+        if not command and options.background:
+            raise usage_error("%shell --background: there is no command.", "See %shell?")
         if not command:
             return self._standing(shell)
         return self._run(shell, options, expand(command, self.host.shell.user_ns), command)
@@ -140,7 +158,9 @@ class ShellMagic(Magic):
             return self._start(shell, options, command, typed)
         if options.log:
             raise usage_error("%shell --log goes with --background.", "See %shell?")
-        heard = Heard(self.host, "quiet" in options.flags, "output" in options.flags)
+        asked = "output" in options.flags
+        keep = asked or taken()
+        heard = Heard(self.host, "quiet" in options.flags, keep)
         tty = heard.tty and "no_tty" not in options.flags
         try:
             ended, notes = shell.run(command, heard, options.timeout, tty)
@@ -150,13 +170,23 @@ class ShellMagic(Magic):
         self.host.shell.user_ns["_exit_code"] = ended.status
         notes = [*notes, *heard.close(ended.left)]
         shell.log = heard.log or shell.log
+        error = failed(typed, ended, heard, options.timeout)
+        self._ended(options, ended, error, notes)
+        return heard.result(ended, error, asked) if keep else None
+
+    def _ended(
+        self, options: Options, ended: Ended, error: Optional[CommandFailed], notes: List[str]
+    ) -> None:
+        """Say what is to be known of a command's end, and raise what it calls for."""
+        ignored = "ignore_errors" in options.flags and not ended.interrupted
+        if error is not None and ended.timed_out and ignored:
+            notes = [*notes, error.what]
         if notes and "quiet" not in options.flags:
             say(*notes)
         if ended.interrupted:
             raise interrupted()
-        if (ended.status or ended.timed_out) and "ignore_errors" not in options.flags:
-            raise failed(typed, ended, heard.last(5), options.timeout)
-        return heard.result(ended) if "output" in options.flags else None
+        if error is not None and not ignored:
+            raise error
 
     def _start(self, shell: Lasting, options: Options, command: str, typed: str) -> Any:
         """Start a command as a job."""
@@ -176,7 +206,9 @@ class ShellMagic(Magic):
         counts = [_counted(number, what) for what, number in shell.carried.counts.items() if number]
         rows = [("shell", shell.name), ("directory", there), ("carried", ", ".join(counts) or "-")]
         if shell.log is not None and shell.log.exists():
-            rows.append(("last log", f"{shell.log} ({amount(shell.log.stat().st_size)})"))
+            seen = self.host.live or in_terminal(self.host)  # a path would differ each time
+            known = f"{shell.log} ({amount(shell.log.stat().st_size)})"
+            rows.append(("last log", known if seen else "there: x = %shell ... gives x.log"))
         show(Report((), tuple(rows)))
 
     def complete(self, line: str, symbol: str) -> List[str]:

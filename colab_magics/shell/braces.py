@@ -1,18 +1,33 @@
 """Python in a command: ``{name}`` is what it stands for, as behind IPython's ``!``.
 
 The shell has braces too. They are left to it where they are not clearly Python: lists (``{a,b}``),
-numbers (``x{3}``), what follows a ``$``, and names that Python does not know here. ``$`` itself is
-the shell's in any case.
+numbers (``x{3}``), what follows a ``$``, and names that Python does not know here. ``{n:03d}`` and
+``{name!r}`` are as in an f-string. ``$`` itself is the shell's in any case.
 """
 
 import ast
 import builtins
 import re
-from typing import Any, Mapping, Optional
+from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional
 
 from ..errors import usage_error
 
 __all__ = ["expand"]
+
+#: ``!r`` and a layout behind an expression: the layouts of numbers, texts and dates.
+_LAID_OUT = re.compile(
+    r"(?P<code>.+?)(?:!(?P<conversion>[rsa]))?"
+    r"(?::(?P<layout>(?:.?[<>=^])?[-+]?\#?0?\d*[,_]?(?:\.\d+)?[bcdeEfFgGnosxX%]?|[^{}]*%[a-zA-Z].*))?"
+)
+_CONVERTED: Dict[str, Callable[[Any], Any]] = {"r": repr, "s": str, "a": ascii, "": lambda x: x}
+
+
+class _Expression(NamedTuple):
+    """Python between braces: the code, and how its value is written."""
+
+    code: str
+    conversion: str = ""
+    layout: str = ""
 
 
 def expand(command: str, names: Mapping[str, Any]) -> str:
@@ -26,14 +41,25 @@ def expand(command: str, names: Mapping[str, Any]) -> str:
         end = _end(command, at)
         if end is None or command[at - 1 : at] == "$":
             continue
-        inner = command[at + 1 : end]
-        if inner.startswith("{") and inner.endswith("}") and _is_python(inner[1:-1], names):
-            made.append(inner)
-            at = end + 1
-        elif _is_python(inner, names):
-            made.append(_value(inner, names))
+        text = _expanded(command[at + 1 : end], names)
+        if text is not None:
+            made.append(text)
             at = end + 1
     return "".join([*made, command[at:]])
+
+
+def _expanded(inner: str, names: Mapping[str, Any]) -> Optional[str]:
+    """What stands for a brace and what is in it; None: it is the shell's."""
+    if inner.startswith("{") and inner.endswith("}"):
+        return inner if _python(inner[1:-1], names) else None
+    python = _python(inner, names)
+    if python is None:
+        return None
+    value = _CONVERTED[python.conversion](_value(python.code, names))
+    try:
+        return format(value, python.layout)
+    except (TypeError, ValueError):  # it is no layout for this value
+        return None
 
 
 def _end(command: str, at: int) -> Optional[int]:
@@ -47,6 +73,16 @@ def _end(command: str, at: int) -> Optional[int]:
         if depth == 0:
             return place
     return None
+
+
+def _python(text: str, names: Mapping[str, Any]) -> Optional[_Expression]:
+    """The expression that a text is, in names that are known, or None: it is the shell's."""
+    if _is_python(text, names):
+        return _Expression(text.strip())
+    found = _LAID_OUT.fullmatch(text)
+    if found is None or not _is_python(found["code"], names):
+        return None
+    return _Expression(found["code"].strip(), found["conversion"] or "", found["layout"] or "")
 
 
 def _is_python(text: str, names: Mapping[str, Any]) -> bool:
@@ -69,10 +105,10 @@ def _is_python(text: str, names: Mapping[str, Any]) -> bool:
     return all(name in names or hasattr(builtins, name) for name in own - bound)
 
 
-def _value(text: str, names: Mapping[str, Any]) -> str:
+def _value(text: str, names: Mapping[str, Any]) -> Any:
     """What an expression is; where it fails, the command is not run."""
     try:
-        return str(eval(text.strip(), dict(names)))  # noqa: S307 - the user has written it
+        return eval(text, dict(names))  # noqa: S307 - the user has written it
     except Exception as error:
         raise usage_error(
             f"%shell: {{{text}}} fails: {type(error).__name__}: {error}", "Nothing was run."

@@ -16,9 +16,13 @@ __all__ = ["KINDS", "Carried", "Kind", "Said"]
 
 _NAMES = " ".join(f'"${{!{letter}@}}"' for letter in f"{ascii_letters}_")
 
+#: Before a program that the scripts need: the user's PATH may lead nowhere.
+_FIND = 'PATH="${PATH-}:/bin:/usr/bin"'
+
 # The scripts are one line each, since a shell counts lines in its messages from there.
 _SAID = (
-    """{{ printf "%s\\0" "$__cm_s" "$PWD"; {options}; printf "\\0"; {aliases};"""
+    """{{ __cm_d=${{PWD-}}; [ "$__cm_d" -ef . ] || __cm_d=$(pwd -P);"""
+    """ printf "%s\\0" "$__cm_s" "${{__cm_d:-$PWD}}"; {options}; printf "\\0"; {aliases};"""
     """ printf "\\0"; {functions}; printf "\\0"; {values}; printf "ENV\\0"; "$__cm_env" -0;"""
     """ printf "END\\0"; }} >| "$__cm_folder/$__cm_to" 2>/dev/null"""
 )
@@ -35,7 +39,7 @@ _AROUND = (
 #: For a command that leaves nothing to the next one. What it is to do may hold secrets.
 _ALONE = (
     """__cm_folder=$1; shift; {begin}; [ ! -e "$__cm_folder/state" ] ||"""
-    """ . "$__cm_folder/state" 2>/dev/null; rm -rf -- "$__cm_folder"; unset __cm_folder;"""
+    """ . "$__cm_folder/state" 2>/dev/null; {find} rm -rf -- "$__cm_folder"; unset __cm_folder;"""
     """ eval "$__cm_command"\n"""
 )
 
@@ -78,7 +82,8 @@ class Carried:
     def prepare(self, folder: Path, command: str, environment: Collection[str]) -> None:
         """Lay out what a shell reads: its command, and the state that it begins with."""
         traced = "set -o xtrace; " if "set -o xtrace" in self._options() else ""
-        _write(folder / "command", f"{traced}{command}\n")
+        blank = " " if command.startswith("-") else ""  # ``eval`` would take it for an option
+        _write(folder / "command", f"{traced}{blank}{command}\n")
         if self._fresh is not None:
             _write(folder / "state", self._state(environment))
 
@@ -196,7 +201,7 @@ def _kind(
 ) -> Kind:
     """A kind whose shells read the command as ``begin`` says, and say ``parts`` at their end."""
     around = _AROUND.format(said=_SAID.format(**parts), begin=begin)
-    return Kind(arguments, around, _ALONE.format(begin=begin), variables)
+    return Kind(arguments, around, _ALONE.format(begin=begin, find=_FIND), variables)
 
 
 #: Kinds of shells by the names of their programs; the first one that is here is taken.
@@ -206,16 +211,16 @@ KINDS = {
         "--noprofile",
         begin='shopt -s expand_aliases; IFS= read -r -d "" __cm_command < "$__cm_folder/command"',
         variables=_declared,
-        options="shopt -po; shopt -p; umask -p; set +efux",
+        options="shopt -po; shopt -p; umask -p; set +efuxv",
         aliases="alias -p",
         functions="declare -f",
         values=f'for __cm_n in {_NAMES}; do declare -p "$__cm_n"; printf "\\0"; done',
     ),
     "zsh": _kind(
         "-f",
-        begin='__cm_command=$(cat "$__cm_folder/command")',
+        begin=f'__cm_command=$({_FIND} cat "$__cm_folder/command")',
         variables=_typeset,
-        options='set +o | grep -v nohup; printf "umask "; umask; emulate zsh; set +eux',
+        options=f'set +o | {_FIND} grep -v nohup; printf "umask "; umask; emulate zsh; set +euxv',
         aliases="alias -L",
         functions="typeset -f",
         values="for __cm_n in ${(k)parameters}; do"
@@ -223,9 +228,9 @@ KINDS = {
         ' *) printf "%s\\0" "$__cm_n"; typeset -p "$__cm_n"; printf "\\0";; esac; done',
     ),
     "sh": _kind(
-        begin='__cm_command=$(cat "$__cm_folder/command")',
+        begin=f'__cm_command=$({_FIND} cat "$__cm_folder/command")',
         variables=_assigned,
-        options='set +o; printf "umask "; umask; set +efux',
+        options='set +o; printf "umask "; umask; set +efuxv',
         aliases='alias | while IFS= read -r __cm_n; do printf "alias %s\\n" "$__cm_n"; done',
         functions=":",  # it has no way to list them
         values='set; printf "\\0"',

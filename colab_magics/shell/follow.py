@@ -14,6 +14,11 @@ _GIVEN = {"PAGER": "cat", "GIT_PAGER": "cat", "MANPAGER": "cat", "SYSTEMD_PAGER"
 _OWN = ("_", "SHLVL", "PWD", "OLDPWD")
 #: Read once, when a process starts.
 _AT_START = re.compile(r"LD_\w+|DYLD_\w+|PYTHON(PATH|HASHSEED|HOME|STARTUP|UTF8)")
+#: A program is given a variable of 128 kB at most on Linux, ``env`` that would tell them too.
+_UNSAID = (
+    "The environment is as it was before this command: with it no program could be started,"
+    " it is too large. Unset what is large, or do not export it"
+)
 _ACTIVE = ("VIRTUAL_ENV", "CONDA_PREFIX")
 
 
@@ -34,7 +39,9 @@ def follow(
     ``given`` is the environment that the shell began with. Gives what is to be known about it.
     """
     own.update({name: after[name] for name in ("PWD", "OLDPWD") if name in after})
-    return [*_go(directory), *(_set(after, given) if after else [])]
+    if not after:
+        return [*_go(directory), _UNSAID]
+    return [*_go(directory), *_set(after, given)]
 
 
 def _go(directory: str) -> List[str]:

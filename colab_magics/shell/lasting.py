@@ -27,7 +27,7 @@ def find(wanted: str = "") -> str:
     if wanted and wanted not in KINDS:
         raise usage_error(f"%shell: {wanted} is not carried on.", f"Known: {', '.join(KINDS)}.")
     for name in [wanted] if wanted else KINDS:
-        if shutil.which(name):
+        if _found(name):
             return name
     raise usage_error(f"%shell: there is no {wanted or 'shell'} here.", "Install bash.")
 
@@ -94,7 +94,7 @@ class Lasting:
             raise
 
     def _program(self) -> str:
-        program = shutil.which(self.name)
+        program = _found(self.name)
         if program is None:
             raise usage_error(f"%shell: {self.name} is not in PATH.", "Repair os.environ['PATH'].")
         return program
@@ -106,6 +106,11 @@ class Lasting:
             self._guard = Guard(self._folder, f"{self._mark}.")
             self._guard.watch(None)  # it is there before the first command is
         return self._folder, self._guard
+
+
+def _found(name: str) -> Optional[str]:
+    """Where a shell is: in PATH, or where systems have it, for a PATH to be repaired from it."""
+    return shutil.which(name) or shutil.which(name, path=os.defpath)
 
 
 def _lost(ended: Ended) -> str:

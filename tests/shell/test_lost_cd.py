@@ -14,7 +14,7 @@ from .cells import Cells
 @pytest.fixture(autouse=True)
 def folders() -> None:
     """What the cells go to."""
-    for name in ("data", "other"):
+    for name in ("data", "other", "data/in it"):
         (Path.cwd() / name).mkdir()
 
 
@@ -34,6 +34,30 @@ def test_what_it_says_works(run: Cells) -> None:
     assert Path.cwd().name == "data"
 
 
+@pytest.mark.parametrize(
+    ("cell", "place"),
+    [
+        ('!cd "data/in it"', "in it"),
+        ("!mkdir -p new && cd new", "new"),
+        ("!cd $PLACE_OF_IT; pwd", "other"),
+        ("!cd $place", "other"),
+        ("!cd {place}", "other"),
+        ("!cd", "home"),
+        ("%time !cd 'data/in it'", "in it"),
+        ("!cd data\nopen('of data')", "data"),
+    ],
+)
+def test_what_it_says_works_however_it_was_written(
+    run: Cells, home: Path, monkeypatch: pytest.MonkeyPatch, cell: str, place: str
+) -> None:
+    """Quotes, variables of the shell and of Python, a cell that failed because of it."""
+    monkeypatch.setenv("PLACE_OF_IT", "other")
+    run("place = 'other'")
+    line = run.attempt(cell).shown.partition("To stay there: ")[2].splitlines()[0]
+    run(line)
+    assert Path.cwd() == (home if place == "home" else Path.cwd().parent / place)
+
+
 @pytest.mark.parametrize("value", ["off", "0", "No", "false"])
 def test_it_can_be_turned_off(run: Cells, value: str) -> None:
     """With the variable set so, nothing is said."""
@@ -45,6 +69,18 @@ def test_it_can_be_turned_off(run: Cells, value: str) -> None:
     "cell",
     [
         "!cd data && ls",
+        "!cd data && ls && pwd",
+        "!cd data | cat",
+        "!cd data &",
+        "!cd data > made",
+        "!echo x; cd 'data",
+        "!pwd",
+        "!",
+        "1/0\n!cd data",
+        "def go():\n    !cd data",
+        "!cd $(echo data)",
+        "!cd $NO_SUCH_NAME",
+        "!cd dat*",
         "!cd data; ls",
         "!(cd data)",
         "!echo cd data",
@@ -59,7 +95,7 @@ def test_it_can_be_turned_off(run: Cells, value: str) -> None:
 )
 def test_what_has_its_effect_is_left_alone(run: Cells, cell: str) -> None:
     """Only a line that does nothing else, and would have gone elsewhere, is named."""
-    assert "%cd_persist" not in run(cell)
+    assert "%cd_persist" not in run.attempt(cell).shown
 
 
 @pytest.mark.parametrize(
@@ -70,6 +106,18 @@ def test_what_has_its_effect_is_left_alone(run: Cells, cell: str) -> None:
         ("if True:\n    !cd data", "data"),
         ("!cd {place}", "{place}"),
         ("1 + 1\n!cd ~/x", "~/x"),
+        ('!cd "data/in it"', "data/in it"),
+        ("!cd data/in\\ it", "data/in it"),
+        ("!cd", "~"),
+        ("!cd -P -- data", "data"),
+        ("!cd data; pwd", "data"),
+        ("!cd data && pwd;", "data"),
+        ("!cd data # go", "data"),
+        ("!mkdir -p new && cd new", "new"),
+        ("!cd data && cd 'in it'", "data/in it"),
+        ("!cd data; cd ~", "~"),
+        ("%time !cd data", "data"),
+        ("!ls\n!cd data\n!cd other", "data"),
     ],
 )
 def test_where_it_wanted_to_go(run: Cells, cell: str, place: str) -> None:

@@ -17,6 +17,7 @@ import pytest
 
 from colab_magics import errors
 from colab_magics.errors import CommandFailed, hide
+from colab_magics.magics.shell import parse
 from colab_magics.shell import log
 from colab_magics.shell.run import Listener
 from colab_magics.shell.run import run as shell_run
@@ -111,6 +112,41 @@ def test_a_directory_that_is_gone_is_no_end(run: Cells, home: Path) -> None:
     assert run("%shell --ignore-errors cd /; pwd").endswith("/")
 
 
+@pytest.mark.parametrize("use", [use for use in ("bash", "zsh", "sh") if shutil.which(use)])
+def test_a_directory_is_where_the_shell_is(run: Cells, home: Path, use: str) -> None:
+    """``$PWD`` is followed where it is true, by links too, and not where it was only set."""
+    run(f"%shell --use {use} mkdir real; ln -s real link; cd link")
+    assert run(f"%shell --use {use} echo $PWD") == str(home / "work/link")
+    run(f"%shell --use {use} PWD=/usr")
+    assert Path.cwd() == (home / "work/real").resolve()
+
+
+@pytest.mark.parametrize("use", [use for use in ("bash", "zsh", "sh") if shutil.which(use)])
+def test_a_path_that_leads_nowhere_can_be_repaired(run: Cells, use: str) -> None:
+    """The shell itself is found all the same, and carries on."""
+    before = os.environ["PATH"]
+    run(f"%shell --use {use} kept=1; export PATH=/nowhere")
+    assert os.environ["PATH"] == "/nowhere"
+    run(f"%shell --use {use} export PATH={before}:$kept")
+    assert os.environ["PATH"] == f"{before}:1"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere: a limit of Linux")
+def test_an_environment_that_is_too_large_is_said(run: Cells, home: Path) -> None:
+    """What no program could be given is not taken over, in silence least of all."""
+    shown = run("%shell export BIG=$(head -c 3000000 /dev/zero | tr '\\0' x) KEEP=1; cd ..")
+    assert shown.startswith("The environment is as it was before this command")
+    assert Path.cwd() == home.resolve() and "KEEP" not in os.environ
+    assert run("%shell echo ${BIG-none}; ls -d .") == "none\n."
+
+
+def test_a_shell_that_tells_its_lines_tells_only_the_users(run: Cells) -> None:
+    """``set -v`` and ``set -x`` show what was typed, and nothing of what stands around it."""
+    assert run("%shell set -v; echo one") == "one"
+    assert run("%shell echo two; set +v -x") == "two\necho two; set +v -x"
+    assert run("%shell echo three") == "three\n++ echo three"
+
+
 def test_an_activated_environment_stays_active(run: Cells, home: Path) -> None:
     """After ``activate`` its programs are the first, until ``deactivate``; that is said."""
     subprocess.run(
@@ -173,6 +209,8 @@ def test_sh_has_a_state_of_its_own(run: Cells) -> None:
         ("n=1; { echo $n; }", "1"),
         ("echo '# no comment' # comment", "# no comment"),
         ("echo {'-'.join(f for f in files)}", "a-b"),
+        ("echo {n:03d} {files!r} {name:>5} {name!r:>7} {{n:03d}}", "002 [a, b] data data {n:03d}"),
+        ("echo '{name: 1}' {name:d} {unknown:03d}", "{name: 1} {name:d} {unknown:03d}"),
     ],
 )
 def test_braces_are_pythons_where_they_are_clearly_so(run: Cells, line: str, shown: str) -> None:
@@ -203,6 +241,11 @@ def test_a_cell_is_the_shells_alone(run: Cells) -> None:
         ("--timeout soon ls", "not a number of seconds"),
         ("--timeout nan ls", "not a number of seconds"),
         ("--use fish ls", "fish is not carried on"),
+        ("--use", "--use: its value is missing"),
+        ("--timeout= ls", "--timeout: its value is missing"),
+        ("--log --fresh ls", "--log: its value is missing"),
+        ("--background train", "--background: there is no command"),
+        ("--log 'a b ls", "A quote is not closed"),
     ],
 )
 def test_a_wrong_option_is_said_and_nothing_is_run(
@@ -213,11 +256,31 @@ def test_a_wrong_option_is_said_and_nothing_is_run(
     assert said in reply.shown and type(reply.error).__name__ == "UsageError"
 
 
+def test_a_value_may_be_quoted() -> None:
+    """A value with blanks is one value, and the command behind it stays as it was typed."""
+    options, command = parse("""--log "a b/c.log" --use='zsh'  --background=t echo "x  y" """)
+    assert (options.log, options.use, options.background) == ("a b/c.log", "zsh", "t")
+    assert command == 'echo "x  y"'
+
+
+@pytest.mark.parametrize("use", [use for use in ("bash", "zsh", "sh") if shutil.which(use)])
+def test_a_command_may_begin_with_a_dash(run: Cells, use: str) -> None:
+    """Behind ``--`` all is the command."""
+    reply = run.attempt(f"%shell --use {use} -- -x")
+    assert reply.error is not None and "ended with status 127" in str(reply.error)
+
+
 def test_alone_it_shows_the_state_and_changes_nothing(run: Cells, nothing_starts: None) -> None:
     """``%shell`` alone tells the shell and the directory, and starts nothing."""
     before = dict(os.environ)
     assert run("%shell").split() == ["shell", "bash", "directory", ".", "carried", "-"]
     assert dict(os.environ) == before and os.listdir() == []
+
+
+def test_alone_it_shows_an_executor_the_same_each_time(run: Cells) -> None:
+    """Where outputs are compared, the log is named without its path, which has a time in it."""
+    run("%shell seq 100000")
+    assert run("%shell").splitlines()[-1] == "last log   there: x = %shell ... gives x.log"
 
 
 def test_the_state_is_counted(run: Cells) -> None:
@@ -281,6 +344,8 @@ def test_an_error_tells_no_secret(run: Cells) -> None:
         ("read answer", "Nothing can be typed in here"),
         (f"{sys.executable} -c 'input()'", "Nothing can be typed in here"),
         ("kill -9 $$", "memory"),
+        ("if true; then", "The shell cannot read this"),
+        ("--use sh (", "The shell cannot read this"),
     ],
 )
 def test_an_error_says_what_may_help(run: Cells, command: str, hint: str) -> None:
@@ -292,6 +357,43 @@ def test_errors_can_be_ignored(run: Cells) -> None:
     """``--ignore-errors`` is Colab's: the cell goes on, and the status is known."""
     run("%shell --ignore-errors exit 4")
     assert run.shell.user_ns["_exit_code"] == 4
+
+
+def test_a_line_that_is_assigned_gives_its_result(run: Cells) -> None:
+    """As Colab's own does; the result is shown only where it was asked for."""
+    shown = run("f = %shell echo out; sleep 0.1; printf é >&2; sleep 0.1; echo more\nf")
+    found = run.shell.user_ns["f"]
+    assert "ShellResult" not in shown and "status" not in shown
+    assert (found.output, found.stdout, found.stderr) == ("out\némore\n", "out\nmore\n", "é")
+    assert (found.returncode, found.status) == (0, 0)
+    found.check_returncode()
+    assert "<status 0" in run("%shell -o true")
+
+
+def test_a_result_can_be_checked_later(run: Cells) -> None:
+    """``check_returncode`` raises what the line would have raised."""
+    run("f = %shell --ignore-errors echo why; exit 4")
+    with pytest.raises(CommandFailed, match="ended with status 4"):
+        run.shell.user_ns["f"].check_returncode()
+
+
+@pytest.mark.parametrize(
+    "cell", ["%shell seq 9", "%%shell\nseq 9", "for n in '1':\n    %shell seq 9"]
+)
+def test_a_line_whose_value_nobody_takes_gives_nothing(run: Cells, cell: str) -> None:
+    """IPython keeps the last value of each cell, which would be all that was ever printed."""
+    run("before = len(Out)")
+    run(cell)
+    assert run("len(Out) - before").endswith("0")
+
+
+def test_a_failure_is_what_subprocess_raises_too(run: Cells) -> None:
+    """Notebooks of Colab catch ``CalledProcessError``, and look at what was printed."""
+    run("from subprocess import CalledProcessError")
+    run("try:\n    %shell seq 3; exit 5\nexcept CalledProcessError as error:\n    found = error")
+    found = run.shell.user_ns["found"]
+    assert (found.returncode, found.cmd, found.output) == (5, "seq 3; exit 5", "1\n2\n3\n")
+    assert str(found).startswith("seq 3; exit 5: ended with status 5.\n")
 
 
 def test_the_result_is_returned_when_asked_for(run: Cells) -> None:
@@ -311,6 +413,12 @@ def test_a_time_out_ends_the_command_and_keeps_the_state(run: Cells) -> None:
     assert isinstance(reply.error, CommandFailed)
     assert "not done in 0.2 s, and ended." in str(reply.error)
     assert run("%shell echo $kept") == "1"
+
+
+def test_a_time_out_is_said_where_errors_are_ignored(run: Cells) -> None:
+    """The cell goes on, and a line says that the command did not come to its end."""
+    shown = run("%shell --timeout 0.2 --ignore-errors sleep 60")
+    assert shown.endswith("sleep 60: not done in 0.2 s, and ended.")
 
 
 def test_what_does_not_end_is_ended_by_force(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -371,8 +479,8 @@ def test_of_long_output_head_and_tail_are_shown_and_all_is_logged(run: Cells) ->
     assert out.startswith("1\n2\n3\n") and out.rstrip().endswith("\n199999\n200000")
     assert len(out) < 100_000 and "lines of stdout are left out here" in out
     assert streams(run, "%shell seq 200000")[0] == out
-    path = run("%shell").split("last log")[1].split()[0]
-    assert Path(path).read_text() == "".join(f"{n}\n" for n in range(1, 200001))
+    run("found = %shell -q seq 200000")
+    assert run.shell.user_ns["found"].log.read_text() == "".join(f"{n}\n" for n in range(1, 200001))
 
 
 def test_logs_are_limited_in_size_and_age(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -587,6 +695,20 @@ def test_a_progress_bar_is_one_line_in_place(kernel: Kernel, tmp_path: Path) -> 
     last = sent.of("update_display_data")[-1]["data"]["text/plain"]
     assert last == "\x1b[32m100%\x1b[0m|" + 100 * "#"
     assert sent.text("stderr") == "" and sent.text("stdout") == "True True\n"
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_bars_of_nested_loops_are_two_lines(kernel: Kernel, tmp_path: Path, live: bool) -> None:
+    """The inner bar of tqdm stands below the outer one, and is gone in the end."""
+    pytest.importorskip("tqdm")
+    loops = "for n in tqdm(range(30), desc='outer'):\n    for m in tqdm(range(20), leave=False"
+    (tmp_path / "loops.py").write_text(f"from tqdm import tqdm\n{loops}, mininterval=0): pass\n")
+    sent = kernel.run(f"%shell {sys.executable} {tmp_path}/loops.py", live=live)
+    shown = [sent.text("stderr")] if sent.text("stderr") else []
+    shown += [one["data"]["text/plain"] for one in sent.of("display_data")][:1]
+    for one in sent.of("update_display_data"):
+        shown[0] = one["data"]["text/plain"]
+    assert len(shown) == 1 and shown[0].startswith("outer: 100%") and "\n" not in shown[0].strip()
 
 
 def test_a_million_lines_are_a_small_notebook(kernel: Kernel) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from typing import Dict, List
 
 import pytest
@@ -17,6 +18,15 @@ def shown(pieces: List[Piece]) -> str:
     """What a person sees in the end: each display in its last state."""
     last: Dict[int, str] = {piece.place: piece.text for piece in pieces if piece.place}
     return "".join(piece.text for piece in pieces if not piece.place) + "".join(last.values())
+
+
+def final(pieces: List[Piece]) -> List[Piece]:
+    """What is there in the end, in the order of a page: each display where it was made."""
+    last = {piece.place: piece for piece in pieces if piece.place}
+    there: Dict[int, Piece] = {}
+    for at, piece in enumerate(pieces):
+        there.setdefault(piece.place or -at - 1, last.get(piece.place, piece))
+    return list(there.values())
 
 
 def fed(live: bool, *chunks: bytes, name: str = "stdout") -> List[Piece]:
@@ -100,11 +110,73 @@ def test_a_bar_is_one_display_updated_in_place() -> None:
     assert pieces[4] == Piece("stdout", "after\n")
 
 
-def test_two_bars_one_after_another_have_a_display_each() -> None:
-    """The second bar does not overwrite the first."""
-    pieces = fed(True, b"\ra1", b"\ra2\n\rb1", b"\rb2\n")
+def test_bars_one_below_another_are_one_display() -> None:
+    """The second bar does not overwrite the first; what is no bar ends them."""
+    pieces = fed(True, b"\ra1", b"\ra2\n\rb1", b"\rb2\nplain\n\rc1", b"\rc2")
     last = {piece.place: piece.text for piece in pieces}
-    assert last == {1: "a2", 2: "b2"}
+    assert last == {1: "a2\nb2", 0: "plain\n", 2: "c2"}
+
+
+def nested(outer: int, inner: int) -> bytes:
+    """What bars of nested loops print, the inner one below the outer, and gone when it is done."""
+    said = [f"\router 0/{outer}"]
+    for n in range(outer):
+        said += [f"\n\rinner {n}: {m}/{inner}\x1b[A" for m in range(inner + 1)]
+        said += [f"\n\r{' ' * 20}\r\x1b[A", f"\router {n + 1}/{outer}"]
+    return "".join([*said, "\nend\n"]).encode()
+
+
+@pytest.mark.parametrize("live", [True, False])
+@pytest.mark.parametrize("size", [1, 7, 333, 100_000])
+def test_bars_of_nested_loops_stand_still(live: bool, size: int) -> None:
+    """A cursor that goes up again writes over what is there, however the bytes are cut."""
+    data = nested(20, 5)
+    pieces = fed(live, *[data[at : at + size] for at in range(0, len(data), size)])
+    assert shown(pieces).rstrip() == "outer 20/20\nend"
+    assert len({piece.place for piece in pieces}) == 1
+
+
+def test_bars_of_nested_loops_fill_no_notebook() -> None:
+    """Two hundred times twenty of them are two lines, and nothing of it is left out."""
+    output = Output(True)
+    output.feed("stderr", nested(200, 20), 1.0)
+    assert shown(output.end()) == "outer 200/200\nend\n" and not output.cut
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_what_is_written_above_bars_scrolls_away(live: bool) -> None:
+    """Lines that a program writes above its bars, or below them, are all there, in order."""
+    said = b"".join(b"\x1b[A\r\x1b[Kline %d\n\rbar %d\n" % (n, n) for n in range(500))
+    pieces = fed(live, b"\rbar\n", said, b"".join(b"%d\n" % n for n in range(100)))
+    lines = "\n".join(piece.text.rstrip("\n") for piece in final(pieces)).split("\n")
+    wanted = [f"line {n}" for n in range(500)] + ["bar 499"] + [str(n) for n in range(100)]
+    assert lines == wanted
+    assert len({piece.place for piece in pieces}) < 20
+
+
+@pytest.mark.parametrize(
+    ("said", "seen"),
+    [
+        ("\ra\n\rb\n\x1b[2Ac", "c\nb"),
+        ("\ra\n\rb\n\x1b[2A\x1b[Jc", "c"),
+        ("\ra\n\rb\x1b[Fc\x1b[Ed", "c\nd"),
+        ("\ra\x1b[99Ab\x1b[Bc", "b\nc"),
+        ("\ra\n\rlong\x1b[A\x1b[B\x1b[2K\rb", "a\nb"),
+    ],
+)
+def test_a_cursor_goes_where_it_is_sent(said: str, seen: str) -> None:
+    """Up and down by so many lines, to the top at most, and erasing what is below."""
+    assert shown(fed(True, said.encode())).rstrip() == seen
+
+
+def test_a_flood_of_lines_takes_no_time() -> None:
+    """Understanding moves costs nothing where there are none."""
+    data = b"".join(b"%d\n" % n for n in range(200_000))
+    output, began = Output(True), time.process_time()
+    for at in range(0, len(data), 65536):
+        output.feed("stdout", data[at : at + 65536], 1.0)
+    output.end()
+    assert time.process_time() - began < 0.2
 
 
 def test_for_an_executor_a_bar_is_its_last_state() -> None:
