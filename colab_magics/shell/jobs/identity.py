@@ -7,9 +7,9 @@ import os
 import subprocess
 from contextlib import suppress
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional
+from typing import Callable, Dict, List, NamedTuple, Optional
 
-__all__ = ["Process", "boot", "members", "since"]
+__all__ = ["Process", "boot", "host", "members", "scan", "since"]
 
 _PROC = Path("/proc")
 #: Where these stand behind the name in ``/proc/PID/stat``.
@@ -38,6 +38,11 @@ def boot() -> str:
         return _said("sysctl", "-n", "kern.bootsessionuuid")
 
 
+def host() -> str:
+    """What this machine is called."""
+    return os.uname().nodename
+
+
 def since(pid: int) -> str:
     """When a process started, as something to compare; empty where none of that number runs."""
     if not _listed():
@@ -46,15 +51,20 @@ def since(pid: int) -> str:
     return process.start if process is not None else ""
 
 
-def members(session: int) -> List[Process]:
+def scan() -> List[Process]:
+    """All processes that run."""
+    found = (_read(int(path.name)) for path in _PROC.glob("[0-9]*"))
+    return [process for process in found if process is not None]
+
+
+def members(session: int, among: Callable[[], List[Process]] = scan) -> List[Process]:
     """The processes of a session that run."""
     if not _listed():
         with suppress(ProcessLookupError):
             os.killpg(session, 0)
             return [Process(session, session, "", 0)]
         return []
-    found = (_read(int(path.name)) for path in _PROC.glob("[0-9]*"))
-    return [process for process in found if process is not None and process.session == session]
+    return [process for process in among() if process.session == session]
 
 
 def _read(pid: int) -> Optional[Process]:
