@@ -1,16 +1,16 @@
 """``%shell --background``, and the line that says that such a job has ended."""
 
-import signal
 from typing import Any, NamedTuple, Optional, Set, Tuple
 
 from ..display import duration
 from ..errors import scrub, usage_error
-from ..shell.jobs.job import Job, find
-from ..shell.jobs.launch import Wanted, launch
+from ..shell.jobs.job import ELSEWHERE, Job, find
+from ..shell.jobs.launch import RunsAlready, Wanted, free, launch
 from ..shell.lasting import Lasting
 from ._base import say
+from .failed import MEMORY, full, signalled, worded
 
-__all__ = ["VERBS", "Asked", "Telling", "became", "start", "told"]
+__all__ = ["VERBS", "Asked", "Telling", "became", "notes", "start", "status", "told"]
 
 #: What ``%jobs`` does with jobs, and so no name of one.
 VERBS = ("log", "follow", "wait", "stop", "remove")
@@ -57,12 +57,13 @@ def start(session: Any, shell: Lasting, asked: Asked) -> Tuple[Job, str]:
     if name in VERBS:
         raise usage_error(f"%jobs {name} means something else.", "Take another name.")
     follow = f"%jobs follow {name}, %jobs stop {name}"
-    before = find(name)
-    if before is not None and before.running and before.command == shown:
-        return before, f"{name} runs already: {follow}"
-    copy = str(session.host.resolve(asked.log)) if asked.log else ""
-    with shell.apart(asked.command, asked.tty) as (words, given):
-        job = launch(name, Wanted(shown, words, given, asked.timeout, asked.tty, copy))
+    try:
+        free(name, shown)
+        copy = str(session.host.resolve(asked.log)) if asked.log else ""
+        with shell.apart(asked.command, asked.tty) as (words, given):
+            job = launch(name, Wanted(shown, words, given, asked.timeout, asked.tty, copy))
+    except RunsAlready as same:
+        return same.job, f"{name} runs already{_where(same.job)}: {follow}"
     if session.host.live:  # executors compare outputs, and it may end below any cell
         _telling(session).names.add(name)
     return job, f"{name} runs in the background: {follow}"
@@ -90,13 +91,32 @@ def became(job: Job, precise: bool = True) -> str:
     return f"{_how(job)} {'for' if job.running else 'after'} {duration(job.seconds)}"
 
 
+def notes(job: Job) -> Tuple[str, ...]:
+    """What else there is to say of a job, a line each."""
+    said = [job.trouble]
+    if job.copying:
+        said.append("The copy of its log is not complete yet")
+    if job.state in ("failed", "killed") and full(status(job)):
+        said.append(MEMORY)
+    return tuple(f"{job.name}: {line}" for line in said if line)
+
+
+def status(job: Job) -> int:
+    """What it ended with, as a command of ``%shell`` does: below 0 for a signal."""
+    return job.status if job.status is not None else -job.signal
+
+
 def _how(job: Job) -> str:
     if job.timed_out:
         return "ended by --timeout"
     if job.state == "failed":
-        return f"failed with status {job.status}"
+        return f"failed with {worded(status(job))}"
     if job.state == "killed" and job.signal:
-        return f"killed by {signal.Signals(job.signal).name}"
+        return f"killed by {signalled(status(job))}"
     if job.state == "lost":
         return "lost, the machine went away"
-    return job.state
+    return f"running{_where(job)}" if job.running else job.state
+
+
+def _where(job: Job) -> str:
+    return f" on {job.host}, another machine" if job.state == ELSEWHERE else ""

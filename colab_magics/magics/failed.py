@@ -8,7 +8,10 @@ from ..errors import CommandFailed, scrub
 from ..shell.run import Ended
 from .heard import Heard
 
-__all__ = ["failed", "interrupted"]
+__all__ = ["MEMORY", "failed", "full", "interrupted", "signalled", "worded"]
+
+#: What may help where the system has ended a program by force.
+MEMORY = "Perhaps the memory is full: %shell free -h"
 
 #: What programs say that wanted to be answered.
 _ASKED = re.compile(
@@ -42,17 +45,32 @@ def interrupted() -> KeyboardInterrupt:
     return error
 
 
+def signalled(status: int) -> str:
+    """The signal that a status stands for: -9 and 137 are SIGKILL; empty where it is none."""
+    number = -status if status < 0 else status - 128
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # of those without a name only the system's own word is one
+        return f"signal {number}" if status < 0 else ""
+
+
+def worded(status: int) -> str:
+    """A status, and the signal that it stands for."""
+    name = signalled(status)
+    return f"status {status} ({name})" if name else f"status {status}"
+
+
+def full(status: int) -> bool:
+    """Whether a program was ended by force, as the system does where the memory is full."""
+    return status in (137, -9)
+
+
 def _how(ended: Ended, timeout: Optional[float]) -> str:
     if ended.timed_out:
         return f"not done in {timeout:g} s, and ended."
-    number = -ended.status if ended.status < 0 else ended.status - 128
-    try:
-        name = signal.Signals(number).name
-    except ValueError:
-        return f"ended with status {ended.status}."
     if ended.status < 0:
-        return f"the shell was ended by {name}."
-    return f"ended with status {ended.status} ({name})."
+        return f"the shell was ended by {signalled(ended.status)}."
+    return f"ended with {worded(ended.status)}."
 
 
 def _advice(typed: str, ended: Ended, last: List[str]) -> str:
@@ -62,8 +80,8 @@ def _advice(typed: str, ended: Ended, last: List[str]) -> str:
         return "No such command: check the spelling, or install it (%apt, %pin)."
     if ended.status == 126:
         return "It may not be run: chmod +x, or name the program that runs it."
-    if ended.status in (137, -9):
-        return "Perhaps the memory is full: %shell free -h"
+    if full(ended.status):
+        return MEMORY
     if any(map(_UNREAD.match, last)):
         return "The shell cannot read this: look for what is not closed or out of place."
     if _ASKED.search("\n".join(last)) or _READS.search(typed):

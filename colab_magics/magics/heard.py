@@ -133,12 +133,14 @@ class Heard(Listener):
 
     def _notes(self, left: bool) -> List[str]:
         """Of the log and of what goes on; a path would differ each time that it is compared."""
-        path = self._log.path
-        where = str(path) if self._live or self._through else "the log that %shell names"
+        files = self._log.files
+        shown = self._live or self._through
+        where = " and ".join(map(str, files)) if shown else self._log.named
         notes = [self._log.trouble] if self._log.trouble else []
-        if self._output.cut and not self._through and path is not None:
-            size = f" ({amount(path.stat().st_size)})" if self._live and path.exists() else ""
-            notes.append(f"All of it{size}: {where}")
+        if self._output.cut and not self._through and files:
+            sizes = [path.stat().st_size for path in files if path.exists()]
+            size = f" ({amount(sum(sizes))})" if self._live and sizes else ""
+            notes.append(f"{self._log.whole}{size}: {where}")
         if left:
             notes.append("A program goes on in the background, and ends with the kernel.")
             notes.append(f"What it writes from now on: {where}")

@@ -3,15 +3,17 @@
 import json
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 from ..arguments import Parser
 from ..display import Report, amount, duration
-from ..errors import usage_error
-from ..shell.jobs.job import Job, every, find
-from ..shell.jobs.launch import OLD, remove, stop
+from ..errors import conceal, usage_error
+from ..shell.jobs.job import ELSEWHERE, Job, every, find
+from ..shell.jobs.launch import remove, stop
+from ..shell.jobs.records import LOG, names, starts
 from ._base import Call, Magic, Status, say, show
-from .background import VERBS, became, told
+from .background import VERBS, became, notes, told
 from .following import follow, printed, unless_done, wait
 
 __all__ = ["JobsMagic"]
@@ -22,7 +24,8 @@ class JobsMagic(Magic):
 
     A job outlives its cell, the browser's tab and the kernel, killed or restarted, and is found
     again by any notebook of this user on this machine. All that it writes is in a log. It is done,
-    failed, stopped (by you), killed, or lost with the machine that it ran on.
+    failed, stopped (by you), killed, or lost with the machine that it ran on; one on another
+    machine that has this home too is told of, and is stopped there.
 
     Examples
     --------
@@ -39,10 +42,11 @@ class JobsMagic(Magic):
 
     Options
     -------
-    ``log``: ``-n N`` lines, ``--all``, ``--before`` for the log of the job that had the name
-    before. ``wait`` and ``follow``: ``--timeout SECONDS``; a job that does not succeed is an error
-    there. Ctrl-C ends the waiting, not the job. ``--json``: all that is known of each. ``-o``:
-    return it. ``-q``: show nothing.
+    ``log``: ``-n N`` lines, ``--all`` (of a very long one the last 100 to 200 MB are kept),
+    ``--before`` for the log of the job that had the name before. ``wait`` and ``follow``:
+    ``--timeout SECONDS``; a job that does not succeed is an error there. Ctrl-C ends the waiting,
+    not the job. They wait for the copy of its log too (``--log``), a minute at most. ``--json``:
+    all that is known of each. ``-o``: return it. ``-q``: show nothing.
     """
 
     name = "jobs"
@@ -60,8 +64,8 @@ class JobsMagic(Magic):
         """Verbs first, then names."""
         words = line.split()[1:]
         begun = len(words) > (1 if symbol else 0)
-        names = [job.name for job in every() if job.name.startswith(symbol)]
-        return names if begun else [*super().complete(line, symbol), *names]
+        found = [name for name in names() if name.startswith(symbol)]
+        return found if begun else [*super().complete(line, symbol), *found]
 
     # ------------------------------------------------------------------ what can be done
     def _list(self, words: List[str], call: Call) -> Any:
@@ -73,7 +77,7 @@ class JobsMagic(Magic):
         for job in found:
             told(self.session, job)
         if asked.json:
-            print(json.dumps([_known(job) for job in found], indent=2))
+            print(conceal(json.dumps([_known(job) for job in found], indent=2)))
         elif "quiet" not in call.flags:
             show(self._report(found))
         return [_known(job) for job in found]
@@ -88,7 +92,7 @@ class JobsMagic(Magic):
         if asked.lines < 1:
             raise usage_error(f"%jobs log -n {asked.lines}: not a number of lines.", "Say -n 100")
         job = _named(asked.name)
-        path = job.folder / OLD if asked.before else job.log
+        path = _before(job) if asked.before else job.log
         return printed(self.host, path, None if asked.all else asked.lines, "quiet" in call.flags)
 
     def _follow(self, words: List[str], call: Call) -> Any:
@@ -98,7 +102,7 @@ class JobsMagic(Magic):
         told(self.session, job)
         unless_done(job, self._precise, last=0)
         if not quiet:
-            say(f"{job.name}: {became(job, self._precise)}")
+            say(f"{job.name}: {became(job, self._precise)}", *notes(job))
         return _known(job)
 
     def _wait(self, words: List[str], call: Call) -> Any:
@@ -109,7 +113,8 @@ class JobsMagic(Magic):
         def tick() -> None:
             if self.host.live and time.monotonic() - shown[0] > 1:
                 shown[0] = time.monotonic()
-                status(self._now(_named(job.name)))
+                now = _named(job.name)
+                status("; ".join((self._now(now), *notes(now))))
 
         try:
             job = wait(job, timeout, tick)
@@ -118,11 +123,13 @@ class JobsMagic(Magic):
         except BaseException:
             status.done(None)
             raise
-        status.done(None if "quiet" in call.flags else Report((self._now(job),)))
+        status.done(None if "quiet" in call.flags else Report((self._now(job), *notes(job))))
         return _known(job)
 
     def _stop(self, words: List[str], call: Call) -> Any:
         jobs = _all("%jobs stop", words)
+        for job in jobs:
+            _here(job)
         status = Status(self.host, "quiet" in call.flags)
         said = []
         for job in jobs:
@@ -137,6 +144,7 @@ class JobsMagic(Magic):
     def _remove(self, words: List[str], call: Call) -> Any:
         jobs = _all("%jobs remove", words)
         for job in jobs:
+            _here(job)
             if job.running:
                 raise usage_error(f"{job.name} runs.", f"First: %jobs stop {job.name}")
         for job in jobs:
@@ -157,24 +165,37 @@ class JobsMagic(Magic):
     def _report(self, jobs: List[Job]) -> Report:
         if not jobs:
             return Report(("No jobs. Start one: %shell --background NAME COMMAND",))
-        trouble = tuple(f"{job.name}: {job.trouble}" for job in jobs if job.trouble)
-        return Report((), tuple(self._row(job) for job in jobs), trouble)
+        after = tuple(note for job in jobs for note in notes(job))
+        return Report((), tuple(self._row(job) for job in jobs), after)
 
     def _row(self, job: Job) -> Tuple[str, ...]:
         if not self._precise:
             return (job.name, became(job, False), job.last[:80])
-        memory = amount(job.memory) if job.running else ""
+        memory = amount(job.memory) if job.state == "running" else ""
         return (job.name, became(job, False), duration(job.seconds), memory, job.last[:80])
 
 
 def _named(name: str) -> Job:
     job = find(name)
     if job is None:
-        there = ", ".join(one.name for one in every())
+        there = ", ".join(names())
         raise usage_error(
             f"There is no job {name}.", f"There are: {there}" if there else "There are none."
         )
     return job
+
+
+def _here(job: Job) -> None:
+    if job.state == ELSEWHERE:
+        raise usage_error(f"{job.name} runs on {job.host}, another machine.", "Do this there.")
+
+
+def _before(job: Job) -> Path:
+    """The log of the job that had the name before."""
+    found = [place for place in starts(job.folder.parent) if place != job.folder]
+    if not found:
+        raise usage_error(f"There was no job {job.name} before.", "See %jobs")
+    return found[-1] / LOG
 
 
 def _all(prog: str, words: List[str]) -> List[Job]:

@@ -26,6 +26,9 @@ def folder() -> Path:
 class Log:
     """One command's log; `path` is None while there is no file."""
 
+    #: What it is called below an output, and where no path is to be shown.
+    whole, named = "All of it", "the log that %shell names"
+
     def __init__(self) -> None:
         self.path: Optional[Path] = None
         #: Why there is none, or not all of it.
@@ -55,6 +58,11 @@ class Log:
         except OSError as error:
             self.trouble = f"The log could not be written: {error.strerror}"
         self._held.clear()
+
+    @property
+    def files(self) -> List[Path]:
+        """All of its files, the earliest first."""
+        return [self.path] if self.path is not None else []
 
     def close(self) -> None:
         """End it."""

@@ -11,13 +11,17 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import pytest
 
 from colab_magics.errors import CommandFailed, hide
+from colab_magics.magics import background, following
+from colab_magics.shell import processes
 from colab_magics.shell.jobs import identity, launch, logs
-from colab_magics.shell.jobs.job import FACTS, Job, every, find, folder
+from colab_magics.shell.jobs import job as module
+from colab_magics.shell.jobs.job import Job, every, find
+from colab_magics.shell.jobs.records import FACTS, SEEN, folder
 
 from .cells import Cells, Child
 
@@ -71,6 +75,46 @@ def count(folder: Path) -> None:
         (folder / f"go{number}").touch()
 
 
+def keepers(code: str) -> str:
+    """How keepers are started that do something else first, which may name ``keeper``, ``logs``."""
+    return launch._CODE.replace("; {}", f", logs; {code}; {{}}")
+
+
+def ended(name: str) -> None:
+    """Wait for a job to have ended, whatever becomes of the copy of its log."""
+    until(lambda: not job(name).running)
+
+
+class Drive:
+    """A file of a drive that does not answer until it is read, which gives all that it got."""
+
+    def __init__(self, path: Path) -> None:
+        os.mkfifo(path)
+        self.path = path
+
+    def read(self) -> str:
+        """What is written, up to the word of how the job ended."""
+        handle, text = os.open(self.path, os.O_RDONLY | os.O_NONBLOCK), b""
+        try:
+            while b"\n# ended with" not in text:
+                text += self._some(handle) or b""
+        finally:
+            os.close(handle)
+        return text.decode()
+
+    def _some(self, handle: int) -> Optional[bytes]:
+        time.sleep(0.01)
+        try:
+            return os.read(handle, 1 << 16)
+        except BlockingIOError:
+            return None
+
+
+@pytest.fixture
+def drive(tmp_path: Path) -> Drive:
+    return Drive(tmp_path / "drive.log")
+
+
 def child() -> Child:
     """A kernel's process, which may be ended."""
     return Child(os.environ)
@@ -106,6 +150,8 @@ def test_the_cell_ends_before_the_job(run: Cells, tmp_path: Path) -> None:
         ("nosuchcommand", "failed", "one: failed with status 127"),
         ("kill -9 $$", "killed", "one: killed by SIGKILL"),
         ("kill -TERM $$", "killed", "one: killed by SIGTERM"),
+        ("kill -40 $$", "killed", "one: killed by signal 40"),
+        ("sh -c 'kill -9 $$'; exit $?", "failed", "one: failed with status 137 (SIGKILL)"),
         ("exec true", "done", "one: done"),
         ("set -e; false; echo no", "failed", "one: failed with status 1"),
     ],
@@ -117,6 +163,18 @@ def test_how_a_job_ended_is_said(run: Cells, command: str, state: str, said: str
     assert said in reply.shown
     assert isinstance(reply.error, CommandFailed) == (state != "done")
     assert known(run, "one")["state"] == state
+
+
+@pytest.mark.parametrize("command", ["kill -9 $$", "sh -c 'kill -9 $$'; exit $?"])
+def test_what_the_system_has_killed_may_have_filled_the_memory(run: Cells, command: str) -> None:
+    """It is said where the job is waited for, and in the list; not of one that was stopped."""
+    run(f"%shell --background one {command}")
+    assert "Perhaps the memory is full" in run.attempt("%jobs wait one").shown
+    assert "one: Perhaps the memory is full" in run("%jobs")
+    run("%shell --background one trap '' TERM; echo begun; while :; do sleep 0.05; done")
+    until(lambda: log("one") == "begun\n")
+    launch.stop(job("one"), 0.1)
+    assert "memory" not in run("%jobs")
 
 
 def test_an_error_ends_with_what_was_said_last(run: Cells) -> None:
@@ -168,6 +226,67 @@ def test_a_new_job_keeps_the_log_of_the_one_before(run: Cells) -> None:
         run("%jobs wait one")
     assert run("%jobs log one") == "third"
     assert run("%jobs log one --before") == "second"
+
+
+def test_the_same_line_in_two_kernels_at_once(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The later one finds out when it gets its turn, and says that it runs already."""
+    run("%shell --background one sleep 60")
+    monkeypatch.setattr(background, "free", lambda name, shown: None)
+    assert "one runs already: %jobs follow one" in run("%shell --background one sleep 60")
+    reply = run.attempt("%shell --background one true")
+    assert type(reply.error).__name__ == "UsageError" and "one runs already" in reply.shown
+
+
+def test_a_start_that_fails_loses_nothing(run: Cells) -> None:
+    """The job that had the name is told of as before, with its log and the one before that."""
+    for word in ("first", "second"):
+        run(f"%shell --background one echo {word}")
+        run("%jobs wait one")
+    before = sorted(folder().rglob("*"))
+    for _ in range(2):
+        reply = run.attempt("%shell --background one --log /proc/nope/x echo third")
+        assert isinstance(reply.error, CommandFailed)
+    assert sorted(folder().rglob("*")) == before
+    assert run("%jobs one").split() == ["one", "done", "second"]
+    assert run("%jobs log one --before") == "first"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_start_is_none(run: Cells, tmp_path: Path, number: int) -> None:
+    """Ctrl-C counts at once, and so does the kernel's end.
+
+    What had begun until then is ended by its keeper, and forgotten.
+    """
+    run("%shell --background one echo before")
+    run("%jobs wait one")
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    waits = f"[time.sleep(0.01) for _ in iter(lambda: os.path.exists({str(go)!r}), True)]"
+    slow = f"slow = lambda: str([open({str(begun)!r}, 'w'), {waits}])"
+    try:
+        with child() as kernel:
+            kernel("from colab_magics.shell.jobs import launch")
+            kernel(f"launch._CODE = {keepers(f'import os, time; {slow}; keeper.boot = slow')!r}")
+            kernel.ask(f"%shell --background one echo $$ > {tmp_path}/pid; exec sleep 60")
+            until(begun.exists)
+            pid = until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+            kernel.process.send_signal(number)
+            if number == signal.SIGINT:
+                assert kernel.answer().error == "KeyboardInterrupt"
+            else:
+                kernel.process.wait()
+    finally:
+        go.touch()
+    until(lambda: not identity.since(int(pid)))
+    assert run("%jobs one").split() == ["one", "done", "before"]
+
+
+def test_a_home_that_cannot_be_written_is_named(
+    run: Cells, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says what could not be written."""
+    monkeypatch.setenv("HOME", "/proc/nope")
+    monkeypatch.delenv("XDG_STATE_HOME", raising=False)
+    assert "its folder below HOME cannot be" in run.attempt("%shell --background one true").shown
 
 
 @pytest.mark.parametrize("name", ["../x", "a/b", ".x", "-x", "a;b", "x" * 65, "log", "stop"])
@@ -267,6 +386,40 @@ def test_killed_and_gone_with_the_machine_are_told_apart(run: Cells) -> None:
     facts = json.loads((now.folder / FACTS).read_text())
     (now.folder / FACTS).write_text(json.dumps({**facts, "boot": "another"}))
     assert "lost, the machine went away" in run("%jobs one")
+
+
+def test_a_job_on_another_machine_is_left_alone(run: Cells) -> None:
+    """Where machines share a home: it is told of, and neither replaced nor stopped nor removed.
+
+    Its keeper is heard of now and then; when it is not any more, the machine went away.
+    """
+    run("%shell --background one sleep 60")
+    now = job("one")
+    facts = (now.folder / FACTS).read_text()
+    there = {**json.loads(facts), "boot": "another", "host": "node7"}
+    (now.folder / FACTS).write_text(json.dumps(there))
+    try:
+        assert "running on node7, another machine" in run("%jobs")
+        assert "runs already on node7" in run("%shell --background one sleep 60")
+        for line in ("%shell --background one true", "%jobs stop one", "%jobs remove one"):
+            reply = run.attempt(line)
+            assert type(reply.error).__name__ == "UsageError" and "node7" in reply.shown
+        os.utime(now.folder / SEEN, (0, 0))
+        assert "lost, the machine went away" in run("%jobs")
+    finally:
+        (now.folder / FACTS).write_text(facts)
+    assert job("one").state == "running"
+
+
+def test_a_keeper_says_that_it_lives(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Again and again, also when only what the job has left in the background goes on."""
+    monkeypatch.setattr(launch, "_CODE", keepers("keeper.BEAT = 0.05"))
+    for command in ("sleep 60", "sleep 60 > /dev/null 2>&1 &"):
+        run(f"%shell --background one {command}")
+        seen = job("one").folder / SEEN
+        os.utime(seen, (0, 0))
+        until(lambda seen=seen: seen.stat().st_mtime > 0)  # type: ignore[misc]
+        launch.stop(job("one"), 0.1)
 
 
 def test_a_number_that_another_process_has_now_is_no_job(run: Cells) -> None:
@@ -372,13 +525,16 @@ def test_following_shows_what_comes(run: Cells, tmp_path: Path) -> None:
 def test_a_log_without_end_keeps_its_last_part(
     run: Cells, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A log that grows too large is put aside, so that two such parts are all that it takes."""
+    """A log that grows too large is put aside, so that two such parts are all that it takes.
+
+    What is not there any more is said.
+    """
     monkeypatch.setattr(logs, "LIMIT", 1000)
     written = logs.Written(tmp_path / "log")
     for number in range(1000):
         written.write(b"%d\n" % number)
     sizes = [(tmp_path / name).stat().st_size for name in ("log", "log.1")]
-    assert max(sizes) < 1100 and not written.trouble
+    assert max(sizes) < 1100 and written.trouble == "Of the log the first 2.0 kB were not kept"
     kept = (tmp_path / "log.1").read_text() + (tmp_path / "log").read_text()
     assert kept.endswith("998\n999\n") and kept.split() == [
         str(n) for n in range(int(kept.split()[0]), 1000)
@@ -403,7 +559,7 @@ def test_a_copy_follows_a_log_that_was_put_aside(
     """Nothing is missing in the copy where the log has begun again meanwhile."""
     monkeypatch.setattr(logs, "LIMIT", 100)
     written = logs.Written(tmp_path / "log")
-    copy = logs.Copy(tmp_path / "copy", tmp_path / "log", "before")
+    copy = logs.Copy(tmp_path / "copy", written, "before")
     copy.start()
     for number in range(40):
         written.write(b"%d\n" % number)
@@ -411,6 +567,107 @@ def test_a_copy_follows_a_log_that_was_put_aside(
     assert (tmp_path / "copy").read_text().split() == [
         "#", "before", *map(str, range(40)), "#", "after"
     ]  # fmt: skip
+
+
+def test_what_is_missing_is_said(
+    run: Cells, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of the log and of its copy, there where it is missing; ``--all`` shows all that is kept."""
+    monkeypatch.setattr(launch, "_CODE", keepers("logs.LIMIT = 100_000"))
+    run(f"%shell --background one --log {tmp_path}/x.log seq 100000")
+    shown = run("%jobs wait one")
+    assert "one: Of the log the first" in shown and "In the copy of the log" in shown
+    lines = (tmp_path / "x.log").read_text().splitlines()
+    assert any(line.startswith("# ") and line.endswith(" are missing here") for line in lines)
+    assert "100000" in lines
+    kept = "".join((job("one").folder / name).read_text() for name in ("log.1", "log"))
+    run("x = %jobs -q -o log one --all")
+    assert run.shell.user_ns["x"] == kept
+    assert "All that is kept" in run("%jobs log one --all")
+
+
+def test_a_slow_drive_holds_up_nothing(run: Cells, drive: Drive) -> None:
+    """Neither the start nor the end of a job, and the next one of its name keeps its own log."""
+    run(f"%shell --background one --log {drive.path} echo first")
+    ended("one")
+    keeper = job("one").keeper
+    assert job("one").copying
+    run("%shell --background one echo second; sleep 60")
+    until(lambda: log("one") == "second\n")
+    copied = drive.read()
+    until(lambda: not identity.since(keeper))
+    assert "\nfirst\n" in copied and "second" not in copied
+    assert run("%jobs one").split() == ["one", "running", "second"]
+
+
+def test_waiting_is_for_the_copy_too(run: Cells, drive: Drive) -> None:
+    """``wait`` ends when the copy is complete; Ctrl-C ends the waiting, and says what goes on."""
+    run(f"%shell --background one --log {drive.path} echo hello")
+    ended("one")
+    with child() as kernel:
+        kernel(_TELLS)
+        for interrupted in (True, False):
+            kernel.ask("%jobs wait one")
+            until(Path("waiting").exists)
+            Path("waiting").unlink()
+            if interrupted:
+                kernel.interrupt()
+                answer = kernel.answer()
+                assert answer.error == "KeyboardInterrupt"
+                assert "one has ended; the copy of its log goes on." in answer.shown
+        assert "hello" in drive.read()
+        assert kernel.answer().shown == "one: done - hello"
+
+
+def test_a_copy_that_does_not_end_is_not_waited_for(
+    run: Cells, monkeypatch: pytest.MonkeyPatch, drive: Drive
+) -> None:
+    """After a while ``wait`` and ``follow`` say so; the job has succeeded all the same."""
+    monkeypatch.setattr(following, "COPY", 0.2)
+    run(f"%shell --background one --log {drive.path} echo hello")
+    for verb in ("wait", "follow"):
+        assert "one: The copy of its log is not complete yet" in run(f"%jobs {verb} one")
+    os.kill(job("one").keeper, signal.SIGKILL)
+    until(lambda: not identity.since(job("one").keeper))
+    assert "one: The copy of the log may lack its end" in run("%jobs wait one")
+
+
+def test_trouble_with_the_copy_is_said_while_it_runs(
+    run: Cells, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """And no more when it is over; a folder that is gone is not made anew, it may be a drive."""
+    monkeypatch.setattr(launch, "_CODE", keepers("logs.EVERY, logs.SHARE = 0.05, 0"))
+    there = tmp_path / "there"
+    run("%shell --background one --log " + f"{there}/x.log while :; do echo x; sleep 0.02; done")
+    there.rename(tmp_path / "away")
+    until(lambda: job("one").trouble)
+    assert "one: The copy of the log is not whole: No such file" in run("%jobs")
+    (tmp_path / "away").rename(there)
+    until(lambda: not job("one").trouble)
+    assert job("one").running
+
+
+def test_a_log_that_was_deleted(run: Cells, tmp_path: Path) -> None:
+    """The job is told of and waited for without it; ``log`` and ``follow`` say that it is gone."""
+    run(f"%shell --background one until [ -e {tmp_path}/go ]; do sleep 0.02; done; exit 3")
+    job("one").log.unlink()
+    for line in ("%jobs log one", "%jobs follow one"):
+        assert "no such log any more" in run.attempt(line).shown
+    (tmp_path / "go").touch()
+    assert "one: failed with status 3" in run.attempt("%jobs wait one").shown
+
+
+def test_a_log_that_is_deleted_while_it_is_followed(run: Cells, tmp_path: Path) -> None:
+    """Following goes on until the end of the job."""
+    run(f"%shell cd {tmp_path}")
+    run("%shell --background one until [ -e go ]; do sleep 0.02; done")
+    with child() as kernel:
+        kernel(_TELLS)
+        kernel.ask("%jobs follow one")
+        until(Path("waiting").exists)
+        job("one").log.unlink()
+        (tmp_path / "go").touch()
+        assert kernel.answer().shown == "one: done"
 
 
 def test_a_copy_that_cannot_be_written_starts_nothing(run: Cells, tmp_path: Path) -> None:
@@ -422,6 +679,22 @@ def test_a_copy_that_cannot_be_written_starts_nothing(run: Cells, tmp_path: Path
 
 
 # ---------------------------------------------------------------------- secrets
+def test_a_secret_that_is_known_later_is_hidden_too(
+    run: Cells, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What looks like one in the environment is kept out of the log, known or not; what is known
+    only now is taken out of all that is shown.
+    """
+    late = "late-words-91c0"
+    monkeypatch.setenv("SERVICE_API_KEY", "canary-2b60e1d5aa")
+    run(f'%shell --background one echo $SERVICE_API_KEY {late[:4]}"{late[4:]}"')
+    ended("one")
+    hide(late)
+    assert log("one") == f"**** {late}\n"
+    shown = run("%jobs") + run("%jobs one --json") + run("%jobs log one")
+    assert late not in shown + str(run.shell.run_line_magic("jobs", "-o -q one"))
+
+
 def test_a_secret_reaches_neither_log_nor_list_nor_disk(run: Cells, tmp_path: Path) -> None:
     """The value is in no file of the job, in no process's arguments, and in nothing shown."""
     value = "canary-4f1a90b2c7"
@@ -455,6 +728,41 @@ def test_without_jobs_the_list_says_how_to_start_one(run: Cells) -> None:
     """And nothing is made on disk by asking."""
     assert run("%jobs") == "No jobs. Start one: %shell --background NAME COMMAND"
     assert not folder().exists()
+
+
+def test_what_cannot_be_read_hides_no_other_job(run: Cells) -> None:
+    """A file that does not say all is as none; nothing of it is deleted."""
+    for name in ("one", "two"):
+        run(f"%shell --background {name} echo {name}")
+        run(f"%jobs wait {name}")
+    place = job("one").folder
+    (place / FACTS).write_text('{"command": "echo one"}')
+    assert run("%jobs").split() == ["two", "done", "two"]
+    assert (place / "log").read_text() == "one\n"
+
+
+def test_the_list_looks_at_the_processes_once(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many jobs run; those that have ended and the names need no look at all."""
+    from .test_extension import offered
+
+    scans: List[int] = []
+
+    def counted() -> List[processes.Process]:
+        scans.append(1)
+        return [*processes.scan()]
+
+    monkeypatch.setattr(module, "scan", counted)
+    for name in ("one", "two"):
+        run(f"%shell --background {name} true")
+        ended(name)
+    scans.clear()
+    assert [one.state for one in every()] == ["done", "done"] and not scans
+    for name in ("three", "four"):
+        run(f"%shell --background {name} sleep 60")
+    scans.clear()
+    assert [one.state for one in every()] == ["done", "done", "running", "running"]
+    assert len(scans) == 1
+    assert "%jobs log two" in offered(run.shell, "%jobs log t") and len(scans) == 1
 
 
 def test_memory_is_that_of_all_its_processes(run: Cells) -> None:

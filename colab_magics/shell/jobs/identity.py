@@ -10,7 +10,7 @@ from typing import Dict
 
 from ..processes import listed, read
 
-__all__ = ["boot", "since"]
+__all__ = ["boot", "host", "since"]
 
 _PROC = Path("/proc")
 
@@ -26,6 +26,11 @@ def boot() -> str:
         return f"{machine}:{since(1)}:{os.readlink('/proc/self/ns/pid')}"
     except OSError:
         return _said("sysctl", "-n", "kern.bootsessionuuid")
+
+
+def host() -> str:
+    """What this machine is called."""
+    return os.uname().nodename
 
 
 def since(pid: int) -> str:

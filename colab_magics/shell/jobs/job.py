@@ -1,33 +1,39 @@
 """A job as its folder tells of it, and what became of it."""
 
-import json
-import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Callable, Iterable, List, Optional
 
-from ...files import state_folder
-from ..processes import Family, Process
+from ...errors import conceal
+from ..processes import Family, Process, scan
 from ..terminal import drawn
-from .identity import boot, since
+from .identity import boot, host, since
+from .records import END, FACTS, LOG, SEEN, STOPPED, Record, folder, names, read, starts
 
-__all__ = ["END", "FACTS", "LOG", "STOPPED", "Job", "every", "find", "folder", "look", "put"]
+__all__ = ["BEAT", "ELSEWHERE", "Job", "every", "find", "look"]
 
-#: What is in the folder of a job.
-FACTS, LOG, END, STOPPED = "job.json", "log", "end.json", "stopped"
+#: The state of a job that runs on another machine.
+ELSEWHERE = "elsewhere"
+#: Seconds between two words of a keeper; after so many without one, its machine counts as gone.
+BEAT, SILENT = 30.0, 180.0
 #: Bytes from the end of a log in which its last line is looked for.
 _LAST = 4096
+
+_Scan = Callable[[], Iterable[Process]]
 
 
 @dataclass(frozen=True)
 class Job:
     """A job at one moment.
 
-    ``state`` is one of: ``running``; ``done``; ``failed``, with a ``status`` that is not 0;
-    ``stopped``, by ``%jobs stop``; ``killed``, by a ``signal`` or together with its keeper;
-    ``lost``, with the machine that it ran on. ``started`` is in seconds since 1970, ``seconds``
-    how long it has run, ``memory`` what its processes hold now, in bytes.
+    ``state`` is one of: ``running``; ``elsewhere``, running on another machine, ``host``, that has
+    this home too; ``done``; ``failed``, with a ``status`` that is not 0; ``stopped``, by ``%jobs
+    stop``; ``killed``, by a ``signal`` or together with its keeper; ``lost``, with the machine that
+    it ran on. ``started`` is in seconds since 1970, ``seconds`` how long it has run, ``memory``
+    what its processes hold now, in bytes. ``copying``: it has ended, the copy of its log has not.
     """
 
     name: str
@@ -42,7 +48,9 @@ class Job:
     session: int
     mark: str
     keeper: int
+    host: str
     copy: str
+    copying: bool
     trouble: str
     timed_out: bool
 
@@ -58,8 +66,8 @@ class Job:
 
     @property
     def running(self) -> bool:
-        """Whether it goes on."""
-        return self.state == "running"
+        """Whether it goes on, here or elsewhere."""
+        return self.state in ("running", ELSEWHERE)
 
     @property
     def last(self) -> str:
@@ -71,100 +79,125 @@ class Job:
         except OSError:
             return ""
         lines = (drawn(line).strip() for line in reversed(text.split("\n")))
-        return next((line for line in lines if line), "")
-
-
-def folder() -> Path:
-    """Where the folders of this user's jobs are."""
-    return state_folder("jobs")
+        return conceal(next((line for line in lines if line), ""))
 
 
 def every() -> List[Job]:
     """All jobs that this user has on this machine, the oldest first."""
-    found = [look(path.parent) for path in folder().glob(f"*/{FACTS}")]
+    once = lru_cache(maxsize=None)(lambda: [*scan()])  # not for each of them again
+    found = [_latest(name, once) for name in names()]
     return sorted((job for job in found if job is not None), key=lambda job: job.started)
 
 
 def find(name: str) -> Optional[Job]:
     """The job of this name."""
-    return look(folder() / name)
+    return _latest(name, scan)
 
 
 def look(place: Path) -> Optional[Job]:
-    """The job of a folder; None where none was started there."""
-    facts = _json(place / FACTS)
+    """The job of one start; None where there is none."""
+    return _job(place, scan)
+
+
+def _latest(name: str, among: _Scan) -> Optional[Job]:
+    found = (_job(place, among) for place in reversed(starts(folder() / name)))
+    return next((job for job in found if job is not None), None)
+
+
+def _job(place: Path, among: _Scan) -> Optional[Job]:
+    facts = read(place, FACTS)
     if not facts:
         return None
-    runs = _running(facts)
-    end = _json(place / END)  # after the look at its processes: it may have ended between the two
-    state = _ended(place, facts, end) if end or runs is None else "running"
-    ended = float(end["ended"]) if end else _written(place) if runs is None else time.time()
+    family = _family(facts)
+    runs = None if _settled(place, facts) else _running(place, facts, family, among)
+    # Read after the look at its processes: it may have ended between the two.
+    end, seen = read(place, END), read(place, SEEN)
+    copied = not facts["copy"] or seen.get("copied", False)
+    state = _state(place, facts, end, runs)
+    now = time.time() if runs is not None else _heard_of(place)
     return Job(
-        name=place.name,
-        command=str(facts["command"]),
+        name=place.parent.name,
+        command=facts["command"],
         folder=place,
         state=state,
-        started=float(facts["started"]),
-        seconds=max(0.0, ended - float(facts["started"])),
+        started=facts["started"],
+        seconds=max(0.0, end.get("ended", now) - facts["started"]),
         status=end.get("status"),
-        signal=int(end.get("signal", 0)),
-        memory=sum(one.memory for one in runs or ()),
-        session=int(facts["session"]),
-        mark=str(facts["mark"]),
-        keeper=int(facts["keeper"]),
-        copy=str(facts["copy"]),
-        trouble=str(end.get("trouble", "")),
-        timed_out=bool(end.get("timed_out", False)),
+        signal=end.get("signal", 0),
+        memory=0 if end else sum(one.memory for one in runs or ()),
+        session=family.session,
+        mark=family.mark,
+        keeper=facts["keeper"],
+        host=facts["host"],
+        copy=facts["copy"],
+        copying=bool(end) and not copied and runs is not None,
+        trouble=_trouble(seen, copied or runs is not None),
+        timed_out=end.get("timed_out", False),
     )
 
 
-def _ended(place: Path, facts: Dict[str, Any], end: Dict[str, Any]) -> str:
-    """What became of a job that does not run."""
+def _settled(place: Path, facts: Record) -> bool:
+    """Whether all is there that its keeper had to say of it: nobody has to be looked for then."""
+    copied = not facts["copy"] or read(place, SEEN).get("copied", False)
+    return bool(copied and read(place, END))
+
+
+def _state(place: Path, facts: Record, end: Record, runs: Optional[List[Process]]) -> str:
+    if not end and runs is not None:
+        return "running" if _here(facts) else ELSEWHERE
     if (place / STOPPED).exists():
         return "stopped"
     if not end:
         return "killed" if _here(facts) else "lost"
     if end["signal"]:
         return "killed"
-    return "failed" if end["status"] or end["timed_out"] else "done"
+    return "failed" if end.get("status") or end["timed_out"] else "done"
 
 
-def _running(facts: Dict[str, Any]) -> Optional[List[Process]]:
+def _trouble(seen: Record, whole: bool) -> str:
+    said = [seen.get("trouble", ""), "" if whole else "The copy of the log may lack its end"]
+    return ". ".join(filter(None, said))
+
+
+def _family(facts: Record) -> Family:
+    """Its processes. The number of its session may be another one's once all of them have ended."""
+    leader = since(facts["session"])
+    ours = leader == facts["start"] if leader else _kept(facts)
+    return Family(facts["session"] if ours else 0, facts["mark"])
+
+
+def _kept(facts: Record) -> bool:
+    """Whether its keeper lives."""
+    return bool(since(facts["keeper"]) == facts["keeper_start"])
+
+
+def _running(place: Path, facts: Record, family: Family, among: _Scan) -> Optional[List[Process]]:
     """Its processes; None where neither they nor its keeper are there any more."""
     if not _here(facts):
-        return None
-    found = Family(facts["session"], facts["mark"]).members()
-    first = next((one for one in found if one.pid == facts["session"]), None)
-    # The number of a session is not given away again while a process of it lives.
-    if first is not None and first.start and first.start != facts["start"]:
-        found = []
-    kept = since(facts["keeper"]) == facts["keeper_start"]
-    return found if found or kept else None
+        return [] if _elsewhere(place, facts) else None
+    found = family.members(among)
+    return found if found or _kept(facts) else None
 
 
-def _here(facts: Dict[str, Any]) -> bool:
+def _here(facts: Record) -> bool:
     """Whether this is the machine that it was started on, without a restart since."""
     return bool(facts["boot"] == boot())
 
 
-def _written(place: Path) -> float:
-    """When it was last heard of."""
-    try:
-        return (place / LOG).stat().st_mtime
-    except OSError:
-        return 0.0
+def _elsewhere(place: Path, facts: Record) -> bool:
+    """Whether its keeper lives on another machine that has this home too: it was heard of lately.
+
+    A machine of the name of this one is this one before it was started again.
+    """
+    return facts["host"] != host() and time.time() - _changed(place / SEEN) < SILENT
 
 
-def _json(path: Path) -> Dict[str, Any]:
-    try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+def _heard_of(place: Path) -> float:
+    """When there was a sign of it at last."""
+    return max(_changed(place / LOG), _changed(place / SEEN))
 
 
-def put(path: Path, values: Dict[str, Any]) -> None:
-    """Write a file whole or not at all."""
-    new = path.with_suffix(".new")
-    new.write_text(json.dumps(values), encoding="utf-8")
-    os.replace(new, path)  # noqa: PTH105
+def _changed(path: Path) -> float:
+    with suppress(OSError):
+        return path.stat().st_mtime
+    return 0.0

@@ -18,9 +18,10 @@ from typing import Any, Dict, Optional
 from ...errors import Veil, hide
 from ..processes import MARK, Family
 from ..run import Ended, Listener, run
-from .identity import boot, since
-from .job import END, FACTS, LOG, put
+from .identity import boot, host, since
+from .job import BEAT
 from .logs import Copy, Written
+from .records import END, FACTS, LOG, SEEN, put
 
 __all__ = ["Keeper", "answer", "main"]
 
@@ -39,13 +40,15 @@ class Keeper(Listener):
         self._log = Written(self._folder / LOG)
         self._copy: Optional[Copy] = None
         self._family = Family(0, told["environment"][MARK])
+        self._seen, self._said = 0.0, ""
 
     def run(self) -> None:
         """Start the job, and stay until the last of its processes has ended."""
         told = self._told
         if told["copy"]:
-            what = f"{self._folder.name}: {told['shown']}, on {os.uname().nodename}, {_now()}"
-            self._copy = Copy(Path(told["copy"]), self._folder / LOG, what)
+            what = f"{told['name']}: {told['shown']}, on {host()}, {_now()}"
+            self._copy = Copy(Path(told["copy"]), self._log, what)
+            self._copy.start()
         ended = run(
             told["words"],
             told["environment"],
@@ -57,14 +60,19 @@ class Keeper(Listener):
         )
         while self._family.members():
             time.sleep(LOOK)
+            self.tick()
         self._write(b"", last=True)
         self._end(ended)
 
     def started(self, session: Optional[int]) -> None:
-        """Write down who it is, and have the kernel go on."""
+        """Write down who it is, and have the kernel go on.
+
+        `OSError` where that waits no more, and knows of no job: then there is to be none.
+        """
         if session is None:
             return
         self._family = self._family._replace(session=session)
+        self._see()
         facts = {
             "command": self._told["shown"],
             "started": time.time(),
@@ -74,13 +82,16 @@ class Keeper(Listener):
             "keeper": os.getpid(),
             "keeper_start": since(os.getpid()),
             "boot": boot(),
+            "host": host(),
             "copy": self._told["copy"],
         }
-        put(self._folder / FACTS, facts)
-        if self._copy is not None:
-            self._copy.start()
+        put(self._folder, FACTS, facts)
         os.chdir("/")  # a drive is to be unmounted all the same
-        answer("started")
+        try:
+            answer("started")
+        except OSError:
+            (self._folder / FACTS).unlink()
+            raise
 
     def heard(self, name: str, data: bytes) -> None:
         """See `Listener`."""
@@ -94,28 +105,44 @@ class Keeper(Listener):
         with self._writing:
             self._log.write(self._veil(data, last))
 
+    def tick(self) -> None:
+        """See `Listener`: say now and then that it lives, and at once what is new."""
+        if time.monotonic() - self._seen > BEAT or self._trouble != self._said:
+            self._see()
+
+    def _see(self, copied: bool = False) -> None:
+        self._seen, self._said = time.monotonic(), self._trouble
+        with suppress(OSError):  # the disk is full, or the job was removed
+            put(self._folder, SEEN, {"trouble": self._said, "copied": copied})
+
+    @property
+    def _trouble(self) -> str:
+        said = [self._log.trouble, self._copy.trouble if self._copy is not None else ""]
+        return ". ".join(filter(None, said))
+
     def _end(self, ended: Ended) -> None:
         """Say how it ended; the number of a signal that has ended its shell is told apart."""
         number = max(0, -ended.status)
+        self._see()
         end = {
             "status": None if number else ended.status,
             "signal": number,
             "timed_out": ended.timed_out,
             "ended": time.time(),
-            "trouble": self._log.trouble,
         }
-        put(self._folder / END, end)
+        put(self._folder, END, end)
         if self._copy is not None:  # last, since a drive may not answer
             how = f"signal {number}" if number else f"status {ended.status}"
             self._copy.end(f"ended with {how}, {_now()}")
-            trouble = filter(None, [self._log.trouble, self._copy.trouble])
-            put(self._folder / END, {**end, "trouble": ". ".join(trouble)})
+            self._see(copied=True)
 
 
 def answer(said: str) -> None:
-    """Say this to the kernel that waits for it, once; nothing after it is heard by anybody."""
-    with suppress(OSError):
-        os.write(1, said.encode("utf-8", "replace"))
+    """Say this to the kernel that waits for it, once; nothing after it is heard by anybody.
+
+    `OSError` where it waits no more.
+    """
+    os.write(1, said.encode("utf-8", "replace"))
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
         os.dup2(nowhere, stream)
@@ -134,7 +161,8 @@ def main() -> None:
     try:
         keeper.run()
     except BaseException as error:
-        answer(f"{type(error).__name__}: {error}")
+        with suppress(OSError):
+            answer(f"{type(error).__name__}: {error}")
         raise
 
 

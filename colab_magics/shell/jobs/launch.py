@@ -1,7 +1,6 @@
 """Starting a job, and ending one."""
 
 import json
-import os
 import re
 import select
 import shutil
@@ -10,22 +9,20 @@ import subprocess
 import sys
 import time
 import uuid
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 
 from ...errors import CommandFailed, hidden, usage_error
 from ...locks import alone
+from ...tokens import looks_secret
 from ..processes import MARK, unmarked
-from .job import END, FACTS, LOG, STOPPED, Job, folder, look
-from .logs import BEFORE
+from .job import ELSEWHERE, Job, find, look
+from .records import STOPPED, folder, starts
 
-__all__ = ["GRACE", "Wanted", "launch", "remove", "stop"]
+__all__ = ["GRACE", "RunsAlready", "Wanted", "free", "launch", "remove", "stop"]
 
 #: Seconds that a keeper has to start a job; that a job has to end by itself.
 PATIENCE, GRACE = 30.0, 5.0
-#: The log of the job that had the name before.
-OLD = "log.before"
 #: A name is a folder, and a word of a line.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 #: Nothing of the environment or the current directory is imported: it may hold other modules.
@@ -44,10 +41,35 @@ class Wanted(NamedTuple):
     copy: str = ""
 
 
-def launch(name: str, wanted: Wanted) -> Job:
-    """Start a job, in the place of one of that name that has ended; its log is kept as the old one.
+class RunsAlready(Exception):
+    """The very same one does; ``job`` is it. People never see this."""
 
-    ``UsageError`` where one of that name runs, `CommandFailed` where it cannot be started.
+    def __init__(self, job: Job) -> None:
+        super().__init__(job.name)
+        self.job = job
+
+
+def free(name: str, shown: str) -> None:
+    """`RunsAlready` or ``UsageError`` where a job of this name runs."""
+    before = find(name)
+    if before is None or not before.running:
+        return
+    if before.command == shown:
+        raise RunsAlready(before)
+    if before.state == ELSEWHERE:
+        raise usage_error(
+            f"{name} runs already on {before.host}, another machine: {before.command}",
+            "Take another name.",
+        )
+    raise usage_error(
+        f"{name} runs already: {before.command}", f"%jobs stop {name}, or take another name."
+    )
+
+
+def launch(name: str, wanted: Wanted) -> Job:
+    """Start a job; the one that had the name before is kept, with its log, until the next time.
+
+    See `free`. `CommandFailed` where it cannot be started: all is then as it was.
     """
     if not _NAME.fullmatch(name):
         raise usage_error(
@@ -57,20 +79,13 @@ def launch(name: str, wanted: Wanted) -> Job:
     try:
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
         with alone(place / "lock"):
-            before = look(place)
-            if before is not None and before.running:
-                raise usage_error(
-                    f"{name} runs already: {before.command}",
-                    f"%jobs stop {name}, or take another name.",
-                )
-            _clear(place)
-            _start(place, wanted)
+            free(name, wanted.shown)
+            job = _started(_next(place), wanted)
+            for old in set(_numbered(place)) - set(starts(place)[-2:]):
+                shutil.rmtree(old, ignore_errors=True)
+            return job
     except OSError as error:
-        raise _failed(name, str(error.strerror)) from None
-    job = look(place)
-    if job is None:
-        raise _failed(name, f"nothing is in {place}")
-    return job
+        raise _failed(name, f"its folder below HOME cannot be written: {error.strerror}") from None
 
 
 def stop(job: Job, grace: float = GRACE) -> Job:
@@ -104,21 +119,45 @@ def _stopped(job: Job, grace: float) -> Job:
 
 def remove(job: Job) -> None:
     """Delete what is known of a job that has ended, its log too."""
-    shutil.rmtree(job.folder)
+    shutil.rmtree(job.folder.parent)
 
 
-def _clear(place: Path) -> None:
-    """Put the log of the job before aside, and forget the rest of it."""
-    if (place / LOG).exists():
-        os.replace(place / LOG, place / OLD)  # noqa: PTH105
-    for name in (FACTS, END, STOPPED, LOG + BEFORE):
-        with suppress(FileNotFoundError):
-            (place / name).unlink()
+def _numbered(place: Path) -> List[Path]:
+    """The folders of all starts, whatever came of them."""
+    return [path for path in place.iterdir() if path.name.isdigit()]
 
 
-def _start(place: Path, wanted: Wanted) -> None:
-    told: Dict[str, Any] = {**wanted._asdict(), "folder": str(place), "secrets": hidden()}
+def _next(place: Path) -> Path:
+    """A folder for one more start."""
+    number = 1 + max((int(path.name) for path in _numbered(place)), default=0)
+    made = place / str(number)
+    made.mkdir(mode=0o700)
+    return made
+
+
+def _started(place: Path, wanted: Wanted) -> Job:
+    """The job that a folder is for; where it does not come to be, nothing is left of it."""
+    try:
+        said = _start(place, wanted)
+        job = look(place) if said == "started" else None
+        if job is None:
+            raise _failed(place.parent.name, said or "its keeper has ended")
+        return job
+    except BaseException as error:
+        begun = look(place)  # it may have, and we have not heard of it
+        if begun is not None and begun.running:
+            stop(begun)
+        shutil.rmtree(place, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise _failed(place.parent.name, str(error.strerror)) from None
+        raise
+
+
+def _start(place: Path, wanted: Wanted) -> str:
+    """What a keeper says that is to start it; once nobody hears it any more, it starts none."""
+    told: Dict[str, Any] = {**wanted._asdict(), "folder": str(place), "name": place.parent.name}
     told["environment"] = {**wanted.environment, MARK: uuid.uuid4().hex}
+    told["secrets"] = [*hidden(), *_secret(wanted.environment)]
     code = _CODE.format(str(_PACKAGE), "keeper.main()")
     keeper = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", code],
@@ -133,25 +172,24 @@ def _start(place: Path, wanted: Wanted) -> None:
         keeper.stdin.write(json.dumps(told).encode())
         keeper.stdin.close()
         try:
-            said = _answer(keeper)
-        except KeyboardInterrupt:  # once it has begun, what it starts has to be known
-            job = look(place) if _answer(keeper) == "started" else None
-            if job is not None:
-                stop(job)
+            return _answer(keeper)
+        except BaseException:
+            keeper.kill()  # unless it has left its place to the one that stays
             raise
-    if said != "started":
-        raise _failed(place.name, said or "its keeper has ended")
+
+
+def _secret(environment: Mapping[str, str]) -> List[str]:
+    """What looks like a secret, also where no %secret has made it known yet."""
+    return [value for name, value in environment.items() if looks_secret(name, value)]
 
 
 def _answer(keeper: "subprocess.Popen[bytes]") -> str:
-    """What a keeper says of its job; one that says nothing in all that time is ended."""
+    """What a keeper says of its job."""
     assert keeper.stdout is not None  # noqa: S101 - it was asked for as a pipe
     ready, _, _ = select.select([keeper.stdout], [], [], PATIENCE)
     if ready:
         return keeper.stdout.read().decode("utf-8", "replace")
-    with suppress(ProcessLookupError):
-        os.killpg(keeper.pid, signal.SIGKILL)
-    return f"no answer in {PATIENCE:.0f} s"
+    raise TimeoutError(None, f"no answer in {PATIENCE:.0f} s")
 
 
 def _failed(name: str, why: str) -> CommandFailed:
