@@ -22,6 +22,7 @@ _RESTART = {
     "vscode": "Above the notebook: Restart.",
     "terminal": "Leave IPython, and start it again.",
 }
+_GIVE = "In the menu: Runtime > Disconnect and delete runtime."
 _KEPT = "Kernels are ended by %session stop, or the front end's own menu."
 
 
@@ -131,15 +132,23 @@ class SessionMagic(Magic):
         asked = _flags("%session end", words, "--yes")
         if not self.host.colab:
             raise usage_error("%session end: only a machine of Colab can be given back.", _KEPT)
+        try:
+            from google.colab import runtime
+        except ImportError:  # another Python than Colab's own
+            raise usage_error("%session end: google.colab is not in this Python.", _GIVE) from None
         if not self._sure(
             "Give the machine back? All on it is lost, but for the drive.", asked.yes
         ):
             say("The machine is kept")
             return
-        from google.colab import runtime
-
-        say("The machine is given back")
-        runtime.unassign()
+        status = Status(self.host, "quiet" in call.flags)
+        status("Giving the machine back")
+        try:
+            runtime.unassign()
+        except Exception as error:
+            status.done(None)
+            raise NotebookError(f"The machine was not given back: {error}", _GIVE) from None
+        status.done(Report(("The machine is given back",)))
 
     # ------------------------------------------------------------------ parts of it
     def _server(self) -> Server:
