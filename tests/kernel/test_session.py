@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import threading
 import time
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any, Dict, Iterator, List
 import psutil
 import pytest
 
+from . import serving
 from .files import notebook
 from .front_end import Page, started
 from .machine import Machine
@@ -175,6 +177,18 @@ def test_a_kernel_restarts_itself(page: Page, ask: Ask, machine: Machine) -> Non
         after = new.ok("import os; print(os.getpid(), 'kept' in dir(), os.path.exists('queued'))")
     assert after.text.split()[1:] == ["False", "False"] and int(after.text.split()[0]) != before
     assert names(ask) == ["mine.ipynb", "other.ipynb"]
+
+
+def test_a_server_whose_port_was_taken_is_asked_at_its_own(
+    machine: Machine, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The test's own server: another program may listen on the port before it does."""
+    with socket.socket() as faster:
+        faster.bind(("127.0.0.1", 0))
+        faster.listen()
+        monkeypatch.setattr(serving, "free_port", lambda: faster.getsockname()[1])
+        with serving.serving(machine, folder) as ask:
+            assert ask("GET", "", None) == []
 
 
 def test_time_that_runs_out_is_said_below_the_next_cell(machine: Machine, folder: Path) -> None:
