@@ -25,7 +25,8 @@ class Running:
 
     ``names`` are the notebooks that it is of, none for one that was left; ``state`` as the server
     says (``idle``, ``busy``, ``starting``); ``last`` when it was last used, in seconds since 1970;
-    ``sessions`` the ids of what has it open; ``pid`` None where the process is not found.
+    ``sessions`` the ids of what has it open; ``pid`` None where the process is not found; ``pages``
+    how many are connected to it.
     """
 
     kernel: str
@@ -34,15 +35,21 @@ class Running:
     last: float
     sessions: Tuple[str, ...]
     pid: Optional[int]
+    pages: int
 
     @property
     def name(self) -> str:
         """What a person calls it."""
         return ", ".join(self.names) or f"no notebook ({self.kernel[:8]})"
 
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing runs on it. One that no page has ever used says ``starting`` for ever."""
+        return self.state == "idle" or (self.state == "starting" and not self.pages)
+
     def idle(self, now: float) -> float:
-        """For how many seconds nothing was run on it; 0 while it is busy."""
-        return max(0.0, now - self.last) if self.state == "idle" else 0.0
+        """For how many seconds nothing was run on it; 0 while something is."""
+        return max(0.0, now - self.last) if self.quiet else 0.0
 
 
 def running(server: Server) -> List[Running]:
@@ -65,6 +72,7 @@ def running(server: Server) -> List[Running]:
                 last=_seconds(str(kernel.get("last_activity", ""))),
                 sessions=tuple(str(one["id"]) for one in mine),
                 pid=pids.get(identity),
+                pages=int(kernel.get("connections", 1)),  # one that is not counted may be there
             )
         )
     return sorted(found, key=lambda one: (not one.names, one.name))

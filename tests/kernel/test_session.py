@@ -123,6 +123,17 @@ def test_what_is_idle_is_stopped_and_what_is_not_stays(
         (folder / "go").touch()
 
 
+def test_what_no_page_ever_used_is_idle(page: Page, ask: Ask, folder: Path) -> None:
+    """A kernel whose page never came says that it starts, for ever: its time counts from there."""
+    notebook(folder / "ghost.ipynb", "1")
+    open_on(ask, "ghost.ipynb")
+    (ghost,) = (one for one in listed(page) if one["name"] == "ghost.ipynb")
+    assert ghost["state"] == "starting" and ghost["idle_seconds"] > 0
+    assert "Nothing to stop" in page.ok("%session stop --idle 1h --yes").text
+    assert "Stopped: ghost.ipynb, other" in page.ok("%session stop --idle 0s --yes").text
+    assert names(ask) == ["mine.ipynb"]
+
+
 def test_this_kernel_does_not_stop_itself(page: Page, ask: Ask) -> None:
     """Its own name is refused, with what to do instead; the other one of the line stays too."""
     shown = page.run("%session stop other.ipynb mine.ipynb --yes").text
