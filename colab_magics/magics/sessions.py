@@ -1,7 +1,7 @@
 """``%session``."""
 
 import json
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Sequence
 
 from ..arguments import Parser
 from ..display import Report, amount, duration
@@ -114,17 +114,19 @@ class SessionMagic(Magic):
         if server is None and not helped:
             todo = _RESTART.get(site.kind, "Restart it where it was started.")
             raise usage_error("%session restart: no Jupyter server started this kernel.", todo)
-        from ..notebook.restart import restart, restart_by_server
+        from ..notebook.restart import late, restart, restart_by_server
 
         say("Restarting the kernel; its variables are lost")
-        answer: Optional[Dict[str, Any]] = {"status": "silent"}
-        if helped:
-            answer = restart(self.host, "session", "%session", alone=True)
-        if answer is not None and server is not None:
-            answer = restart_by_server(self.host, server, site.kernel)
-        if answer is not None:
+        answer = restart(self.host, "session", "%session", alone=True) if helped else {}
+        if answer is None:
+            return
+        if server is not None:
+            restart_by_server(self.host, server, site.kernel)
+        elif answer["status"] == "late":
+            raise late()
+        else:
             raise NotebookError(
-                f"The server did not restart the kernel ({answer['status']}).",
+                f"The front end did not restart the kernel ({answer['status']}).",
                 "Restart it in the front end's menu.",
             )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from ..errors import NotebookError
+from ..errors import ServerError
 from .servers import Server
 
 __all__ = ["Running", "running", "stop"]
@@ -53,12 +53,8 @@ class Running:
 
 
 def running(server: Server) -> List[Running]:
-    """All kernels of a server, by their names. `NotebookError` where it does not say."""
+    """All kernels of a server, by their names. `ServerError` where it does not say."""
     kernels, sessions = server.ask("GET", "api/kernels"), server.ask("GET", "api/sessions")
-    if kernels is None or sessions is None:
-        raise NotebookError(
-            f"The Jupyter server at {server.url} does not answer.", "Look there in a browser."
-        )
     pids = _pids()
     found = []
     for kernel in kernels:
@@ -82,9 +78,9 @@ def stop(server: Server, kernels: Sequence[Running]) -> List[Running]:
     """End kernels as "Shut Down" does in a front end; gives those that have not ended."""
     for one in kernels:
         for session in one.sessions:
-            server.ask("DELETE", f"api/sessions/{session}", PATIENCE)
+            _delete(server, f"api/sessions/{session}")
         if any(now.kernel == one.kernel for now in running(server)):
-            server.ask("DELETE", f"api/kernels/{one.kernel}", PATIENCE)
+            _delete(server, f"api/kernels/{one.kernel}")
     until = time.monotonic() + PATIENCE
     left = list(kernels)
     while left and time.monotonic() < until:
@@ -92,6 +88,15 @@ def stop(server: Server, kernels: Sequence[Running]) -> List[Running]:
         left = [one for one in left if one.kernel in known or one.kernel in pids]
         time.sleep(0.05 if left else 0)
     return left
+
+
+def _delete(server: Server, path: str) -> None:
+    """One that is gone meanwhile is an error to the server; whether it is, is looked for after."""
+    try:
+        server.ask("DELETE", path, PATIENCE)
+    except ServerError as error:
+        if error.why not in {"failed", "late"}:
+            raise
 
 
 def _pids() -> Dict[str, int]:
