@@ -12,6 +12,7 @@
         ├── CommandFailed     ``%shell``: a command did not succeed, or not in time
         ├── GpuUnmet          ``%gpu require``: the machine does not have it
         ├── NotebookError     a notebook cannot be read, or not be written safely
+        │   └── ServerError   a Jupyter server does not answer, or refuses to
         ├── SetupDiffers      ``%setup check --strict``: a line does not hold
         └── LockDiffers       ``%pin lock --check``: this machine is not as the lock says
 
@@ -36,6 +37,7 @@ __all__ = [
     "NotebookError",
     "OtherPython",
     "RestartRequired",
+    "ServerError",
     "SetupDiffers",
     "SourceError",
     "Veil",
@@ -177,6 +179,16 @@ class GpuUnmet(ColabMagicsError):
 
 class NotebookError(ColabMagicsError):
     """A notebook cannot be read, or not be written without a risk of losing something."""
+
+
+class ServerError(NotebookError):
+    """A Jupyter server does not answer as it should; ``why`` is a word for it.
+
+    ``refused``, ``failed`` (an error is its answer), ``late`` (what was asked may still be done),
+    ``certificate`` (nothing was asked) or ``away``.
+    """
+
+    why = ""
 
 
 class SetupDiffers(ColabMagicsError):

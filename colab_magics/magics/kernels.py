@@ -29,7 +29,7 @@ def known(one: Running, here: str) -> Dict[str, Any]:
 def idle(found: List[Running], seconds: float) -> List[Running]:
     """Those on which nothing was run for so long, and nothing is."""
     now = time.time()
-    return [one for one in found if one.state == "idle" and one.idle(now) >= seconds]
+    return [one for one in found if one.quiet and one.idle(now) >= seconds]
 
 
 def named(name: str, found: List[Running]) -> Running:
@@ -55,7 +55,7 @@ def rows(found: List[Dict[str, Any]]) -> Tuple[Tuple[str, ...], ...]:
     head = ("notebook", "kernel", "state", "memory", *(["GPU memory"] if gpus else []), "")
     table: List[Tuple[str, ...]] = [head]
     for one in found:
-        since = f" for {duration(one['idle_seconds'])}" if one["state"] == "idle" else ""
+        since = f" for {duration(one['idle_seconds'])}" if one["idle_seconds"] else ""
         memory = amount(one["memory"]) if one["memory"] else "n/a"
         on_gpus = [amount(one["gpu_memory"]) if one["gpu_memory"] else ""] if gpus else []
         here = "this one" if one["here"] else ""

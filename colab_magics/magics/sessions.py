@@ -1,7 +1,7 @@
 """``%session``."""
 
 import json
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Sequence
 
 from ..arguments import Parser
 from ..display import Report, amount, duration
@@ -22,6 +22,7 @@ _RESTART = {
     "vscode": "Above the notebook: Restart.",
     "terminal": "Leave IPython, and start it again.",
 }
+_GIVE = "In the menu: Runtime > Disconnect and delete runtime."
 _KEPT = "Kernels are ended by %session stop, or the front end's own menu."
 
 
@@ -113,17 +114,19 @@ class SessionMagic(Magic):
         if server is None and not helped:
             todo = _RESTART.get(site.kind, "Restart it where it was started.")
             raise usage_error("%session restart: no Jupyter server started this kernel.", todo)
-        from ..notebook.restart import restart, restart_by_server
+        from ..notebook.restart import late, restart, restart_by_server
 
         say("Restarting the kernel; its variables are lost")
-        answer: Optional[Dict[str, Any]] = {"status": "silent"}
-        if helped:
-            answer = restart(self.host, "session", "%session", alone=True)
-        if answer is not None and server is not None:
-            answer = restart_by_server(self.host, server, site.kernel)
-        if answer is not None:
+        answer = restart(self.host, "session", "%session", alone=True) if helped else {}
+        if answer is None:
+            return
+        if server is not None:
+            restart_by_server(self.host, server, site.kernel)
+        elif answer["status"] == "late":
+            raise late()
+        else:
             raise NotebookError(
-                f"The server did not restart the kernel ({answer['status']}).",
+                f"The front end did not restart the kernel ({answer['status']}).",
                 "Restart it in the front end's menu.",
             )
 
@@ -131,15 +134,23 @@ class SessionMagic(Magic):
         asked = _flags("%session end", words, "--yes")
         if not self.host.colab:
             raise usage_error("%session end: only a machine of Colab can be given back.", _KEPT)
+        try:
+            from google.colab import runtime
+        except ImportError:  # another Python than Colab's own
+            raise usage_error("%session end: google.colab is not in this Python.", _GIVE) from None
         if not self._sure(
             "Give the machine back? All on it is lost, but for the drive.", asked.yes
         ):
             say("The machine is kept")
             return
-        from google.colab import runtime
-
-        say("The machine is given back")
-        runtime.unassign()
+        status = Status(self.host, "quiet" in call.flags)
+        status("Giving the machine back")
+        try:
+            runtime.unassign()
+        except Exception as error:
+            status.done(None)
+            raise NotebookError(f"The machine was not given back: {error}", _GIVE) from None
+        status.done(Report(("The machine is given back",)))
 
     # ------------------------------------------------------------------ parts of it
     def _server(self) -> Server:

@@ -6,13 +6,14 @@ and the first queued cell may still run in the old process; so the queue is refu
 """
 
 import time
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, NoReturn, Optional
 
+from ..errors import NotebookError, ServerError
 from ..host import Host
 from .frontend import ask
 from .servers import Server
 
-__all__ = ["offer", "restart", "restart_by_server"]
+__all__ = ["late", "offer", "restart", "restart_by_server"]
 
 #: Seconds that the front end may take from its answer to the interrupt.
 GRACE = 20.0
@@ -52,19 +53,33 @@ def restart(
     return _leave(host, begin)
 
 
-def restart_by_server(host: Host, server: Server, kernel: str) -> Optional[Dict[str, Any]]:
-    """Have the Jupyter server restart this kernel; nothing is run then. Else as `restart`.
+def restart_by_server(host: Host, server: Server, kernel: str) -> None:
+    """Have the Jupyter server restart this kernel, so that the cell may end; nothing is run then.
+
+    `NotebookError` where that is not under way. To be called as the last act of a cell.
 
     For pages without the extension: they hear nothing of it, and one that runs a cell in the
     moment in which the new kernel starts may miss what that shows.
     """
     path = f"api/kernels/{kernel}/restart"
 
-    def begin() -> Dict[str, Any]:
-        answered = server.ask("POST", path, GRACE)  # cut off by the interrupt, as above
-        return {"status": "refused" if answered is None else "late"}
+    def begin() -> NoReturn:
+        try:
+            server.ask("POST", path, GRACE)  # cut off by the interrupt, as above
+        except ServerError as error:
+            if error.why != "late":
+                raise
+        raise late()
 
-    return _leave(host, begin)
+    _leave(host, begin)
+
+
+def late() -> NotebookError:
+    """The error of a restart that was asked for, and has not come."""
+    return NotebookError(
+        "The kernel has not been restarted yet; it may still be, and then its variables are lost.",
+        "Save what you need of them, or restart it in the front end's menu.",
+    )
 
 
 def _leave(host: Host, begin: Callable[[], Dict[str, Any]]) -> Optional[Dict[str, Any]]:
@@ -75,6 +90,9 @@ def _leave(host: Host, begin: Callable[[], Dict[str, Any]]) -> Optional[Dict[str
     except KeyboardInterrupt:
         _refuse_queue(host.shell.kernel, ENDING)
         return None
+    except NotebookError:
+        accept()
+        raise
     accept()
     return answer
 

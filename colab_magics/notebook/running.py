@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Dict, List, Optional, Sequence, Tuple
 
-from ..errors import NotebookError
+from ..errors import ServerError
 from .servers import Server
 
 __all__ = ["Running", "running", "stop"]
@@ -25,7 +25,8 @@ class Running:
 
     ``names`` are the notebooks that it is of, none for one that was left; ``state`` as the server
     says (``idle``, ``busy``, ``starting``); ``last`` when it was last used, in seconds since 1970;
-    ``sessions`` the ids of what has it open; ``pid`` None where the process is not found.
+    ``sessions`` the ids of what has it open; ``pid`` None where the process is not found; ``pages``
+    how many are connected to it.
     """
 
     kernel: str
@@ -34,24 +35,26 @@ class Running:
     last: float
     sessions: Tuple[str, ...]
     pid: Optional[int]
+    pages: int
 
     @property
     def name(self) -> str:
         """What a person calls it."""
         return ", ".join(self.names) or f"no notebook ({self.kernel[:8]})"
 
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing runs on it. One that no page has ever used says ``starting`` for ever."""
+        return self.state == "idle" or (self.state == "starting" and not self.pages)
+
     def idle(self, now: float) -> float:
-        """For how many seconds nothing was run on it; 0 while it is busy."""
-        return max(0.0, now - self.last) if self.state == "idle" else 0.0
+        """For how many seconds nothing was run on it; 0 while something is."""
+        return max(0.0, now - self.last) if self.quiet else 0.0
 
 
 def running(server: Server) -> List[Running]:
-    """All kernels of a server, by their names. `NotebookError` where it does not say."""
+    """All kernels of a server, by their names. `ServerError` where it does not say."""
     kernels, sessions = server.ask("GET", "api/kernels"), server.ask("GET", "api/sessions")
-    if kernels is None or sessions is None:
-        raise NotebookError(
-            f"The Jupyter server at {server.url} does not answer.", "Look there in a browser."
-        )
     pids = _pids()
     found = []
     for kernel in kernels:
@@ -65,6 +68,7 @@ def running(server: Server) -> List[Running]:
                 last=_seconds(str(kernel.get("last_activity", ""))),
                 sessions=tuple(str(one["id"]) for one in mine),
                 pid=pids.get(identity),
+                pages=int(kernel.get("connections", 1)),  # one that is not counted may be there
             )
         )
     return sorted(found, key=lambda one: (not one.names, one.name))
@@ -74,9 +78,9 @@ def stop(server: Server, kernels: Sequence[Running]) -> List[Running]:
     """End kernels as "Shut Down" does in a front end; gives those that have not ended."""
     for one in kernels:
         for session in one.sessions:
-            server.ask("DELETE", f"api/sessions/{session}", PATIENCE)
+            _delete(server, f"api/sessions/{session}")
         if any(now.kernel == one.kernel for now in running(server)):
-            server.ask("DELETE", f"api/kernels/{one.kernel}", PATIENCE)
+            _delete(server, f"api/kernels/{one.kernel}")
     until = time.monotonic() + PATIENCE
     left = list(kernels)
     while left and time.monotonic() < until:
@@ -84,6 +88,15 @@ def stop(server: Server, kernels: Sequence[Running]) -> List[Running]:
         left = [one for one in left if one.kernel in known or one.kernel in pids]
         time.sleep(0.05 if left else 0)
     return left
+
+
+def _delete(server: Server, path: str) -> None:
+    """One that is gone meanwhile is an error to the server; whether it is, is looked for after."""
+    try:
+        server.ask("DELETE", path, PATIENCE)
+    except ServerError as error:
+        if error.why not in {"failed", "late"}:
+            raise
 
 
 def _pids() -> Dict[str, int]:

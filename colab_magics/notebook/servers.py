@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 from .. import files
-from ..errors import NotebookError
+from ..errors import NotebookError, ServerError
 from .document import Document
 
 __all__ = ["Server", "colab", "held_by", "own", "saved_as", "servers"]
@@ -66,25 +66,17 @@ class Server:
         return word if "python" in word.name and word.is_absolute() else None
 
     def ask(self, method: str, path: str, seconds: float = 2.0) -> Any:
-        """What its REST interface answers, True where that is nothing, None where it does not."""
-        import requests
+        """What its REST interface answers, True where that is nothing; else `ServerError`."""
+        from .asking import request
 
-        try:
-            with requests.Session() as session:
-                session.trust_env = False  # no proxy stands between here and this machine
-                answer = session.request(
-                    method,
-                    f"{self.url}{path}",
-                    headers={"Authorization": f"token {self.entry.get('token', '')}"},
-                    timeout=seconds,
-                )
-            return (answer.json() if answer.content else True) if answer.ok else None
-        except (requests.RequestException, ValueError):
-            return None
+        return request(self.url, str(self.entry.get("token") or ""), method, path, seconds)
 
     def sessions(self) -> Optional[List[Dict[str, Any]]]:
         """What it has open; None where it does not say."""
-        found = self.ask("GET", "api/sessions")
+        try:
+            found = self.ask("GET", "api/sessions")
+        except ServerError:
+            return None
         return found if isinstance(found, list) else None
 
     def paths(self, kernel: str) -> Tuple[str, ...]:

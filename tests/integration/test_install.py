@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
+from doubles.certificate import self_signed
 from doubles.index import make_wheel
 from doubles.many import Many, damage
 from doubles.watched import Watched, watch
@@ -264,16 +265,7 @@ def test_no_index_alone(make: Callable[..., Notebook]) -> None:
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A certificate for 127.0.0.1 that no authority has signed, and its key."""
-    openssl = shutil.which("openssl")
-    if openssl is None:
-        pytest.skip("no openssl to make a certificate with")
-    folder = tmp_path_factory.mktemp("tls")
-    command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
-    command += ["-addext", "basicConstraints=critical,CA:FALSE"]
-    command += ["-keyout", str(folder / "key"), "-out", str(folder / "cert")]
-    subprocess.run(command, check=True, capture_output=True)
-    return folder / "cert", folder / "key"
+    return self_signed(tmp_path_factory.mktemp("tls"))
 
 
 def test_trusted_host(

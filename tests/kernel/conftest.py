@@ -52,9 +52,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def ask(machine: Machine, folder: Path) -> Iterator[Ask]:
-    """A real Jupyter Server of the notebooks, to be asked for its sessions."""
+def ask(request: pytest.FixtureRequest, machine: Machine, folder: Path) -> Iterator[Ask]:
+    """A real Jupyter Server of the notebooks, to be asked for its sessions.
+
+    Another kind of it by ``parametrize("ask", KINDS, indirect=True)``: see `serving`.
+    """
     if importlib.util.find_spec("jupyter_server") is None:
         pytest.skip("jupyter_server is not installed: pip install jupyter_server")
-    with serving(machine, folder) as found:
+    with serving(machine, folder, getattr(request, "param", "")) as found:
         yield found

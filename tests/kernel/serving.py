@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import socket
+import ssl
 import subprocess
+import tempfile
 import time
-import urllib.request
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator
+from typing import Any, Callable, Dict, Iterator, List
+
+from doubles.certificate import self_signed
 
 from .front_end import HURRY, Kernel, Page
 from .machine import Machine
@@ -30,8 +34,7 @@ def open_on(ask: Ask, name: str) -> Dict[str, Any]:
 @contextmanager
 def window(machine: Machine, session: Dict[str, Any]) -> Iterator[Page]:
     """A client of the kernel that the server has started."""
-    runtime = machine.home / ".local/share/jupyter/runtime"
-    kernel = Kernel(str(runtime / f"kernel-{session['kernel']['id']}.json"))
+    kernel = Kernel(str(_runtime(machine) / f"kernel-{session['kernel']['id']}.json"))
     try:
         page = kernel.page()
         page.run(HURRY, silent=True)
@@ -41,36 +44,86 @@ def window(machine: Machine, session: Dict[str, Any]) -> Iterator[Page]:
 
 
 @contextmanager
-def serving(machine: Machine, folder: Path) -> Iterator[Ask]:
-    """A server of the notebooks in a folder."""
-    with socket.socket() as free:  # older servers write down port 0 as it was asked for
+def serving(machine: Machine, folder: Path, kind: str = "") -> Iterator[Ask]:
+    """A server of the notebooks in a folder; ``kind``: with a token over TCP, or as `_way` has it.
+
+    The port is chosen before it is taken. Where another program is faster, the server takes the
+    next one, so it is asked where it has written down to be.
+    """
+    options = {"allow_root": True, "open_browser": False, "root_dir": folder}
+    with tempfile.TemporaryDirectory() as place:  # the path of a socket has to be short
+        process = subprocess.Popen(
+            [
+                *(str(machine.python), "-m", "jupyter_server"),
+                *(f"--ServerApp.{name}={value}" for name, value in options.items()),
+                *(f"--{word}" for word in _way(kind, Path(place))),
+            ],
+            env=machine.variables,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        written = _runtime(machine) / f"jpserver-{process.pid}.json"
+
+        def ask(method: str, where: str, body: Any) -> Any:
+            return _asked(json.loads(written.read_text()), method, where, body)
+
+        with process:
+            try:
+                _wait(lambda: ask("GET", "", None), process)
+                yield ask
+            finally:
+                process.terminate()
+                process.wait(timeout=60)
+
+
+def _way(kind: str, place: Path) -> List[str]:
+    """The options by which it is reached: ``no token``, ``tls``, ``unix``, or as usual."""
+    token = "" if kind == "no token" else "t"
+    words = [f"IdentityProvider.token={token}"]
+    if kind == "unix":
+        return [*words, f"ServerApp.sock={place / 'socket'}"]
+    if kind == "tls":
+        certificate, key = self_signed(place)
+        words += [f"ServerApp.certfile={certificate}", f"ServerApp.keyfile={key}"]
+    return [*words, f"ServerApp.port={free_port()}"]
+
+
+def free_port() -> int:
+    """One that nobody listens on now; older servers write down port 0 as it was asked for."""
+    with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = {"port": port, "allow_root": True, "open_browser": False, "root_dir": folder}
-    words = [f"--ServerApp.{name}={value}" for name, value in options.items()]
-    process = subprocess.Popen(
-        [str(machine.python), "-m", "jupyter_server", "--IdentityProvider.token=t", *words],
-        env=machine.variables,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+        port: int = free.getsockname()[1]
+    return port
 
-    def ask(method: str, where: str, body: Any) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        url = f"http://127.0.0.1:{port}/api/sessions{where}"
-        request = urllib.request.Request(url, data, method=method)
-        request.add_header("Authorization", "token t")
-        request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.loads(answer.read() or b"null")
 
-    with process:
-        try:
-            _wait(lambda: ask("GET", "", None), process)
-            yield ask
-        finally:
-            process.terminate()
-            process.wait(timeout=60)
+def _runtime(machine: Machine) -> Path:
+    """Where its servers and kernels are written down."""
+    return machine.home / ".local/share/jupyter/runtime"
+
+
+def _asked(server: Dict[str, Any], method: str, where: str, body: Any) -> Any:
+    """What its sessions are, by what it has written down of itself."""
+    headers = {"Content-Type": "application/json", "Authorization": f"token {server['token']}"}
+    headers.update({"Cookie": "_xsrf=x", "X-XSRFToken": "x"})  # asked for where there is no token
+    data = None if body is None else json.dumps(body)
+    with closing(_connection(server)) as connection:
+        connection.request(method, f"/api/sessions{where}", data, headers)
+        answer = connection.getresponse()
+        text = answer.read()
+    if answer.status >= 400:
+        raise OSError(f"{answer.status}: {text.decode()}")
+    return json.loads(text or b"null")
+
+
+def _connection(server: Dict[str, Any]) -> HTTPConnection:
+    if server["secure"]:
+        anyone = ssl._create_unverified_context()
+        return HTTPSConnection("127.0.0.1", server["port"], timeout=60, context=anyone)
+    connection = HTTPConnection("127.0.0.1", server["port"], timeout=60)
+    if server["sock"]:
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(server["sock"])
+    return connection
 
 
 def _wait(answers: Callable[[], object], process: subprocess.Popen[bytes]) -> None:
@@ -80,7 +133,7 @@ def _wait(answers: Callable[[], object], process: subprocess.Popen[bytes]) -> No
         try:
             answers()
             return
-        except OSError:
+        except (OSError, ValueError):  # not written down yet, or not to its end
             assert process.poll() is None, "the server has ended"
             assert time.monotonic() < end, "the server does not answer"
             time.sleep(0.05)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import threading
 import time
 from pathlib import Path
@@ -12,6 +14,7 @@ from typing import Any, Dict, Iterator, List
 import psutil
 import pytest
 
+from . import serving
 from .files import notebook
 from .front_end import Page, started
 from .machine import Machine
@@ -121,6 +124,33 @@ def test_what_is_idle_is_stopped_and_what_is_not_stays(
         (folder / "go").touch()
 
 
+def test_what_no_page_ever_used_is_idle(page: Page, ask: Ask, folder: Path) -> None:
+    """A kernel whose page never came says that it starts, for ever: its time counts from there."""
+    notebook(folder / "ghost.ipynb", "1")
+    open_on(ask, "ghost.ipynb")
+    (ghost,) = (one for one in listed(page) if one["name"] == "ghost.ipynb")
+    assert ghost["state"] == "starting" and ghost["idle_seconds"] > 0
+    assert "Nothing to stop" in page.ok("%session stop --idle 1h --yes").text
+    assert "Stopped: ghost.ipynb, other" in page.ok("%session stop --idle 0s --yes").text
+    assert names(ask) == ["mine.ipynb"]
+
+
+@pytest.mark.parametrize("ask", ["no token", "tls", "unix"], indirect=True)
+def test_a_server_of_any_kind_does_it(page: Page, ask: Ask) -> None:
+    """Without a token, with a certificate of its own, and on a unix socket kernels end, too."""
+    assert "Stopped: other.ipynb" in page.ok("%session stop other.ipynb --yes").text
+    assert names(ask) == ["mine.ipynb"]
+
+
+def test_a_server_that_refuses_is_told_apart(page: Page, ask: Ask, machine: Machine) -> None:
+    """One that no token is written down of, as with a password alone, is there and refuses."""
+    for written in machine.home.rglob("jpserver-*.json"):
+        written.write_text(json.dumps({**json.loads(written.read_text()), "token": ""}))
+    for line in ("%session list", "%session stop other.ipynb --yes", "%session restart"):
+        shown = page.run(line).text
+        assert "refuses this kernel (403)" in shown and "JUPYTER_TOKEN" in shown
+
+
 def test_this_kernel_does_not_stop_itself(page: Page, ask: Ask) -> None:
     """Its own name is refused, with what to do instead; the other one of the line stays too."""
     shown = page.run("%session stop other.ipynb mine.ipynb --yes").text
@@ -163,6 +193,7 @@ def test_a_person_is_asked(page: Page, ask: Ask, answer: str, left: int) -> None
     assert len(names(ask)) == left
 
 
+@pytest.mark.parametrize("ask", ["", "no token"], indirect=True)
 def test_a_kernel_restarts_itself(page: Page, ask: Ask, machine: Machine) -> None:
     """The process is another one, of the same kernel, and what was queued has not run."""
     client = page._client
@@ -175,6 +206,35 @@ def test_a_kernel_restarts_itself(page: Page, ask: Ask, machine: Machine) -> Non
         after = new.ok("import os; print(os.getpid(), 'kept' in dir(), os.path.exists('queued'))")
     assert after.text.split()[1:] == ["False", "False"] and int(after.text.split()[0]) != before
     assert names(ask) == ["mine.ipynb", "other.ipynb"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no process can be halted there")
+def test_a_restart_that_may_still_come_is_no_refusal(page: Page) -> None:
+    """A server that does not answer in time is said to be late: later it restarts the kernel."""
+    page.ok("import os; from colab_magics.notebook import restart; restart.GRACE = 0.5")
+    server, kernel = map(
+        int, page.ok("print(os.environ['JPY_PARENT_PID'], os.getpid())").text.split()
+    )
+    os.kill(server, signal.SIGSTOP)
+    try:
+        shown = page.run("%session restart").text
+        assert "has not been restarted yet; it may still be" in shown and "refused" not in shown
+        assert "Save what you need" in shown and psutil.pid_exists(kernel)
+    finally:
+        os.kill(server, signal.SIGCONT)
+    until(lambda: not psutil.pid_exists(kernel))
+
+
+def test_a_server_whose_port_was_taken_is_asked_at_its_own(
+    machine: Machine, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The test's own server: another program may listen on the port before it does."""
+    with socket.socket() as faster:
+        faster.bind(("127.0.0.1", 0))
+        faster.listen()
+        monkeypatch.setattr(serving, "free_port", lambda: faster.getsockname()[1])
+        with serving.serving(machine, folder) as ask:
+            assert ask("GET", "", None) == []
 
 
 def test_time_that_runs_out_is_said_below_the_next_cell(machine: Machine, folder: Path) -> None:

@@ -22,6 +22,7 @@ def rows(answer: Answer) -> Dict[str, str]:
     return {line.split("  ")[0]: line for line in found if not line.startswith(" ")}
 
 
+@pytest.mark.parametrize("ask", ["", "no token", "tls", "unix"], indirect=True)
 def test_the_server_knows_the_notebook_also_after_a_rename(
     ask: Ask, machine: Machine, folder: Path
 ) -> None:

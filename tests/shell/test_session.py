@@ -111,6 +111,33 @@ def test_a_machine_of_colab_is_given_back_when_it_is_said(run: Cells, colab: Non
     assert runtime.CALLS == ["unassign"]
 
 
+def test_a_machine_that_is_not_given_back_is_said(
+    run: Cells, colab: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where Colab refuses, one line says so with its reason, and none that it was done."""
+    from google.colab import runtime  # type: ignore[attr-defined]
+
+    def refuse() -> None:
+        raise RuntimeError("no such assignment")
+
+    monkeypatch.setattr(runtime, "unassign", refuse)
+    reply = run.attempt("%session end --yes")
+    assert "was not given back: no such assignment" in reply.shown
+    assert "is given back" not in reply.shown and "Disconnect and delete" in reply.shown
+
+
+def test_another_python_on_colab_cannot_give_the_machine_back(
+    run: Cells, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where google.colab cannot be imported, the menu is named, and nobody is asked before."""
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release")
+    monkeypatch.setitem(sys.modules, "google.colab", None)
+    reply = run.attempt("%session end")
+    assert type(reply.error).__name__ == "UsageError"
+    assert "google.colab is not in this Python" in reply.shown
+    assert "Runtime > Disconnect and delete runtime" in reply.shown
+
+
 def test_nothing_is_recorded(run: Cells) -> None:
     """It is no step of the setup cell."""
     run("%session")

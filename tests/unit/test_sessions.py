@@ -153,6 +153,6 @@ def test_gpu_memory_is_that_of_the_kernels_own_processes(monkeypatch: pytest.Mon
     ]
     found = [SimpleNamespace(processes=processes) for processes in cards]
     monkeypatch.setattr(devices, "details", lambda: found)
-    one = kernels.known(Running("0123456789", ("nb.ipynb",), "idle", 0.0, (), mine), "other")
+    one = kernels.known(Running("0123456789", ("nb.ipynb",), "idle", 0.0, (), mine, 0), "other")
     assert one["gpu_memory"] == 11 * 10**6
     assert [row[4] for row in kernels.rows([one])] == ["GPU memory", "11.0 MB"]
