@@ -8,7 +8,7 @@ import ssl
 import subprocess
 import tempfile
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
@@ -73,7 +73,9 @@ def serving(machine: Machine, folder: Path, kind: str = "") -> Iterator[Ask]:
                 yield ask
             finally:
                 process.terminate()
-                process.wait(timeout=60)
+                with suppress(subprocess.TimeoutExpired):
+                    process.wait(timeout=20)
+                process.kill()  # asked to end while it restarts a kernel, it may never do so
 
 
 def _way(kind: str, place: Path) -> List[str]:

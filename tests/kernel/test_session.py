@@ -209,7 +209,7 @@ def test_a_kernel_restarts_itself(page: Page, ask: Ask, machine: Machine) -> Non
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no process can be halted there")
-def test_a_restart_that_may_still_come_is_no_refusal(page: Page) -> None:
+def test_a_restart_that_may_still_come_is_no_refusal(page: Page, ask: Ask) -> None:
     """A server that does not answer in time is said to be late: later it restarts the kernel."""
     page.ok("import os; from colab_magics.notebook import restart; restart.GRACE = 0.5")
     server, kernel = map(
@@ -223,6 +223,7 @@ def test_a_restart_that_may_still_come_is_no_refusal(page: Page) -> None:
     finally:
         os.kill(server, signal.SIGCONT)
     until(lambda: not psutil.pid_exists(kernel))
+    until(lambda: idle(ask))
 
 
 def test_a_server_whose_port_was_taken_is_asked_at_its_own(
