@@ -14,7 +14,7 @@ import time
 import zipfile
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any, Dict, Iterator, List
 
 import pytest
 from doubles.files_server import CANARY, Server, google, moved, zenodo
@@ -666,6 +666,21 @@ def archive(**files: str) -> bytes:
     return made.getvalue()
 
 
+def tar(files: Dict[str, str], links: Dict[str, str]) -> bytes:
+    """A tar.gz of files with their texts, and of links with where they lead."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as packed:
+        for name, text in files.items():
+            one = tarfile.TarInfo(name)
+            one.size = len(text)
+            packed.addfile(one, io.BytesIO(text.encode()))
+        for name, leads in links.items():
+            one = tarfile.TarInfo(name)
+            one.type, one.linkname = tarfile.SYMTYPE, leads
+            packed.addfile(one)
+    return made.getvalue()
+
+
 def test_unpacked_recorded_and_left_alone_the_second_time(run: Cells, server: Server) -> None:
     """Its files are there, the archive is not; a second run asks the server nothing."""
     data = archive(top__a="1", top__sub__b="2")
@@ -705,19 +720,45 @@ def test_links_of_several_archives_do_not_lead_out_together(run: Cells, server: 
     chain = [{"a/b/e": "../.."}, {"a/b/e/m": "../../.."}, {"m/led": ""}]
     Path("up/into").mkdir(parents=True)
     for number, links in enumerate(chain):
-        made = io.BytesIO()
-        with tarfile.open(fileobj=made, mode="w") as packed:
-            for name, leads in links.items():
-                one = tarfile.TarInfo(name)
-                one.type, one.linkname = (tarfile.SYMTYPE if leads else tarfile.REGTYPE), leads
-                packed.addfile(one)
-        url = server.put(f"/{number}.tar", made.getvalue())
+        files = {name: "" for name, leads in links.items() if not leads}
+        links = {name: leads for name, leads in links.items() if leads}
+        url = server.put(f"/{number}.tar", tar(files, links))
         line = f"%fetch {url} up/into --unpack"
         if number == 1:
             assert "left alone" in fails(run, line).what
         else:
             run(line)
     assert left() == ["up/into/a/b/e", "up/into/m/led"]
+
+
+def test_a_link_of_an_archive_is_one_of_its_files(run: Cells, server: Server) -> None:
+    """With a link to a folder it is repaired and updated as any; the link is missed too."""
+    url = server.put("/x.tgz", tar({"v1/a": "1", "v1/b": "1"}, {"current": "v1", "old": "v1"}))
+    run(f"%fetch {url} data --unpack")
+    for gone in ("v1/b", "current"):
+        Path("data", gone).unlink()
+        run(f"%fetch {url} data --unpack")
+        assert left("data") == ["current", "old", "v1/a", "v1/b"]
+    server.put("/x.tgz", tar({"v1/a": "1", "v2/b": "2"}, {"current": "v2"}))
+    assert "->" in run(f"%fetch {url} data --unpack --update")
+    assert left("data") == ["current", "v1/a", "v2/b"] and os.readlink("data/current") == "v2"
+    assert "nothing to do" in run(run.steps()[0])
+
+
+def test_archives_that_share_a_file(run: Cells, server: Server) -> None:
+    """The same text with another time: it stays as it is, and both lines hold from then on."""
+    urls = []
+    for number in (1, 2):
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w") as packed:
+            packed.writestr(zipfile.ZipInfo("LICENSE", (2020, 1, number, 0, 0, 0)), "free")
+            packed.writestr(f"{number}", "")
+        urls.append(server.put(f"/{number}.zip", made.getvalue()))
+        run(f"%fetch {urls[-1]} data --unpack")
+    assert left("data") == ["1", "2", "LICENSE"]
+    for url in urls:
+        assert "nothing to do" in run(f"%fetch {url} data --unpack")
+    assert len(server.asked) == 2
 
 
 def test_update_brings_what_a_newer_archive_has(run: Cells, server: Server) -> None:
@@ -961,6 +1002,20 @@ def test_two_kernels_fetch_one_after_the_other(server: Server) -> None:
         said = [one.answer().shown, two.answer().shown]
     assert "a.bin fetched" in said[0] and "already there" in said[1]
     assert len(server.asked) == 1 and left() == ["a.bin"]
+
+
+@pytest.mark.once
+def test_killed_while_it_moves_links(run: Cells, server: Server) -> None:
+    """With -9 once a link to a folder is in place: the next run completes it."""
+    url = server.put("/x.tgz", tar({"v1/a": "1", "v1/b": "1"}, {"current": "v1"}))
+    with Child(dict(os.environ)) as killed:
+        killed("%mkdir data")
+        killed(KILLED.format(moved=2))
+        killed.ask(f"%fetch {url} data --unpack")
+        killed.process.wait()
+    assert Path("data/current").is_symlink() and not Path("data/v1/b").exists()
+    run(f"%fetch {url} data --unpack")
+    assert left("data") == ["current", "v1/a", "v1/b"]
 
 
 @pytest.mark.once

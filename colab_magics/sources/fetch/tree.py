@@ -42,7 +42,7 @@ class Tree:
         self._folders: Set[Parts] = {()}
         self._count = self._written = self._passed = 0
         self._looked, self._said = -_LOOK, time.monotonic()
-        #: The files by their paths, and their sizes.
+        #: The files and links by their paths, and their sizes.
         self.files: Dict[str, int] = {}
 
     def add(self, member: Member) -> None:
@@ -105,6 +105,7 @@ class Tree:
             if not _inside(member.target, len(parts) - 1):
                 raise self._refused(member.name, "a link that leads out of the folder")
             place.symlink_to(member.target)
+            self.files["/".join(parts)] = os.lstat(str(place)).st_size
             return
         data = self._linked(member) if member.kind == "hardlink" else member.data
         self.files["/".join(parts)] = self._copy(data, place)
@@ -116,9 +117,10 @@ class Tree:
     def _linked(self, member: Member) -> Iterator[bytes]:
         """What a hard link holds, to be copied: who edits one file means one file."""
         parts = self._parts(member.target)[self._strip :]
-        if "/".join(parts) not in self.files:
+        place = self._base.joinpath(*parts)
+        if "/".join(parts) not in self.files or place.is_symlink():
             raise self._refused(member.name, "a link to what is not in it")
-        with self._base.joinpath(*parts).open("rb") as stream:
+        with place.open("rb") as stream:
             yield from iter(lambda: stream.read(_BLOCK), b"")
 
     # ------------------------------------------------------------------ how much there is
