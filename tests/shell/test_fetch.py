@@ -182,9 +182,25 @@ def test_another_file_than_was_recorded_is_refused(run: Cells, server: Server) -
         assert sha(b"new")[:12] in error.what and sha(DATA)[:12] in error.what
         assert "--update" in error.todo and left() == []
     assert run.steps() == [line]
-    run(f"{line} --update")
+    run(f"%fetch {url} --update")
     assert Path("a.bin").read_bytes() == b"new"
     assert run.steps() == [f"%fetch {url} --sha256 {sha(b'new')}"]
+
+
+def test_a_hash_on_the_line_holds_under_update_too(run: Cells, server: Server) -> None:
+    """No other file is taken, though the server says that it has the same; one is that fits."""
+    url = server.put("/a.bin", DATA)
+    run(f"%fetch {url}")
+    (line,) = run.steps()
+    error = fails(run, f"%fetch {url} --update --sha256 {'1' * 64}")
+    assert "111111111111" in error.what and "without --sha256" in error.todo
+    assert "as --sha256 says" in run(f"{line} --update") and len(server.asked) == 2
+    server.put("/a.bin", b"new")
+    Path("a.bin").write_text("mine")
+    assert "is another file now" in fails(run, f"{line} --update").what
+    assert Path("a.bin").read_text() == "mine" and run.steps() == [line]
+    run(f"%fetch {url} --update --sha256 {sha(b'new')}")
+    assert Path("a.bin").read_bytes() == b"new" and left() == ["a.bin"]
 
 
 def test_update_asks_whether_there_is_another(run: Cells, server: Server) -> None:
@@ -254,10 +270,17 @@ def test_an_edited_file_is_left_as_it_is(run: Cells, server: Server) -> None:
     for again in (line, f"%fetch {url}"):
         shown = run(again)
         assert first(shown) == "a.bin was changed since it was fetched; left as it is"
-        assert "--update" in shown and Path("a.bin").read_text() == "mine"
+        assert "overwrite your changes with the server's file: --update" in shown
+        assert Path("a.bin").read_text() == "mine"
     assert len(server.asked) == 1 and run.steps() == [line]
-    run(f"%fetch {url} --update")
+    said = "a.bin fetched, 300.0 kB; your changes were replaced"
+    assert first(run(f"%fetch {url} --update")) == said
     assert Path("a.bin").read_bytes() == DATA
+    Path("a.bin").write_text("mine")
+    server.put("/a.bin", b"new")
+    assert "3 B; your changes were replaced" in run(f"%fetch {url} --update")
+    Path("b.bin").write_text("mine")
+    assert "; another file was replaced" in run(f"%fetch {url} b.bin --update")
 
 
 def test_a_file_of_somebody_else_is_not_overwritten(run: Cells, server: Server) -> None:
@@ -785,8 +808,9 @@ def test_what_a_person_changed_in_what_was_unpacked(run: Cells, server: Server) 
     shown = run(f"%fetch {url} data --unpack")
     assert "1 file of 2 files changed" in shown and "--update" in shown
     assert Path("data/a").read_text() == "mine" and len(server.asked) == 2
-    run(f"%fetch {url} data --unpack --update")
+    assert "; your changes were replaced" in run(f"%fetch {url} data --unpack --update")
     assert Path("data/a").read_text() == "1"
+    assert "still the same" in run(f"%fetch {url} data --unpack --update")
 
 
 def test_files_of_somebody_else_are_not_unpacked_over(run: Cells, server: Server) -> None:

@@ -12,7 +12,11 @@ __all__ = ["put", "put_members"]
 
 
 def put(part: Path, path: Path, sha256: str, ours: str, over: bool) -> str:
-    """Move a file to its place: ``put``, ``there`` already, or ``refused``: not ``ours``."""
+    """Move a file to its place: ``put``, ``there`` already, or ``refused``: not ``ours``.
+
+    ``replaced``: it was not, and this was to be ``over`` it.
+    """
+    became = "put"
     if path.is_dir():
         return "refused"
     if path.exists():
@@ -21,8 +25,9 @@ def put(part: Path, path: Path, sha256: str, ours: str, over: bool) -> str:
             return "there"
         if have != ours and not over:
             return "refused"
+        became = "put" if have == ours else "replaced"
     part.replace(path)
-    return "put"
+    return became
 
 
 def put_members(
@@ -33,9 +38,10 @@ def put_members(
     fresh: Entry,
     over: bool,
     told: Callable[[object], None],
-) -> None:
+) -> bool:
     """Unpack beside the folder's files, then move each to its place; remembered under ``at``.
 
+    Gives whether files that are not ours were replaced, which is done where this is ``over`` them.
     What may be written over is known before anything is moved, also to a run that comes after a
     kill: a file that is moved keeps its size and time.
     """
@@ -46,7 +52,7 @@ def put_members(
     try:
         found = unpack(archive, beside, fresh.strip, told, name)
         was, members = recall(at).members, [_member(beside, path) for path, _ in found]
-        there = _there(beside, folder, members, {*was}, over)
+        there, replaced = _there(beside, folder, members, {*was}, over)
         now = tuple(there.get(one.path, one) for one in members)
         keep(at, fresh._replace(sha256="", members=(*was, *now)))
         for path in (one.path for one in members if one.path not in there):
@@ -55,6 +61,7 @@ def put_members(
             (beside / path).replace(target)
         _remove_old(folder, was, {one.path for one in members})
         keep(at, fresh._replace(members=now))
+        return replaced
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -66,13 +73,15 @@ def _member(folder: Path, path: str) -> Member:
 
 def _there(
     fresh: Path, folder: Path, members: Sequence[Member], known: Set[Member], over: bool
-) -> Dict[str, Member]:
+) -> Tuple[Dict[str, Member], bool]:
     """What is there with the same content, and stays: its time may be another line's to know.
 
-    `SourceError` where something that is not ours is in the way; nothing was moved then.
+    And whether something that is not ours is in the way: `SourceError` where it is not to be
+    written ``over``, or cannot be; nothing was moved then.
     """
     found: Dict[str, Member] = {}
     bad: List[str] = []
+    others: List[str] = []
     parents = {parent for one in members for parent in Path(one.path).parents}
     # Each archive's links stay inside, but with those of another one they may lead anywhere.
     links = {parent for parent in parents if (folder / parent).is_symlink() and parent.name}
@@ -92,11 +101,13 @@ def _there(
             continue  # as it was moved here, and ours
         if same(fresh / path, target):
             found[path] = there
-        elif is_folder(target) or not (over or there in known):
+        elif is_folder(target):
             bad.append(path)
-    if bad:
-        raise _refused(bad)
-    return found
+        elif there not in known:
+            others.append(path)
+    if bad or (others and not over):
+        raise _refused(sorted([*bad, *others]))
+    return found, bool(others)
 
 
 def _refused(bad: Sequence[str]) -> SourceError:
