@@ -33,6 +33,8 @@ class How:
     die: List[int] = field(default_factory=list)
     #: After so many bytes it waits until `Server.go_on` is set.
     stall: int = 0
+    #: It waits until then before it says anything.
+    silent: bool = False
     to: str = ""
     token: str = ""
     basic: str = ""
@@ -134,6 +136,9 @@ class _Handler(BaseHTTPRequestHandler):
                 server.at_once -= 1
 
     def _answer(self, server: Server, how: How) -> None:
+        if how.silent:
+            server.stalled.set()
+            server.go_on.wait(60)
         if how.status:
             self._head(how.status.pop(0), {**how.headers, "Content-Length": "4"})
             self.wfile.write(b"none")

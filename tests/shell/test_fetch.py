@@ -1015,6 +1015,23 @@ def test_ctrl_c_leaves_the_part_alone(server: Server) -> None:
 
 
 @pytest.mark.once
+@pytest.mark.parametrize("to", ["", "/silent.bin"])
+def test_ctrl_c_while_the_server_says_nothing_at_all(server: Server, to: str) -> None:
+    """Not even a header, at once or where another address led: it ends soon, and a rerun works."""
+    silent = server.put("/silent.bin", DATA, silent=True)
+    url = server.put("/a.bin", DATA, to=server.at + to) if to else silent
+    with Child(dict(os.environ)) as shell:
+        shell.ask(f"%fetch {url} a.bin")
+        assert server.stalled.wait(30)
+        begun = time.monotonic()
+        shell.interrupt()
+        assert shell.answer().error == "KeyboardInterrupt"
+        assert time.monotonic() - begun < 10 and left() == []
+        server.files["/silent.bin"].silent = False
+        assert "a.bin fetched" in shell(f"%fetch {url} a.bin")
+
+
+@pytest.mark.once
 def test_two_kernels_fetch_one_after_the_other(server: Server) -> None:
     """The second waits, and finds it there; it is fetched once."""
     url = server.put("/a.bin", DATA, stall=100_000)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from os import dup
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, TypeVar
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from ...errors import SourceError
@@ -54,9 +54,14 @@ class Web:
     def __init__(self, stop: threading.Event, token: str = "", name: str = "") -> None:
         import requests
 
+        from .waits import Telling
+
         self._stop, self._token, self._name = stop, token, name
         self._session = requests.Session()
-        self._open: List[Any] = []
+        self._session.mount("http://", Telling(self._reads))
+        self._session.mount("https://", Telling(self._reads))
+        #: What each thread reads from.
+        self._read: Dict[int, Any] = {}
 
     def open(self, request: Request, url: str, headers: Dict[str, str]) -> Answer:
         """The answer to a request, redirects followed, its body not read; or `Again`."""
@@ -132,9 +137,14 @@ class Web:
 
     def cut(self) -> None:
         """Wake a thread that waits for bytes: its connection ends."""
-        for answer in list(self._open):
-            with suppress(Exception), socket.socket(fileno=dup(answer.raw.fileno())) as line:
+        for stream in list(self._read.values()):
+            with suppress(Exception), socket.socket(fileno=dup(stream.fileno())) as line:
                 line.shutdown(socket.SHUT_RDWR)
+
+    def _reads(self, stream: Any) -> None:
+        """This thread begins to read from there, or ends at once where all is to end."""
+        self._read[threading.get_ident()] = stream
+        self.check()
 
     def _ask(
         self, url: str, headers: Dict[str, str], login: Optional[Tuple[str, str]], home: Any
@@ -169,8 +179,7 @@ class Web:
             ) from None
         except requests.RequestException:
             raise Again(f"{urlsplit(url).netloc.rpartition('@')[2]} did not answer") from None
-        self._open = [*self._open[-64:], got]
-        self.check()  # what was cut before this one was open
+        self._reads(got.raw)
         return got
 
     def _refused(self, host: str, name: str) -> SourceError:
