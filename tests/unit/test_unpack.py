@@ -147,6 +147,28 @@ def listing(folder: Path) -> List[str]:
     return sorted(str(path) for path in folder.rglob("*"))
 
 
+_SEVEN = """#!{python}
+import sys
+data = {data!r}
+if sys.argv[1] == "l":
+    for name, size, crc in {listed!r}:
+        print(f"Path = {{name}}\\nSize = {{size}}\\nAttributes = A\\nCRC = {{crc:08X}}\\n")
+else:
+    sys.stdout.buffer.write(data)
+"""
+PRETENDED = b"7z\xbc\xaf\x27\x1c" + bytes(99)
+
+
+def pretends(
+    top: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, *listed: Tuple[str, int, int]
+) -> None:
+    """7-Zip is a program that lists this and prints that, of `PRETENDED`."""
+    script = top.parent / "7zz"
+    monkeypatch.setattr(seven, "installed", lambda *names: str(script))
+    script.write_text(_SEVEN.format(python=sys.executable, data=data, listed=listed))
+    script.chmod(0o755)
+
+
 # ---------------------------------------------------------------------- what is unpacked
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_each_kind_comes_out_as_it_went_in(top: Path, kind: str) -> None:
@@ -448,6 +470,20 @@ def test_a_bomb_is_put_out(top: Path, small: None, kind: str) -> None:
     assert time.monotonic() - since < 15
 
 
+@pytest.mark.parametrize("free", [10**11, 51 * 10**7])
+@pytest.mark.parametrize("kind", ["zip", "7z"])
+def test_what_says_that_it_is_too_large_is_not_begun(
+    top: Path, small: None, monkeypatch: pytest.MonkeyPatch, kind: str, free: int
+) -> None:
+    """More than may come out of it, or than fits on the disk: nothing is written before."""
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(tree.shutil, "disk_usage", lambda path: usage(10**11, 0, free))
+    monkeypatch.delattr(tree.Tree, "add")
+    size, said = (30_000_000, "grows to") if free > 10**10 else (15_000_000, "only 510.0 MB left")
+    pretends(top, monkeypatch, b"", ("zeros", size, 0))
+    assert said in refused(top, "x", PRETENDED if kind == "7z" else zipped({"zeros": bytes(size)}))
+
+
 def test_what_is_small_may_be_dense(top: Path) -> None:
     """A log or a table of zeros is no bomb, however well it was compressed."""
     archive = put(top, "x.zip", zipped({"zeros": bytes(30_000_000)}))
@@ -722,42 +758,37 @@ def test_a_zip_that_python_cannot_read(
     assert "leads out" in refused(top, "y.zip", data, "other")
 
 
-_SEVEN = """#!{python}
-import sys
-data = {data!r}
-if sys.argv[1] == "l":
-    for name, size, crc in {listed!r}:
-        print(f"Path = {{name}}\\nSize = {{size}}\\nAttributes = A\\nCRC = {{crc:08X}}\\n")
-else:
-    sys.stdout.buffer.write(data)
-"""
-
-
 @posix
 def test_what_7_zip_prints_is_parted_by_its_list(
     top: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sizes part it and check sums prove it; what the list says of places is not trusted."""
-    script = top.parent / "7zz"
-    monkeypatch.setattr(seven, "installed", lambda *names: str(script))
-
-    def pretends(data: bytes, *listed: Tuple[str, int, int]) -> None:
-        script.write_text(_SEVEN.format(python=sys.executable, data=data, listed=listed))
-        script.chmod(0o755)
-
-    archive = b"7z\xbc\xaf\x27\x1c" + bytes(99)
-    pretends(b"onetwo", ("d/a b", 3, zlib.crc32(b"one")), ("two", 3, zlib.crc32(b"two")))
-    assert unpack(put(top, "x", archive), top / "one", 0, said) == [("d/a b", 3), ("two", 3)]
+    pretends(
+        top,
+        monkeypatch,
+        b"onetwo",
+        ("d/a b", 3, zlib.crc32(b"one")),
+        ("two", 3, zlib.crc32(b"two")),
+    )
+    assert unpack(put(top, "x", PRETENDED), top / "one", 0, said) == [("d/a b", 3), ("two", 3)]
     assert contents(top / "one") == {"d/a b": b"one", "two": b"two"}
-    assert unpack(put(top, "x", archive), top / "two", 1, said) == [("a b", 3)]
-    pretends(b"twoone", ("two", 3, zlib.crc32(b"two")), ("d/a b", 3, zlib.crc32(b"one")))
-    assert unpack(put(top, "x", archive), top / "six", 1, said) == [("a b", 3)]
-    pretends(b"twoone", ("a", 3, zlib.crc32(b"one")), ("b", 3, zlib.crc32(b"two")))
-    assert "damaged" in refused(top, "x", archive)
-    pretends(b"one", ("a", 4, zlib.crc32(b"one")))
-    assert "damaged" in refused(top, "x", archive)
-    pretends(b"one", ("../a", 3, zlib.crc32(b"one")))
-    assert "leads out" in refused(top, "x", archive)
+    assert unpack(put(top, "x", PRETENDED), top / "two", 1, said) == [("a b", 3)]
+    pretends(
+        top,
+        monkeypatch,
+        b"twoone",
+        ("two", 3, zlib.crc32(b"two")),
+        ("d/a b", 3, zlib.crc32(b"one")),
+    )
+    assert unpack(put(top, "x", PRETENDED), top / "six", 1, said) == [("a b", 3)]
+    pretends(
+        top, monkeypatch, b"twoone", ("a", 3, zlib.crc32(b"one")), ("b", 3, zlib.crc32(b"two"))
+    )
+    assert "damaged" in refused(top, "x", PRETENDED)
+    pretends(top, monkeypatch, b"one", ("a", 4, zlib.crc32(b"one")))
+    assert "damaged" in refused(top, "x", PRETENDED)
+    pretends(top, monkeypatch, b"one", ("../a", 3, zlib.crc32(b"one")))
+    assert "leads out" in refused(top, "x", PRETENDED)
 
 
 @pytest.mark.parametrize(

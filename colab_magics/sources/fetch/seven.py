@@ -8,19 +8,20 @@ from typing import Dict, Iterator, List
 
 from ...process import run
 from .compressed import environment, installed, output
-from .member import Counted, Member, encrypted, seconds, sound
+from .member import Counted, Expect, Member, encrypted, seconds, sound
 
 __all__ = ["members"]
 
 _BLOCK = 1 << 20
 
 
-def members(archive: Path, label: str) -> Iterator[Member]:
+def members(archive: Path, label: str, expect: Expect) -> Iterator[Member]:
     """What it holds; 7-Zip itself writes no file."""
     program = installed(["7zz", "7z", "7za"], label, "7-Zip", "7zip")
     listed = _listing(program, archive)
     if any(one.get("Encrypted") == "+" for one in listed):
         raise encrypted(label)
+    expect(sum(int(one.get("Size") or 0) for one in listed))
     with output([program, "x", "-so", "-p", "--", str(archive)]) as raw:
         stream = Counted(raw, archive, label)
         for one in listed:

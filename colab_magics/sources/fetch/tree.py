@@ -45,6 +45,11 @@ class Tree:
         #: The files and links by their paths, and their sizes.
         self.files: Dict[str, int] = {}
 
+    def expect(self, size: int) -> None:
+        """`SourceError` where what an archive says that it holds is too much already."""
+        self._budget.allow(size)
+        self._fits(size)
+
     def add(self, member: Member) -> None:
         """Write one member."""
         parts = self._parts(member.name)[self._strip :]
@@ -142,8 +147,11 @@ class Tree:
         if self._budget.spent - self._looked < _LOOK:
             return
         self._looked = self._budget.spent
+        self._fits(0)
+
+    def _fits(self, size: int) -> None:
         disk = shutil.disk_usage(str(self._base))
-        if disk.free < min(_SPARE, disk.total // 20):
+        if disk.free - size < min(_SPARE, disk.total // 20):
             raise SourceError(
                 f"The disk has only {amount(disk.free)} left, too little for {self._label}; "
                 "nothing of it was kept.",

@@ -59,7 +59,7 @@ def _unpacked(
     beside = Path(tempfile.mkdtemp(prefix=prefix, dir=str(base)))
     try:
         tree = Tree(beside / "files", strip, Budget(archive, label), progress, label)
-        for member in members(archive, label):
+        for member in members(archive, label, tree.expect):
             tree.add(member)
         tree.finish()
         _put(beside / "files", into, label)
