@@ -193,6 +193,7 @@ def test_one_file_alone(top: Path, kind: str) -> None:
     assert unpack(archive, top / "x", 0, said, f"data.csv.{kind}") == [("data.csv", 4000)]
     assert unpack(archive, top / "y", 0, said, "data") == [("data", 4000)]
     assert contents(top) == dict.fromkeys(("x/data.csv", "y/data"), b"a,b\n" * 1000)
+    assert abs((top / "y" / "data").stat().st_mtime - archive.stat().st_mtime) < 60
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "tar"])
@@ -308,7 +309,7 @@ PATHS = [
     "/tmp/x",
     "//x",
     "C:/x",
-    "c:x",
+    "c:\\x",
     "..",
     "a/..",
     "a\\..\\..\\x",
@@ -338,6 +339,13 @@ def test_no_link_leads_out(top: Path, links: List[Tuple[str, str]]) -> None:
     assert "x holds " in refused(top, "x", made)
     made = zip_of(*((name, 0o120777, target.encode()) for name, target in links))
     assert "x holds " in refused(top, "x", made)
+
+
+@posix
+def test_a_colon_is_a_letter_as_any(top: Path) -> None:
+    """Drives have names on Windows alone."""
+    data = tar_of(entry("a:b.txt", data=b"1"), entry("l", tarfile.SYMTYPE, "a:b.txt"))
+    assert unpack(put(top, "x", data), top / "into", 0, said) == [("a:b.txt", 1), ("l", 7)]
 
 
 @posix
@@ -383,6 +391,16 @@ def test_an_encrypted_zip_is_said_to_be_one(top: Path) -> None:
     data[6] |= 1
     data[data.index(b"PK\x01\x02") + 8] |= 1
     assert "encrypted" in refused(top, "x.zip", bytes(data))
+
+
+def test_a_7z_that_hides_its_names_is_said_to_be_encrypted(top: Path) -> None:
+    """It cannot be listed without the password, which is not damage either."""
+    if not shutil.which("7z"):
+        pytest.skip("elsewhere: where 7z is installed")
+    (top.parent / "a").write_text("1")
+    words = ["7z", "a", "-pword", "-mhe=on", str(top.parent / "y.7z"), str(top.parent / "a")]
+    subprocess.run(words, stdout=subprocess.DEVNULL, check=True)
+    assert "encrypted" in refused(top, "x.7z", (top.parent / "y.7z").read_bytes())
 
 
 NAMES = st.lists(st.sampled_from(["a", "b", "..", "."]), min_size=1, max_size=4).map("/".join)

@@ -5,7 +5,7 @@ import stat
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Callable, Iterator, NamedTuple
+from typing import IO, Any, Callable, Iterator, NamedTuple, Optional
 
 from ...display import amount
 from ...errors import SourceError
@@ -40,7 +40,7 @@ class Member(NamedTuple):
     name: str
     kind: str
     mode: int = 0
-    mtime: float = 0.0
+    mtime: Optional[float] = None
     target: str = ""
     data: Iterator[bytes] = iter(())
 

@@ -25,6 +25,10 @@ _BLOCK = 1 << 20
 _ODD = re.compile(r'[<>:"|?*\\\x00-\x1f]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', re.I)
 
 
+#: What leads to another drive: elsewhere ``a:b`` is a name as any.
+_DRIVE = re.compile("[A-Za-z]:" if os.name == "nt" else r"[A-Za-z]:[/\\]")
+
+
 class Tree:
     """A fresh folder that members are written into; `SourceError` where one is not to be trusted.
 
@@ -79,7 +83,7 @@ class Tree:
     # ------------------------------------------------------------------ what is safe
     def _parts(self, name: str) -> Parts:
         """The parts of a path, which must lead down."""
-        rooted = name.startswith(("/", "\\")) or re.match("[A-Za-z]:", name)
+        rooted = name.startswith(("/", "\\")) or _DRIVE.match(name)
         if rooted or ".." in re.split(r"[/\\]", name) or "\0" in name:
             raise self._refused(name, "which leads out of the folder")
         parts = tuple(part for part in name.split("/") if part not in ("", "."))
@@ -116,8 +120,9 @@ class Tree:
         self.files["/".join(parts)] = self._copy(data, place)
         if member.mode:  # what its owner may, and others as far as they may read what is new here
             place.chmod(member.mode & self._mask | 0o600)
-        with suppress(OSError, OverflowError, ValueError):
-            os.utime(place, (member.mtime, member.mtime))
+        if member.mtime is not None:
+            with suppress(OSError, OverflowError, ValueError):
+                os.utime(place, (member.mtime, member.mtime))
 
     def _linked(self, member: Member) -> Iterator[bytes]:
         """What a hard link holds, to be copied: who edits one file means one file."""
@@ -186,7 +191,7 @@ def _inside(target: str, depth: int) -> bool:
     A ``..`` after a name could follow another link, and go up from where that leads; before any
     name it cannot, since a link stands in real folders alone.
     """
-    if not target or target.startswith("/") or re.search(r"[\\\0]|^[A-Za-z]:", target):
+    if not target or re.search(r"^/|[\\\0]", target) or _DRIVE.match(target):
         return False
     steps = [step for step in target.split("/") if step not in ("", ".")]
     up = next((at for at, step in enumerate(steps) if step != ".."), len(steps))
