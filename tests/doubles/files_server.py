@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Callable, Dict, List, Optional, Tuple
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 CANARY = "canary-7c2f90aa"
 
@@ -270,7 +270,7 @@ def zenodo(server: Server, record: str, wrong: bool = False, **files: bytes) -> 
         key = name.replace("__", ".")
         checksum = hashlib.md5(data + b"x" * wrong).hexdigest()
         listed.append({"key": key, "size": len(data), "checksum": f"md5:{checksum}"})
-        server.put(f"/api/records/{record}/files/{key}/content", data)
+        server.put(f"/api/records/{record}/files/{quote(key, safe='')}/content", data)
     answer = json.dumps({"id": int(record), "files": listed}).encode()
     server.put(f"/api/records/{record}", answer, headers={"Content-Type": "application/json"})
 

@@ -8,14 +8,14 @@ from typing import ContextManager, NamedTuple, Optional
 from ...display import amount, files
 from ...errors import SourceError
 from ...host import Host
-from ...locks import alone
+from ...locks import alone_if_possible
 from .ahead import take
 from .download import Download, Got
 from .look import Look, look, memory
 from .meter import Meter, Track
 from .place import put, put_members
 from .source import Request
-from .state import Entry, digest, keep, lock_of, recall
+from .state import Entry, digest, keep, lock_of, part_of, recall
 from .step import FetchStep
 from .web import Web
 
@@ -55,7 +55,7 @@ def fetch(job: Job) -> Done:
         job.web.check()
 
     try:
-        with alone(lock_of(step.place(host)), waits):
+        with alone_if_possible(lock_of(step.place(host)), waits):
             seen = look(step, host)
             kept = _kept(step, seen, host)
             return kept or _fetched(job, seen, track)
@@ -86,7 +86,9 @@ def _fetched(job: Job, seen: Look, track: Track) -> Done:
     """Bring it, prove that it is what was asked for, and put it in place."""
     step, host = job.step, job.host
     place = step.place(host)
-    part = place.parent / f".{place.name}.part"
+    part = part_of(place)
+    if part.is_symlink():
+        raise SourceError(f"{part.name} is a link, and would be written through.", "Delete it.")
     early = take(step, host, part, track, job.web.check)
     download = Download(
         job.request,
@@ -161,7 +163,7 @@ def _put(job: Job, got: Got, part: Path) -> Done:
 
 def _alone(path: Path, place: Path) -> ContextManager[object]:
     """The lock of a place that only the server's answer has named."""
-    return alone(lock_of(path)) if path != place else nullcontext()
+    return alone_if_possible(lock_of(path)) if path != place else nullcontext()
 
 
 def _unpack(job: Job, seen: Look, got: Got, part: Path, track: Track) -> Done:
@@ -206,7 +208,7 @@ def _recorded(step: FetchStep, host: Host) -> Optional[FetchStep]:
 def _unwritable(error: OSError) -> SourceError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return SourceError("The disk is full.", "Free some space, and run it again.")
-    return SourceError(f"It cannot be written: {error.strerror}.", "Choose another folder.")
+    return SourceError(f"It cannot be written: {error.strerror}.", "Choose another place.")
 
 
 def _in_the_way(label: str) -> SourceError:

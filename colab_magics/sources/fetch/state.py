@@ -22,6 +22,7 @@ __all__ = [
     "keep",
     "lock_of",
     "looked_at",
+    "part_of",
     "recall",
     "same",
     "stamp",
@@ -87,6 +88,11 @@ def keep(target: Path, entry: Entry) -> None:
 def lock_of(target: Path) -> Path:
     """The file whose lock is held while something is done to a target."""
     return _place(target).with_suffix(".lock")
+
+
+def part_of(place: Path) -> Path:
+    """Where what has arrived of a file lies beside it: a name that nobody else gives."""
+    return place.with_name(f".{place.name}.colab-magics-part")
 
 
 def stamp(path: Path) -> Tuple[int, int]:

@@ -12,7 +12,7 @@ from typing import Iterator, List, Tuple
 
 from ...errors import SourceError
 from ...files import cache, named
-from ...locks import alone
+from ...locks import alone_if_possible
 from ...steps import Progress
 from .archives import members
 from .member import Budget
@@ -38,7 +38,7 @@ def unpack(
         progress(f"waiting for another kernel, which unpacks into {into.name}")
 
     try:
-        with alone(cache("archives") / f"{named(into)}.lock", waits):
+        with alone_if_possible(cache("archives") / f"{named(into)}.lock", waits):
             return _unpacked(archive, into, strip, progress, label)
     except OSError as error:
         raise SourceError(

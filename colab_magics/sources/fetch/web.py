@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from ...errors import SourceError
-from .source import Request
+from .source import Request, exposed
 
 __all__ = ["Again", "Answer", "Web"]
 
@@ -66,6 +66,11 @@ class Web:
     def open(self, request: Request, url: str, headers: Dict[str, str]) -> Answer:
         """The answer to a request, redirects followed, its body not read; or `Again`."""
         home, login = _origin(request.url), request.login()
+        if self._token and exposed(request.url):  # a setting of the environment, or a script
+            raise SourceError(
+                "A token is not sent over http://, where others can read it.",
+                "Check the URL, and HF_ENDPOINT; or take --token off the line.",
+            )
         for _ in range(_REDIRECTS):
             self.check()
             given = self._ask(url, headers, login, home)
@@ -116,7 +121,7 @@ class Web:
     def judge(self, answer: Answer, name: str) -> None:
         """Nothing for a success; `Again` for what passes; else `SourceError`, in a line."""
         status, host = answer.got.status_code, answer.host
-        if status < 300:
+        if status in (200, 203, 206):  # others of success hold no file
             return
         if status in _PASSING:
             after = _seconds(answer.got.headers.get("Retry-After", ""))
@@ -170,8 +175,10 @@ class Web:
                 timeout=PATIENCE,
                 allow_redirects=False,
             )
-        except (requests.exceptions.InvalidURL, UnicodeError):  # a token that is no ASCII too
-            raise SourceError("That is no address, or the token is none.", "Check both.") from None
+        except ValueError:  # of the URL, of where it leads, or of a token that is no ASCII
+            raise SourceError(
+                "That is no address, or leads to none; or the token is none.", "Check both."
+            ) from None
         except requests.exceptions.SSLError:
             raise SourceError(
                 f"{urlsplit(url).hostname} cannot prove that it is that.",
