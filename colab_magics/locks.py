@@ -2,11 +2,11 @@
 
 import os
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Callable, Iterator, Optional
+from typing import Callable, ContextManager, Iterator, Optional
 
-__all__ = ["alone", "lock"]
+__all__ = ["alone", "alone_if_possible", "lock"]
 
 
 def lock(handle: int) -> bool:
@@ -42,6 +42,16 @@ def alone(path: Path, waiting: Optional[Callable[[float], None]] = None) -> Iter
         yield handle
     finally:
         os.close(handle)
+
+
+def alone_if_possible(
+    path: Path, waiting: Optional[Callable[[float], None]] = None
+) -> ContextManager[object]:
+    """`alone`, and without the lock where its file cannot be made."""
+    held = ExitStack()
+    with suppress(OSError):
+        held.enter_context(alone(path, waiting))
+    return held
 
 
 def _on_windows(handle: int) -> bool:

@@ -14,9 +14,9 @@ class FetchMagic(Magic):
 
     What is there already is not fetched again. The hash of what came is recorded, so that the next
     machine gets the same file or is told that it changed. A download that was cut off goes on
-    where it was. A file that you have changed is never overwritten. DEST is a folder if it ends in
-    ``/``, is one, or there are several URLs; else the file's name. It counts from where the kernel
-    started, as in ``%cd_persist``.
+    where it was. A file that you have changed is overwritten by ``--update`` alone. DEST is a
+    folder if it ends in ``/``, is one, or there are several URLs; else the file's name. It counts
+    from where the kernel started, as in ``%cd_persist``.
 
     Examples
     --------
@@ -35,11 +35,11 @@ class FetchMagic(Magic):
 
     Options
     -------
-    ``--sha256 HEX``: refuse any other file. ``--unpack``: a zip, tar or gz into a folder, and
-    ``--strip N``: without the first N folders of its paths. ``--update``: see above; it also
-    overwrites. ``--token NAME``: the secret to send to that host, and no other. Kaggle's own:
-    KAGGLE_USERNAME and KAGGLE_KEY, or its kaggle.json. Other URLs (``s3://bucket/file``) are read
-    by fsspec: ``pip install colab-magics[fetch]``.
+    ``--sha256 HEX``: refuse any other file, with ``--update`` too. ``--unpack``: what is in it into
+    a folder (zip, tar, 7z, gz, bz2, xz, zst), and ``--strip N``: without the first N folders of its
+    paths. ``--update``: as above, over your changes too. ``--token NAME``: the secret to send to
+    that host, and no other. Kaggle's own: KAGGLE_USERNAME and KAGGLE_KEY, or its kaggle.json. Other
+    URLs (``s3://bucket/file``) are read by fsspec: ``pip install colab-magics[fetch]``.
     All: ``-q``: say nothing. ``-o``: return the outcome. ``--no-record``: do not remember it.
     ``--dry-run``: only say what differs.
     """

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Callable, Dict, List, Optional, Tuple
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 CANARY = "canary-7c2f90aa"
 
@@ -33,6 +33,8 @@ class How:
     die: List[int] = field(default_factory=list)
     #: After so many bytes it waits until `Server.go_on` is set.
     stall: int = 0
+    #: It waits until then before it says anything.
+    silent: bool = False
     to: str = ""
     token: str = ""
     basic: str = ""
@@ -134,6 +136,9 @@ class _Handler(BaseHTTPRequestHandler):
                 server.at_once -= 1
 
     def _answer(self, server: Server, how: How) -> None:
+        if how.silent:
+            server.stalled.set()
+            server.go_on.wait(60)
         if how.status:
             self._head(how.status.pop(0), {**how.headers, "Content-Length": "4"})
             self.wfile.write(b"none")
@@ -265,7 +270,7 @@ def zenodo(server: Server, record: str, wrong: bool = False, **files: bytes) -> 
         key = name.replace("__", ".")
         checksum = hashlib.md5(data + b"x" * wrong).hexdigest()
         listed.append({"key": key, "size": len(data), "checksum": f"md5:{checksum}"})
-        server.put(f"/api/records/{record}/files/{key}/content", data)
+        server.put(f"/api/records/{record}/files/{quote(key, safe='')}/content", data)
     answer = json.dumps({"id": int(record), "files": listed}).encode()
     server.put(f"/api/records/{record}", answer, headers={"Content-Type": "application/json"})
 

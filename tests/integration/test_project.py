@@ -221,7 +221,11 @@ def test_killed_at_any_moment(world: World, setup: str, long: bool) -> None:
             before, asked = tree(machine.home / "data"), world.asked()
             shell(setup)
         assert (tree(machine.home / "data"), world.asked()) == (before, asked)
-        left = [path for path in machine.home.rglob(".*") if path.suffix in (".part", ".cloning")]
+        left = [
+            path
+            for path in machine.home.rglob(".*")
+            if path.suffix in (".colab-magics-part", ".cloning")
+        ]
         assert left == [] and not list(machine.home.rglob(".colab-magics-*"))
         far.end(machine.home)
         shutil.rmtree(machine.home / "data")

@@ -14,7 +14,7 @@ import time
 import zipfile
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any, Dict, Iterator, List
 
 import pytest
 from doubles.files_server import CANARY, Server, google, moved, zenodo
@@ -141,6 +141,7 @@ def test_one_of_several_fails(run: Cells, server: Server) -> None:
         ('attachment; filename="../../etc/passwd"', "passwd"),
         ('attachment; filename="..\\\\evil.bin"', "evil.bin"),
         ('attachment; filename=".."', "download"),
+        ('attachment; filename=".bashrc"', "bashrc"),
         ("inline", "download"),
     ],
 )
@@ -182,9 +183,25 @@ def test_another_file_than_was_recorded_is_refused(run: Cells, server: Server) -
         assert sha(b"new")[:12] in error.what and sha(DATA)[:12] in error.what
         assert "--update" in error.todo and left() == []
     assert run.steps() == [line]
-    run(f"{line} --update")
+    run(f"%fetch {url} --update")
     assert Path("a.bin").read_bytes() == b"new"
     assert run.steps() == [f"%fetch {url} --sha256 {sha(b'new')}"]
+
+
+def test_a_hash_on_the_line_holds_under_update_too(run: Cells, server: Server) -> None:
+    """No other file is taken, though the server says that it has the same; one is that fits."""
+    url = server.put("/a.bin", DATA)
+    run(f"%fetch {url}")
+    (line,) = run.steps()
+    error = fails(run, f"%fetch {url} --update --sha256 {'1' * 64}")
+    assert "111111111111" in error.what and "without --sha256" in error.todo
+    assert "as --sha256 says" in run(f"{line} --update") and len(server.asked) == 2
+    server.put("/a.bin", b"new")
+    Path("a.bin").write_text("mine")
+    assert "is another file now" in fails(run, f"{line} --update").what
+    assert Path("a.bin").read_text() == "mine" and run.steps() == [line]
+    run(f"%fetch {url} --update --sha256 {sha(b'new')}")
+    assert Path("a.bin").read_bytes() == b"new" and left() == ["a.bin"]
 
 
 def test_update_asks_whether_there_is_another(run: Cells, server: Server) -> None:
@@ -254,10 +271,17 @@ def test_an_edited_file_is_left_as_it_is(run: Cells, server: Server) -> None:
     for again in (line, f"%fetch {url}"):
         shown = run(again)
         assert first(shown) == "a.bin was changed since it was fetched; left as it is"
-        assert "--update" in shown and Path("a.bin").read_text() == "mine"
+        assert "overwrite your changes with the server's file: --update" in shown
+        assert Path("a.bin").read_text() == "mine"
     assert len(server.asked) == 1 and run.steps() == [line]
-    run(f"%fetch {url} --update")
+    said = "a.bin fetched, 300.0 kB; your changes were replaced"
+    assert first(run(f"%fetch {url} --update")) == said
     assert Path("a.bin").read_bytes() == DATA
+    Path("a.bin").write_text("mine")
+    server.put("/a.bin", b"new")
+    assert "3 B; your changes were replaced" in run(f"%fetch {url} --update")
+    Path("b.bin").write_text("mine")
+    assert "; another file was replaced" in run(f"%fetch {url} b.bin --update")
 
 
 def test_a_file_of_somebody_else_is_not_overwritten(run: Cells, server: Server) -> None:
@@ -310,7 +334,7 @@ def test_another_version_meanwhile_begins_again(run: Cells, server: Server) -> N
     error = fails(run, f"%fetch {url}")
     assert "stopped half way" in error.what and "run it again" in error.todo
     (part,) = left()
-    assert part == ".a.bin.part" and 0 < Path(part).stat().st_size < 300_000
+    assert part == ".a.bin.colab-magics-part" and 0 < Path(part).stat().st_size < 300_000
     new = DATA[::-1]
     server.put("/a.bin", new)
     run(f"%fetch {url}")
@@ -321,7 +345,7 @@ def test_the_next_run_goes_on_where_one_gave_up(run: Cells, server: Server) -> N
     """Only what is missing is asked for."""
     url = server.put("/a.bin", DATA, die=[200_000, 0, 0, 0, 0])
     fails(run, f"%fetch {url}")
-    size = Path(".a.bin.part").stat().st_size
+    size = Path(".a.bin.colab-magics-part").stat().st_size
     run(f"%fetch {url}")
     assert server.asked[-1].headers["range"] == f"bytes={size}-" and size > 100_000
     assert Path("a.bin").read_bytes() == DATA and left() == ["a.bin"]
@@ -332,8 +356,8 @@ def test_a_part_that_was_complete_is_not_fetched_again(run: Cells, server: Serve
     from colab_magics.sources.fetch.state import Entry, keep
 
     url = server.put("/a.bin", DATA)
-    Path(".a.bin.part").write_bytes(DATA)
-    keep(Path(".a.bin.part").resolve(), Entry(part=(url, server.files["/a.bin"].tag)))
+    Path(".a.bin.colab-magics-part").write_bytes(DATA)
+    keep(Path(".a.bin.colab-magics-part").resolve(), Entry(part=(url, server.files["/a.bin"].tag)))
     run(f"%fetch {url}")
     assert Path("a.bin").read_bytes() == DATA and left() == ["a.bin"]
     assert server.asked[-1].headers["range"] == "bytes=300000-"
@@ -356,6 +380,17 @@ def test_a_length_that_is_not_said(run: Cells, server: Server) -> None:
     packed = {"Content-Encoding": "gzip"}
     run(f"%fetch {server.put('/b.bin', gzip.compress(DATA), headers=packed)}")
     assert Path("b.bin").read_bytes() == DATA
+
+
+def test_what_gzip_made_arrives_as_it_is(run: Cells, server: Server) -> None:
+    """Also where the server says that it is packed for its way: a published hash is of these."""
+    import gzip
+
+    data = gzip.compress(DATA)
+    packed = {"Content-Encoding": "gzip"}
+    url = server.put("/a.csv.gz", data, headers=packed, die=[100_000])
+    run(f"%fetch {url} --sha256 {sha(data)}")
+    assert Path("a.csv.gz").read_bytes() == data and "range" in server.asked[1].headers
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
@@ -385,6 +420,62 @@ def test_what_the_server_refuses(run: Cells, server: Server, status: int, said: 
     error = fails(run, f"%fetch {url} new/")
     assert said in error.what and error.todo and len(server.asked) == 1
     assert list(Path().iterdir()) == [] and run.steps() == []
+
+
+@pytest.mark.parametrize("status", [204, 205, 304])
+def test_an_answer_without_a_file_is_none(run: Cells, server: Server, status: int) -> None:
+    """Success that holds nothing, and 'not changed' that nobody asked for."""
+    error = fails(run, f"%fetch {server.put('/a.bin', DATA, status=[status])}")
+    assert f"answered {status} for a.bin" in error.what and left() == [] and run.steps() == []
+
+
+def test_a_part_that_nobody_asked_for_is_not_the_whole(run: Cells, server: Server) -> None:
+    """How long the whole is stands beside it."""
+    some = {"Content-Range": "bytes 0-3/300000"}
+    run(f"%fetch {server.put('/a.bin', DATA, status=[206], headers=some)}")
+    assert Path("a.bin").read_bytes() == DATA and len(server.asked) == 2
+    url = server.put("/b.bin", DATA, status=[206] * 9, headers=some)
+    assert "stopped half way" in fails(run, f"%fetch {url}").what and left() == ["a.bin"]
+
+
+def test_what_nothing_came_of_leaves_nothing(run: Cells, server: Server) -> None:
+    """Each try ends before there is something to go on with: no empty part, no folder."""
+    url = server.put("/a.bin", DATA, die=[1000] * 5)
+    assert "stopped half way" in fails(run, f"%fetch {url} new/").what
+    assert list(Path().iterdir()) == []
+
+
+def test_what_lies_beside_is_not_taken_for_ours(run: Cells, server: Server) -> None:
+    """A file that a browser may have left stays; nothing is written through a link."""
+    url = server.put("/a.bin", DATA)
+    Path(".a.bin.part").write_text("mine")
+    run(f"%fetch {url}")
+    assert Path(".a.bin.part").read_text() == "mine" and left() == [".a.bin.part", "a.bin"]
+    Path("mine").write_text("mine")
+    Path(".b.bin.colab-magics-part").symlink_to("mine")
+    assert "is a link" in fails(run, f"%fetch {url} b.bin").what
+    assert Path("mine").read_text() == "mine"
+
+
+def test_a_place_with_too_long_a_name(run: Cells, server: Server) -> None:
+    """Of the file or of its folder: a line."""
+    url = server.put("/a.zip", archive(a="1"))
+    for where in ("x" * 300, "x" * 300 + "/", "x" * 300 + " --unpack"):
+        error = fails(run, f"%fetch {url} {where}")
+        assert "too long" in error.what and "Choose another" in error.todo
+    assert left() == []
+
+
+def test_a_cache_that_cannot_be_written(
+    run: Cells, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where there is no home: nothing is remembered, and all else works."""
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null/cache")
+    url, packed = server.put("/a.bin", DATA), server.put("/x.zip", archive(a="1"))
+    for _ in range(2):
+        run(f"%fetch {url}")
+        run(f"%fetch {packed} data --unpack")
+    assert left() == ["a.bin", "data/a"]
 
 
 def test_nobody_answers(run: Cells, server: Server) -> None:
@@ -422,7 +513,7 @@ def test_a_disk_that_fills_up(run: Cells, server: Server, monkeypatch: pytest.Mo
 
     def full(self: Path, mode: str = "r", *more: Any, **named: Any) -> Any:
         stream = plain(self, mode, *more, **named)
-        if self.name.endswith(".part") and mode == "wb":
+        if self.name.endswith("-part") and mode == "wb":
             stream.close()
             return Full(self)
         return stream
@@ -450,6 +541,9 @@ def test_redirects_that_never_end(run: Cells, server: Server) -> None:
     assert "from address to address" in fails(run, f"%fetch {server.at}/a.bin").what
     server.put("/a.bin", to="file:///etc/passwd")
     assert "from address to address" in fails(run, f"%fetch {server.at}/a.bin").what
+    for to in ("http://[bad", "http://host:port/", "http://host:99999/"):
+        server.put("/a.bin", to=to)
+        assert "leads to none" in fails(run, f"%fetch {server.at}/a.bin").what
 
 
 def test_a_folder_that_cannot_be_written(run: Cells, server: Server) -> None:
@@ -485,6 +579,30 @@ def test_a_token_goes_to_the_host_that_was_typed_alone(
     files = [path for path in home.rglob("*") if path.is_file() and path.name != ".netrc"]
     said += [path.read_bytes().decode("latin-1") for path in files]
     assert len(files) > 2 and not any("canary" in text for text in said)
+
+
+def test_a_token_that_the_server_says_back_is_not_kept(
+    run: Cells, server: Server, home: Path
+) -> None:
+    """Neither as a name nor as a version, of a whole file or of a part."""
+    said = {"ETag": f'"{CANARY}"', "Content-Disposition": f'attachment; filename="{CANARY}.x"'}
+    dies = [200_000, 0, 0, 0, 0]
+    url = server.put("/a.bin", DATA, etag=False, headers=said, token=CANARY, die=dies)
+    fails(run, f"%fetch {url} data/ --token MY_TOKEN")
+    run(f"%fetch {url} data/ --token MY_TOKEN")
+    assert left() == ["data/a.bin"]
+    files = [path for path in home.rglob("*") if path.is_file()]
+    assert len(files) > 2 and not any(CANARY.encode() in path.read_bytes() for path in files)
+
+
+def test_a_token_is_not_sent_where_others_can_read_it(
+    run: Cells, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever the address comes from."""
+    monkeypatch.setenv("HF_ENDPOINT", server.at.replace("127.0.0.1", "127.0.0.2"))
+    error = fails(run, "%fetch hf://owner/name/a.bin --token MY_TOKEN")
+    assert "not sent over http://" in error.what and "HF_ENDPOINT" in error.todo
+    assert server.asked == []
 
 
 @pytest.mark.parametrize(
@@ -622,6 +740,26 @@ def test_zenodo(run: Cells, server: Server) -> None:
     assert not Path("bad").exists() and "has no 125" in fails(run, "%fetch zenodo:125").what
 
 
+@pytest.mark.parametrize(
+    "answer",
+    ["[1, 2]", "7", '{"files": [{"nokey": 1}]}', '{"files": {"a": 1}}', '{"files": [{"key": ""}]}'],
+)
+def test_a_list_of_zenodo_that_is_none(run: Cells, server: Server, answer: str) -> None:
+    """It is said in a line."""
+    server.put("/api/records/9", answer.encode(), headers={"Content-Type": "application/json"})
+    assert fails(run, "%fetch zenodo:9 data/").what == "Zenodo does not say what is in 9."
+    assert list(Path().iterdir()) == []
+
+
+def test_two_files_of_a_record_with_one_name(run: Cells, server: Server) -> None:
+    """They are not put over each other; each can be had by itself."""
+    zenodo(server, "9", **{"sub/x.csv": b"1", "x.csv": b"2"})
+    assert "called x.csv" in fails(run, "%fetch zenodo:9 data/").what and left() == []
+    run("%fetch zenodo:9/sub/x.csv data/a")
+    run("%fetch zenodo:9/x.csv data/b")
+    assert Path("data/a").read_bytes() == b"1" and Path("data/b").read_bytes() == b"2"
+
+
 def test_from_the_drive_and_to_it(run: Cells, server: Server) -> None:
     """``drive:`` is the drive that is mounted, first on the line or last."""
     run("%drive mount --provider folder")
@@ -666,6 +804,21 @@ def archive(**files: str) -> bytes:
     return made.getvalue()
 
 
+def tar(files: Dict[str, str], links: Dict[str, str]) -> bytes:
+    """A tar.gz of files with their texts, and of links with where they lead."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as packed:
+        for name, text in files.items():
+            one = tarfile.TarInfo(name)
+            one.size = len(text)
+            packed.addfile(one, io.BytesIO(text.encode()))
+        for name, leads in links.items():
+            one = tarfile.TarInfo(name)
+            one.type, one.linkname = tarfile.SYMTYPE, leads
+            packed.addfile(one)
+    return made.getvalue()
+
+
 def test_unpacked_recorded_and_left_alone_the_second_time(run: Cells, server: Server) -> None:
     """Its files are there, the archive is not; a second run asks the server nothing."""
     data = archive(top__a="1", top__sub__b="2")
@@ -705,19 +858,45 @@ def test_links_of_several_archives_do_not_lead_out_together(run: Cells, server: 
     chain = [{"a/b/e": "../.."}, {"a/b/e/m": "../../.."}, {"m/led": ""}]
     Path("up/into").mkdir(parents=True)
     for number, links in enumerate(chain):
-        made = io.BytesIO()
-        with tarfile.open(fileobj=made, mode="w") as packed:
-            for name, leads in links.items():
-                one = tarfile.TarInfo(name)
-                one.type, one.linkname = (tarfile.SYMTYPE if leads else tarfile.REGTYPE), leads
-                packed.addfile(one)
-        url = server.put(f"/{number}.tar", made.getvalue())
+        files = {name: "" for name, leads in links.items() if not leads}
+        links = {name: leads for name, leads in links.items() if leads}
+        url = server.put(f"/{number}.tar", tar(files, links))
         line = f"%fetch {url} up/into --unpack"
         if number == 1:
             assert "left alone" in fails(run, line).what
         else:
             run(line)
     assert left() == ["up/into/a/b/e", "up/into/m/led"]
+
+
+def test_a_link_of_an_archive_is_one_of_its_files(run: Cells, server: Server) -> None:
+    """With a link to a folder it is repaired and updated as any; the link is missed too."""
+    url = server.put("/x.tgz", tar({"v1/a": "1", "v1/b": "1"}, {"current": "v1", "old": "v1"}))
+    run(f"%fetch {url} data --unpack")
+    for gone in ("v1/b", "current"):
+        Path("data", gone).unlink()
+        run(f"%fetch {url} data --unpack")
+        assert left("data") == ["current", "old", "v1/a", "v1/b"]
+    server.put("/x.tgz", tar({"v1/a": "1", "v2/b": "2"}, {"current": "v2"}))
+    assert "->" in run(f"%fetch {url} data --unpack --update")
+    assert left("data") == ["current", "v1/a", "v2/b"] and os.readlink("data/current") == "v2"
+    assert "nothing to do" in run(run.steps()[0])
+
+
+def test_archives_that_share_a_file(run: Cells, server: Server) -> None:
+    """The same text with another time: it stays as it is, and both lines hold from then on."""
+    urls = []
+    for number in (1, 2):
+        made = io.BytesIO()
+        with zipfile.ZipFile(made, "w") as packed:
+            packed.writestr(zipfile.ZipInfo("LICENSE", (2020, 1, number, 0, 0, 0)), "free")
+            packed.writestr(f"{number}", "")
+        urls.append(server.put(f"/{number}.zip", made.getvalue()))
+        run(f"%fetch {urls[-1]} data --unpack")
+    assert left("data") == ["1", "2", "LICENSE"]
+    for url in urls:
+        assert "nothing to do" in run(f"%fetch {url} data --unpack")
+    assert len(server.asked) == 2
 
 
 def test_update_brings_what_a_newer_archive_has(run: Cells, server: Server) -> None:
@@ -744,8 +923,9 @@ def test_what_a_person_changed_in_what_was_unpacked(run: Cells, server: Server) 
     shown = run(f"%fetch {url} data --unpack")
     assert "1 file of 2 files changed" in shown and "--update" in shown
     assert Path("data/a").read_text() == "mine" and len(server.asked) == 2
-    run(f"%fetch {url} data --unpack --update")
+    assert "; your changes were replaced" in run(f"%fetch {url} data --unpack --update")
     assert Path("data/a").read_text() == "1"
+    assert "still the same" in run(f"%fetch {url} data --unpack --update")
 
 
 def test_files_of_somebody_else_are_not_unpacked_over(run: Cells, server: Server) -> None:
@@ -911,10 +1091,10 @@ def test_killed_while_it_fetches(run: Cells, server: Server) -> None:
     with Child(dict(os.environ)) as killed:
         killed.ask(f"%fetch {url} data/")
         assert server.stalled.wait(30)
-        wait_for(Path("data/.a.bin.part"), 500_000)
+        wait_for(Path("data/.a.bin.colab-magics-part"), 500_000)
         killed.process.send_signal(signal.SIGKILL)
         killed.process.wait()
-    assert left() == ["data/.a.bin.part"]
+    assert left() == ["data/.a.bin.colab-magics-part"]
     server.files["/a.bin"].stall = 0
     server.go_on.set()
     run(f"%fetch {url} data/")
@@ -937,16 +1117,33 @@ def test_ctrl_c_leaves_the_part_alone(server: Server) -> None:
     with Child(dict(os.environ)) as shell:
         shell.ask(f"%fetch {' '.join(urls)} data/")
         for n in range(3):
-            wait_for(Path(f"data/.f{n}.bin.part"), 500_000)
+            wait_for(Path(f"data/.f{n}.bin.colab-magics-part"), 500_000)
         begun = time.monotonic()
         shell.interrupt()
         assert shell.answer().error == "KeyboardInterrupt"
         assert time.monotonic() - begun < 10
-        assert left() == [f"data/.f{n}.bin.part" for n in range(3)]
+        assert left() == [f"data/.f{n}.bin.colab-magics-part" for n in range(3)]
         server.go_on.set()
         assert "3 files fetched" in shell(f"%fetch {' '.join(urls)} data/")
     assert left() == [f"data/f{n}.bin" for n in range(3)]
     assert all("range" in one.headers for one in server.asked[3:])
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("to", ["", "/silent.bin"])
+def test_ctrl_c_while_the_server_says_nothing_at_all(server: Server, to: str) -> None:
+    """Not even a header, at once or where another address led: it ends soon, and a rerun works."""
+    silent = server.put("/silent.bin", DATA, silent=True)
+    url = server.put("/a.bin", DATA, to=server.at + to) if to else silent
+    with Child(dict(os.environ)) as shell:
+        shell.ask(f"%fetch {url} a.bin")
+        assert server.stalled.wait(30)
+        begun = time.monotonic()
+        shell.interrupt()
+        assert shell.answer().error == "KeyboardInterrupt"
+        assert time.monotonic() - begun < 10 and left() == []
+        server.files["/silent.bin"].silent = False
+        assert "a.bin fetched" in shell(f"%fetch {url} a.bin")
 
 
 @pytest.mark.once
@@ -961,6 +1158,20 @@ def test_two_kernels_fetch_one_after_the_other(server: Server) -> None:
         said = [one.answer().shown, two.answer().shown]
     assert "a.bin fetched" in said[0] and "already there" in said[1]
     assert len(server.asked) == 1 and left() == ["a.bin"]
+
+
+@pytest.mark.once
+def test_killed_while_it_moves_links(run: Cells, server: Server) -> None:
+    """With -9 once a link to a folder is in place: the next run completes it."""
+    url = server.put("/x.tgz", tar({"v1/a": "1", "v1/b": "1"}, {"current": "v1"}))
+    with Child(dict(os.environ)) as killed:
+        killed("%mkdir data")
+        killed(KILLED.format(moved=2))
+        killed.ask(f"%fetch {url} data --unpack")
+        killed.process.wait()
+    assert Path("data/current").is_symlink() and not Path("data/v1/b").exists()
+    run(f"%fetch {url} data --unpack")
+    assert left("data") == ["current", "v1/a", "v1/b"]
 
 
 @pytest.mark.once

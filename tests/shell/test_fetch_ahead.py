@@ -158,7 +158,7 @@ def test_nothing_begins_that_needs_more(run: Cells, server: Server) -> None:
     """Not with a token, not for what is there in part or whole, and not in another cell."""
     (url, other, there) = (server.put(f"/{name}.bin", DATA) for name in "abc")
     run(f"%fetch {there}")
-    Path(".b.bin.part").write_bytes(b"x")
+    Path(".b.bin.colab-magics-part").write_bytes(b"x")
     lines = [f"%fetch {url} --token MY_TOKEN", f"%fetch {other}", f"%fetch {there}"]
     for text in (cell("1 / 0", *lines), "\n".join(["%env_persist A=1", "1 / 0", *lines])):
         assert isinstance(run.attempt(text).error, ZeroDivisionError)

@@ -100,7 +100,8 @@ def test_a_page_of_google_that_is_no_page_of_googles() -> None:
     """Whatever comes is a line that says what to do, never another error."""
     page = shared("https://drive.google.com/uc?id=abcdefghij").request.page
     assert page is not None
-    for text in ("", "<form><input name=x>", "<title>\n", "\0<form action='/x'>"):
+    bad = "<form action='http://[x'><input type=hidden name=id value=1>"
+    for text in ("", "<form><input name=x>", "<title>\n", "\0<form action='/x'>", bad):
         with pytest.raises(SourceError):
             page(text, "https://drive.google.com/uc")
 

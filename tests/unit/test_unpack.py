@@ -147,6 +147,28 @@ def listing(folder: Path) -> List[str]:
     return sorted(str(path) for path in folder.rglob("*"))
 
 
+_SEVEN = """#!{python}
+import sys
+data = {data!r}
+if sys.argv[1] == "l":
+    for name, size, crc in {listed!r}:
+        print(f"Path = {{name}}\\nSize = {{size}}\\nAttributes = A\\nCRC = {{crc:08X}}\\n")
+else:
+    sys.stdout.buffer.write(data)
+"""
+PRETENDED = b"7z\xbc\xaf\x27\x1c" + bytes(99)
+
+
+def pretends(
+    top: Path, monkeypatch: pytest.MonkeyPatch, data: bytes, *listed: Tuple[str, int, int]
+) -> None:
+    """7-Zip is a program that lists this and prints that, of `PRETENDED`."""
+    script = top.parent / "7zz"
+    monkeypatch.setattr(seven, "installed", lambda *names: str(script))
+    script.write_text(_SEVEN.format(python=sys.executable, data=data, listed=listed))
+    script.chmod(0o755)
+
+
 # ---------------------------------------------------------------------- what is unpacked
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_each_kind_comes_out_as_it_went_in(top: Path, kind: str) -> None:
@@ -171,6 +193,7 @@ def test_one_file_alone(top: Path, kind: str) -> None:
     assert unpack(archive, top / "x", 0, said, f"data.csv.{kind}") == [("data.csv", 4000)]
     assert unpack(archive, top / "y", 0, said, "data") == [("data", 4000)]
     assert contents(top) == dict.fromkeys(("x/data.csv", "y/data"), b"a,b\n" * 1000)
+    assert abs((top / "y" / "data").stat().st_mtime - archive.stat().st_mtime) < 60
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "tar"])
@@ -246,7 +269,7 @@ def test_names_of_old_programs(top: Path) -> None:
 
 @posix
 def test_links_that_stay_inside(top: Path) -> None:
-    """They are links again, and not listed; a hard link becomes a file of its own."""
+    """They are links again, and listed; a hard link becomes a file of its own."""
     data = tar_of(
         entry("d/e/up", tarfile.SYMTYPE, "../../a.txt"),
         entry("d/side", tarfile.SYMTYPE, "./e"),
@@ -254,13 +277,14 @@ def test_links_that_stay_inside(top: Path) -> None:
         entry("d/again", tarfile.LNKTYPE, "a.txt"),
     )
     into = top / "into"
-    assert unpack(put(top, "x", data), into, 0, said) == [("a.txt", 5), ("d/again", 5)]
+    found = [("a.txt", 5), ("d/again", 5), ("d/e/up", 11), ("d/side", 3)]
+    assert unpack(put(top, "x", data), into, 0, said) == found
     assert (into / "d/side/up").read_bytes() == b"hello"
     assert os.readlink(str(into / "d/side")) == "./e"
     data = tar_of(entry("top/a", data=b"hello"), entry("top/b", tarfile.LNKTYPE, "top/a"))
     assert unpack(put(top, "x", data), top / "one", 1, said) == [("a", 5), ("b", 5)]
     zipped_link = zip_of(("a.txt", 0o100644, b"hello"), ("link", 0o120777, b"a.txt"))
-    assert unpack(put(top, "x", zipped_link), top / "two", 0, said) == [("a.txt", 5)]
+    assert unpack(put(top, "x", zipped_link), top / "two", 0, said) == [("a.txt", 5), ("link", 5)]
     assert os.readlink(str(top / "two" / "link")) == "a.txt"
 
 
@@ -285,7 +309,7 @@ PATHS = [
     "/tmp/x",
     "//x",
     "C:/x",
-    "c:x",
+    "c:\\x",
     "..",
     "a/..",
     "a\\..\\..\\x",
@@ -315,6 +339,13 @@ def test_no_link_leads_out(top: Path, links: List[Tuple[str, str]]) -> None:
     assert "x holds " in refused(top, "x", made)
     made = zip_of(*((name, 0o120777, target.encode()) for name, target in links))
     assert "x holds " in refused(top, "x", made)
+
+
+@posix
+def test_a_colon_is_a_letter_as_any(top: Path) -> None:
+    """Drives have names on Windows alone."""
+    data = tar_of(entry("a:b.txt", data=b"1"), entry("l", tarfile.SYMTYPE, "a:b.txt"))
+    assert unpack(put(top, "x", data), top / "into", 0, said) == [("a:b.txt", 1), ("l", 7)]
 
 
 @posix
@@ -360,6 +391,16 @@ def test_an_encrypted_zip_is_said_to_be_one(top: Path) -> None:
     data[6] |= 1
     data[data.index(b"PK\x01\x02") + 8] |= 1
     assert "encrypted" in refused(top, "x.zip", bytes(data))
+
+
+def test_a_7z_that_hides_its_names_is_said_to_be_encrypted(top: Path) -> None:
+    """It cannot be listed without the password, which is not damage either."""
+    if not shutil.which("7z"):
+        pytest.skip("elsewhere: where 7z is installed")
+    (top.parent / "a").write_text("1")
+    words = ["7z", "a", "-pword", "-mhe=on", str(top.parent / "y.7z"), str(top.parent / "a")]
+    subprocess.run(words, stdout=subprocess.DEVNULL, check=True)
+    assert "encrypted" in refused(top, "x.7z", (top.parent / "y.7z").read_bytes())
 
 
 NAMES = st.lists(st.sampled_from(["a", "b", "..", "."]), min_size=1, max_size=4).map("/".join)
@@ -445,6 +486,20 @@ def test_a_bomb_is_put_out(top: Path, small: None, kind: str) -> None:
     since = time.monotonic()
     assert "grows to more than" in refused(top, "x", data)
     assert time.monotonic() - since < 15
+
+
+@pytest.mark.parametrize("free", [10**11, 51 * 10**7])
+@pytest.mark.parametrize("kind", ["zip", "7z"])
+def test_what_says_that_it_is_too_large_is_not_begun(
+    top: Path, small: None, monkeypatch: pytest.MonkeyPatch, kind: str, free: int
+) -> None:
+    """More than may come out of it, or than fits on the disk: nothing is written before."""
+    usage = namedtuple("usage", "total used free")
+    monkeypatch.setattr(tree.shutil, "disk_usage", lambda path: usage(10**11, 0, free))
+    monkeypatch.delattr(tree.Tree, "add")
+    size, said = (30_000_000, "grows to") if free > 10**10 else (15_000_000, "only 510.0 MB left")
+    pretends(top, monkeypatch, b"", ("zeros", size, 0))
+    assert said in refused(top, "x", PRETENDED if kind == "7z" else zipped({"zeros": bytes(size)}))
 
 
 def test_what_is_small_may_be_dense(top: Path) -> None:
@@ -692,7 +747,8 @@ def test_7z(top: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     programs(top.parent / "bin", monkeypatch, program)
     data = base64.b64decode(SEVEN)
     found = unpack(put(top, "x.7z", data), top / "into", 1, said)
-    assert found == [("a.txt", 6), (f"d/{ODD}.txt", 6), ("empty", 0), ("run.sh", 10)]
+    files = [("a.txt", 6), (f"d/{ODD}.txt", 6), ("empty", 0), ("link", 5), ("run.sh", 10)]
+    assert found == files
     assert (top / "into" / "run.sh").stat().st_mode & 0o111
     assert os.readlink(str(top / "into" / "link")) == "a.txt"
     for at in (40, len(data) // 2, len(data) - 9):
@@ -720,42 +776,37 @@ def test_a_zip_that_python_cannot_read(
     assert "leads out" in refused(top, "y.zip", data, "other")
 
 
-_SEVEN = """#!{python}
-import sys
-data = {data!r}
-if sys.argv[1] == "l":
-    for name, size, crc in {listed!r}:
-        print(f"Path = {{name}}\\nSize = {{size}}\\nAttributes = A\\nCRC = {{crc:08X}}\\n")
-else:
-    sys.stdout.buffer.write(data)
-"""
-
-
 @posix
 def test_what_7_zip_prints_is_parted_by_its_list(
     top: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Sizes part it and check sums prove it; what the list says of places is not trusted."""
-    script = top.parent / "7zz"
-    monkeypatch.setattr(seven, "installed", lambda *names: str(script))
-
-    def pretends(data: bytes, *listed: Tuple[str, int, int]) -> None:
-        script.write_text(_SEVEN.format(python=sys.executable, data=data, listed=listed))
-        script.chmod(0o755)
-
-    archive = b"7z\xbc\xaf\x27\x1c" + bytes(99)
-    pretends(b"onetwo", ("d/a b", 3, zlib.crc32(b"one")), ("two", 3, zlib.crc32(b"two")))
-    assert unpack(put(top, "x", archive), top / "one", 0, said) == [("d/a b", 3), ("two", 3)]
+    pretends(
+        top,
+        monkeypatch,
+        b"onetwo",
+        ("d/a b", 3, zlib.crc32(b"one")),
+        ("two", 3, zlib.crc32(b"two")),
+    )
+    assert unpack(put(top, "x", PRETENDED), top / "one", 0, said) == [("d/a b", 3), ("two", 3)]
     assert contents(top / "one") == {"d/a b": b"one", "two": b"two"}
-    assert unpack(put(top, "x", archive), top / "two", 1, said) == [("a b", 3)]
-    pretends(b"twoone", ("two", 3, zlib.crc32(b"two")), ("d/a b", 3, zlib.crc32(b"one")))
-    assert unpack(put(top, "x", archive), top / "six", 1, said) == [("a b", 3)]
-    pretends(b"twoone", ("a", 3, zlib.crc32(b"one")), ("b", 3, zlib.crc32(b"two")))
-    assert "damaged" in refused(top, "x", archive)
-    pretends(b"one", ("a", 4, zlib.crc32(b"one")))
-    assert "damaged" in refused(top, "x", archive)
-    pretends(b"one", ("../a", 3, zlib.crc32(b"one")))
-    assert "leads out" in refused(top, "x", archive)
+    assert unpack(put(top, "x", PRETENDED), top / "two", 1, said) == [("a b", 3)]
+    pretends(
+        top,
+        monkeypatch,
+        b"twoone",
+        ("two", 3, zlib.crc32(b"two")),
+        ("d/a b", 3, zlib.crc32(b"one")),
+    )
+    assert unpack(put(top, "x", PRETENDED), top / "six", 1, said) == [("a b", 3)]
+    pretends(
+        top, monkeypatch, b"twoone", ("a", 3, zlib.crc32(b"one")), ("b", 3, zlib.crc32(b"two"))
+    )
+    assert "damaged" in refused(top, "x", PRETENDED)
+    pretends(top, monkeypatch, b"one", ("a", 4, zlib.crc32(b"one")))
+    assert "damaged" in refused(top, "x", PRETENDED)
+    pretends(top, monkeypatch, b"one", ("../a", 3, zlib.crc32(b"one")))
+    assert "leads out" in refused(top, "x", PRETENDED)
 
 
 @pytest.mark.parametrize(

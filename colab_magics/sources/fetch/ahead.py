@@ -20,7 +20,7 @@ from .kinds import source
 from .look import look
 from .meter import AT_ONCE, Track
 from .source import Request
-from .state import Entry, keep, lock_of, recall
+from .state import Entry, keep, lock_of, part_of, recall
 from .step import FetchStep
 from .web import Web
 
@@ -141,9 +141,9 @@ def _may(step: FetchStep, host: Host) -> bool:
     if not plain or on_drive or step.token or step.update:
         return False
     place = step.place(host)
-    if place.with_name(f".{place.name}.part").exists() or look(step, host).state != "absent":
-        return False
     try:
+        if part_of(place).exists() or look(step, host).state != "absent":
+            return False
         _folder().mkdir(parents=True, exist_ok=True)
         there = next(one for one in place.parents if one.exists())
         return there.stat().st_dev == _folder().stat().st_dev

@@ -14,7 +14,7 @@ from typing import Any, Iterator
 from ...errors import SourceError
 from . import seven
 from .compressed import uncompressed
-from .member import Counted, Member, blocks, encrypted, kind_of, seconds, sound
+from .member import Counted, Expect, Member, blocks, encrypted, kind_of, seconds, sound
 
 __all__ = ["members"]
 
@@ -42,15 +42,15 @@ _BEFORE = {
 _HEAD = 1 << 20
 
 
-def members(archive: Path, label: str) -> Iterator[Member]:
+def members(archive: Path, label: str, expect: Expect) -> Iterator[Member]:
     """What an archive holds, in its order; `SourceError` where it is none, or damaged."""
     with sound(label):
         with archive.open("rb") as stream:
             kind = _kind(stream.read(512), label)
         if kind == "zip":
-            yield from _zip(archive, label)
+            yield from _zip(archive, label, expect)
         elif kind == "7z":
-            yield from seven.members(archive, label)
+            yield from seven.members(archive, label, expect)
         else:
             yield from _stream(archive, label, kind)
 
@@ -70,7 +70,7 @@ def _kind(head: bytes, label: str) -> str:
 
 
 # ---------------------------------------------------------------------- zip
-def _zip(archive: Path, label: str) -> Iterator[Member]:
+def _zip(archive: Path, label: str, expect: Expect) -> Iterator[Member]:
     with zipfile.ZipFile(str(archive)) as found:
         entries = found.infolist()
         end = 0
@@ -81,8 +81,9 @@ def _zip(archive: Path, label: str) -> Iterator[Member]:
             if entry.flag_bits & 1:
                 raise encrypted(label)
         if not {entry.compress_type for entry in entries} <= _METHODS:
-            yield from seven.members(archive, label)
+            yield from seven.members(archive, label, expect)
             return
+        expect(sum(entry.file_size for entry in entries))
         for entry in entries:
             yield _of_zip(found, entry, label).pointing()
 

@@ -53,8 +53,19 @@ def _jobs(step: FetchStep, host: Host, web: Web, meter: Meter) -> List[Job]:
         raise SourceError(f"{step.url} has no such file.", "Check it in a browser.")
     if not meant.several:
         return [Job(step, found[0], host, web, meter)]
+    _refuse_twice([one.name for one in found])
     keep(memory(step, host), Entry(step.url, files=tuple(one.typed for one in found)))
     return [Job(replace(step, url=one.typed), one, host, web, meter) for one in found]
+
+
+def _refuse_twice(names: Sequence[str]) -> None:
+    """One folder cannot hold what its server keeps in two under one name."""
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise SourceError(
+            f"Several of its files are called {twice[0]}.",
+            "Fetch each by its own address, into a folder of its own.",
+        )
 
 
 def _told(done: Sequence[Done]) -> Outcome:

@@ -1,4 +1,4 @@
-"""One download: into a ``.part`` file, which is gone on with where the server still has the same.
+"""One download: into a part beside its place, gone on with where the server still has the same.
 
 Source: RFC 9110, "Range Requests" and ``If-Range``.
 """
@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from ...display import amount
 from ...errors import SourceError
 from ...host import Host
-from .headers import conditions, date, is_page, length, named, strong_tag
+from .headers import conditions, date, is_page, length, named, strong_tag, undo_packing
 from .meter import Track
 from .source import Request, last_part
 from .web import Again, Answer, Web
@@ -68,8 +68,9 @@ class Download:
             return web.persist(lambda: self._attempt(web, unless), self._track.say)
         except BaseException as error:
             full = isinstance(error, OSError) and error.errno == errno.ENOSPC
-            if full or not self._known:  # in the way of others, or nobody can go on with it
-                with suppress(OSError):
+            with suppress(OSError):
+                # In the way of others, or nobody can go on with it.
+                if full or not self._known or not self._part.stat().st_size:
                     self._part.unlink()
             raise
 
@@ -81,7 +82,7 @@ class Download:
             headers.update({"Range": f"bytes={have}-", "If-Range": self._known[1]})
         answer = web.open(self._request, self._url, headers)
         with closing(answer.got) as got:
-            if got.status_code == 304:
+            if got.status_code == 304 and unless:
                 return Got(same=True)
             if got.status_code == 416 and have:
                 return self._complete(answer, have)
@@ -114,6 +115,7 @@ class Download:
 
         got = answer.got
         name = named(got.headers) or _zipped(answer.url, self._request.name)
+        undo_packing(got, name or self._wanted)
         self._refuse_page(answer, name)
         if got.status_code != 206:
             have = 0

@@ -5,6 +5,7 @@ A file that is too large for Google to look for viruses in comes behind a page w
 """
 
 import re
+from contextlib import suppress
 from html.parser import HTMLParser
 from typing import Dict, List, Optional, Tuple
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
@@ -45,7 +46,8 @@ def _confirmed(page: str, at: str) -> str:
     form.feed(page)
     title = " ".join(form.title.split())
     if form.action and {"id", "confirm"} & {*form.inputs}:
-        return f"{urljoin(at, form.action).split('?')[0]}?{urlencode(form.inputs)}"
+        with suppress(ValueError):  # an address that is none
+            return f"{urljoin(at, form.action).split('?')[0]}?{urlencode(form.inputs)}"
     if "quota" in title.lower() or "too many users" in page.lower():
         raise SourceError(
             "Google Drive: too many have fetched this file lately, so that it gives it to nobody.",

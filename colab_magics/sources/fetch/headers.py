@@ -9,9 +9,10 @@ from email.message import Message
 from email.utils import parsedate_to_datetime
 from typing import Any, Dict
 
+from ...errors import conceal
 from .source import file_name
 
-__all__ = ["conditions", "date", "is_page", "length", "named", "strong_tag"]
+__all__ = ["conditions", "date", "is_page", "length", "named", "strong_tag", "undo_packing"]
 
 
 def is_page(headers: Any) -> bool:
@@ -30,13 +31,13 @@ def conditions(tag: str) -> Dict[str, str]:
 
 def strong_tag(headers: Any) -> str:
     """What names these very bytes: a weak tag does not."""
-    tag = str(headers.get("ETag", ""))
+    tag = _told(headers.get("ETag", ""))
     return tag if tag.startswith('"') else date(headers)
 
 
 def date(headers: Any) -> str:
     """When it was changed, where that names these bytes: not in the second in which it was sent."""
-    changed = str(headers.get("Last-Modified", ""))
+    changed = _told(headers.get("Last-Modified", ""))
     with suppress(TypeError, ValueError, IndexError):
         sent = parsedate_to_datetime(str(headers.get("Date", "")))
         if (sent - parsedate_to_datetime(changed)).total_seconds() >= 1:
@@ -44,8 +45,18 @@ def date(headers: Any) -> str:
     return ""
 
 
+def undo_packing(got: Any, name: str) -> None:
+    """Have what gzip has made arrive as it is, of a server that says so of the file's own bytes."""
+    if name.lower().endswith((".gz", ".tgz")):
+        for headers in (got.headers, got.raw.headers):
+            headers.pop("Content-Encoding", None)
+
+
 def length(headers: Any, have: int) -> int:
     """How long the whole file is; 0 where that is not known, or the length is of something else."""
+    whole = re.fullmatch(r"bytes \d+-\d+/(\d+)", headers.get("Content-Range", ""))
+    if whole:  # which a server may send in more parts than it was asked for
+        return int(whole[1])
     if headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
         return 0
     length = headers.get("Content-Length", "")
@@ -53,12 +64,17 @@ def length(headers: Any, have: int) -> int:
 
 
 def named(headers: Any) -> str:
-    """The name that the server gives the file."""
+    """The name that the server gives the file; it makes none that hides."""
     message = Message()
     text = str(headers.get("Content-Disposition", ""))
     with suppress(UnicodeError):
         text = text.encode("latin-1").decode("utf-8")  # what requests reads as Latin-1
     message["Content-Disposition"] = re.sub(r"[\r\n]", " ", text)
     with suppress(ValueError, LookupError, TypeError):
-        return file_name(message.get_filename() or "")
+        return _told(file_name(message.get_filename() or "").lstrip("."))
     return ""
+
+
+def _told(text: Any) -> str:
+    """What a server says and is kept; nothing where it says a secret back."""
+    return str(text) if conceal(str(text)) == text else ""

@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from ... import tokens
-from ...errors import hide, usage_error
+from ...errors import SourceError, hide, usage_error
 from ...registry import load
 from .source import Request, Source, last_part
 
@@ -115,7 +115,14 @@ def zenodo(text: str) -> Source:
     record, path = found[1], unquote(found[2] or "")
 
     def read(answer: Any) -> List[Request]:
-        return [one for one in _listed(answer, record) if not path or one.name == last_part(path)]
+        try:
+            found = _listed(answer, record)
+        except (AttributeError, KeyError, TypeError):
+            raise SourceError(
+                f"Zenodo does not say what is in {record}.", "Look at the record in a browser."
+            ) from None
+        named = f"zenodo:{record}/{quote(path)}"
+        return [one for one in found if not path or one.typed == named]
 
     listing = f"{BASES['zenodo']}/api/records/{record}"
     name = last_part(path) if path else f"zenodo-{record}"
@@ -129,8 +136,10 @@ def _listed(answer: Any, record: str) -> List[Request]:
         key, (kind, _, value) = str(file["key"]), str(file.get("checksum", "")).partition(":")
         url = f"{BASES['zenodo']}/api/records/{record}/files/{quote(key, safe='')}/content"
         typed = f"zenodo:{record}/{quote(key)}"
-        md5 = value if kind == "md5" else ""
-        found.append(Request(url, last_part(quote(key)), typed, md5))
+        md5, name = value if kind == "md5" else "", last_part(quote(key))
+        if not name:
+            raise KeyError(key)
+        found.append(Request(url, name, typed, md5))
     return found
 
 

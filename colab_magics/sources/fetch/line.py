@@ -8,13 +8,12 @@ from ...arguments import Parser
 from ...errors import hide, usage_error
 from ...secrets.base import NAME
 from .kinds import is_url, source
+from .source import exposed
 from .step import FetchStep, FetchSteps
 
 __all__ = ["parse"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-#: This machine, to which nobody listens.
-_OWN = r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/|$)"
 #: What IPython would expand in a magic's line; a server reads both spellings alike.
 _EXPANDED = {"$": "%24", "{": "%7B", "}": "%7D"}
 _USAGE = "%fetch URL... [DEST] [--sha256 HEX] [--unpack] [--strip N] [--update] [--token NAME]"
@@ -80,8 +79,7 @@ def _judge_token(token: str, words: Sequence[str]) -> None:
             "%fetch: --token takes the name of a secret; take the token out of the cell.",
             "Keep it: %secret set NAME, then --token NAME",
         )
-    open_ones = [one for one in words if one.lower().startswith("http://")]
-    if any(not re.match(_OWN, one, re.I) for one in open_ones):
+    if any(exposed(one) for one in words):
         raise usage_error(
             "%fetch: a token is not sent over http://, where others can read it.",
             "Write https://, or take --token off the line.",

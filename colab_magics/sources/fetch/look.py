@@ -52,7 +52,7 @@ def look(step: FetchStep, host: Host) -> Look:
     path, entry = remembered(step, host)
     label = step.label("" if step.unpack else path.name)
     known = entry.sha256 if entry.url == step.url else ""
-    wanted = "" if step.update else step.sha256 or known
+    wanted = step.sha256 or ("" if step.update else known)
     if step.unpack:
         return _unpacked(step, path, entry, wanted)
     now = stamp(path)
@@ -66,7 +66,7 @@ def look(step: FetchStep, host: Host) -> Look:
         if not fresh or entry.sha256 != have:
             seen = Entry(step.url, sha256=have, size=now[0], mtime_ns=now[1])
             keep(path, seen._replace(tag=entry.tag if entry.sha256 == have else ""))
-        return Look("ok", f"{label} already there, nothing to do", path, entry, wanted, True)
+        return Look("ok", f"{label} {_there(step)}", path, entry, wanted, True)
     if not entry.sha256:
         return Look("foreign", f"{label} is there and was not fetched", path, entry, wanted)
     if have != entry.sha256:
@@ -91,4 +91,10 @@ def _unpacked(step: FetchStep, path: Path, entry: Entry, wanted: str) -> Look:
     if wanted != entry.sha256 or step.strip != entry.strip:
         said = "is to be asked for again" if step.update else "is not what this line names"
         return Look("ours", f"{label} {said}", path, entry, wanted, step.strip == entry.strip)
-    return Look("ok", f"{label}: {count} already there, nothing to do", path, entry, wanted, True)
+    return Look("ok", f"{label}: {count} {_there(step)}", path, entry, wanted, True)
+
+
+def _there(step: FetchStep) -> str:
+    if step.update:  # with a hash, or it would be asked for
+        return "already there, as --sha256 says; without that, --update asks for a newer one"
+    return "already there, nothing to do"

@@ -5,12 +5,25 @@ import stat
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, Callable, Iterator, NamedTuple
+from typing import IO, Any, Callable, Iterator, NamedTuple, Optional
 
 from ...display import amount
 from ...errors import SourceError
 
-__all__ = ["Budget", "Counted", "Member", "blocks", "encrypted", "kind_of", "seconds", "sound"]
+__all__ = [
+    "Budget",
+    "Counted",
+    "Expect",
+    "Member",
+    "blocks",
+    "encrypted",
+    "kind_of",
+    "seconds",
+    "sound",
+]
+
+#: Is told how much an archive says that it holds, before anything of it is read; may raise.
+Expect = Callable[[int], None]
 
 #: An archive may grow to this many times its size; what stays below the second is never suspected.
 RATIO, HARMLESS = 200, 10**9
@@ -27,7 +40,7 @@ class Member(NamedTuple):
     name: str
     kind: str
     mode: int = 0
-    mtime: float = 0.0
+    mtime: Optional[float] = None
     target: str = ""
     data: Iterator[bytes] = iter(())
 
@@ -49,7 +62,11 @@ class Budget:
     def spend(self, count: int) -> None:
         """That much more; `SourceError` where it is too much."""
         self.spent += count
-        if self.spent > self._limit:
+        self.allow(self.spent)
+
+    def allow(self, size: int) -> None:
+        """`SourceError` where so much in all is too much."""
+        if size > self._limit:
             raise SourceError(
                 f"{self._label} ({amount(self._size)}) grows to more than {amount(self._limit)}; "
                 "nothing of it was kept.",

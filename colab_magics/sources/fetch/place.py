@@ -3,16 +3,20 @@
 import os
 import shutil
 from pathlib import Path
-from typing import Callable, Dict, List, Set, Tuple
+from typing import Callable, Dict, List, Sequence, Set, Tuple
 
 from ...errors import SourceError
-from .state import Entry, Member, digest, keep, recall
+from .state import Entry, Member, digest, is_folder, keep, recall, same
 
 __all__ = ["put", "put_members"]
 
 
 def put(part: Path, path: Path, sha256: str, ours: str, over: bool) -> str:
-    """Move a file to its place: ``put``, ``there`` already, or ``refused``: not ``ours``."""
+    """Move a file to its place: ``put``, ``there`` already, or ``refused``: not ``ours``.
+
+    ``replaced``: it was not, and this was to be ``over`` it.
+    """
+    became = "put"
     if path.is_dir():
         return "refused"
     if path.exists():
@@ -21,8 +25,9 @@ def put(part: Path, path: Path, sha256: str, ours: str, over: bool) -> str:
             return "there"
         if have != ours and not over:
             return "refused"
+        became = "put" if have == ours else "replaced"
     part.replace(path)
-    return "put"
+    return became
 
 
 def put_members(
@@ -33,9 +38,10 @@ def put_members(
     fresh: Entry,
     over: bool,
     told: Callable[[object], None],
-) -> None:
+) -> bool:
     """Unpack beside the folder's files, then move each to its place; remembered under ``at``.
 
+    Gives whether files that are not ours were replaced, which is done where this is ``over`` them.
     What may be written over is known before anything is moved, also to a run that comes after a
     kill: a file that is moved keeps its size and time.
     """
@@ -45,17 +51,17 @@ def put_members(
     shutil.rmtree(beside, ignore_errors=True)  # of one that was killed
     try:
         found = unpack(archive, beside, fresh.strip, told, name)
-        members = tuple(_member(beside, path) for path, _ in found)
-        was = recall(at).members
-        there = _all_of(beside)
-        _refuse_others(beside, folder, there, {*was}, over)
-        keep(at, fresh._replace(sha256="", members=(*was, *members)))
-        for path in there:
+        was, members = recall(at).members, [_member(beside, path) for path, _ in found]
+        there, replaced = _there(beside, folder, members, {*was}, over)
+        now = tuple(there.get(one.path, one) for one in members)
+        keep(at, fresh._replace(sha256="", members=(*was, *now)))
+        for path in (one.path for one in members if one.path not in there):
             target = folder / path
             target.parent.mkdir(parents=True, exist_ok=True)
             (beside / path).replace(target)
         _remove_old(folder, was, {one.path for one in members})
-        keep(at, fresh._replace(members=members))
+        keep(at, fresh._replace(members=now))
+        return replaced
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
@@ -65,57 +71,52 @@ def _member(folder: Path, path: str) -> Member:
     return Member(path, stat.st_size, stat.st_mtime_ns)
 
 
-def _all_of(folder: Path) -> List[str]:
-    """All files and links in a folder, by their paths in it."""
-    found: List[str] = []
-    for at, folders, names in os.walk(str(folder)):
-        links = [one for one in folders if (Path(at) / one).is_symlink()]
-        found += [os.path.relpath(str(Path(at) / one), str(folder)) for one in (*names, *links)]
-    return sorted(found)
+def _there(
+    fresh: Path, folder: Path, members: Sequence[Member], known: Set[Member], over: bool
+) -> Tuple[Dict[str, Member], bool]:
+    """What is there with the same content, and stays: its time may be another line's to know.
 
-
-def _refuse_others(
-    fresh: Path, folder: Path, paths: List[str], known: Set[Member], over: bool
-) -> None:
-    """`SourceError` where something that is not ours is in the way; nothing was moved then."""
-    mine: Dict[str, Set[Tuple[int, int]]] = {}
-    for path, size, mtime_ns in known:
-        mine.setdefault(path, set()).add((size, mtime_ns))
+    And whether something that is not ours is in the way: `SourceError` where it is not to be
+    written ``over``, or cannot be; nothing was moved then.
+    """
+    found: Dict[str, Member] = {}
     bad: List[str] = []
-    parents = {parent for path in paths for parent in Path(path).parents}
+    others: List[str] = []
+    parents = {parent for one in members for parent in Path(one.path).parents}
     # Each archive's links stay inside, but with those of another one they may lead anywhere.
     links = {parent for parent in parents if (folder / parent).is_symlink() and parent.name}
-    for path in paths:
-        target = folder / path
+    for one in members:
+        path, target = one.path, folder / one.path
         if links.intersection(Path(path).parents):
             bad.append(path)
             continue
         try:
-            stat = os.lstat(str(target))
+            there = _member(folder, path)
         except FileNotFoundError:
             continue
         except NotADirectoryError:
             bad.append(path)
             continue
-        ours = over or (stat.st_size, stat.st_mtime_ns) in mine.get(Path(path).as_posix(), ())
-        if target.is_dir() or not (ours or _same(fresh / path, target)):
+        if there == one and there in known:
+            continue  # as it was moved here, and ours
+        if same(fresh / path, target):
+            found[path] = there
+        elif is_folder(target):
             bad.append(path)
-    if bad:
-        more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
-        raise SourceError(
-            f"{bad[0]}{more} of the archive would take the place of other files; "
-            "they were left alone.",
-            "Unpack into another folder, or move them away. To write over them: --update",
-            "\n".join(bad[:5]),
-        )
+        elif there not in known:
+            others.append(path)
+    if bad or (others and not over):
+        raise _refused(sorted([*bad, *others]))
+    return found, bool(others)
 
 
-def _same(one: Path, other: Path) -> bool:
-    """Whether two files hold the same."""
-    if one.is_symlink() or other.is_symlink():
-        both = one.is_symlink() and other.is_symlink()
-        return both and os.readlink(str(one)) == os.readlink(str(other))
-    return one.stat().st_size == other.stat().st_size and digest(one) == digest(other)
+def _refused(bad: Sequence[str]) -> SourceError:
+    more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+    return SourceError(
+        f"{bad[0]}{more} of the archive would take the place of other files; they were left alone.",
+        "Unpack into another folder, or move them away. To write over them: --update",
+        "\n".join(bad[:5]),
+    )
 
 
 def _remove_old(folder: Path, was: Tuple[Member, ...], now: Set[str]) -> None:

@@ -8,19 +8,20 @@ from typing import Dict, Iterator, List
 
 from ...process import run
 from .compressed import environment, installed, output
-from .member import Counted, Member, encrypted, seconds, sound
+from .member import Counted, Expect, Member, encrypted, seconds, sound
 
 __all__ = ["members"]
 
 _BLOCK = 1 << 20
 
 
-def members(archive: Path, label: str) -> Iterator[Member]:
+def members(archive: Path, label: str, expect: Expect) -> Iterator[Member]:
     """What it holds; 7-Zip itself writes no file."""
     program = installed(["7zz", "7z", "7za"], label, "7-Zip", "7zip")
-    listed = _listing(program, archive)
+    listed = _listing(program, archive, label)
     if any(one.get("Encrypted") == "+" for one in listed):
         raise encrypted(label)
+    expect(sum(int(one.get("Size") or 0) for one in listed))
     with output([program, "x", "-so", "-p", "--", str(archive)]) as raw:
         stream = Counted(raw, archive, label)
         for one in listed:
@@ -30,9 +31,11 @@ def members(archive: Path, label: str) -> Iterator[Member]:
                 pass  # of one that was not wanted
 
 
-def _listing(program: str, archive: Path) -> List[Dict[str, str]]:
+def _listing(program: str, archive: Path, label: str) -> List[Dict[str, str]]:
     """What 7-Zip says of each member, in their order."""
     done = run([program, "l", "-slt", "-ba", "-p", "--", str(archive)], environment())
+    if any("open encrypted archive" in line for line in done.lines):  # the list is, too
+        raise encrypted(label)
     if done.status:
         raise EOFError("7-Zip has failed")
     listed: List[Dict[str, str]] = []

@@ -8,14 +8,14 @@ from typing import ContextManager, NamedTuple, Optional
 from ...display import amount, files
 from ...errors import SourceError
 from ...host import Host
-from ...locks import alone
+from ...locks import alone_if_possible
 from .ahead import take
 from .download import Download, Got
 from .look import Look, look, memory
 from .meter import Meter, Track
 from .place import put, put_members
 from .source import Request
-from .state import Entry, digest, keep, lock_of, recall
+from .state import Entry, digest, keep, lock_of, part_of, recall
 from .step import FetchStep
 from .web import Web
 
@@ -55,7 +55,7 @@ def fetch(job: Job) -> Done:
         job.web.check()
 
     try:
-        with alone(lock_of(step.place(host)), waits):
+        with alone_if_possible(lock_of(step.place(host)), waits):
             seen = look(step, host)
             kept = _kept(step, seen, host)
             return kept or _fetched(job, seen, track)
@@ -72,7 +72,10 @@ def _kept(step: FetchStep, seen: Look, host: Host) -> Optional[Done]:
     if step.update:
         return None
     if seen.state == "edited":
-        todo = "As it was: move it away, and run this again. As it is there now: --update"
+        todo = (
+            "To have it as it was: move it away, and run this again. "
+            "To overwrite your changes with the server's file: --update"
+        )
         return Done(None, False, f"{seen.message}; left as it is", todo)
     if seen.state == "foreign" and seen.wanted:
         raise _in_the_way(step.label("" if step.unpack else seen.path.name))
@@ -83,7 +86,9 @@ def _fetched(job: Job, seen: Look, track: Track) -> Done:
     """Bring it, prove that it is what was asked for, and put it in place."""
     step, host = job.step, job.host
     place = step.place(host)
-    part = place.parent / f".{place.name}.part"
+    part = part_of(place)
+    if part.is_symlink():
+        raise SourceError(f"{part.name} is a link, and would be written through.", "Delete it.")
     early = take(step, host, part, track, job.web.check)
     download = Download(
         job.request,
@@ -95,6 +100,7 @@ def _fetched(job: Job, seen: Look, track: Track) -> Done:
         step.unpack,
     )
     known = step.update and seen.whole and seen.entry.url == step.url
+    known = known and seen.wanted in ("", seen.entry.sha256)
     got = early or download.run(job.web, host, seen.entry.tag if known else "")
     if got.same:
         said = f"{step.label()}: still the same, {_short(seen.entry.sha256)}"
@@ -128,7 +134,7 @@ def _prove(request: Request, step: FetchStep, seen: Look, got: Got, part: Path) 
         raise SourceError(
             f"{label} is another file now: sha256 {_short(got.sha256)}, not "
             f"{_short(wanted)}; nothing of it was kept.",
-            "If the new one is right, add --update: it is taken and recorded.",
+            "If the new one is right: --update, without --sha256; it is taken and recorded.",
         )
 
 
@@ -152,12 +158,12 @@ def _put(job: Job, got: Got, part: Path) -> Done:
         keep(place, Entry(step.url, path.name))
     if became == "there" and not step.update:
         return Done(_recorded(step, host), False, f"{label} already there, nothing to do")
-    return _said(step, host, label, was, got, "fetched")
+    return _said(step, host, label, was, got, "fetched", became == "replaced")
 
 
 def _alone(path: Path, place: Path) -> ContextManager[object]:
     """The lock of a place that only the server's answer has named."""
-    return alone(lock_of(path)) if path != place else nullcontext()
+    return alone_if_possible(lock_of(path)) if path != place else nullcontext()
 
 
 def _unpack(job: Job, seen: Look, got: Got, part: Path, track: Track) -> Done:
@@ -172,21 +178,25 @@ def _unpack(job: Job, seen: Look, got: Got, part: Path, track: Track) -> Done:
     at = memory(step, host)
     fresh = Entry(step.url, "", got.sha256, got.size, 0, got.tag, step.strip)
     name = got.name or step.place(host).name
-    put_members(part, step.place(host).parent, name, at, fresh, step.update, told)
+    over = put_members(part, step.place(host).parent, name, at, fresh, step.update, told)
     verb = f"fetched and unpacked: {files(len(recall(at).members))}"
-    return _said(step, host, step.label(), seen.entry, got, verb)
+    return _said(step, host, step.label(), seen.entry, got, verb, over)
 
 
-def _said(step: FetchStep, host: Host, label: str, was: Entry, got: Got, verb: str) -> Done:
-    """What is told of one that came."""
+def _said(
+    step: FetchStep, host: Host, label: str, was: Entry, got: Got, verb: str, over: bool
+) -> Done:
+    """What is told of one that came; ``over``: what was there was not ours."""
     size, same = amount(got.size), was.sha256 == got.sha256
-    if step.update and same and was.sha256:
+    if step.update and same and not over:
         message = f"{label}: still the same, {_short(got.sha256)}"
-    elif step.update and was.sha256:
+    elif step.update and was.sha256 and not same:
         message = f"{label}: {_short(was.sha256)} -> {_short(got.sha256)}, {size}"
     else:
         message = f"{label} {verb}, {size}"
-    applied = not (step.update and same)
+    if over:
+        message += f"; {'your changes were' if was.sha256 else 'another file was'} replaced"
+    applied = over or not (step.update and same)
     return Done(_recorded(step, host), applied, message, size=got.size)
 
 
@@ -198,7 +208,7 @@ def _recorded(step: FetchStep, host: Host) -> Optional[FetchStep]:
 def _unwritable(error: OSError) -> SourceError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return SourceError("The disk is full.", "Free some space, and run it again.")
-    return SourceError(f"It cannot be written: {error.strerror}.", "Choose another folder.")
+    return SourceError(f"It cannot be written: {error.strerror}.", "Choose another place.")
 
 
 def _in_the_way(label: str) -> SourceError:

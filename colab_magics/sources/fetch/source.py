@@ -7,12 +7,14 @@ from urllib.parse import unquote
 
 from ...host import Host
 
-__all__ = ["Request", "Source", "Stream", "file_name", "last_part"]
+__all__ = ["Request", "Source", "Stream", "exposed", "file_name", "last_part"]
 
 #: Bytes that come from elsewhere than the web, and how many (-1: not known).
 Stream = Tuple[IO[bytes], int]
 
 _LONGEST = 200
+#: This machine, to which nobody listens.
+_OWN = r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/|$)"
 #: What Windows gives another meaning.
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.I)
 
@@ -46,6 +48,11 @@ class Source(NamedTuple):
     listing: str = ""
     read: Callable[[Any], List[Request]] = lambda found: []
     several: bool = False
+
+
+def exposed(url: str) -> bool:
+    """Whether others can read what is sent there."""
+    return url.lower().startswith("http://") and not re.match(_OWN, url, re.I)
 
 
 def file_name(text: str) -> str:

@@ -14,14 +14,26 @@ from typing import Any, List, NamedTuple, Tuple
 
 from ...files import cache, named
 
-__all__ = ["Entry", "Member", "digest", "keep", "lock_of", "looked_at", "recall", "stamp"]
+__all__ = [
+    "Entry",
+    "Member",
+    "digest",
+    "is_folder",
+    "keep",
+    "lock_of",
+    "looked_at",
+    "part_of",
+    "recall",
+    "same",
+    "stamp",
+]
 
 #: Bytes that are read at once.
 _BLOCK = 1 << 20
 
 
 class Member(NamedTuple):
-    """A file that came out of an archive, by its path in the folder."""
+    """A file or link that came out of an archive, by its path in the folder."""
 
     path: str
     size: int
@@ -78,6 +90,11 @@ def lock_of(target: Path) -> Path:
     return _place(target).with_suffix(".lock")
 
 
+def part_of(place: Path) -> Path:
+    """Where what has arrived of a file lies beside it: a name that nobody else gives."""
+    return place.with_name(f".{place.name}.colab-magics-part")
+
+
 def stamp(path: Path) -> Tuple[int, int]:
     """Size and time of a file, by which a change is seen; ``(-1, 0)`` where there is none."""
     try:
@@ -94,6 +111,20 @@ def digest(path: Path, kind: str = "sha256") -> str:
         for block in iter(lambda: stream.read(_BLOCK), b""):
             made.update(block)
     return made.hexdigest()
+
+
+def same(one: Path, other: Path) -> bool:
+    """Whether two files hold the same bytes, or two links lead to the same."""
+    if one.is_symlink() or other.is_symlink():
+        both = one.is_symlink() and other.is_symlink()
+        return both and os.readlink(str(one)) == os.readlink(str(other))
+    files = one.is_file() and other.is_file()
+    return files and stamp(one)[0] == stamp(other)[0] and digest(one) == digest(other)
+
+
+def is_folder(place: Path) -> bool:
+    """Whether it is a folder itself, and no link to one."""
+    return place.is_dir() and not place.is_symlink()
 
 
 def looked_at(folder: Path, members: Tuple[Member, ...]) -> Tuple[List[str], List[str]]:

@@ -1,6 +1,7 @@
 """``%fetch`` as a step: a file from elsewhere at its place, or what was packed in it."""
 
 import posixpath
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, FrozenSet, List, Optional, Sequence, Tuple
@@ -59,8 +60,9 @@ class FetchStep(Step):
     def settled(self, host: Host) -> "FetchStep":
         """The same, as it is recorded: a folder that is there ends in ``/``."""
         dest = self.dest
-        if dest and not self.unpack and not self.in_folder and host.resolve(dest).is_dir():
-            dest += "/"
+        if dest and not self.unpack and not self.in_folder:
+            with suppress(OSError):  # a name that is too long
+                dest += "/" * host.resolve(dest).is_dir()
         if Path(dest).is_absolute():
             spelled = host.spell(host.resolve(dest))
             dest = spelled + "/" * dest.endswith("/") if ":" in spelled else dest

@@ -25,6 +25,10 @@ _BLOCK = 1 << 20
 _ODD = re.compile(r'[<>:"|?*\\\x00-\x1f]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', re.I)
 
 
+#: What leads to another drive: elsewhere ``a:b`` is a name as any.
+_DRIVE = re.compile("[A-Za-z]:" if os.name == "nt" else r"[A-Za-z]:[/\\]")
+
+
 class Tree:
     """A fresh folder that members are written into; `SourceError` where one is not to be trusted.
 
@@ -42,8 +46,13 @@ class Tree:
         self._folders: Set[Parts] = {()}
         self._count = self._written = self._passed = 0
         self._looked, self._said = -_LOOK, time.monotonic()
-        #: The files by their paths, and their sizes.
+        #: The files and links by their paths, and their sizes.
         self.files: Dict[str, int] = {}
+
+    def expect(self, size: int) -> None:
+        """`SourceError` where what an archive says that it holds is too much already."""
+        self._budget.allow(size)
+        self._fits(size)
 
     def add(self, member: Member) -> None:
         """Write one member."""
@@ -74,7 +83,7 @@ class Tree:
     # ------------------------------------------------------------------ what is safe
     def _parts(self, name: str) -> Parts:
         """The parts of a path, which must lead down."""
-        rooted = name.startswith(("/", "\\")) or re.match("[A-Za-z]:", name)
+        rooted = name.startswith(("/", "\\")) or _DRIVE.match(name)
         if rooted or ".." in re.split(r"[/\\]", name) or "\0" in name:
             raise self._refused(name, "which leads out of the folder")
         parts = tuple(part for part in name.split("/") if part not in ("", "."))
@@ -105,20 +114,23 @@ class Tree:
             if not _inside(member.target, len(parts) - 1):
                 raise self._refused(member.name, "a link that leads out of the folder")
             place.symlink_to(member.target)
+            self.files["/".join(parts)] = os.lstat(str(place)).st_size
             return
         data = self._linked(member) if member.kind == "hardlink" else member.data
         self.files["/".join(parts)] = self._copy(data, place)
         if member.mode:  # what its owner may, and others as far as they may read what is new here
             place.chmod(member.mode & self._mask | 0o600)
-        with suppress(OSError, OverflowError, ValueError):
-            os.utime(place, (member.mtime, member.mtime))
+        if member.mtime is not None:
+            with suppress(OSError, OverflowError, ValueError):
+                os.utime(place, (member.mtime, member.mtime))
 
     def _linked(self, member: Member) -> Iterator[bytes]:
         """What a hard link holds, to be copied: who edits one file means one file."""
         parts = self._parts(member.target)[self._strip :]
-        if "/".join(parts) not in self.files:
+        place = self._base.joinpath(*parts)
+        if "/".join(parts) not in self.files or place.is_symlink():
             raise self._refused(member.name, "a link to what is not in it")
-        with self._base.joinpath(*parts).open("rb") as stream:
+        with place.open("rb") as stream:
             yield from iter(lambda: stream.read(_BLOCK), b"")
 
     # ------------------------------------------------------------------ how much there is
@@ -140,8 +152,11 @@ class Tree:
         if self._budget.spent - self._looked < _LOOK:
             return
         self._looked = self._budget.spent
+        self._fits(0)
+
+    def _fits(self, size: int) -> None:
         disk = shutil.disk_usage(str(self._base))
-        if disk.free < min(_SPARE, disk.total // 20):
+        if disk.free - size < min(_SPARE, disk.total // 20):
             raise SourceError(
                 f"The disk has only {amount(disk.free)} left, too little for {self._label}; "
                 "nothing of it was kept.",
@@ -176,7 +191,7 @@ def _inside(target: str, depth: int) -> bool:
     A ``..`` after a name could follow another link, and go up from where that leads; before any
     name it cannot, since a link stands in real folders alone.
     """
-    if not target or target.startswith("/") or re.search(r"[\\\0]|^[A-Za-z]:", target):
+    if not target or re.search(r"^/|[\\\0]", target) or _DRIVE.match(target):
         return False
     steps = [step for step in target.split("/") if step not in ("", ".")]
     up = next((at for at, step in enumerate(steps) if step != ".."), len(steps))

@@ -4,7 +4,6 @@ All of it is written into a fresh folder first, where nothing can be in the way 
 moved to its place when it is whole.
 """
 
-import filecmp
 import os
 import shutil
 import tempfile
@@ -13,10 +12,11 @@ from typing import Iterator, List, Tuple
 
 from ...errors import SourceError
 from ...files import cache, named
-from ...locks import alone
+from ...locks import alone_if_possible
 from ...steps import Progress
 from .archives import members
 from .member import Budget
+from .state import is_folder, same
 from .tree import Tree
 
 __all__ = ["unpack"]
@@ -25,7 +25,7 @@ __all__ = ["unpack"]
 def unpack(
     archive: Path, into: Path, strip: int, progress: Progress, name: str = ""
 ) -> List[Tuple[str, int]]:
-    """Unpack an archive; gives the paths of its files in the folder, and their sizes.
+    """Unpack an archive; gives the paths of its files and links in it, with their sizes.
 
     ``strip`` leading parts are taken off each path. A file that is there with the same content
     stays; where another is in the way, `SourceError`, and nothing was changed.
@@ -38,7 +38,7 @@ def unpack(
         progress(f"waiting for another kernel, which unpacks into {into.name}")
 
     try:
-        with alone(cache("archives") / f"{named(into)}.lock", waits):
+        with alone_if_possible(cache("archives") / f"{named(into)}.lock", waits):
             return _unpacked(archive, into, strip, progress, label)
     except OSError as error:
         raise SourceError(
@@ -59,7 +59,7 @@ def _unpacked(
     beside = Path(tempfile.mkdtemp(prefix=prefix, dir=str(base)))
     try:
         tree = Tree(beside / "files", strip, Budget(archive, label), progress, label)
-        for member in members(archive, label):
+        for member in members(archive, label, tree.expect):
             tree.add(member)
         tree.finish()
         _put(beside / "files", into, label)
@@ -91,9 +91,9 @@ def _in_the_way(fresh: Path, into: Path) -> Iterator[Path]:
         there = into / one.name
         if not os.path.lexists(str(there)):
             continue
-        if _is_folder(one) and _is_folder(there):
+        if is_folder(one) and is_folder(there):
             yield from _in_the_way(one, there)
-        elif not _same(one, there):
+        elif not same(one, there):
             yield there
 
 
@@ -102,16 +102,5 @@ def _move(fresh: Path, into: Path) -> None:
         there = into / one.name
         if not os.path.lexists(str(there)):
             one.rename(there)
-        elif _is_folder(one):
+        elif is_folder(one):
             _move(one, there)
-
-
-def _is_folder(place: Path) -> bool:
-    return place.is_dir() and not place.is_symlink()
-
-
-def _same(one: Path, other: Path) -> bool:
-    if one.is_symlink() or other.is_symlink():
-        both = one.is_symlink() and other.is_symlink()
-        return both and os.readlink(str(one)) == os.readlink(str(other))
-    return one.is_file() and other.is_file() and filecmp.cmp(str(one), str(other), shallow=False)

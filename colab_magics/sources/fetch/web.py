@@ -9,11 +9,11 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from os import dup
-from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple, TypeVar
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from ...errors import SourceError
-from .source import Request
+from .source import Request, exposed
 
 __all__ = ["Again", "Answer", "Web"]
 
@@ -54,13 +54,23 @@ class Web:
     def __init__(self, stop: threading.Event, token: str = "", name: str = "") -> None:
         import requests
 
+        from .waits import Telling
+
         self._stop, self._token, self._name = stop, token, name
         self._session = requests.Session()
-        self._open: List[Any] = []
+        self._session.mount("http://", Telling(self._reads))
+        self._session.mount("https://", Telling(self._reads))
+        #: What each thread reads from.
+        self._read: Dict[int, Any] = {}
 
     def open(self, request: Request, url: str, headers: Dict[str, str]) -> Answer:
         """The answer to a request, redirects followed, its body not read; or `Again`."""
         home, login = _origin(request.url), request.login()
+        if self._token and exposed(request.url):  # a setting of the environment, or a script
+            raise SourceError(
+                "A token is not sent over http://, where others can read it.",
+                "Check the URL, and HF_ENDPOINT; or take --token off the line.",
+            )
         for _ in range(_REDIRECTS):
             self.check()
             given = self._ask(url, headers, login, home)
@@ -111,7 +121,7 @@ class Web:
     def judge(self, answer: Answer, name: str) -> None:
         """Nothing for a success; `Again` for what passes; else `SourceError`, in a line."""
         status, host = answer.got.status_code, answer.host
-        if status < 300:
+        if status in (200, 203, 206):  # others of success hold no file
             return
         if status in _PASSING:
             after = _seconds(answer.got.headers.get("Retry-After", ""))
@@ -132,9 +142,14 @@ class Web:
 
     def cut(self) -> None:
         """Wake a thread that waits for bytes: its connection ends."""
-        for answer in list(self._open):
-            with suppress(Exception), socket.socket(fileno=dup(answer.raw.fileno())) as line:
+        for stream in list(self._read.values()):
+            with suppress(Exception), socket.socket(fileno=dup(stream.fileno())) as line:
                 line.shutdown(socket.SHUT_RDWR)
+
+    def _reads(self, stream: Any) -> None:
+        """This thread begins to read from there, or ends at once where all is to end."""
+        self._read[threading.get_ident()] = stream
+        self.check()
 
     def _ask(
         self, url: str, headers: Dict[str, str], login: Optional[Tuple[str, str]], home: Any
@@ -160,8 +175,10 @@ class Web:
                 timeout=PATIENCE,
                 allow_redirects=False,
             )
-        except (requests.exceptions.InvalidURL, UnicodeError):  # a token that is no ASCII too
-            raise SourceError("That is no address, or the token is none.", "Check both.") from None
+        except ValueError:  # of the URL, of where it leads, or of a token that is no ASCII
+            raise SourceError(
+                "That is no address, or leads to none; or the token is none.", "Check both."
+            ) from None
         except requests.exceptions.SSLError:
             raise SourceError(
                 f"{urlsplit(url).hostname} cannot prove that it is that.",
@@ -169,8 +186,7 @@ class Web:
             ) from None
         except requests.RequestException:
             raise Again(f"{urlsplit(url).netloc.rpartition('@')[2]} did not answer") from None
-        self._open = [*self._open[-64:], got]
-        self.check()  # what was cut before this one was open
+        self._reads(got.raw)
         return got
 
     def _refused(self, host: str, name: str) -> SourceError:
