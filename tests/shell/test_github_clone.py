@@ -646,18 +646,6 @@ def test_bare_shows_what_is_remembered(run: Cells, server: Server) -> None:
     ]
 
 
-def test_install_pins_it(run: Cells, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``--install`` is ``%pin -e`` of the folder, which gets a line of its own."""
-    from colab_magics.magics.pin import PinMagic
-
-    lines: List[object] = []
-    monkeypatch.setattr(PinMagic, "run", lambda self, call: lines.append(call.words))
-    url = server.make("model", README="hello")
-    run(f"%github clone {url} --install")
-    assert lines == [("-e", "./model")]
-    assert "--install" not in run.steps()[0]
-
-
 def test_the_words_of_git_are_heard_as_it_works(server: Server, tmp_path: Path) -> None:
     """Progress that git writes over and over on one line arrives line by line."""
     from colab_magics.process import run as run_program
