@@ -44,11 +44,11 @@ class Repository:
     def __init__(self, api: Api, name: str) -> None:
         self.api, self.name = api, name
         found = api("GET", f"/repos/{name}", about=name).json
-        self.default = str(found.get("default_branch") or "main")
+        self.default = str(found["default_branch"] or "main")
         self.url = str(found.get("html_url") or f"https://github.com/{name}")
         self.writable = (found.get("permissions") or {}).get("push", True)
         # One that was renamed is written to by its name of now.
-        self.name = str(found.get("full_name") or name)
+        self.name = str(found["full_name"])
 
     def call(self, method: str, path: str, **options: Any) -> Any:
         """An answer about this repository."""
