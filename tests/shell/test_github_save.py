@@ -153,6 +153,8 @@ def test_a_missing_branch_is_made_from_the_default_one(run: Cells, repo: Repo, n
     assert set(repo.files("feature/x")) == {"README.md", "nb.ipynb"}
     assert "nb.ipynb" not in repo.files()
     assert "branch feature/x has nb.ipynb" in run("%github save")
+    shown = run("%github save --path 'a b/ü.ipynb'")
+    assert shown.splitlines()[1].endswith("/me/work/blob/feature/x/a%20b/%C3%BC.ipynb")
 
 
 def test_an_empty_repository_gets_its_first_commit(run: Cells, github: GitHub, nb: Path) -> None:
