@@ -125,7 +125,10 @@ def _sent(api: Any, parcel: Parcel, target: Target, message: str) -> Record:
         return Record(target, "", url, (*note, f"{_same(target, name)}; nothing was sent"))
     count = f" and {len(saved.paths) - 1} more" if len(saved.paths) > 1 else ""
     said = f"{saved.paths[0]}{count} saved to {target.shown}: {saved.commit[:7]}"
-    return Record(target, saved.commit, url, (*note, said, url))
+    over = ", ".join(saved.changed)
+    history = f"{found.url}/commits/{quote(target.branch)}"
+    lost = (f"{over} had changed there since your last save; that is in {history}",) if over else ()
+    return Record(target, saved.commit, url, (*note, said, url, *lost))
 
 
 def _to_gist(api: Any, parcel: Parcel, target: Target, message: str) -> Record:

@@ -28,6 +28,7 @@ def canary(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The token is in the environment; what is known of secrets is forgotten behind each test."""
     monkeypatch.setattr(errors, "_HIDDEN", set())
     monkeypatch.setattr(hosts, "_SILENT", [])
+    monkeypatch.setattr(content, "_LAST", {})
     monkeypatch.delenv("GITHUB_TOKEN", raising=False)
     monkeypatch.delenv("MINE", raising=False)
     monkeypatch.setenv("GH_TOKEN", TOKEN)
@@ -188,6 +189,17 @@ def test_somebody_who_was_faster(run: Cells, github: GitHub, repo: Repo, nb: Pat
     Path("a.txt").write_text("a")
     run("%github save a.txt")
     assert repo.files()["theirs"] == b"x" and repo.files()["a.txt"] == b"a"
+
+
+def test_what_changed_there_since_is_said(run: Cells, repo: Repo, nb: Path) -> None:
+    """The save goes on top of it, and says where the other version is; once."""
+    assert "had changed there" not in run("%github save me/work")
+    repo.commit("main", {"nb.ipynb": b"theirs"})
+    shown = run("%github save")
+    assert "nb.ipynb had changed there since your last save; that is in " in shown
+    assert "https://github.com/me/work/commits/main" in shown
+    nb.write_text(nb.read_text().replace("print(1)", "print(2)"))
+    assert "had changed there" not in run("%github save")
 
 
 def test_large_files(
