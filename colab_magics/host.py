@@ -7,7 +7,7 @@ front ends send with an execute request (Colab ``colab``, VS Code a ``vscode-not
 import os
 import sys
 from pathlib import Path
-from typing import Any, Callable, Dict, Optional
+from typing import Any, Callable, Dict, Iterable, Optional
 
 from .errors import ColabMagicsError, usage_error
 
@@ -32,6 +32,8 @@ class Host:
         self.extension: Callable[[], bool] = lambda: False
         #: Gives the notebook's file, or None where it is not known.
         self.notebook: Callable[[], Optional[Path]] = lambda: None
+        #: Gives the folders that lines of the notebook clone, so that another machine has them.
+        self.clones: Callable[[], Iterable[Path]] = lambda: ()
         #: Gives what holds the line of a setup cell that is being run to exact versions, or None.
         self.lock: Callable[[Any], Any] = lambda step: None
 

@@ -7,10 +7,15 @@ commit or an image in Base64 is none.
 import re
 from typing import Dict, Pattern, Tuple
 
-__all__ = ["find", "looks_secret"]
+__all__ = ["assigned", "find", "looks_secret"]
 
 #: A token stands alone: within a longer run of such characters it is part of something else.
-_ALONE = r"(?<![A-Za-z0-9_-])(?:{})(?![A-Za-z0-9_-])"
+_ALONE = r"(?:{})(?![A-Za-z0-9_-])"
+_WITHIN = re.compile(r"[A-Za-z0-9_-]")
+#: How each of these begins: looked for first, since long texts are searched for that much faster.
+_BEGIN = re.compile(
+    r"gh[pousr]_|github_|hf_|sk-|xox|AKIA|ASIA|AIza|GOCSPX-|ya29|glpat-|[sr]k_l|npm_|pypi-|eyJ"
+)
 
 _SHAPES = {
     "a GitHub token": r"gh[pousr]_[A-Za-z0-9]{30,255}|github_pat_[A-Za-z0-9_]{50,255}",
@@ -31,7 +36,7 @@ _SHAPES = {
 _KINDS: Dict[str, Pattern[str]] = {
     kind: re.compile(_ALONE.format(shape)) for kind, shape in _SHAPES.items()
 }
-_KINDS["a private key"] = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY")
+_PRIVATE = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY")
 
 # A scheme is short: without a limit a long list of numbers or names would take minutes.
 _PASSWORD = re.compile(r"\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@\"'<>]*:([^\s/@\"'<>]+)@[\w.\[-]", re.I)
@@ -39,6 +44,15 @@ _PASSWORD = re.compile(r"\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@\"'<>]*:([^\s/@\"'<>]
 _STANDS_FOR = re.compile(
     r".*[{}$%].*|\*+|x+|\.+|(my|your)?[-_]?(password|passwd|pass|pwd|secret|token|key)", re.I
 )
+
+#: A literal behind ``=``, the name before it (also ``environ["NAME"]``), and a line ``%env``.
+_LITERAL = re.compile(r"=\s*[rbuRBU]?([\"'])(?P<value>[\w.~!@#%^&*+/=-]{8,})\1")
+_NAME = re.compile(r"([A-Za-z_]\w+)(?:[\"']\])?\s*(?::\s*[\w.\[\]]+\s*)?$")
+_TYPED = re.compile(
+    r"^[ \t]*(?:%env|%set_env|%env_persist|!?export)[ \t]+(\w+)[= ][\"']?([\w.~!@#%^&*+/=-]{8,})",
+    re.M,
+)
+_LONG, _FILE = re.compile(r"(?=[A-Za-z]*\d)[A-Za-z0-9]{16}"), re.compile(r".*\.[A-Za-z]{2,4}")
 
 #: Words of a name that make its value a secret, whole or as the end of a word: ``HFTOKEN``.
 _SECRET = re.compile(r".*(TOKEN|SECRETS?|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|APIKEY)")
@@ -107,10 +121,35 @@ def looks_secret(name: str, value: str) -> bool:
 
 def find(text: str) -> Tuple[str, ...]:
     """The kinds of tokens that stand in a text, each once: ``a GitHub token``."""
-    kinds = [kind for kind, shape in _KINDS.items() if shape.search(text)]
+    begins = [found.start() for found in _BEGIN.finditer(text)]
+    alone = [at for at in begins if not _WITHIN.match(text[max(0, at - 1) : at])]
+    kinds = [k for k, shape in _KINDS.items() if any(shape.match(text, at) for at in alone)]
+    if _PRIVATE.search(text):
+        kinds.append("a private key")
     if any(not _STANDS_FOR.fullmatch(found) for found in _PASSWORD.findall(text)):
         kinds.append("a URL with a password")
     return tuple(kinds)
+
+
+def assigned(text: str) -> str:
+    """The name that code gives a secret to, written out; empty where there is none.
+
+    Words without a digit are none, a key is long, and ``key`` alone is one of a table: they may be
+    so much else.
+    """
+    pairs = [
+        (name[1], found["value"])
+        for found in _LITERAL.finditer(text)
+        for name in [_NAME.search(text[max(0, found.start() - 100) : found.start()])]
+        if name
+    ]
+    for name, value in [*pairs, *_TYPED.findall(text)]:
+        key = re.fullmatch(r"(.*)keys?", name, re.I)
+        likely = key[1] and _LONG.search(value) if key else re.search(r"\d", value)
+        other = _STANDS_FOR.fullmatch(value) or _FILE.fullmatch(value)
+        if likely and not other and looks_secret(name, value):
+            return str(name)
+    return ""
 
 
 def _names_secret(name: str, value: str) -> bool:

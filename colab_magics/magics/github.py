@@ -1,14 +1,17 @@
 """``%github``."""
 
-from typing import Any, List
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Iterator, List
 
 from ..display import Report
+from ..errors import bad_input
 from ..registry import load
 from ..setup.report import judge
-from ..steps import Outcome, parse
+from ..steps import Outcome, parse, parts_of
 from ._base import Call, Magic, say, show
 
-__all__ = ["COMMANDS", "GithubMagic"]
+__all__ = ["COMMANDS", "GithubMagic", "places"]
 
 #: What is done now and not recorded: first word → what does it, imported when it is first used.
 COMMANDS = {
@@ -16,6 +19,16 @@ COMMANDS = {
     "open": "colab_magics.magics.github_files:open_notebook",
     "save": "colab_magics.magics.github_save:save",
 }
+
+
+def places(session: Any) -> Iterator[Path]:
+    """Where lines of a notebook clone to; it is read where this kernel's own are not enough."""
+    own = parts_of("github", [step for step, _ in (*session.pending, *session.cell)])
+    step: Any
+    for steps in (lambda: own, lambda: session.standing("github")):
+        for step in steps():
+            with suppress(*bad_input()):  # on a drive that is not there
+                yield step.place(session.host)
 
 
 class GithubMagic(Magic):
@@ -100,4 +113,4 @@ class GithubMagic(Magic):
 
         step = parse(self.name, call.words)
         if isinstance(step, CloneStep):
-            PinMagic(self.session).run(Call(("-e", f"./{step.label}"), call.flags))
+            PinMagic(self.session).run(Call(("-e", step.label), call.flags))

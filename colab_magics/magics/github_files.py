@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Tuple
 
 from .. import files
-from ..arguments import Parser
+from ..arguments import Parser, quote
 from ..display import Report
 from ..errors import NotebookError, SourceError, usage_error
 from ..host import Host
@@ -15,8 +15,9 @@ from ..notebook.document import Document
 from ..notebook.metadata import read_kept
 from ..notebook.whole import file_of
 from ..secrets.base import PLACES, find, value
+from ..sources.git.repository import SHA
 from ..sources.github import gist
-from ..sources.github.api import Api, Refused
+from ..sources.github.api import Api, Refused, strange
 from ..sources.github.badges import badges, colab
 from ..sources.github.content import fetch
 from ..sources.github.target import (
@@ -109,7 +110,10 @@ def _commit(host: Host, repository: str, ref: str, name: str) -> str:
             accept="application/vnd.github.sha",
             about=f"{repository}, {ref}",
         )
-        return answer.data.decode("ascii", "replace").strip()
+        commit = answer.data.decode("ascii", "replace").strip()
+        if not SHA.fullmatch(commit):
+            raise strange()
+        return commit
 
     return str(_as_needed(host, name, asked))
 
@@ -194,7 +198,7 @@ def _put(host: Host, place: Path, data: bytes, url: str) -> bool:
 
 def _opened(host: Host, said: str, shown: str, source: Source) -> Report:
     """What is said of it, and how it is opened from here."""
-    todo = f"Open it from the list of files, or run it: colab-magics run {shown}"
+    todo = f"Open it from the list of files, or run it: colab-magics run {quote(shown)}"
     if host.colab and source.repository:
         ref = source.ref or "HEAD"
         todo = f"Open it in Colab: {colab(source.repository, ref, source.path)}"

@@ -79,7 +79,9 @@ def _small(name: str, size: int) -> None:
     if size > LIMIT:
         raise SourceError(
             f"{name} has {amount(size)}; GitHub takes files of up to 100 MB. Nothing was sent.",
-            "Leave the outputs out (--strip), or keep it on a drive.",
+            "Leave the outputs out (--strip)."
+            if name.endswith(".ipynb")
+            else "Keep it on a drive.",
         )
 
 

@@ -1,6 +1,7 @@
 """``%github save``: this notebook, and files of its folder, to a repository or a gist."""
 
 from typing import Any, List, NamedTuple, Optional, Tuple
+from urllib.parse import quote
 
 from ..arguments import Parser
 from ..display import Report, amount
@@ -119,12 +120,15 @@ def _sent(api: Any, parcel: Parcel, target: Target, message: str) -> Record:
         )
     note = (f"Branch {target.branch} is new",) if found.branch(target.branch) else ()
     saved = found.save(target.branch, sent, message)
-    url = f"{found.url}/blob/{target.branch}/{target.path}"
+    url = f"{found.url}/blob/{quote(target.branch)}/{quote(target.path)}"
     if not saved.commit:
         return Record(target, "", url, (*note, f"{_same(target, name)}; nothing was sent"))
     count = f" and {len(saved.paths) - 1} more" if len(saved.paths) > 1 else ""
     said = f"{saved.paths[0]}{count} saved to {target.shown}: {saved.commit[:7]}"
-    return Record(target, saved.commit, url, (*note, said, url))
+    over = ", ".join(saved.changed)
+    history = f"{found.url}/commits/{quote(target.branch)}"
+    lost = (f"{over} had changed there since your last save; that is in {history}",) if over else ()
+    return Record(target, saved.commit, url, (*note, said, url, *lost))
 
 
 def _to_gist(api: Any, parcel: Parcel, target: Target, message: str) -> Record:

@@ -1,6 +1,7 @@
 """``%pin``."""
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, List, Optional
 
 from ..arguments import Parser
@@ -96,6 +97,8 @@ class PinMagic(Magic):
         step = parse(words)
         if step is None and call.body is not None:
             raise usage_error("%%pin: no requirement in the body.", "Write one a line.")
+        if step is not None and "no_record" in call.flags:
+            step = replace(step, how=step.how | {"no_record"})
         return self.bare(call) if step is None else self.perform(step, call)
 
     def bare(self, call: Call) -> Any:

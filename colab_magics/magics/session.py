@@ -51,6 +51,7 @@ class Session:
     def __init__(self, shell: Any) -> None:
         self.host = host_for(shell)
         self.host.notebook = lambda: place(self.host, self.site).path
+        self.host.clones = self._clones
         self.host.extension = lambda: self.site.kind == "jupyter" and present(self.host)
         self.source = ""
         self.writing = False
@@ -133,6 +134,11 @@ class Session:
         steps = [line.step for line in self.lines()[0] or ()]
         steps += [step for step, _ in (*self.pending, *self.cell)]
         return parts_of(word, steps)
+
+    def _clones(self) -> Any:
+        from .github import places
+
+        return places(self)
 
     @property
     def running(self) -> str:

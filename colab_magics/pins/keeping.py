@@ -71,10 +71,10 @@ def spelled(path: str, host: Host) -> str:
 
 
 def survives(path: Path, host: Host) -> bool:
-    """Whether a file is there again after a wipe: on a drive, or kept beside the notebook.
+    """Whether a file is there again after a wipe: on a drive, kept beside the notebook, or cloned.
 
     Beside it is anywhere in the repository that the notebook is in. A clone below its folder is
-    not: nothing recorded brings that back.
+    not, unless a line of the notebook brings it back.
     """
     for find in host.places.values():
         root = find()
@@ -83,7 +83,8 @@ def survives(path: Path, host: Host) -> bool:
     places = (host.start, *host.start.parents)
     kept = next((folder for folder in places if (folder / ".git").exists()), host.start)
     above = (path, *path.parents)
-    if kept not in above or host.ephemeral:
-        return False
-    below = [folder for folder in above if kept in folder.parents]
-    return not any((folder / ".git").exists() for folder in below)
+    if kept in above and not host.ephemeral:
+        below = [folder for folder in above if kept in folder.parents]
+        if not any((folder / ".git").exists() for folder in below):
+            return True
+    return any(folder in above for folder in host.clones())

@@ -40,8 +40,8 @@ class PinStep(Step):
     """Requirements as they were written; files and editable folders by their recorded paths.
 
     ``how`` says how to install this time (``upgrade``, ``allow_kernel_changes``; ``upgrade_all``:
-    also what it needs), and is not recorded. ``bare`` are the keys of names that were typed
-    without anything: of their line only the version is to change.
+    also what it needs; ``no_record``: it need not come back), and is not recorded. ``bare`` are
+    the keys of names that were typed without anything: of their line only the version is to change.
     """
 
     requirements: Tuple[str, ...] = ()
@@ -158,6 +158,8 @@ class PinStep(Step):
 
     def recorded(self, host: Host) -> Optional[Step]:
         """Bare names with the version that is installed; files that a wipe takes, expanded."""
+        if "no_record" in self.how:
+            return None
         newest, here = "upgrade" in self.how, runs(self.python)
         texts = [pinned(text, newest) if here else text for text in self.requirements]
         bare = frozenset(key(text) for text in self.requirements if is_bare(text))

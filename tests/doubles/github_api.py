@@ -78,6 +78,8 @@ class GitHub:
         self.headers: Dict[str, str] = {}
         self.moved: Dict[str, str] = {}
         self.largest = 40 * 1024 * 1024
+        #: What is answered to everything, with 200, where something else than GitHub answers.
+        self.strange = b""
         #: Called before a change is looked at: somebody else who is faster.
         self.before: Callable[[], object] = lambda: None
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
@@ -278,6 +280,11 @@ class _Handler(BaseHTTPRequestHandler):
             status, answer = 401, {"message": "Bad credentials"}
         else:
             status, answer = github.answer(one, self.headers.get("Accept", ""), query)
+        if github.strange:
+            kind = {
+                "Content-Type": "text/html" if github.strange[:1] == b"<" else "application/json"
+            }
+            return self._send(200, github.strange, kind)
         if isinstance(answer, bytes):
             return self._send(status, answer, {})
         kind = {"Content-Type": "application/json; charset=utf-8", **github.headers}

@@ -9,13 +9,15 @@ import stat
 import sys
 import threading
 from pathlib import Path
-from typing import Iterator, List
+from typing import Any, Callable, Iterator, List
+from urllib.parse import quote
 
 import pytest
 from doubles.git_server import PASSWORD, Server, git, pointer
 
 from colab_magics import errors
 from colab_magics.errors import SourceError
+from colab_magics.sources.git import program
 from colab_magics.sources.git.program import Git
 
 from .cells import Cells, Child
@@ -132,6 +134,56 @@ def test_submodules(run: Cells, server: Server) -> None:
     assert run.steps()[0].split()[3:4] == ["--submodules"]
 
 
+def test_submodules_that_are_asked_for_later(run: Cells, server: Server) -> None:
+    """A clone that came without them gets them; then they are there, and it is said once."""
+    inner = server.make("inner", code="x")
+    url = server.make("model", README="hello")
+    git(server.folder / "model", "submodule", "add", "-q", inner, "lib")
+    server.commit("model", README="with lib")
+    run(f"%github clone {url}")
+    commit = head("model")
+    assert "came without its submodules" in run(f"%github clone {url} --submodules --dry-run")
+    shown = run(f"%github clone {url} --submodules")
+    assert shown == f"model: submodules brought, at {commit[:7]} (main)"
+    assert Path("model/lib/code").read_text() == "x"
+    for line in (f"{url} --submodules", url):
+        assert "already at" in run(f"%github clone {line}")
+    server.commit("inner", code="y")
+    git(server.folder / "model/lib", "pull", "-q", "origin", "main")
+    server.commit("model", README="with newer lib")
+    run(f"%github clone {url} --update")  # as they are recorded
+    assert Path("model/lib/code").read_text() == "y"
+    assert "already at" in run(f"%github clone {url} --submodules")
+
+
+@pytest.mark.parametrize(
+    ("name", "commit", "said"),
+    [("private", "", "cannot be read"), ("inner", "1" * 40, "has no such commit any more")],
+)
+def test_a_submodule_that_fails_is_named(
+    run: Cells, server: Server, name: str, commit: str, said: str
+) -> None:
+    """It, and not the repository, is what cannot be had; nothing is left."""
+    inner = server.make(name, code="x")
+    url = server.make("model", README="hello")
+    commit = commit or git(server.folder / name, "rev-parse", "HEAD")
+    with_submodule(server, inner, commit)
+    reply = run.attempt(f"%github clone {url} --submodules")
+    assert isinstance(reply.error, SourceError) and left() == []
+    assert reply.error.what == f"{url}: its submodule lib/deep {said}."
+    assert "--submodules" in reply.error.todo
+
+
+def with_submodule(server: Server, url: str, commit: str) -> None:
+    """Push a submodule to ``model`` that was never cloned there."""
+    work = server.folder / "model"
+    (work / ".gitmodules").write_text(f'[submodule "lib"]\n\tpath = lib/deep\n\turl = {url}\n')
+    git(work, "update-index", "--add", "--cacheinfo", f"160000,{commit},lib/deep")
+    git(work, "add", ".gitmodules")
+    git(work, "commit", "-q", "-m", "lib")
+    git(work, "push", "-q")
+
+
 @pytest.mark.once
 def test_large_files(run: Cells, server: Server) -> None:
     """``--lfs`` brings what the pointers stand for; without it they stay pointers."""
@@ -145,6 +197,8 @@ def test_large_files(run: Cells, server: Server) -> None:
     run(f"%github clone {url} whole --lfs --token GH_TOKEN")
     assert Path("whole/weights.bin").read_bytes() == data
     assert "already at" in run(f"%github clone {url} whole --lfs --token GH_TOKEN")
+    assert "large files brought" in run(f"%github clone {url} small --lfs --token GH_TOKEN")
+    assert Path("small/weights.bin").read_bytes() == data
 
 
 # ---------------------------------------------------------------------- what is a person's
@@ -181,6 +235,22 @@ def test_an_unnamed_file_of_a_person_is_not_overwritten(run: Cells, server: Serv
     assert "already at" in run(f"%github clone {url}")
 
 
+def test_an_ignored_file_of_a_person_is_not_overwritten(run: Cells, server: Server) -> None:
+    """Nor one that git is to pass over, where a newer commit brings one all the same."""
+    url = server.make("model", **{".gitignore": "config.yml\n"})
+    run(f"%github clone {url}")
+    old = head("model")
+    Path("model/config.yml").write_text("mine")
+    work = server.folder / "model"
+    (work / "config.yml").write_text("theirs")
+    git(work, "add", "-f", "config.yml")
+    server.commit("model")
+    reply = run.attempt(f"%github clone {url} --update")
+    assert isinstance(reply.error, SourceError)
+    assert "holds files of yours" in reply.error.what and "config.yml" in reply.error.details
+    assert Path("model/config.yml").read_text() == "mine" and head("model") == old
+
+
 def test_what_is_in_the_way_is_left_alone(run: Cells, server: Server) -> None:
     """A folder with something else in it, a file, a clone of something else."""
     url, other = server.make("model", README="hello"), server.make("other", README="x")
@@ -195,6 +265,12 @@ def test_what_is_in_the_way_is_left_alone(run: Cells, server: Server) -> None:
     assert isinstance(reply.error, SourceError) and "clone of" in reply.error.what
     assert left() == ["file", "good", "model"] and Path("model/mine").read_text() == "1"
     assert len(run.steps()) == 1
+    os.symlink("nowhere", "link")
+    reply = run.attempt(f"%github clone {url} link")
+    assert isinstance(reply.error, SourceError) and os.readlink("link") == "nowhere"
+    Path("nowhere").mkdir()
+    run(f"%github clone {url} link")
+    assert os.readlink("link") == "nowhere" and Path("nowhere/README").is_file()
 
 
 # ---------------------------------------------------------------------- tokens
@@ -263,10 +339,45 @@ def test_the_token_is_for_its_server_alone(run: Cells, server: Server, tmp_path:
         other.close()
 
 
+def test_the_names_that_stand_for_a_token(run: Cells, server: Server) -> None:
+    """``git@`` and ``x-access-token@`` say nothing, and the token is sent with them."""
+    url = server.make("private", README="hello")
+    for name in ("git", "x-access-token"):
+        run(f"%github clone {url.replace('//', f'//{name}@')} {name} --token GH_TOKEN")
+    assert left() == ["git", "x-access-token"]
+
+
+def test_a_server_that_takes_the_name_of_ours(
+    run: Cells, server: Server, home: Path, tmp_path: Path
+) -> None:
+    """A submodule's URL that holds our server's name is not sent the token, by an older git too."""
+    (home / ".gitconfig").write_text(
+        "[credential]\n\tsanitizePrompt = false\n\tuseHttpPath = true\n"
+    )
+    other = Server(tmp_path / "other")
+    try:
+        inner = other.make("private", code="x")
+        commit = git(other.folder / "private", "rev-parse", "HEAD")
+        quoted = quote(server.at, safe="")
+        for name in (f"x'{quoted}'", f"x'{quoted}%2F", f'x"{quoted}"'):
+            url = server.make("model", README="hello")
+            with_submodule(server, inner.replace("//", f"//{name}@"), commit)
+            reply = run.attempt(f"%github clone {url} --submodules --token GH_TOKEN")
+            assert isinstance(reply.error, SourceError)
+            shutil.rmtree(server.folder)
+        assert other.asked and PASSWORD not in "".join(other.sent)
+        url = server.make("private", README="hello")
+        run(f"%github clone {url} --token GH_TOKEN")  # the user's settings do not keep it out
+    finally:
+        other.close()
+
+
 def test_a_token_on_the_line_is_refused(run: Cells, server: Server) -> None:
     """In the URL or in the place of its name: one line that does not show it."""
     for line in (
         "https://me:canary-9b1e4d@github.com/owner/name.git",
+        "https://canary-9b1e4d@github.com/owner/name.git",
+        "http://canary-9b1e4d:@127.0.0.1:9/name.git",
         "owner/name --token canary-9b1e4d",
         "owner/name --token ghp_" + "9b1e4d" * 6,
     ):
@@ -282,6 +393,7 @@ def test_a_token_on_the_line_is_refused(run: Cells, server: Server) -> None:
     ("line", "said"),
     [
         ("model.git@nope", "has no nope"),
+        ("model.git@abcdef1 --depth 1", "has no abcdef1 among the last commits"),
         ("absent.git", "is not there, or it is private"),
         ("empty.git", "is empty"),
         ("model.git --commit " + "0" * 40, "no longer has the commit 0000000"),
@@ -309,9 +421,56 @@ def test_a_server_that_goes_half_way(run: Cells, server: Server) -> None:
     assert isinstance(reply.error, SourceError) and "127.0.0.1:9 did not answer" in reply.error.what
 
 
+def test_a_server_that_says_nothing_more(
+    run: Cells, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is given up after a while, so that no git is left behind that waits for ever."""
+    monkeypatch.setattr(program, "SILENCE", 1)
+    url = server.make("model", blob=os.urandom(400_000).hex())
+    server.stall = 100_000
+    reply = run.attempt(f"%github clone {url}")
+    assert isinstance(reply.error, SourceError) and "stopped half way" in reply.error.what
+    assert left() == []
+
+
+def test_ssh_that_does_not_get_in(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ssh says is shown, for git says only that it could not read."""
+    said = "echo Host key verification failed. >&2; false #"
+    monkeypatch.setenv("GIT_SSH_COMMAND", said)
+    reply = run.attempt("%github clone git@example.org:o/n.git")
+    assert isinstance(reply.error, SourceError) and "cannot be read by ssh" in reply.error.what
+    assert "Host key verification failed." in reply.error.details
+
+
+def test_the_users_settings_of_git(run: Cells, server: Server, home: Path) -> None:
+    """Another name for ``origin`` is no matter."""
+    (home / ".gitconfig").write_text("[clone]\n\tdefaultRemoteName = upstream\n")
+    url = server.make("model", README="hello")
+    run(f"%github clone --depth 1 {url} 'a b'")
+    run(f"%github clone {url} --depth 1 'a b'")
+    assert run.steps() == [f"%github clone {url} 'a b' --depth 1 --commit {head('a b')}"]
+
+
+def test_no_folder_for_the_lock(
+    run: Cells, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A home that is none: one line that says which folder is wanted."""
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/none")
+    reply = run.attempt(f"%github clone {server.make('model', README='x')}")
+    assert isinstance(reply.error, SourceError) and "XDG_CACHE_HOME" in reply.error.todo
+
+
 @pytest.mark.parametrize(
     "line",
-    ["clone", "clone nothing", "clone o/n@a..b", "clone o/n --depth -1", "clone -o/n", "clobber x"],
+    [
+        "clone",
+        "clone http://[x/y",
+        "clone nothing",
+        "clone o/n@a..b",
+        "clone o/n --depth -1",
+        "clone -o/n",
+        "clobber x",
+    ],
 )
 def test_bad_lines(run: Cells, line: str) -> None:
     """Each is one line that says what is wrong."""
@@ -350,32 +509,97 @@ def test_killed_while_it_clones(run: Cells, server: Server, home: Path) -> None:
     assert git(Path("model"), "status", "--porcelain") == ""
 
 
-@pytest.mark.once
-def test_killed_while_it_moves(run: Cells, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Half of the newer files in place, git's lock left: the next run goes on; edits are kept."""
-    url = server.make("model", **{f"f{n}": "old" for n in range(20)})
-    run(f"%github clone {url}")
-    new = server.commit("model", **{f"f{n}": "new" for n in range(20)}, more="x")
+def cut_off(run: Cells, patch: pytest.MonkeyPatch, url: str, work: Callable[[], object]) -> None:
+    """An update that ends like one that was killed: with this work done in git's place."""
     plain = Git.__call__
 
-    def dies(self: Git, folder: Path, *words: str) -> object:
+    def dies(self: Git, folder: Path, *words: str, **more: Any) -> object:
         if words[0] == "checkout":
-            for n in range(10):
-                Path(f"model/f{n}").write_text("new")
-            Path("model/more").write_text("x")
-            Path("model/.git/index.lock").write_text("")
+            work()
             raise SystemExit
-        return plain(self, folder, *words)
+        return plain(self, folder, *words, **more)
 
-    with monkeypatch.context() as patch:
-        patch.setattr(Git, "__call__", dies)
+    with patch.context() as patched:
+        patched.setattr(Git, "__call__", dies)
         run.attempt(f"%github clone {url} --update")
-    Path("model/f19").write_text("edited since")
     assert "cut off" in run(f"%github clone {url} --dry-run")
+
+
+@pytest.mark.once
+def test_killed_while_it_moves(run: Cells, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half of the newer files in place, one half written, git's lock left: the next run goes on."""
+    url = server.make("model", gone="x", **{f"f{n}": "old" for n in range(20)})
+    run(f"%github clone {url}")
+    (server.folder / "model/gone").unlink()
+    texts = {f"f{n}": "new" for n in range(20)}
+    new = server.commit("model", **texts, **{"more é": "x", "other": "long text"})
+
+    def half() -> None:
+        Path("model/gone").unlink()
+        for n in range(10):
+            Path(f"model/f{n}").write_text("new")
+        Path("model/f10").write_text("ne")
+        Path("model/f11").unlink()
+        Path("model/more é").write_text("x")
+        Path("model/other").write_text("long")
+        Path("model/.git/index.lock").write_text("")
+
+    cut_off(run, monkeypatch, url, half)
     run(f"%github clone {url} --update")
     assert head("model") == new and git(Path("model"), "status", "--porcelain") == ""
     assert {Path(f"model/f{n}").read_text() for n in range(20)} == {"new"}
-    assert "edited since" in git(Path("model"), "stash", "show", "-p")
+    assert not list(Path("model/.git").glob("colab-magics-*"))
+
+
+@pytest.mark.once
+def test_edits_after_a_kill_stay(
+    run: Cells, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a half-moved clone what somebody wrote since is named and left; without it, it goes on."""
+    url = server.make("model", f1="old", f2="old", f3="old")
+    run(f"%github clone {url}")
+    old, new = head("model"), server.commit("model", f1="new", f2="new", notes="theirs")
+    cut_off(run, monkeypatch, url, lambda: Path("model/f1").write_text("new"))
+    mine = {"f2": "mine", "f3": "mine too", "notes": "mine as well", "staged": "and mine"}
+    for name, text in mine.items():
+        Path("model", name).write_text(text)
+    git(Path("model"), "add", "staged", "f3")
+    reply = run.attempt(f"%github clone {url} --update")
+    assert isinstance(reply.error, SourceError)
+    assert "somebody changed 4 files in it since; it was left alone" in reply.error.what
+    assert reply.error.details.split() == ["f2", "f3", "notes", "staged"]
+    assert {name: Path("model", name).read_text() for name in mine} == mine
+    assert head("model") == old
+    git(Path("model"), "rm", "-q", "-f", "--cached", "staged")
+    for name in mine:
+        Path("model", name).unlink()
+    run(f"%github clone {url} --update")
+    assert head("model") == new and git(Path("model"), "status", "--porcelain") == ""
+
+
+@pytest.mark.once
+def test_killed_before_and_after_git_moved(
+    run: Cells, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where git had not begun, or was done, a clone is one like any other."""
+    url = server.make("model", README="one")
+    run(f"%github clone {url}")
+    Path("model/notes").write_text("mine")
+    second = server.commit("model", README="two", notes="theirs")
+    cut_off(run, monkeypatch, url, lambda: None)
+    for line in (f"%github clone {url} --update", f"%github clone {url} --update"):
+        reply = run.attempt(line)
+        assert isinstance(reply.error, SourceError) and "holds files of yours" in reply.error.what
+        assert Path("model/notes").read_text() == "mine"
+    assert "already at" in run(f"%github clone {url}")
+    Path("model/notes").unlink()
+    words = ("checkout", "-q", "-B", "main", second)
+    cut_off(run, monkeypatch, url, lambda: git(Path("model"), *words))
+    Path("model/README").write_text("mine")
+    shown = run(f"%github clone {url} --update")
+    assert "has changes in 1 file: left as it is" in shown and head("model") == second
+    assert Path("model/README").read_text() == "mine"
+    assert git(Path("model"), "stash", "list") == ""
 
 
 @pytest.mark.once
@@ -420,18 +644,6 @@ def test_bare_shows_what_is_remembered(run: Cells, server: Server) -> None:
         url,
         f"model: already at {head('model')[:7]} (main)",
     ]
-
-
-def test_install_pins_it(run: Cells, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """``--install`` is ``%pin -e`` of the folder, which gets a line of its own."""
-    from colab_magics.magics.pin import PinMagic
-
-    lines: List[object] = []
-    monkeypatch.setattr(PinMagic, "run", lambda self, call: lines.append(call.words))
-    url = server.make("model", README="hello")
-    run(f"%github clone {url} --install")
-    assert lines == [("-e", "./model")]
-    assert "--install" not in run.steps()[0]
 
 
 def test_the_words_of_git_are_heard_as_it_works(server: Server, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ def canary(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The token is in the environment; what is known of secrets is forgotten behind each test."""
     monkeypatch.setattr(errors, "_HIDDEN", set())
     monkeypatch.setattr(hosts, "_SILENT", [])
+    monkeypatch.setattr(content, "_LAST", {})
     monkeypatch.delenv("GITHUB_TOKEN", raising=False)
     monkeypatch.delenv("MINE", raising=False)
     monkeypatch.setenv("GH_TOKEN", TOKEN)
@@ -153,6 +154,8 @@ def test_a_missing_branch_is_made_from_the_default_one(run: Cells, repo: Repo, n
     assert set(repo.files("feature/x")) == {"README.md", "nb.ipynb"}
     assert "nb.ipynb" not in repo.files()
     assert "branch feature/x has nb.ipynb" in run("%github save")
+    shown = run("%github save --path 'a b/ü.ipynb'")
+    assert shown.splitlines()[1].endswith("/me/work/blob/feature/x/a%20b/%C3%BC.ipynb")
 
 
 def test_an_empty_repository_gets_its_first_commit(run: Cells, github: GitHub, nb: Path) -> None:
@@ -188,6 +191,17 @@ def test_somebody_who_was_faster(run: Cells, github: GitHub, repo: Repo, nb: Pat
     assert repo.files()["theirs"] == b"x" and repo.files()["a.txt"] == b"a"
 
 
+def test_what_changed_there_since_is_said(run: Cells, repo: Repo, nb: Path) -> None:
+    """The save goes on top of it, and says where the other version is; once."""
+    assert "had changed there" not in run("%github save me/work")
+    repo.commit("main", {"nb.ipynb": b"theirs"})
+    shown = run("%github save")
+    assert "nb.ipynb had changed there since your last save; that is in " in shown
+    assert "https://github.com/me/work/commits/main" in shown
+    nb.write_text(nb.read_text().replace("print(1)", "print(2)"))
+    assert "had changed there" not in run("%github save")
+
+
 def test_large_files(
     run: Cells, github: GitHub, repo: Repo, nb: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -205,7 +219,7 @@ def test_large_files(
     with open("huge.bin", "wb") as stream:
         stream.truncate(100 * 1024 * 1024 + 1)
     said = failed(run, "%github save huge.bin")
-    assert "104.9 MB; GitHub takes files of up to 100 MB" in said
+    assert "104.9 MB; GitHub takes files of up to 100 MB" in said and "--strip" not in said
     assert github.asked == [] and repo.branches["main"] == before
     os.unlink("huge.bin")
 
@@ -337,6 +351,26 @@ def test_what_holds_a_secret_is_not_sent(
     assert github.asked == []
 
 
+def test_a_secret_that_is_written_out_is_not_sent(
+    run: Cells, github: GitHub, repo: Repo, nb: Path
+) -> None:
+    """Where a name says what it is given; the cell and the name are said, the value is not."""
+    for cell, name in (
+        ("import os\nos.environ['WANDB_API_KEY'] = '" + "0123456789" * 4 + "'", "WANDB_API_KEY"),
+        ('password="hunter2hunter2"', "password"),
+        ("login(user, token: str = 'hunter2hunter2')", "token"),
+        ("%env MY_SECRET=hunter2hunter2", "MY_SECRET"),
+    ):
+        notebook(nb, "x = 1", cell)
+        said = failed(run, "%github save me/work")
+        assert "cell 2" in said and f"a secret, given to {name}; nothing was sent" in said
+        assert "hunter2" not in said and "0123" not in said
+    notebook(nb, "x = 1")
+    Path("a.py").write_text("\nPASSWORD = 'hunter2hunter2'\n")
+    assert "a.py: line 2 holds" in failed(run, "%github save me/work a.py")
+    assert github.asked == []
+
+
 def test_the_token_itself_is_not_sent(run: Cells, github: GitHub, repo: Repo, nb: Path) -> None:
     """Also where no ``%secret`` has made it known before."""
     raw = whole(nb)
@@ -414,6 +448,32 @@ def test_nobody_answers(run: Cells, nb: Path, monkeypatch: pytest.MonkeyPatch) -
     assert "GITHUB_API_URL is no https address" in failed(run, "%github save me/work")
 
 
+STRANGE = [b"<html>log in</html>", b"[]", b"{}", b'{"files": null}', b"null", b'{"sha": "<html>']
+
+
+@pytest.mark.parametrize("body", STRANGE)
+def test_what_answers_is_not_github(
+    run: Cells, nb: Path, monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    """A page to log in to a network, another service: one line, whatever it says."""
+    github = GitHub()
+    monkeypatch.setenv("GITHUB_API_URL", github.url)
+    github.strange = body
+    try:
+        for line in (
+            "save me/work",
+            "save me/work --pr",
+            "save --gist",
+            "open https://gist.github.com/ab12cd34",
+            "badge me/work --path nb.ipynb --commit",
+        ):
+            said = failed(run, f"%github {line}")
+            assert "not GitHub's interface" in said or "no such notebook" in said, line
+            assert "Traceback" not in said
+    finally:
+        github.close()
+
+
 def test_slips_of_the_line(run: Cells, github: GitHub, nb: Path) -> None:
     """A ``UsageError`` each, before anything is asked."""
     for words in ("", "me/work --branch a..b", "me/work --path ../x", "--gist --pr", "--what"):
@@ -438,6 +498,8 @@ def test_opened_once_and_never_over_another_file(run: Cells, github: GitHub, the
     """Put as it is, executed nowhere; the same is said to be there, another is left alone."""
     shown = run("%github open o/r/a/nb.ipynb")
     assert shown.splitlines()[0] == "nb.ipynb saved" and "colab-magics run nb.ipynb" in shown
+    assert "colab-magics run 'a b.ipynb'" in run("%github open o/r/a/nb.ipynb 'a b.ipynb'")
+    Path("a b.ipynb").unlink()
     assert Path("nb.ipynb").read_bytes() == there.files()["a/nb.ipynb"]
     assert not any(one.signed for one in github.asked), "a token where none is needed"
     assert "nb.ipynb is there already, the same" in run("%github open o/r/a/nb.ipynb")
@@ -499,6 +561,15 @@ def test_a_gist_is_opened(run: Cells, github: GitHub) -> None:
     assert Path("b.ipynb").read_text() == texts["b.ipynb"]["content"]
     raw = [one for one in github.asked if one.path.startswith("/raw/")]
     assert len(raw) == 1 and not raw[0].signed
+
+
+def test_a_gist_names_no_place(run: Cells, github: GitHub) -> None:
+    """Who made it chose the names: no file is put outside the folder."""
+    made = {"cells": [code("x")], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    for name in ("../../evil.ipynb", "..\\evil.ipynb", "/tmp/evil.ipynb"):
+        github.gists["ab12cd34"] = {"files": {name: {"content": json.dumps(made)}}}
+        run("%github open https://gist.github.com/me/ab12cd34")
+    assert [path.name for path in Path().iterdir()] == ["evil.ipynb"]
 
 
 def test_a_link_or_a_folder_in_the_way(run: Cells, there: Repo) -> None:

@@ -72,6 +72,7 @@ def test_what_a_line_names(text: str, means: Any) -> None:
         "https://github.com/o/r/blob/main/../../x.ipynb",
         "https://gist.github.com/me",
         "file:///etc/nb.ipynb",
+        "http://[x/nb.ipynb",
     ],
 )
 def test_what_names_no_notebook(text: str) -> None:

@@ -10,7 +10,7 @@ import uuid
 
 import pytest
 
-from colab_magics.tokens import find, looks_secret
+from colab_magics.tokens import assigned, find, looks_secret
 
 _ALNUM = "Zq3Xv7Lm9Tb2Kc5Wd8Rf1Hg4Jp6Ns0Yt7Uae"  # 36 characters
 
@@ -156,9 +156,63 @@ def test_other_names_are_left_alone(name: str, value: str) -> None:
     assert not looks_secret(name, value)
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "MY = '{}'",
+        'os.environ["MY"] = "{}"',
+        "login(MY='{}')",
+        "x = 1\nMY: str = b'{}'",
+        "%env MY={}",
+        "%env MY {}",
+        "!export MY={}",
+    ],
+)
+@pytest.mark.parametrize("name", ["WANDB_API_KEY", "password", "hfToken"])
+def test_a_secret_that_code_writes_out(code: str, name: str) -> None:
+    """Whatever gives it to the name: the name is said."""
+    value = "0123456789abcdef0123"
+    assert assigned(code.replace("MY", name).format(value)) == name
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "password = ''",
+        "password = getpass('Your password 12345678')",
+        "token = os.environ['MY_TOKEN_12345']",
+        "password == 'hunter2hunter2'",
+        "api_key = 'YOUR_API_KEY_HERE'",
+        "api_key = 'XXXXXXXXXXXXXXXXXXXX'",
+        "api_key = f'{key_1234567890}'",
+        "key = '0123456789abcdef0123'",
+        "cache_key = 'user_profile_2024_v1'",
+        "special_token = '<extra_id_0>'",
+        "tokenizer = 'bert-base-12345678'",
+        "token_path = 'folder/token12345678'",
+        "token = 'transformers'",
+        "credentials = 'creds/service1.json'",
+        "%env MY_TOKEN=$OTHER_TOKEN_1",
+        "x = 'password123456'",
+        '{"token": "abc", "y": x["a"] == "0123456789ab"}',
+    ],
+)
+def test_code_that_writes_out_no_secret(code: str) -> None:
+    """Asked for, read, compared, left for the reader to put in, or something else: no secret."""
+    assert assigned(code) == ""
+
+
 def test_a_long_text_takes_no_longer_for_what_it_holds() -> None:
     """Outputs are long: no shape makes the time grow by more than the length."""
     start = time.monotonic()
     for text in ("a." * 100000, "eyJ" * 100000, "http://" * 50000, "sk-" * 100000, "a" * 1000000):
         assert find(text) == ()
+        assert assigned(text) == ""
+    for text in ("a_token=" * 100000, "a_token = '" * 100000, "x1" * 500000 + "='", "=" * 1000000):
+        assert assigned(text) == ""
     assert time.monotonic() - start < 3
+
+
+def test_a_private_key_in_a_string() -> None:
+    """Behind a line break that is written out, too."""
+    assert find(r"x = 'a\n-----BEGIN " + r"PRIVATE KEY-----\nMII'") == ("a private key",)

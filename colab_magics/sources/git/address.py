@@ -13,6 +13,8 @@ _URL = re.compile(
     r"(?P<repository>(?:https?|ssh|git|file)://(?:[^/@\s]+@)?[^@\s]+|[\w.-]+@[\w.-]+:[^@\s]+)"
     r"(@(?P<ref>\S+))?"
 )
+#: Before the host of a URL these stand for anybody.
+_NAMES = ("git", "x-access-token")
 #: What git itself refuses in the name of a ref, and what would be an option.
 _REF = re.compile(r"(?!-)(?!.*(\.\.|@\{|//))[^\s~^:?*\[\\]+(?<![./])")
 
@@ -31,13 +33,7 @@ class Address(NamedTuple):
             raise usage_error(
                 f"%github: {text} names no repository.", "Such as: owner/name@v1.2, or a git URL"
             )
-        password = urlsplit(found["repository"]).password if "://" in text else None
-        if password:
-            hide(password)
-            raise usage_error(
-                "%github: that URL holds a password or token; take it out of the cell.",
-                "Keep it: %secret set NAME, and name it: --token NAME",
-            )
+        _check(found["repository"])
         ref = found["ref"] or ""
         if ref and not _REF.fullmatch(ref):
             raise usage_error(f"%github: {ref} cannot be the name of a ref.", "Check it.")
@@ -64,9 +60,33 @@ class Address(NamedTuple):
         return urlsplit(self.url).netloc.rpartition("@")[2]
 
     @property
+    def user(self) -> str:
+        """The name before the host, which a token is asked for with."""
+        return urlsplit(self.url).username or ""
+
+    @property
     def name(self) -> str:
         """The folder that it is cloned into."""
         return re.sub(r"\.git$", "", re.split(r"[/:]", self.repository.rstrip("/"))[-1])
+
+
+def _check(url: str) -> None:
+    """``UsageError`` where a URL is none, or where a secret may stand before its host.
+
+    Servers take a token as the name too, so that over http only names that say nothing are let in.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise usage_error("%github: that is no URL.", "Check its brackets.") from None
+    name = parts.username if parts.scheme in ("http", "https") else ""
+    secret = parts.password or ("" if name in _NAMES else name)
+    if secret:
+        hide(secret)
+        raise usage_error(
+            "%github: that URL holds a password, a token or a name; take it out of the cell.",
+            "Keep a token: %secret set NAME, and name it: --token NAME",
+        )
 
 
 def same(one: Optional[str], other: str) -> bool:

@@ -4,10 +4,13 @@ A clone is made beside its place and moved there when it is whole. One that is t
 where nothing in it is a person's: no changed file, and no commit that only it has.
 """
 
+import os
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from typing import List
 
+from ...arguments import quote
 from ...display import files
 from ...errors import SourceError
 from ...files import cache, named
@@ -17,13 +20,11 @@ from ...secrets.base import value
 from ...steps import Outcome, Progress
 from .address import same
 from .program import Git
-from .repository import MOVING, SEEN, SHA, Repository, at
+from .repair import known, repair
+from .repository import MOVING, SEEN, SHA, SOME, Repository, at
 from .step import CloneStep
 
 __all__ = ["brought"]
-
-#: What git holds while it writes; left by one that was killed.
-_LOCKS = ("index.lock", "HEAD.lock", "shallow.lock", "config.lock", "packed-refs.lock")
 
 
 def brought(step: CloneStep, host: Host, progress: Progress) -> Outcome:
@@ -31,24 +32,40 @@ def brought(step: CloneStep, host: Host, progress: Progress) -> Outcome:
     place = step.place(host)
     token = value(host, step.token) if step.token else ""
 
-    def waits(seconds: float) -> None:
-        progress(f"waiting for another kernel, which clones {step.label}")
-
-    with alone(cache("clones") / f"{named(place)}.lock", waits) as held:
-        git = Git(step.address, token, progress, (held,))
+    with ExitStack() as stack:
+        git = Git(step.address, token, progress, (_alone(step, place, progress, stack),))
         found = at(place)
         if found is None:
             cloned = _clone(step, git, place)
-            hint = f"Work in it: %cd_persist {step.label}"
+            hint = f"Work in it: %cd_persist {quote(step.label)}"
             return Outcome(
                 "applied", f"{step.label} cloned, at {cloned.said}", step.recorded(host), hint
             )
         return _moved(step, git, found, host)
 
 
+def _alone(step: CloneStep, place: Path, progress: Progress, stack: ExitStack) -> int:
+    """The lock of a place, which is held as long as the stack."""
+    said: List[str] = []
+
+    def waits(seconds: float) -> None:
+        if not said:
+            said.append(f"waiting for another kernel, which clones {step.label}")
+            progress(said[0])
+
+    try:
+        return stack.enter_context(alone(cache("clones") / f"{named(place)}.lock", waits))
+    except OSError as error:
+        raise SourceError(
+            f"The folder for what is cached cannot be made: {error.strerror}.",
+            "Name one that you may write to: %env XDG_CACHE_HOME=FOLDER",
+        ) from None
+
+
 def _clone(step: CloneStep, git: Git, place: Path) -> Repository:
     """A clone beside its place, with all that belongs to it; then moved there in one go."""
-    if place.is_file() or (place.is_dir() and any(place.iterdir())):
+    place = place.resolve() if place.is_dir() else place  # a link to a folder stays one
+    if os.path.lexists(str(place)) and (not place.is_dir() or any(place.iterdir())):
         raise SourceError(
             f"{step.label} is there and is no clone; it was left alone.",
             f"Name another folder: %github clone {step.repository} FOLDER",
@@ -56,9 +73,10 @@ def _clone(step: CloneStep, git: Git, place: Path) -> Repository:
     base = next(folder for folder in place.parents if folder.is_dir())
     fresh = base / f".{place.name}.cloning"
     shutil.rmtree(fresh, ignore_errors=True)  # of one that was killed
+    how = ["--progress", "--no-checkout", "--origin", "origin"]  # git's settings may say another
+    how += ["--depth", str(step.depth), "--no-single-branch"] if step.depth else []
     try:
-        depth = ("--depth", str(step.depth), "--no-single-branch") if step.depth else ()
-        git(base, "clone", "--progress", "--no-checkout", *depth, step.address.url, str(fresh))
+        git(base, "clone", *how, step.address.url, str(fresh))
         made = Repository(fresh, fresh / ".git")
         _check_out(step, git, made, _commit(step, git, made))
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -81,16 +99,19 @@ def _moved(step: CloneStep, git: Git, found: Repository, host: Host) -> Outcome:
             f"{step.label} is a clone of {found.origin or 'nothing'}; it was left alone.",
             f"Name another folder: %github clone {step.repository} FOLDER",
         )
-    _repair(git, found)
+    repair(git, found, step.label)
     reason = _work_in(git, found)
     if reason:
         message = f"{step.label} has {reason}: left as it is, at {found.said}"
         return Outcome("unchanged", message, None, "Once they are pushed or gone, run this again.")
-    before = found.said
+    before, lacks = found.said, sorted(step.extras - found.brought)
     fetched = ("--depth", str(step.depth)) if step.depth else ()
-    if step.update or not _known(git, found, step.commit):
+    if step.update or not known(git, found, step.commit):
         git(found.folder, "fetch", "--progress", "--tags", "--force", *fetched, "origin")
     _check_out(step, git, found, _commit(step, git, found))
+    if found.said == before and lacks:
+        message = f"{step.label}: {' and '.join(lacks)} brought, at {before}"
+        return Outcome("applied", message, step.recorded(host))
     if found.said == before:
         return Outcome("unchanged", f"{step.label}: still at {before}", step.recorded(host))
     more = "" if step.update else "That is what is recorded; to move on: --update"
@@ -101,7 +122,7 @@ def _moved(step: CloneStep, git: Git, found: Repository, host: Host) -> Outcome:
 def _commit(step: CloneStep, git: Git, found: Repository) -> str:
     """The commit to check out, which is there then."""
     wanted = "" if step.update else step.commit
-    if wanted and not _known(git, found, wanted):
+    if wanted and not known(git, found, wanted):
         # One that no branch has any more: most servers still give it by its name.
         depth = ("--depth", str(step.depth)) if step.depth else ()
         if git.attempt(found.folder, "fetch", "--progress", *depth, "origin", wanted).status:
@@ -118,6 +139,11 @@ def _commit(step: CloneStep, git: Git, found: Repository) -> str:
     if SHA.fullmatch(step.ref):
         git(found.folder, "fetch", "--progress", "origin", step.ref)
         return step.ref
+    if step.depth and SOME.fullmatch(step.ref):
+        raise SourceError(
+            f"{step.repository} has no {step.ref} among the last commits.",
+            "Name the whole commit, or leave --depth out.",
+        )
     if not step.ref:
         raise SourceError(f"{step.repository} is empty: it has no commit yet.", "Push one first.")
     raise SourceError(f"{step.repository} has no {step.ref}.", "Check the name after @.")
@@ -141,22 +167,24 @@ def _check_out(step: CloneStep, git: Git, found: Repository, commit: str) -> Non
         ).status
     )
     where = ("--no-track", "-B", branch) if on_branch else ("--detach",)
+    git(folder, "update-ref", f"refs/colab-magics/{commit}", commit)  # it is the server's
     moving = found.git / MOVING
     moving.write_text(commit, encoding="ascii")
-    try:
-        git(folder, "checkout", "--progress", *where, commit)
+    try:  # git would replace ignored files without a word
+        git(folder, "checkout", "--no-overwrite-ignore", "--progress", *where, commit)
     except SourceError:  # git refused before it touched anything
         moving.unlink()
         raise
     if on_branch:
         git(folder, "branch", "-q", f"--set-upstream-to=origin/{branch}")
-    if step.submodules:
+    brought = step.extras | found.brought  # what came once is moved on too
+    if "submodules" in brought:
         depth = ("--depth", "1") if step.depth else ()
         git(folder, "submodule", "update", "--progress", "--init", "--recursive", *depth)
-    if step.lfs:
+    if "large files" in brought:
         _large_files(step, git, folder)
-    git(folder, "update-ref", f"refs/colab-magics/{commit}", commit)
-    (found.git / SEEN).write_text(f"{step.ref}\n{commit}\n", encoding="utf-8")
+    seen = "\n".join([step.ref, commit, *sorted(brought), ""])
+    (found.git / SEEN).write_text(seen, encoding="utf-8")
     moving.unlink()
 
 
@@ -172,33 +200,6 @@ def _large_files(step: CloneStep, git: Git, folder: Path) -> None:
         )
     git(folder, "lfs", "install", "--local")
     git(folder, "lfs", "pull")
-
-
-def _known(git: Git, found: Repository, commit: str) -> bool:
-    """Whether a commit is here, with its files."""
-    return (
-        bool(commit)
-        and not git.attempt(found.folder, "cat-file", "-e", f"{commit}^{{tree}}").status
-    )
-
-
-def _repair(git: Git, found: Repository) -> None:
-    """Finish what was cut off while files were put in place; there was no work in it before."""
-    moving = found.git / MOVING
-    if not moving.exists():
-        return
-    for name in _LOCKS:
-        lock = found.git / name
-        if lock.exists():  # we are alone, and git keeps our lock as long as it lives
-            lock.unlink()
-    kept = git.attempt(found.folder, "stash", "create")  # what was edited since is not lost
-    if not kept.status and kept.lines and SHA.fullmatch(kept.lines[-1]):
-        git(found.folder, "stash", "store", "-m", "before colab_magics went on", kept.lines[-1])
-    commit = moving.read_text(encoding="ascii")
-    if _known(git, found, commit):  # its new files are in the way of any other checkout
-        git(found.folder, "checkout", "-q", "-f", "--detach", commit)
-    else:
-        git(found.folder, "reset", "-q", "--hard")
 
 
 def _work_in(git: Git, found: Repository) -> str:

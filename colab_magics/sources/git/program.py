@@ -7,7 +7,7 @@ import stat
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Dict, Iterator, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ...errors import SourceError
 from ...files import private_folder
@@ -20,18 +20,19 @@ __all__ = ["Git"]
 LIMIT = 3600.0
 _PROGRESS = re.compile(r"(?:remote: )?([A-Z][\w ]+):\s+(\d+)% \(")
 
-#: Answers git's two questions, for one server alone: a submodule or a redirect may lead elsewhere.
+#: Answers git's two questions, and git-lfs's, for one server alone: a submodule or a redirect may
+#: lead elsewhere, and put our server's name into its own. So the whole question has to be right.
 _ASKPASS = """#!/bin/sh
 case "$1" in
-  *"'$COLAB_MAGICS_SERVER'"*|*"'$COLAB_MAGICS_SERVER/"*) ;;
-  *"'$COLAB_MAGICS_USER'"*|*"'$COLAB_MAGICS_USER/"*) ;;
+  "Username for '$COLAB_MAGICS_SERVER': "|"Username for \\"$COLAB_MAGICS_SERVER\\"")
+    printf %s x-access-token;;
+  "Password for '$COLAB_MAGICS_USER': "|"Password for \\"$COLAB_MAGICS_USER\\"")
+    printf %s "$COLAB_MAGICS_TOKEN";;
   *) exit 1;;
 esac
-case "$1" in
-  Username*) printf %s x-access-token;;
-  *) printf %s "$COLAB_MAGICS_TOKEN";;
-esac
 """
+#: Seconds after which a server that sends nothing at all is given up; git itself waits for ever.
+SILENCE = 60
 #: What is the same for all: no prompt, no work in the background, no advice.
 _SETTINGS = ("advice.detachedHead=false", "gc.auto=0", "maintenance.auto=false")
 
@@ -53,23 +54,22 @@ class Git:
         self._told, self._holds = told, holds
         self._said = 0.0
 
-    def __call__(self, folder: Path, *words: str) -> Tuple[str, ...]:
+    def __call__(self, folder: Path, *words: str, index: Optional[Path] = None) -> Tuple[str, ...]:
         """The lines that it prints, run in a folder; `SourceError` where it fails."""
-        done = self.attempt(folder, *words)
+        done = self.attempt(folder, *words, index=index)
         if done.status:
             raise _failure(self.address, done.lines, bool(self.token))
         return done.lines
 
-    def attempt(self, folder: Path, *words: str) -> Finished:
-        """Run it, whatever becomes of it."""
+    def attempt(self, folder: Path, *words: str, index: Optional[Path] = None) -> Finished:
+        """Run it, whatever becomes of it; ``index`` takes the place of the clone's own."""
         git = shutil.which("git")
         if git is None:
             raise SourceError("git is not installed.", "Install it: %apt git")
-        # A credential helper of the user's would store the token.
-        settings = (*_SETTINGS, *(["credential.helper="] if self.token else []))
         command = [git, "-C", str(folder)]
-        command += [part for each in settings for part in ("-c", each)]
+        command += [part for each in self._settings() for part in ("-c", each)]
         with self._environment() as environment:
+            environment.update({"GIT_INDEX_FILE": str(index)} if index is not None else {})
             try:
                 return run(
                     [*command, *words], environment, self._hear, timeout=LIMIT, keeps=self._holds
@@ -78,6 +78,13 @@ class Git:
                 raise SourceError(
                     f"git was not done with {self.address.repository} in an hour.", "Run it again."
                 ) from None
+
+    def _settings(self) -> List[str]:
+        settings = [*_SETTINGS, "http.lowSpeedLimit=1", f"http.lowSpeedTime={SILENCE}"]
+        if self.token:  # a helper of the user's would store it; a path is no part of the question
+            server = f"{self.address.scheme}://{self.address.host}"
+            settings += ["credential.helper=", f"credential.{server}.useHttpPath=false"]
+        return settings
 
     @contextmanager
     def _environment(self) -> Iterator[Dict[str, str]]:
@@ -98,7 +105,8 @@ class Git:
             variables.update(GIT_ASKPASS=str(script), COLAB_MAGICS_TOKEN=self.token)
             scheme, server = self.address.scheme, self.address.host
             variables["COLAB_MAGICS_SERVER"] = f"{scheme}://{server}"
-            variables["COLAB_MAGICS_USER"] = f"{scheme}://x-access-token@{server}"
+            user = self.address.user or "x-access-token"
+            variables["COLAB_MAGICS_USER"] = f"{scheme}://{user}@{server}"
             yield variables
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -110,6 +118,8 @@ class Git:
             self._told(f"{self.address.name}: {found[1].lower()} {found[2]} %")
 
 
+#: The one that failed, by its path in the repository where git says that.
+_SUBMODULE = re.compile(r"Failed to clone '([^']+)'|submodule path '(?:[^']*\.cloning/)?([^']+)'")
 _ABSENT = re.compile(
     r"not our ref|find remote ref|unadvertised object|remote branch .* not found"
     r"|unable to read tree|not a tree|reference is not a tree|did not match any|not advertised",
@@ -130,8 +140,17 @@ _AWAY = re.compile(
 def _failure(address: Address, lines: Sequence[str], token: bool) -> SourceError:
     """Why git did not do it, in words that help."""
     text, name = "\n".join(lines), address.repository
+    part = _SUBMODULE.search(text)
+    if part:
+        return _submodule(name, part[1] or part[2], text, lines)
     if _ABSENT.search(text):
         return SourceError(f"{name} has no {address.ref}.", "Check the name after @.")
+    if "could not read from remote" in text.lower() and address.scheme in ("", "ssh"):
+        return SourceError(
+            f"{name} cannot be read by ssh.",
+            "Check the key, or take its https address, with --token NAME for a private one.",
+            "\n".join(lines[-6:]),
+        )
     if _REFUSED.search(text):
         if token:
             todo = "Check what it may read, whether it has expired, and the name."
@@ -152,7 +171,22 @@ def _failure(address: Address, lines: Sequence[str], token: bool) -> SourceError
             "Move them away, and run it again.",
             "\n".join(files[:5]),
         )
-    bad = [line for line in lines if line.startswith(("fatal:", "error:"))]
+    return SourceError(f"git could not get {name}.", "See below.", _bad(lines))
+
+
+def _submodule(name: str, part: str, text: str, lines: Sequence[str]) -> SourceError:
+    """Why a submodule did not come."""
+    lacks = _ABSENT.search(text) or "did not contain" in text
+    why = "has no such commit any more" if lacks else "cannot be read"
     return SourceError(
-        f"git could not get {name}.", "See below.", "\n".join((bad or [*lines])[-3:])
+        f"{name}: its submodule {part} {why}.",
+        "Leave --submodules out, or tell its authors. A token is sent to the server of "
+        "the repository alone.",
+        _bad(lines),
     )
+
+
+def _bad(lines: Sequence[str]) -> str:
+    """What git says itself, at its end."""
+    bad = [line for line in lines if line.startswith(("fatal:", "error:"))]
+    return "\n".join((bad or [*lines])[-3:])

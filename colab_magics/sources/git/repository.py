@@ -6,18 +6,17 @@ Source: git's documentation, "gitrepository-layout" and "git-pack-refs".
 import configparser
 import re
 from pathlib import Path
-from typing import NamedTuple, Optional, Tuple
+from typing import FrozenSet, NamedTuple, Optional, Tuple
 
-__all__ = ["MOVING", "SEEN", "SHA", "Repository", "at"]
+__all__ = ["MOVING", "SEEN", "SHA", "SOME", "Repository", "at"]
 
-#: In the git directory: the ref and the commit that we checked out last.
+#: In the git directory: the ref and the commit that we checked out last, and what came with it.
 SEEN = "colab-magics"
 #: There while the work tree is being changed.
 MOVING = "colab-magics-moving"
 
-
 SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
-_SOME = re.compile(r"[0-9a-f]{7,64}")
+SOME = re.compile(r"[0-9a-f]{7,64}")
 
 
 class Repository(NamedTuple):
@@ -57,8 +56,13 @@ class Repository(NamedTuple):
     @property
     def seen(self) -> Tuple[str, str]:
         """The ref and the commit that we checked out last; empty where we never did."""
-        ref, _, commit = self._text(SEEN).partition("\n")
-        return ref, commit.strip()
+        ref, commit = [*self._text(SEEN).splitlines(), "", ""][:2]
+        return ref, commit
+
+    @property
+    def brought(self) -> FrozenSet[str]:
+        """What came with the commit that we checked out last: see `CloneStep.extras`."""
+        return frozenset(self._text(SEEN).splitlines()[2:])
 
     @property
     def published(self) -> str:
@@ -70,7 +74,7 @@ class Repository(NamedTuple):
     def means(self, ref: str) -> str:
         """The commit that a ref was when it was last fetched; empty where it is not known here."""
         head = self.head
-        if _SOME.fullmatch(ref) and head.startswith(ref):
+        if SOME.fullmatch(ref) and head.startswith(ref):
             return head
         places = (f"refs/tags/{ref}", f"refs/remotes/origin/{ref}")
         return next((found for found in map(self._ref, places) if found), "")

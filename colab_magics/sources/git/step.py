@@ -55,6 +55,12 @@ class CloneStep(Step):
         """The repository."""
         return Address(self.repository, self.ref)
 
+    @property
+    def extras(self) -> FrozenSet[str]:
+        """What is to come with the commit, in words."""
+        asked = {"submodules": self.submodules, "large files": self.lfs}
+        return frozenset(name for name, wanted in asked.items() if wanted)
+
     def place(self, host: Host) -> Path:
         """Where it is on this host."""
         return host.resolve(self.folder or self.address.name)
@@ -86,6 +92,9 @@ class CloneStep(Step):
         if self.update or not self._meant(found):
             goal = self.commit[:7] or self.ref or "the newest"
             return Verdict("differs", f"at {found.said}, not {goal}")
+        lacks = " and ".join(sorted(self.extras - found.brought))
+        if lacks:
+            return Verdict("differs", f"{self.label} came without its {lacks}")
         return Verdict("ok", f"{self.label}: already at {found.said}")
 
     def _meant(self, found: Repository) -> bool:
@@ -132,7 +141,7 @@ def parse(words: List[str]) -> Optional[CloneStep]:
         parser.add_argument(flag, action="store_true")
     parser.add_argument("--token", default="")
     parser.add_argument("--commit", default="")
-    found = parser.parse_args(words[1:])
+    found = parser.parse_intermixed_args(words[1:])
     address = Address.read(found.repository)
     if found.token and (not NAME.fullmatch(found.token) or tokens.find(found.token)):
         hide(found.token)

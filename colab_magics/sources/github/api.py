@@ -10,7 +10,7 @@ from urllib.parse import urljoin, urlsplit
 
 from ...errors import SourceError
 
-__all__ = ["ANY", "RAW", "Answer", "Api", "Refused"]
+__all__ = ["ANY", "RAW", "Answer", "Api", "Part", "Refused", "strange"]
 
 HOME = "https://api.github.com"
 #: Answers as JSON; a file by its content; a file's or folder's description without much content.
@@ -28,6 +28,20 @@ class Answer(NamedTuple):
     status: int
     json: Any
     data: bytes
+
+
+class Part(Dict[str, Any]):
+    """An object of an answer; `SourceError` where it lacks what GitHub always has there."""
+
+    def __missing__(self, key: str) -> Any:
+        raise strange()
+
+
+def strange() -> SourceError:
+    """What answered is not GitHub: a page to log in to a network, or another service."""
+    return SourceError(
+        "What answered is not GitHub's interface.", "Check the network and GITHUB_API_URL."
+    )
 
 
 class Refused(SourceError):
@@ -59,10 +73,12 @@ class Api:
         accept: str = JSON,
         may: Sequence[int] = (),
         about: str = "",
+        kind: type = dict,
     ) -> Answer:
         """The answer; `Refused` for a status of 400 or more that is not in ``may``.
 
-        ``about`` is what people call that which is asked for: ``owner/name``.
+        ``about`` is what people call that which is asked for: ``owner/name``. ``kind`` is what its
+        JSON is to be.
         """
         url = self.base + path
         for _ in range(_REDIRECTS):
@@ -73,6 +89,9 @@ class Api:
         found = Answer(answer.status_code, _json(answer), answer.content)
         if found.status >= 300 and found.status not in may:
             raise self._refusal(found, answer.headers, about)
+        asked = found.status < 300 and method != "DELETE" and accept in (JSON, ANY)
+        if asked and not isinstance(found.json, kind):
+            raise strange()
         return found
 
     def plain(self, url: str) -> bytes:
@@ -174,6 +193,6 @@ def _json(answer: Any) -> Any:
     if "json" not in answer.headers.get("Content-Type", ""):
         return None
     try:
-        return answer.json()
+        return answer.json(object_hook=Part)
     except ValueError:
         return None

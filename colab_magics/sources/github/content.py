@@ -27,10 +27,18 @@ class File(NamedTuple):
 
 
 class Saved(NamedTuple):
-    """What became of it: the commit (empty: nothing was sent), and the paths that are in it."""
+    """What became of it: the commit (empty: nothing was sent), and the paths that are in it.
+
+    ``changed``: those of them that had changed there since they were last saved from here.
+    """
 
     commit: str = ""
     paths: Tuple[str, ...] = ()
+    changed: Tuple[str, ...] = ()
+
+
+#: Repository, branch and path → the content that was last saved there by this process.
+_LAST: Dict[Tuple[str, str, str], str] = {}
 
 
 def sha_of(data: bytes) -> str:
@@ -44,11 +52,11 @@ class Repository:
     def __init__(self, api: Api, name: str) -> None:
         self.api, self.name = api, name
         found = api("GET", f"/repos/{name}", about=name).json
-        self.default = str(found.get("default_branch") or "main")
+        self.default = str(found["default_branch"] or "main")
         self.url = str(found.get("html_url") or f"https://github.com/{name}")
         self.writable = (found.get("permissions") or {}).get("push", True)
         # One that was renamed is written to by its name of now.
-        self.name = str(found.get("full_name") or name)
+        self.name = str(found["full_name"])
 
     def call(self, method: str, path: str, **options: Any) -> Any:
         """An answer about this repository."""
@@ -89,7 +97,10 @@ class Repository:
         for attempt in (1, 2):
             there = {file.path: self.sha(file.path, branch) for file in files}
             new = [file for file in files if there[file.path] != sha_of(file.data)]
+            last = {path: _LAST.get((self.name, branch, path)) for path in there}
+            changed = [one.path for one in new if last[one.path] not in (None, there[one.path])]
             if not new:
+                self._sent(branch, files)
                 return Saved()
             if not self.writable:
                 raise SourceError(
@@ -98,8 +109,12 @@ class Repository:
                 )
             commit = self._commit(branch, new, there, message, last=attempt == 2)
             if commit:
-                return Saved(commit, tuple(file.path for file in new))
+                self._sent(branch, files)
+                return Saved(commit, tuple(file.path for file in new), tuple(changed))
         raise AssertionError("the last attempt returns or raises")
+
+    def _sent(self, branch: str, files: Sequence[File]) -> None:
+        _LAST.update({(self.name, branch, file.path): sha_of(file.data) for file in files})
 
     def _commit(
         self, branch: str, new: List[File], there: Dict[str, str], message: str, last: bool

@@ -4,6 +4,7 @@ Source: docs.github.com/rest/gists; a file of more than 1 MB is ``truncated`` in
 its ``raw_url`` has all of it.
 """
 
+import re
 from typing import Any, Dict, NamedTuple, Sequence
 
 from ...errors import SourceError
@@ -25,8 +26,9 @@ class Gist(NamedTuple):
 def save(api: Api, gist: str, files: Sequence[File], message: str) -> Gist:
     """Have the files in this gist; in a new one where it is gone, or is somebody else's."""
     texts = {file.path.rpartition("/")[2]: _text(file) for file in files}
-    found = api("GET", f"/gists/{gist}", may=(404,)).json if gist else {}
-    if gist and found.get("files") is not None and _mine(api, found):
+    there = api("GET", f"/gists/{gist}", may=(404,)) if gist else None
+    found = there.json if there is not None and there.status == 200 else {}
+    if found.get("files") is not None and _mine(api, found):
         new = {k: v for k, v in texts.items() if _content(api, found["files"].get(k)) != v}
         if new:
             body: Dict[str, Any] = {"files": {k: {"content": v} for k, v in new.items()}}
@@ -40,7 +42,7 @@ def save(api: Api, gist: str, files: Sequence[File], message: str) -> Gist:
 
 def fetch(api: Api, gist: str, name: str) -> "tuple[str, bytes]":
     """The notebook of a gist, with its name; `SourceError` where it has none, or several."""
-    found = api("GET", f"/gists/{gist}", about="That gist").json["files"]
+    found = api("GET", f"/gists/{gist}", about="That gist").json["files"] or {}
     names = [one for one in found if one == name or (not name and one.endswith(".ipynb"))]
     if len(names) != 1:
         listed = ", ".join(sorted(found))
@@ -49,7 +51,9 @@ def fetch(api: Api, gist: str, name: str) -> "tuple[str, bytes]":
             "Take the address that its Raw button has.",
             f"It has: {listed}",
         )
-    return names[0], _content(api, found[names[0]]).encode("utf-8")
+    # Whoever made the gist chose the name: it is one in the folder where it is put, no path.
+    bare = re.split(r"[/\\]", names[0])[-1]
+    return bare, _content(api, found[names[0]]).encode("utf-8")
 
 
 def _mine(api: Api, found: Dict[str, Any]) -> bool:

@@ -4,7 +4,7 @@ import json
 from typing import Any, Dict, Iterator, List
 
 from ...errors import SourceError, conceal
-from ...tokens import find
+from ...tokens import assigned, find
 
 __all__ = ["check_file", "check_notebook", "check_text"]
 
@@ -18,7 +18,7 @@ def check_notebook(name: str, notebook: Dict[str, Any]) -> None:
     """`SourceError` names the cell that holds a secret, in its text or its outputs."""
     for number, cell in enumerate(notebook.get("cells", ()), 1):
         for part in cell:
-            held = _held(_texts(cell[part]))
+            held = _held(_texts(cell[part]), code=part == "source")
             if held:
                 where = "" if part == "source" else f", in its {part}"
                 first = _first_line(cell)
@@ -35,11 +35,11 @@ def check_file(name: str, data: bytes) -> None:
     if name.rpartition("/")[2].startswith(".env"):
         raise SourceError(f"{name} is where secrets are kept; {_NOTHING}", "Leave it out.")
     text = data.decode("utf-8", "replace")
-    if not _held([text]):
-        return
-    lines = text.splitlines()
-    number = next((n for n, line in enumerate(lines, 1) if _held([line])), 1)
-    raise SourceError(f"{name}: line {number} holds {_held([text])}; {_NOTHING}", _TODO)
+    held = _held([text], code=True)
+    if held:
+        lines = text.splitlines()
+        number = next((n for n, line in enumerate(lines, 1) if _held([line], code=True)), 1)
+        raise SourceError(f"{name}: line {number} holds {held}; {_NOTHING}", _TODO)
 
 
 def check_text(name: str, text: str) -> None:
@@ -51,14 +51,20 @@ def check_text(name: str, text: str) -> None:
 _NOTHING = "nothing was sent."
 
 
-def _held(texts: "Iterator[str] | List[str]") -> str:
-    """What of a secret is in these texts, in words; empty where nothing is."""
+def _held(texts: "Iterator[str] | List[str]", code: bool = False) -> str:
+    """What of a secret is in these texts, in words; empty where nothing is.
+
+    In code it may be what a name is given that says so: ``password = "..."``.
+    """
     for text in texts:
         if conceal(text) != text:
             return "a secret that is known here"
         kinds = find(text)
         if kinds:
             return f"what looks like {kinds[0]}"
+        name = assigned(text) if code else ""
+        if name:
+            return f"what looks like a secret, given to {name}"
     return ""
 
 
@@ -82,6 +88,6 @@ def _texts(part: Any) -> Iterator[str]:
 def _first_line(cell: Dict[str, Any]) -> str:
     """The first line of a cell, by which it is found; none that holds what is not to be shown."""
     lines = conceal("".join(cell.get("source", ""))).strip().splitlines()
-    if not lines or _held(lines[:1]):
+    if not lines or _held(lines[:1], code=True):
         return ""
     return f" ({lines[0][:50]})"

@@ -55,7 +55,7 @@ def propose(
 def _open(found: Repository, base: str, wanted: str) -> Optional[Pull]:
     """The newest open request that came from a branch of ours in the same repository."""
     place = f"/pulls?state=open&base={quote(base, safe='')}&per_page=100"
-    for one in found.call("GET", place).json:
+    for one in found.call("GET", place, kind=list).json:
         head = one["head"]
         name = (head.get("repo") or {}).get("full_name", "")
         if name.lower() == found.name.lower() and _ours(str(head["ref"]), wanted):
@@ -65,7 +65,9 @@ def _open(found: Repository, base: str, wanted: str) -> Optional[Pull]:
 
 def _free(found: Repository, wanted: str) -> str:
     """A name that no branch has: one that was merged may have been left there."""
-    listed: List[Any] = found.call("GET", f"/git/matching-refs/heads/{quote(wanted)}").json
+    listed: List[Any] = found.call(
+        "GET", f"/git/matching-refs/heads/{quote(wanted)}", kind=list
+    ).json
     taken = {str(one["ref"]).replace("refs/heads/", "", 1) for one in listed}
     names = [wanted, *(f"{wanted}-{n}" for n in range(2, len(taken) + 3))]
     return next(name for name in names if name not in taken)

@@ -140,7 +140,10 @@ def _of_words(text: str) -> Optional[Source]:
 
 def _of_url(text: str) -> Optional[Source]:
     """An address as GitHub, Colab or nbviewer show it; what follows ``?`` may be a token."""
-    parts = urlsplit(text)
+    try:
+        parts = urlsplit(text)
+    except ValueError:  # brackets that are no IPv6 address
+        return None
     for values in parse_qs(parts.query).values():
         for value in values:
             hide(value)
