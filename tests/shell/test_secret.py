@@ -17,7 +17,7 @@ import pytest
 from colab_magics import errors
 from colab_magics.errors import SourceError
 from colab_magics.registry import load
-from colab_magics.secrets import hosts, kept
+from colab_magics.secrets import hosts, kept, local
 from colab_magics.secrets.base import PLACES, Kept, value
 
 from .cells import Cells, Child
@@ -201,6 +201,18 @@ def test_typed_by_a_person_for_this_kernel(run: Cells, typed: List[str]) -> None
     assert "TOKEN set, from you" in shown and "Longer: %secret set TOKEN" in shown
     assert os.environ["TOKEN"] == CANARY and typed == []
     nowhere(shown)
+
+
+def test_in_a_terminal_the_question_has_its_own_line(
+    typed: List[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the place of the line that says what is looked for; elsewhere it is plain text."""
+    asked: List[str] = []
+    monkeypatch.setattr(getpass, "getpass", lambda prompt: asked.append(prompt) or CANARY)
+    for terminal in (True, False):
+        monkeypatch.setattr(sys, "stdout", SimpleNamespace(isatty=lambda found=terminal: found))
+        local.ask("TOKEN")
+    assert asked == ["\r\x1b[KTOKEN (not shown): ", "TOKEN (not shown): "]
 
 
 def test_nobody_is_asked_who_is_not_there(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
