@@ -24,7 +24,7 @@ because nbval compares it between machines, no password of a URL, and no secret 
 import json
 import re
 import subprocess
-from typing import List, Set, Tuple, Type
+from typing import List, Sequence, Set, Tuple, Type
 from urllib.parse import quote, quote_plus
 
 __all__ = [
@@ -55,11 +55,18 @@ _USERINFO = re.compile(r"(://)[^/@\s]+@")
 #: Values that are not to be shown, as they may be written; a shorter one would garble what is said.
 _HIDDEN: Set[str] = set()
 _SHORTEST = 6
+#: A line of a key that every such key has.
+_FRAME = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]+-----")
 
 
 def hide(value: str) -> None:
-    """Show this value nowhere from now on, neither in what is said nor in errors."""
-    for form in (value, value.strip(), quote(value, safe=""), quote_plus(value)):
+    """Show this value nowhere from now on, neither in what is said nor in errors.
+
+    Nor a line of it: programs are read line by line, and may print a part.
+    """
+    lines = [text.strip() for text in value.splitlines()]
+    lines = [text for text in lines if not _FRAME.fullmatch(text)]
+    for form in (value, value.strip(), quote(value, safe=""), quote_plus(value), *lines):
         if len(form) >= _SHORTEST:
             _HIDDEN.update((form, json.dumps(form)[1:-1]))
 
@@ -90,13 +97,23 @@ class Veil:
         if not _HIDDEN:
             return data
         secrets = sorted((value.encode() for value in _HIDDEN), key=len, reverse=True)
-        data, self._held = self._held + data, b""
+        data = self._held + data
+        # Before any is taken out: a short one may be the beginning, or a part, of a longer one.
+        begun = 0 if last else max(_begun(data, secret) for secret in secrets)
+        end = _behind(data, len(data) - begun, secrets)
+        data, self._held = data[:end], data[end:]
         for secret in secrets:
             data = data.replace(secret, b"****")
-        begun = 0 if last else max(_begun(data, secret) for secret in secrets)
-        if begun:
-            data, self._held = data[:-begun], data[-begun:]
         return data
+
+
+def _behind(data: bytes, end: int, secrets: Sequence[bytes]) -> int:
+    """Where to cut so that no whole secret is cut in two: there, or behind the one that is."""
+    for secret in secrets:
+        at = data.find(secret, max(end - len(secret) + 1, 0), end + len(secret) - 1)
+        if at >= 0:
+            return _behind(data, at + len(secret), secrets)
+    return end
 
 
 def _begun(data: bytes, secret: bytes) -> int:

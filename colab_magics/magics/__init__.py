@@ -58,8 +58,15 @@ class LazyMagic:
         return self._magic
 
     def __call__(self, line: str, cell: Optional[str] = None) -> Any:
-        """Run the magic on what stands behind its name."""
-        return self.magic(line, cell)
+        """Run the magic on what stands behind its name; Ctrl-C shows one line, as a shell does."""
+        try:
+            return self.magic(line, cell)
+        except KeyboardInterrupt:
+            from .failed import interrupted
+
+            # The way through our code tells nobody anything, and under %xmode Verbose it tells
+            # the values of variables: the environment with its tokens, among them.
+            raise interrupted() from None
 
     def complete(self, shell: Any, event: Any) -> List[str]:
         """What Tab offers after this magic's name."""

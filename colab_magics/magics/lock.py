@@ -71,5 +71,7 @@ def _check(locks: Any, host: Host) -> Any:
             "Run the setup cell; or lock what is here: %pin lock",
             "\n".join(wrong[3:]),
         )
-    say(f"The lock holds: {len(found.packages)} packages, made {found.about['made']}")
+    count = len(found.packages)
+    many = f"{count} packages" if count != 1 else "1 package"
+    say(f"The lock holds: {many}, made {found.about['made']}")
     return found

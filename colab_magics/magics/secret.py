@@ -1,13 +1,14 @@
 """``%secret``."""
 
 import os
-from typing import Any
+from typing import Any, List
 
 from ..arguments import Parser
 from ..display import Report
-from ..errors import SourceError, hide, usage_error
-from ..secrets.base import NAME, PLACES, Kept, Unanswered, keeps
+from ..errors import SourceError, hide
+from ..secrets.base import PLACES, Kept, Unanswered, is_name, keeps
 from ..secrets.local import ask
+from ..secrets.step import refused
 from ._base import Call, Magic, say, show
 
 __all__ = ["SecretMagic"]
@@ -49,18 +50,15 @@ class SecretMagic(Magic):
             return self._standing()
         parser = Parser("%secret", usage="%secret set|list|delete [NAME] [--to keyring|file]")
         parser.add_argument("command", choices=["set", "list", "delete"])
-        parser.add_argument("name", nargs="?", default="")
         parser.add_argument("--to", choices=["keyring", "file"], default="")
-        found = parser.parse_args(list(call.words))
+        found, names = parser.parse_known_args(list(call.words))
         if found.command == "list":
             return self._list()
-        if not NAME.fullmatch(found.name):
-            hide(found.name)
-            raise usage_error(f"%secret {found.command}: name one.", "Such as HF_TOKEN")
-        try:
-            said = getattr(self, f"_{found.command}")(found.name, keeps(found.to))
-        except Unanswered as error:
-            raise SourceError(f"It was not kept: {error}.", "Try: --to file") from None
+        wrong = [word for at, word in enumerate(names) if at or not is_name(word)]
+        if wrong or not names:  # a value behind the name is a natural mistake
+            raise refused(wrong, f"%secret {found.command} takes one name")
+        (name,) = names
+        said = self._set(name, keeps(found.to)) if found.command == "set" else _delete(name)
         if "quiet" not in call.flags:
             say(said)
         return None
@@ -85,7 +83,14 @@ class SecretMagic(Magic):
         if not value:
             raise SourceError("Nothing was typed; nothing was kept.", "Run it again.")
         hide(value)
-        place.set(name, value)
+        try:
+            place.set(name, value)
+        except Unanswered as error:
+            raise SourceError(
+                f"{name} was not kept: {place.called} cannot be used.",
+                "Try: --to file" if place.name != "file" else "Put that right, then run it again.",
+                str(error),
+            ) from None
         lost = ", which is lost with this machine" if self.host.ephemeral else ""
         said = f"{name} is kept in {place.called}{lost}. "
         if os.environ.get(name, value) == value:
@@ -93,13 +98,6 @@ class SecretMagic(Magic):
         # A variable that is set counts first: with the old value a new token would do nothing.
         os.environ[name] = value
         return f"{said}It replaces the value that {name} had in this kernel"
-
-    def _delete(self, name: str, place: Kept) -> str:
-        """From each place that we keep secrets in."""
-        gone = [one.called for one in _kept() if one.delete(name)]
-        if not gone:
-            raise SourceError(f"{name} is not kept here.", "See which are: %secret list")
-        return f"{name} is no longer in {' and '.join(gone)}"
 
     def _list(self) -> None:
         """Names and places, never values."""
@@ -113,6 +111,27 @@ class SecretMagic(Magic):
             show(Report(rows=tuple(rows)))
         else:
             say("No secret is kept on this machine. Keep one: %secret set HF_TOKEN")
+
+
+def _delete(name: str) -> str:
+    """From each place that we keep secrets in; one that cannot be used is no reason to stop."""
+    gone: List[str] = []
+    failed: List[str] = []
+    for one in _kept():
+        try:
+            gone += [one.called] if one.delete(name) else []
+        except Unanswered as error:
+            failed.append(f"{one.called}: {error}")
+    said = f"{name} is no longer in {' and '.join(gone)}" if gone else f"{name} was not found"
+    if failed:
+        raise SourceError(
+            f"{said}; it may still be in what cannot be used.",
+            "Put that right, then run it again.",
+            "\n".join(failed),
+        )
+    if not gone:
+        raise SourceError(f"{name} is not kept here.", "See which are: %secret list")
+    return said
 
 
 def _kept() -> Any:

@@ -113,7 +113,7 @@ def authenticated(
     if not secret:
         raise ColabMagicsError(
             "The variable that --index-auth names is not set; the index was not asked.",
-            "Set it before the kernel starts, to USER:PASSWORD or a token.",
+            "Set it first, to USER:PASSWORD or a token: %secret NAME",
         )
     hide(secret)
     urls = " ".join(found.get(name, "") for name in ("index-url", "extra-index-url")).split()

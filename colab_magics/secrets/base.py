@@ -9,7 +9,7 @@ from ..errors import SourceError, hide, usage_error
 from ..host import Host
 from ..registry import load
 
-__all__ = ["NAME", "PLACES", "Kept", "Place", "Unanswered", "find", "keeps", "value"]
+__all__ = ["PLACES", "Kept", "Place", "Unanswered", "find", "is_name", "keeps", "value"]
 
 #: Name → class, in the order to look: adding one is one file and one line here.
 PLACES = {
@@ -22,8 +22,7 @@ PLACES = {
     "prompt": "colab_magics.secrets.local:Prompt",
 }
 
-#: What a secret may be called: it becomes an environment variable.
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 class Unanswered(Exception):
@@ -57,6 +56,11 @@ class Kept(Place, Protocol):
         """Those that it has, as far as it tells."""
 
 
+def is_name(text: str) -> bool:
+    """Whether a secret may be called so, and it is none itself: it names a variable."""
+    return bool(_NAME.fullmatch(text)) and not tokens.find(text)
+
+
 def find(host: Host, name: str, source: str = "auto") -> Tuple[str, Place]:
     """A secret and where it was found; `SourceError` says which places were looked at.
 
@@ -84,7 +88,7 @@ def find(host: Host, name: str, source: str = "auto") -> Tuple[str, Place]:
 
 def value(host: Host, name: str) -> str:
     """A secret for another magic, such as the token of ``--token NAME``."""
-    if not NAME.fullmatch(name) or tokens.find(name):
+    if not is_name(name):
         hide(name)
         raise usage_error(
             "That is no name of a secret; if it is the secret itself, take it out of the cell.",
@@ -110,8 +114,8 @@ def _missing(
     what = f"{name} is not set"
     if looked:
         what += f"; looked at {', '.join(looked)}"
-    # Why a place of another host does not apply helps nobody.
-    refused = [f"{place}: {why}" for place, why in passed.items() if why != "not here"]
+    # Why a place of another host does not apply helps nobody who has not named it.
+    told = [(place, why) for place, why in passed.items() if source != "auto" or why != "not here"]
     if host.colab:
         todo = "On Colab: the key at the left, add it there and let this notebook see it."
     elif "KAGGLE_KERNEL_RUN_TYPE" in os.environ:
@@ -119,5 +123,5 @@ def _missing(
     else:
         todo = f"Keep it on this machine: %secret set {name}"
     if source != "auto":
-        todo += " Or look everywhere: take --from off the line."
-    return SourceError(what + ".", todo, "\n".join(refused))
+        todo = f"Look everywhere: take --from off the line. {todo}"
+    return SourceError(what + ".", todo, "\n".join(f"{place}: {why}" for place, why in told))

@@ -39,7 +39,8 @@ class Colab:
         except ImportError:
             raise Unanswered("this Colab has no google.colab.userdata") from None
         try:
-            return str(userdata.get(name))
+            found = userdata.get(name)
+            return None if found is None else str(found)
         except Exception as error:
             kind = type(error).__name__
             if kind == "SecretNotFoundError":
@@ -71,7 +72,8 @@ class Kaggle:
         except ImportError:
             raise Unanswered("this Kaggle has no kaggle_secrets") from None
         try:
-            return str(UserSecretsClient().get_secret(name))
+            found = UserSecretsClient().get_secret(name)
+            return None if found is None else str(found)
         except Exception as error:
             if "No user secrets" in str(error) or "not found" in str(error).lower():
                 return None

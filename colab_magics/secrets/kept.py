@@ -3,10 +3,10 @@
 import json
 import os
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
-from ..errors import SourceError
 from ..host import Host
 from ..locks import alone
 from ..process import within
@@ -18,6 +18,9 @@ __all__ = ["File", "Keyring"]
 PATIENCE = 30.0
 #: Under which all secrets stand in the keyring, and the entry with their names: it lists none.
 _SERVICE, _NAMES = "colab-magics", "names of all secrets"
+#: Questions to the keyring that it has not answered yet: until then it is asked no other.
+_OPEN: List[str] = []
+_SILENT = "it does not answer; it may wait to be unlocked"
 
 
 class Keyring:
@@ -30,10 +33,14 @@ class Keyring:
         """See `Place`."""
         try:
             import keyring
-            from keyring.backends.fail import Keyring as Failing
+            from keyring.backends import fail, null
         except ImportError:
             return "not here"
-        return "this system has none" if isinstance(keyring.get_keyring(), Failing) else None
+        try:
+            chosen = keyring.get_keyring()
+        except Exception as error:
+            return f"{type(error).__name__}: the one that is set up here cannot be loaded"
+        return "this system has none" if isinstance(chosen, (fail.Keyring, null.Keyring)) else None
 
     def get(self, host: Host, name: str) -> Optional[str]:
         """See `Place`."""
@@ -41,8 +48,10 @@ class Keyring:
         return found
 
     def set(self, name: str, value: str) -> None:
-        """See `Kept`."""
+        """See `Kept`: some say that they have it, and do not."""
         _call("set_password", name, value)
+        if _call("get_password", name) != value:
+            raise Unanswered("it does not give back what it was given")
         self._list({*self.names(), name})
 
     def delete(self, name: str) -> bool:
@@ -81,17 +90,13 @@ class File:
 
     def set(self, name: str, value: str) -> None:
         """See `Kept`."""
-        with alone(_path().with_suffix(".lock")):
-            _write({**_read(), name: value})
+        with _changing() as known:
+            known[name] = value
 
     def delete(self, name: str) -> bool:
         """See `Kept`."""
-        with alone(_path().with_suffix(".lock")):
-            known = _read()
-            if name not in known:
-                return False
-            _write({key: value for key, value in known.items() if key != name})
-        return True
+        with _changing() as known:
+            return known.pop(name, None) is not None
 
     def names(self) -> List[str]:
         """See `Kept`."""
@@ -101,10 +106,20 @@ class File:
 def _call(function: str, *values: str) -> Any:
     import keyring
 
+    if _OPEN:
+        raise Unanswered(_SILENT)
+
+    def ask() -> Any:
+        _OPEN.append(function)
+        try:
+            return getattr(keyring, function)(_SERVICE, *values)
+        finally:
+            _OPEN.remove(function)
+
     try:
-        return within(PATIENCE, lambda: getattr(keyring, function)(_SERVICE, *values))
+        return within(PATIENCE, ask)
     except TimeoutError:
-        raise Unanswered("it does not answer; it may wait to be unlocked") from None
+        raise Unanswered(_SILENT) from None
     except Exception as error:
         raise Unanswered(type(error).__name__) from None
 
@@ -117,29 +132,37 @@ def _path() -> Path:
 
 def _read() -> Dict[str, str]:
     try:
-        text = _path().read_text(encoding="utf-8")
+        known = json.loads(_path().read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise Unanswered(f"it cannot be read: {error.strerror}") from None
-    try:
-        known = json.loads(text)
+        raise Unanswered(f"{_path()} cannot be read: {error.strerror}") from None
     except ValueError:
-        raise Unanswered("it cannot be read: it is no JSON") from None
-    return {str(name): str(value) for name, value in dict(known).items()}
+        known = None
+    if not isinstance(known, dict):
+        raise Unanswered(f"{_path()} cannot be read: it is no JSON of names and values")
+    return {str(name): str(value) for name, value in known.items()}
 
 
-def _write(known: Dict[str, str]) -> None:
-    """Put it in place whole, or not at all; never readable by others, not for a moment."""
+@contextmanager
+def _changing() -> Iterator[Dict[str, str]]:
+    """What is kept, to be changed, while nobody else changes it; then it is put in place."""
     path = _path()
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.parent.chmod(0o700)
-        handle, fresh = tempfile.mkstemp(prefix=".secrets-", dir=path.parent)  # 0600
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            json.dump(known, stream, indent=1)
-        Path(fresh).replace(path)
+        with alone(path.with_suffix(".lock")):
+            before = _read()
+            known = dict(before)
+            yield known
+            if known != before:
+                _write(path, known)
     except OSError as error:
-        raise SourceError(
-            f"The file of secrets cannot be written: {error.strerror}.", "Check your home."
-        ) from None
+        raise Unanswered(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _write(path: Path, known: Dict[str, str]) -> None:
+    """Put it in place whole, or not at all; never readable by others, not for a moment."""
+    path.parent.chmod(0o700)
+    handle, fresh = tempfile.mkstemp(prefix=".secrets-", dir=path.parent)  # 0600
+    with os.fdopen(handle, "w", encoding="utf-8") as stream:
+        json.dump(known, stream, indent=1)
+    Path(fresh).replace(path)

@@ -1,6 +1,7 @@
 """Secrets of this process, of the project's folder, and of the person who is there."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Optional
 
@@ -65,8 +66,10 @@ def ask(name: str) -> Optional[str]:
     """Have a person type a secret; None where nothing was typed, or nobody can."""
     from getpass import getpass
 
+    # In a terminal it takes the place of what was said to be going on.
+    over = "\r\x1b[K" if sys.stdout.isatty() else ""
     try:
-        return getpass(f"{name} (not shown): ").strip() or None
+        return getpass(f"{over}{name} (not shown): ").strip() or None
     except EOFError:
         return None
 

@@ -4,13 +4,14 @@ import os
 from dataclasses import dataclass, replace
 from typing import ClassVar, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
+from .. import tokens
 from ..arguments import Parser
 from ..errors import hide, usage_error
 from ..host import Host
 from ..steps import Outcome, Progress, Step, Verdict
-from .base import NAME, PLACES, find
+from .base import PLACES, find, is_name
 
-__all__ = ["SecretStep", "parse"]
+__all__ = ["SecretStep", "parse", "refused"]
 
 
 @dataclass(frozen=True)
@@ -77,21 +78,31 @@ def _are(names: Sequence[str]) -> str:
     return "is" if len(names) == 1 else "are"
 
 
+def refused(words: Sequence[str], takes: str = "%secret takes names") -> Exception:
+    """The error for words that are no names: each may be a secret, and is not shown."""
+    for word in words:
+        hide(word)
+        hide(word.partition("=")[2])
+    return usage_error(
+        f"{takes}, such as HF_TOKEN; if a secret stands in this cell, take it out, and clear the "
+        "cell's output and history.",
+        "Then keep it, which asks you for it: %secret set NAME",
+    )
+
+
 def parse(words: List[str]) -> Optional[SecretStep]:
     """The secrets that a line asks for; None for a bare line and the commands."""
+    found = [word for word in words if tokens.find(word.lstrip("-"))]
+    if found:  # wherever it stands, before a parser repeats it
+        raise refused(found)
     if not words or words[0] in {"set", "list", "delete"}:
         return None
     parser = Parser("%secret", usage="%secret NAME... [--from PLACE]")
     parser.add_argument("names", nargs="+")
     parser.add_argument("--from", dest="source", choices=["auto", *PLACES], default="")
-    found = parser.parse_args(words)
-    for name in found.names:
-        if not NAME.fullmatch(name):
-            hide(name.partition("=")[2])
-            raise usage_error(
-                "%secret takes names, such as HF_TOKEN; if a secret stands in this cell, take it "
-                "out, and clear the cell's output and history.",
-                "Then keep it: %secret set NAME",
-            )
-    names = tuple(dict.fromkeys(found.names))
-    return SecretStep(names, "" if found.source == "auto" else found.source)
+    parsed = parser.parse_args(words)
+    wrong = [name for name in parsed.names if not is_name(name)]
+    if wrong:
+        raise refused(wrong)
+    names = tuple(dict.fromkeys(parsed.names))
+    return SecretStep(names, "" if parsed.source == "auto" else parsed.source)

@@ -112,6 +112,13 @@ class EnvironmentStep(Step):
 
     def _hint(self, name: str, value: str) -> str:
         """What to know about a variable that is about to be set; looked at before it is."""
+        at_home = re.match(r"\$(HOME\b|\{HOME\})", value)
+        if at_home:
+            return (
+                f"$HOME stands in {name} as it is; for home write {name}=~{value[at_home.end() :]}"
+            )
+        if not self.how and set(value) & set("${}"):
+            return f"To have it remembered, write in a cell: os.environ[{name!r}] = {value!r}"
         old = os.environ.get(name, "")
         if not self.how and name in _LISTS and old and old not in value:
             return f"All that was in {name} is out of it now. To add: --prepend {name}=FOLDER"

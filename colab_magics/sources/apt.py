@@ -11,6 +11,10 @@ from .dpkg import Package, installed, wanted
 
 __all__ = ["AptStep", "parse"]
 
+#: Seconds to wait for another apt, which most often has soon ended: where somebody may be there to
+#: interrupt that, and where nobody is.
+WAIT, WAIT_ALONE = 120, 60
+
 
 @dataclass(frozen=True)
 class AptStep(Step):
@@ -66,8 +70,7 @@ class AptStep(Step):
 
         before = self._installed()
         missing = self.packages if before is None else self._missing(before)
-        # Another apt is waited for where somebody may be there to interrupt that.
-        install(missing, progress, wait=120 if host.may_ask else 0)
+        install(missing, progress, wait=WAIT if host.may_ask else WAIT_ALONE)
         found = self._installed() or {}
         still = self._missing(found)
         if still:

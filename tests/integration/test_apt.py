@@ -16,7 +16,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from shell.cells import Cells, Child, new_shell
 
 from colab_magics.errors import SourceError
-from colab_magics.sources import apt_get, dpkg
+from colab_magics.host import Host
+from colab_magics.sources import apt, apt_get, dpkg
 
 pytestmark = [
     pytest.mark.once,
@@ -194,9 +195,21 @@ def test_an_archive_that_cannot_be_reached(run: Cells, archive: Archive) -> None
     assert "network" in error.todo and run.steps() == []
 
 
-def test_another_apt_at_work(run: Cells, archive: Archive) -> None:
-    """Where nobody is there it is not waited for: it is said, and nothing is changed."""
+def test_another_apt_at_work(run: Cells, archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is waited for, which is said; where it does not end that is said, nothing is changed."""
     run("%apt tool=1.0 --no-record")
+    said: List[str] = []
+    with open(archive.root / "var/lib/dpkg/lock-frontend", "w") as held:
+        fcntl.lockf(held, fcntl.LOCK_EX)
+
+        def told(text: object) -> None:
+            said.append(str(text))
+            if text == "another apt is at work: waiting for it":
+                fcntl.lockf(held, fcntl.LOCK_UN)
+
+        apt.AptStep(("player",)).apply(Host(), told)
+    assert "another apt is at work: waiting for it" in said and archive.has("player")
+    monkeypatch.setattr(apt, "WAIT_ALONE", 0)
     with open(archive.root / "var/lib/dpkg/lock-frontend", "w") as held:
         fcntl.lockf(held, fcntl.LOCK_EX)
         since = time.monotonic()

@@ -190,6 +190,25 @@ def test_what_comes_too_late_is_said(
 
 
 @pytest.mark.parametrize(
+    ("line", "hint"),
+    [
+        ("PLACE=$HOME/x", "for home write PLACE=~/x"),
+        ("PLACE=${HOME}", "for home write PLACE=~"),
+        ("--prepend FOLDERS=$HOME/bin", "for home write FOLDERS=~/bin"),
+        ("COLOUR=a$b", "write in a cell: os.environ['COLOUR'] = 'a$b'"),
+        ("""'COLOUR={"a": [1, 2]}'""", """os.environ['COLOUR'] = '{"a": [1, 2]}'"""),
+    ],
+)
+def test_what_no_line_can_say(run: Cells, line: str, hint: str) -> None:
+    """A value that IPython would expand is set and not remembered, with what to write instead."""
+    shown = run(f"%env_persist {line}").split("\n")
+    assert shown[1].endswith(hint) and "not remembered" in shown[2]
+    name, _, value = line.replace("--prepend ", "").strip("'").partition("=")
+    assert value in os.environ[name]
+    assert run.steps() == []
+
+
+@pytest.mark.parametrize(
     ("line", "says"),
     [
         ("COLOUR", "is not NAME=VALUE"),

@@ -17,12 +17,14 @@ import pytest
 from colab_magics import errors
 from colab_magics.errors import SourceError
 from colab_magics.registry import load
-from colab_magics.secrets import hosts
+from colab_magics.secrets import hosts, kept, local
 from colab_magics.secrets.base import PLACES, Kept, value
 
-from .cells import Cells
+from .cells import Cells, Child
 
 CANARY = "canary-7f3a+/=&<x>"
+#: Put together here, so that nothing in this file looks like a token to those who scan it.
+LITERAL = "hf" + "_" + "7f3a" * 9
 COLAB: Dict[str, Any] = {"metadata": {"colab": {}}, "content": {"allow_stdin": True}}
 
 
@@ -107,6 +109,9 @@ def test_only_where_it_is_asked_for(run: Cells) -> None:
     reply = run.attempt("%secret TOKEN --from file")
     assert isinstance(reply.error, SourceError) and ".env" not in reply.error.what
     assert "take --from off the line" in reply.error.todo
+    reply = run.attempt("%secret TOKEN --from kaggle")  # which is named, and not here
+    assert isinstance(reply.error, SourceError)
+    assert reply.error.details == "Kaggle's secrets: not here"
     run("%secret TOKEN --from dotenv\n%secret OTHER")
     assert run.steps() == ["%secret TOKEN --from dotenv", "%secret OTHER"]
     reply = run.attempt("%secret TOKEN --from nowhere")
@@ -140,7 +145,11 @@ def test_from_colab(run: Cells, userdata: Any) -> None:
 
 @pytest.mark.parametrize(
     ("state", "says"),
-    [("absent", "looked at the environment, Colab's secrets"), ("refused", "may not see it")],
+    [
+        ("absent", "looked at the environment, Colab's secrets"),
+        ("none", "looked at the environment, Colab's secrets"),
+        ("refused", "may not see it"),
+    ],
 )
 def test_colab_without_it(
     run: Cells, userdata: Any, state: str, says: str, monkeypatch: pytest.MonkeyPatch
@@ -149,10 +158,12 @@ def test_colab_without_it(
     monkeypatch.setattr(getpass, "getpass", lambda prompt="": "")
     if state == "refused":
         userdata.SECRETS["TOKEN"] = None
+    if state == "none":
+        monkeypatch.setattr(userdata, "get", lambda name: None)
     reply = run.attempt("%secret TOKEN")
     assert isinstance(reply.error, SourceError)
     assert says in reply.error.what + reply.error.details
-    assert "the key at the left" in reply.error.todo
+    assert "the key at the left" in reply.error.todo and "TOKEN" not in os.environ
 
 
 def test_colab_that_does_not_answer_is_asked_once(
@@ -190,6 +201,18 @@ def test_typed_by_a_person_for_this_kernel(run: Cells, typed: List[str]) -> None
     assert "TOKEN set, from you" in shown and "Longer: %secret set TOKEN" in shown
     assert os.environ["TOKEN"] == CANARY and typed == []
     nowhere(shown)
+
+
+def test_in_a_terminal_the_question_has_its_own_line(
+    typed: List[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes the place of the line that says what is looked for; elsewhere it is plain text."""
+    asked: List[str] = []
+    monkeypatch.setattr(getpass, "getpass", lambda prompt: asked.append(prompt) or CANARY)
+    for terminal in (True, False):
+        monkeypatch.setattr(sys, "stdout", SimpleNamespace(isatty=lambda found=terminal: found))
+        local.ask("TOKEN")
+    assert asked == ["\r\x1b[KTOKEN (not shown): ", "TOKEN (not shown): "]
 
 
 def test_nobody_is_asked_who_is_not_there(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -262,6 +285,57 @@ def test_kept_in_the_keyring(
     assert list(home.rglob("secrets.json")) == []
 
 
+@pytest.fixture
+def backend(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Have the keyring use a backend of this name, as its users do."""
+    core = pytest.importorskip("keyring.core")
+    monkeypatch.setattr(core, "_keyring_backend", None)
+    return lambda name: monkeypatch.setenv("PYTHON_KEYRING_BACKEND", name)
+
+
+@pytest.mark.parametrize("name", ["keyring.backends.null.Keyring", "nosuch.Keyring"])
+def test_a_keyring_that_is_switched_off(
+    run: Cells, typed: List[str], backend: Any, name: str
+) -> None:
+    """Disabled, or one that cannot be loaded: the file keeps it, and who names the keyring is told
+    why; all else is found where it is.
+    """
+    backend(name)
+    assert "TOKEN is kept in your file of secrets" in run("%secret set TOKEN")
+    reply = run.attempt("%secret set TOKEN --to keyring")
+    assert isinstance(reply.error, SourceError) and "cannot be used" in reply.error.what
+    assert "TOKEN set, from your file of secrets" in run("%secret TOKEN")
+    assert os.environ["TOKEN"] == CANARY
+    assert run("%secret delete TOKEN") == "TOKEN is no longer in your file of secrets"
+
+
+def test_a_keyring_that_swallows_it(run: Cells, typed: List[str], backend: Any) -> None:
+    """One that says nothing and keeps nothing: it is not said to be kept."""
+    backend("doubles.keyrings.Swallows")
+    reply = run.attempt("%secret set TOKEN")
+    assert isinstance(reply.error, SourceError)
+    assert reply.error.what == "TOKEN was not kept: the keyring cannot be used."
+    assert reply.error.todo == "Try: --to file"
+    nowhere(reply.shown, str(reply.error))
+
+
+def test_a_keyring_that_never_answers(home: Path, backend: Any) -> None:
+    """Ctrl-C shows one line, and no value of the environment in any mode; it is asked once."""
+    backend("doubles.keyrings.Silent")
+    os.mkfifo("asked")
+    with Child({**os.environ, "OTHER": CANARY}) as child:
+        child("%xmode Verbose")
+        child.ask("%secret TOKEN")
+        Path("asked").read_text()
+        child.interrupt()
+        answer = child.answer()
+        assert (answer.error, answer.shown) == ("KeyboardInterrupt", "KeyboardInterrupt")
+        answer = child.attempt("%secret TOKEN")
+        assert answer.error == "SourceError"
+        assert "the keyring: it does not answer; it may wait to be unlocked" in answer.shown
+        assert "it does not answer" in child("%secret list")
+
+
 @pytest.mark.parametrize("name", ["file"])
 def test_a_place_keeps_what_it_is_given(name: str, run: Cells) -> None:
     """Any value comes back as it is: line ends, quotes, other scripts."""
@@ -271,15 +345,37 @@ def test_a_place_keeps_what_it_is_given(name: str, run: Cells) -> None:
         assert place.get(None, "TOKEN") == text  # type: ignore[arg-type]
 
 
-def test_a_file_that_is_damaged_is_said(run: Cells, typed: List[str], home: Path) -> None:
-    """It is neither taken for empty nor overwritten."""
+@pytest.mark.parametrize("held", [b"{", b"[1]", b"null", b'"text"', b"\xff\xfe"])
+def test_a_file_that_is_damaged_is_said(
+    run: Cells, typed: List[str], home: Path, held: bytes
+) -> None:
+    """It is neither taken for empty nor overwritten, it is named, and the search goes on."""
     run("%secret set TOKEN --to file")
     (path,) = home.rglob("secrets.json")
-    path.write_text("{")
+    path.write_bytes(held)
     typed.append(CANARY)
-    for line in ("%secret list", "%secret set OTHER --to file"):
-        assert "it is no JSON" in (shown := run.attempt(line)).shown + str(shown.error)
-    assert path.read_text() == "{"
+    assert f"{path} cannot be read: it is no JSON" in run("%secret list")
+    for line in ("%secret set OTHER --to file", "%secret delete OTHER"):
+        reply = run.attempt(line)
+        assert isinstance(reply.error, SourceError)
+        assert reply.error.todo == "Put that right, then run it again."
+        assert f"{path} cannot be read" in reply.error.details and str(path) not in str(reply.error)
+    assert path.read_bytes() == held
+    Path(".env").write_text(f"OTHER={CANARY}\n")
+    assert "OTHER set, from .env" in run("%secret OTHER")
+
+
+def test_a_place_for_files_that_is_none(
+    run: Cells, typed: List[str], home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no file can be made that is said, on setting and on deleting; nothing is kept."""
+    (home / "file").write_text("")
+    monkeypatch.setattr(kept, "_path", lambda: home / "file" / "secrets.json")
+    for line in ("%secret set TOKEN --to file", "%secret delete TOKEN"):
+        reply = run.attempt(line)
+        assert isinstance(reply.error, SourceError)
+        assert f"{home / 'file' / 'secrets.json'} cannot be" in reply.error.details
+    assert "TOKEN" not in os.environ
 
 
 # ---------------------------------------------------------------------- nowhere
@@ -308,6 +404,14 @@ def test_it_is_taken_out_of_all_that_is_said(run: Cells, monkeypatch: pytest.Mon
     nowhere(*drawn.values())
 
 
+def test_a_line_of_it_is_taken_out_too(run: Cells) -> None:
+    """A program that prints a part of a secret of several lines, by our hand, shows ``****``."""
+    os.environ["TOKEN"] = "first-7f3a\nsecond-7f3a"
+    run("%secret TOKEN")
+    shown = [run(f"%shell {said}") for said in ('echo "$TOKEN" | tail -1', 'echo "$TOKEN"')]
+    assert [text.split() for text in shown] == [["****"], ["****"]]
+
+
 def test_a_line_with_a_secret_in_it_is_not_remembered(run: Cells) -> None:
     """Typed into a line, it is refused for the record, with what to do."""
     os.environ["TOKEN"] = "canary-7f3a"
@@ -326,6 +430,40 @@ def test_a_value_that_is_typed_in_the_cell_is_refused(run: Cells) -> None:
     assert "take it out" in str(reply.error) and "%secret set NAME" in str(reply.error)
     assert "TOKEN" not in os.environ and run.steps() == []
     nowhere(reply.shown, str(reply.error))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "%secret {}",
+        "%secret TOKEN {}",
+        "%secret set {}",
+        "%secret set TOKEN {}",
+        "%secret set TOKEN --to {}",
+        "%secret set TOKEN={}",
+        "%secret delete {}",
+        "%secret list {}",
+        "%secret --from {}",
+        "%secret TOKEN --{}",
+    ],
+)
+def test_a_token_is_no_name(run: Cells, line: str) -> None:
+    """What has the shape of a token is refused wherever it stands, and shown nowhere."""
+    reply = run.attempt(line.format(LITERAL))
+    assert type(reply.error).__name__ == "UsageError" and run.steps() == []
+    assert "take it out, and clear the cell's output and history" in str(reply.error)
+    nowhere(reply.shown, str(reply.error))
+
+
+def test_a_value_behind_the_name(run: Cells, typed: List[str]) -> None:
+    """``%secret set NAME value``, as one might type it, asks nobody, keeps and shows nothing."""
+    for value_ in ("the7f3avalue", "--the7f3avalue", "two 7f3a-words"):
+        reply = run.attempt(f"%secret set MY_TOKEN {value_} --to file")
+        assert type(reply.error).__name__ == "UsageError"
+        assert "takes one name, such as HF_TOKEN" in str(reply.error)
+        nowhere(reply.shown, str(reply.error))
+    assert typed == [CANARY] and "No secret is kept" in run("%secret list")
+    assert "MY_TOKEN is kept" in run("%secret set MY_TOKEN --to file")
 
 
 def test_for_other_magics_it_is_named(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -158,7 +158,7 @@ def test_a_secret_that_is_not_set(environment: Any) -> None:
     with pytest.raises(ColabMagicsError) as caught:
         authenticated({"index-url": URL, "index-auth": "X"}, environment)
     assert "--index-auth names is not set" in str(caught.value)
-    assert "USER:PASSWORD" in str(caught.value)
+    assert "USER:PASSWORD or a token: %secret NAME" in str(caught.value)
 
 
 def test_settings_are_pips(tmp_path: Path) -> None:

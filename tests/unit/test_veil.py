@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from colab_magics import errors
-from colab_magics.errors import Veil, hide
+from colab_magics.errors import Veil, conceal, hide
 
 SECRET = "hf_canary_value"
 
@@ -30,6 +30,35 @@ def test_wherever_it_is_cut(cuts: List[int]) -> None:
     veil = Veil()
     shown = b"".join(veil(data[a:b]) for a, b in zip(ends, ends[1:])) + veil(b"", last=True)
     assert shown == data.replace(SECRET.encode(), b"****")
+
+
+@given(cuts=st.lists(st.integers(0, 90), max_size=8))
+def test_one_within_another(cuts: List[int]) -> None:
+    """A secret that is a part or a beginning of another is no reason to show the rest of it."""
+    errors._HIDDEN.clear()
+    for secret in ("token-ABCDEF-XYZ123", "ABCDEF", "token-", "XYZ123-more"):
+        hide(secret)
+    text = "a token-ABCDEF-XYZ123 ABCDEF token-ABCDEF token-ABC XYZ123-more-ABCDE"
+    data = text.encode()
+    ends = sorted({min(cut, len(data)) for cut in cuts} | {0, len(data)})
+    veil = Veil()
+    shown = b"".join(veil(data[a:b]) for a, b in zip(ends, ends[1:])) + veil(b"", last=True)
+    assert shown == conceal(text).encode()
+
+
+def test_pieces_of_one_overlap_another() -> None:
+    """What is whole is taken out, although its end may begin another one; nothing is held long."""
+    hide("ABCDEF")
+    hide("DEFGHI")
+    veil = Veil()
+    assert veil(b"x ABCDEF") + veil(b" y\n") == b"x **** y\n"
+
+
+def test_each_line_of_a_secret() -> None:
+    """A program prints a line of it; those that all keys have tell nothing and stay."""
+    hide("-----BEGIN OPENSSH PRIVATE KEY-----\ncanary-one\n  canary-two\nshort\n")
+    assert conceal("canary-two canary-one short") == "**** **** short"
+    assert conceal("-----BEGIN OPENSSH PRIVATE KEY-----") == "-----BEGIN OPENSSH PRIVATE KEY-----"
 
 
 def test_nothing_known_and_nothing_like_it() -> None:

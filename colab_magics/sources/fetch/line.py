@@ -3,10 +3,9 @@
 import re
 from typing import Dict, List, Optional, Sequence, Tuple, Union
 
-from ... import tokens
 from ...arguments import Parser
 from ...errors import hide, usage_error
-from ...secrets.base import NAME
+from ...secrets.base import is_name
 from .kinds import is_url, source
 from .source import exposed
 from .step import FetchStep, FetchSteps
@@ -73,7 +72,7 @@ def _apart(words: Sequence[str]) -> Tuple[List[str], str]:
 def _judge_token(token: str, words: Sequence[str]) -> None:
     if not token:
         return
-    if not NAME.fullmatch(token) or tokens.find(token):
+    if not is_name(token):
         hide(token)
         raise usage_error(
             "%fetch: --token takes the name of a secret; take the token out of the cell.",

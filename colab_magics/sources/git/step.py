@@ -4,11 +4,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, FrozenSet, List, Optional, Tuple
 
-from ... import tokens
 from ...arguments import Parser
 from ...errors import hide, usage_error
 from ...host import Host
-from ...secrets.base import NAME
+from ...secrets.base import is_name
 from ...steps import Outcome, Progress, Step, Verdict
 from .address import Address, same
 from .repository import MOVING, SHA, Repository, at
@@ -143,7 +142,7 @@ def parse(words: List[str]) -> Optional[CloneStep]:
     parser.add_argument("--commit", default="")
     found = parser.parse_intermixed_args(words[1:])
     address = Address.read(found.repository)
-    if found.token and (not NAME.fullmatch(found.token) or tokens.find(found.token)):
+    if found.token and not is_name(found.token):
         hide(found.token)
         raise usage_error(
             "%github: --token takes the name of a secret; take the token out of the cell.",
