@@ -12,17 +12,21 @@ __all__ = ["idle", "known", "named", "rows"]
 
 
 def known(one: Running, here: str) -> Dict[str, Any]:
-    """What is known of a kernel: seconds, bytes, and None where nobody says."""
+    """What is known of a kernel: seconds, bytes, and None where nobody says.
+
+    The one that asks is busy with that, whether the server has heard of it or not.
+    """
+    asks = one.kernel == here
     memory = family(one.pid) if one.pid is not None else {}
     return {
         "name": one.name,
         "kernel": one.kernel,
-        "state": one.state,
-        "idle_seconds": one.idle(time.time()),
+        "state": "busy" if asks else one.state,
+        "idle_seconds": 0.0 if asks else one.idle(time.time()),
         "pid": one.pid,
         "memory": sum(memory.values()) or None,
         "gpu_memory": _on_gpus(memory),
-        "here": one.kernel == here,
+        "here": asks,
     }
 
 
