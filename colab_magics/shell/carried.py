@@ -168,17 +168,22 @@ _OWN = re.compile(
     r"HISTCMD|OPTIND|COMP_\w+|E?UID|PPID|SHELLOPTS|SHLVL|O?L?D?PWD|_|IFS_OLD|"
     r"LOGCHECK|WATCHFMT|zle_\w+)$"
 )
-_DECLARED = re.compile(r"declare -([-a-zA-Z]+) ([A-Za-z_]\w*)")
+#: One variable as ``declare -p`` says it: what is quoted may hold ends of lines.
+_DECLARED = re.compile(
+    r"""declare -([-a-zA-Z]+) ([A-Za-z_]\w*)"""
+    r"""(?:=(?:"(?:[^"\\]|\\.)*"|\$'(?:[^'\\]|\\.)*'|'[^']*'|\$(?!')|[^\n"'$])*)?\n""",
+    re.DOTALL,
+)
 
 
 def _declared(texts: List[str]) -> Dict[str, str]:
-    """What ``declare -p`` says of each variable; exported ones travel in the environment."""
-    found = {}
-    for text in texts:
-        match = _DECLARED.match(text)
-        if match and ("x" not in match.group(1) or set("aA") & set(match.group(1))):
-            found[match.group(2)] = text.rstrip("\n")
-    return found
+    """What ``declare -p`` says of all variables; exported ones travel in the environment."""
+    return {
+        found.group(2): found.group().rstrip("\n")
+        for text in texts
+        for found in _DECLARED.finditer(text)
+        if "x" not in found.group(1) or set("aA") & set(found.group(1))
+    }
 
 
 def _typeset(texts: List[str]) -> Dict[str, str]:
@@ -214,7 +219,7 @@ KINDS = {
         options="shopt -po; shopt -p; umask -p; set +efuxv",
         aliases="alias -p",
         functions="declare -f",
-        values=f'for __cm_n in {_NAMES}; do declare -p "$__cm_n"; printf "\\0"; done',
+        values=f'declare -p {_NAMES}; printf "\\0"',  # at once: each call would be a write
     ),
     "zsh": _kind(
         "-f",

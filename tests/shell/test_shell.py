@@ -44,6 +44,16 @@ def streams(run: Cells, cell: str) -> Tuple[str, str]:
     [
         ("x='a  b'; y=$'two\\nlines'", 'echo "$x$y"', "a  btwo\nlines"),
         ("a=(1 'b c'); declare -A m=([k]=v)", 'echo "${a[1]} ${m[k]}"', "b c v"),
+        (
+            "x=$'a\\ndeclare -- z=\"b\"\\nc'; y='\\$`\"$'",
+            'echo "$x|$z|$y"',
+            'a\ndeclare -- z="b"\nc||\\$`"$',
+        ),
+        (
+            "a=($'one\\n)' 'two\"' \"three'\" '$four'); last=1",
+            'echo "${a[@]} $last"',
+            "one\n) two\" three' $four 1",
+        ),
         ("f() { echo f $1; }", "f 1", "f 1"),
         ("alias ll='echo aliased'", "ll x", "aliased x"),
         ("shopt -s nullglob; set -u", "echo *.none; shopt -q nullglob; echo $?$-", "0huBc"),
