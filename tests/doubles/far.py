@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Dict, Iterator, List
 
@@ -109,6 +109,7 @@ def processes(below: Path) -> List[int]:
 def end(below: Path) -> None:
     """Take away all mounts below a folder, and their processes."""
     for pid in processes(below):
-        os.kill(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
     for place in mounts(below):
         subprocess.run(["fusermount3", "-uz", place], check=False, capture_output=True)

@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Callable, Iterator, List, Set, Tuple
 
@@ -276,7 +277,8 @@ def _kill_all(root: Path) -> None:
         if not at_work:
             return
         for pid in at_work:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has ended, with the one that was killed before
+                os.kill(pid, signal.SIGKILL)
         time.sleep(0.05)
     raise AssertionError("they do not end")
 

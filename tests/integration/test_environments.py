@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import List, Optional
 
@@ -208,7 +209,8 @@ def test_one_that_was_cut_is_made_afresh(
         for child in subprocess.run(
             ["pgrep", "-f", str(machine.home)], capture_output=True, text=True
         ).stdout.split():
-            os.kill(int(child), signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(int(child), signal.SIGKILL)
         cut.communicate()
         said, error = ensure(machine, path, version).communicate(timeout=120)
         made = said.strip()
