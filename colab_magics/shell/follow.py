@@ -4,7 +4,7 @@ import os
 import re
 import sys
 from pathlib import Path
-from typing import Dict, List, Mapping
+from typing import Dict, List, Mapping, Optional
 
 __all__ = ["environment", "follow"]
 
@@ -32,12 +32,18 @@ def environment(own: Mapping[str, str], tty: bool) -> Dict[str, str]:
 
 
 def follow(
-    directory: str, after: Mapping[str, str], given: Mapping[str, str], own: Dict[str, str]
+    directory: str,
+    after: Optional[Mapping[str, str]],
+    given: Mapping[str, str],
+    own: Dict[str, str],
 ) -> List[str]:
     """Change the kernel's directory and environment to those of a shell that has ended.
 
-    ``given`` is the environment that the shell began with. Gives what is to be known about it.
+    ``given`` is the environment that the shell began with, and ``after`` what became of it, if
+    anything. Gives what is to be known about it.
     """
+    if after is None:
+        return _go(directory)
     own.update({name: after[name] for name in ("PWD", "OLDPWD") if name in after})
     if not after:
         return [*_go(directory), _UNSAID]

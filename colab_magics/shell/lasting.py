@@ -11,9 +11,10 @@ from typing import Dict, Iterator, List, Optional, Tuple
 
 from ..errors import usage_error
 from ..files import private_folder
-from .carried import KINDS, Carried
+from .carried import Carried
 from .follow import environment, follow
 from .guard import Guard
+from .kinds import KINDS
 from .processes import MARK
 from .run import Ended, Listener, run
 

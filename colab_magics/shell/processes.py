@@ -8,15 +8,24 @@ process group has to do.
 
 import os
 from contextlib import suppress
-from pathlib import Path
-from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional
+from typing import (
+    AbstractSet,
+    Callable,
+    Dict,
+    FrozenSet,
+    Iterable,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+)
 
-__all__ = ["MARK", "Family", "Process", "listed", "read", "scan", "unmarked"]
+__all__ = ["MARK", "Family", "Process", "listed", "numbers", "read", "scan", "unmarked"]
 
 #: The variable whose value marks the processes of one command.
 MARK = "COLAB_MAGICS_COMMAND"
 
-_PROC = Path("/proc")
+_PROC = "/proc"
 #: Where these stand behind the name in ``/proc/PID/stat``.
 _STATE, _GROUP, _SESSION, _START, _PAGES = 0, 2, 3, 19, 21
 
@@ -34,7 +43,7 @@ class Process(NamedTuple):
 def read(pid: int) -> Optional[Process]:
     """What the system says of a process; None where it has ended, which may still be listed."""
     try:
-        words = (_PROC / str(pid) / "stat").read_bytes().rpartition(b") ")[2].split()
+        words = _contents(pid, "stat").rpartition(b") ")[2].split()
         if words[_STATE] in (b"Z", b"X"):
             return None
         memory = int(words[_PAGES]) * os.sysconf("SC_PAGE_SIZE")
@@ -46,15 +55,19 @@ def read(pid: int) -> Optional[Process]:
 
 def listed() -> bool:
     """Whether the system lists its processes in ``/proc``."""
-    return (_PROC / "self/stat").exists()
+    return os.path.exists(f"{_PROC}/self/stat")  # noqa: PTH110 - all here is done with each command
 
 
-def scan(least: int = 0) -> Iterator[Process]:
-    """All processes that run, of those whose numbers are not below this."""
-    for name in os.listdir(_PROC):  # noqa: PTH208 - with each command
-        process = read(int(name)) if name.isdigit() and int(name) >= least else None
-        if process is not None:
-            yield process
+def numbers() -> FrozenSet[int]:
+    """The numbers of all processes; none where the system does not list them."""
+    if not listed():
+        return frozenset()
+    return frozenset(int(name) for name in os.listdir(_PROC) if name.isdigit())  # noqa: PTH208
+
+
+def scan(others: AbstractSet[int] = frozenset()) -> Iterator[Process]:
+    """All processes that run, without those that have these numbers."""
+    return filter(None, map(read, numbers() - others))
 
 
 class Family(NamedTuple):
@@ -73,9 +86,9 @@ class Family(NamedTuple):
                 return [Process(self.session, self.session, self.session, "", 0)]
         return []
 
-    def lives(self) -> bool:
-        """Whether any runs; soon, since only those are looked at that are younger than it."""
-        return any(map(self._has, scan(self.session))) if listed() else bool(self.members())
+    def lives(self, others: AbstractSet[int] = frozenset()) -> bool:
+        """Whether any runs; soon, where it is known which ``others`` there are."""
+        return any(map(self._has, scan(others))) if listed() else bool(self.members())
 
     def send(self, number: int, everywhere: bool = True) -> List[int]:
         """Send a signal to all, or to those of the session; gives those that it may not send to.
@@ -102,9 +115,15 @@ class Family(NamedTuple):
         if self.session and process.session == self.session:
             return True
         with suppress(OSError):  # of another user, or it has just ended
-            environment = (_PROC / str(process.pid) / "environ").read_bytes()
+            environment = _contents(process.pid, "environ")
             return bool(self.mark) and f"{MARK}={self.mark}\0".encode() in environment
         return False
+
+
+def _contents(pid: int, name: str) -> bytes:
+    """A file of the system about a process. Raises OSError."""
+    with open(f"{_PROC}/{pid}/{name}", "rb", buffering=0) as file:  # noqa: PTH123
+        return file.readall()
 
 
 def unmarked() -> Dict[str, str]:

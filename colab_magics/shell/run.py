@@ -6,21 +6,22 @@ import signal
 import subprocess
 import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Any, Callable, List, Mapping, Optional, Tuple, Type
+from typing import AbstractSet, Callable, Dict, List, Mapping, Optional, Tuple
 
-from .processes import MARK, Family
-from .terminals import end_seen, pipe, terminal
+from .events import Presses, end_of
+from .processes import MARK, Family, numbers
+from .terminals import channels, close, end_seen, read
 
 __all__ = ["Ended", "Listener", "run"]
 
 #: Seconds between two looks at what is to be shown; and what a program gets to end by itself.
 TICK, GRACE = 0.1, 2.0
+#: A command that took less seconds has no process with the number of one that was there before.
+BRIEF = 1.0
 #: Seconds in which nothing more must come of a command that has ended, for all to be heard.
 QUIET = 0.05
-_CHUNK = 1 << 16
 
 
 class Listener:
@@ -63,37 +64,46 @@ def run(
     the environment (see `processes`). ``watch`` is told the process group, and None when it has
     ended. ``tty``: each stream is a terminal of its own, else a pipe. ``merged``: both are one.
     """
-    started = time.monotonic()
+    started, others = time.monotonic(), numbers()
     with ExitStack() as stack:
-        presses = stack.enter_context(_Presses())
-        (out, out_there), (err, err_there) = _streams(terminal if tty else pipe, merged)
-        try:
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=out_there,
-                stderr=err_there,
-                env=dict(environment),
-                start_new_session=True,
-            )
-        except BaseException:
-            _close(out, err)
-            raise
-        finally:
-            _close(out_there, err_there)
+        presses = stack.enter_context(Presses())
+        process, names = _start(command, environment, tty, merged)
         family = Family(process.pid, environment.get(MARK, ""))
-        running = _Running(process, family, listener, {err: "stderr", out: "stdout"})
+        running = _Running(process, family, listener, names)
         try:
             watch(process.pid)
             running.listen(presses, started + timeout if timeout else None)
         except BaseException:  # the listener has failed: nobody would hear the rest
             family.send(signal.SIGKILL)
             raise
-        left = running.finish()
+        brief = time.monotonic() - started < BRIEF
+        left = running.finish(others if brief else frozenset())
         watch(None)
         seconds = time.monotonic() - started
         interrupted = presses.count > 0 and not running.timed_out
         return Ended(process.returncode, seconds, interrupted, running.timed_out, left)
+
+
+def _start(
+    command: List[str], environment: Mapping[str, str], tty: bool, merged: bool
+) -> Tuple["subprocess.Popen[bytes]", Dict[int, str]]:
+    """Start a program; gives what its streams are heard from, too."""
+    (out, out_there), (err, err_there) = channels(tty, merged)
+    try:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=out_there,
+            stderr=err_there,
+            env=dict(environment),
+            start_new_session=True,
+        )
+    except BaseException:
+        close(out, err)
+        raise
+    finally:
+        close(out_there, err_there)
+    return process, {err: "stderr", out: "stdout"}
 
 
 class _Running:
@@ -115,11 +125,9 @@ class _Running:
         self._signals = 0
         self.timed_out = False
 
-    def listen(self, presses: "_Presses", until: Optional[float]) -> None:
+    def listen(self, presses: Presses, until: Optional[float]) -> None:
         """Hear it until it ends."""
-        ended, tell = os.pipe()
-        waiting = threading.Thread(target=_wait, args=(self._process, tell), daemon=True)
-        waiting.start()
+        ended = end_of(self._process)
         for special in (ended, presses.heard):
             self._open.register(special, selectors.EVENT_READ)
         going = True
@@ -134,16 +142,19 @@ class _Running:
             self._listener.tick()
             if until is not None and time.monotonic() > until:
                 until = self._time_out()
-        waiting.join()
+        self._process.wait()
         for special in (ended, presses.heard):
             self._open.unregister(special)
         os.close(ended)
 
-    def finish(self) -> bool:
-        """Hear what is still under way; whether another program of it goes on."""
+    def finish(self, others: AbstractSet[int]) -> bool:
+        """Hear what is still under way; whether another program of it goes on.
+
+        ``others``: the numbers of processes that are known to be none of it.
+        """
         if self.timed_out:
             self._end_all()
-        lives = self._family.lives()
+        lives = self._family.lives(others)
         for key in self._open.get_map().values():
             end_seen(key.fd)
         latest = time.monotonic() + 1.0
@@ -161,7 +172,7 @@ class _Running:
 
     def _hear(self, stream: int) -> bool:
         """Pass on what a stream has to say; false at its end."""
-        data = _read(stream)
+        data = read(stream)
         if data:
             self._listener.heard(self._names[stream], data)
         elif data is not None:
@@ -172,7 +183,7 @@ class _Running:
     def _drain(self) -> None:
         while self._open.get_map():
             for key, _ in self._open.select():
-                data = _read(key.fd)
+                data = read(key.fd)
                 if data:
                     self._listener.late(data)
                 elif data is not None:
@@ -200,65 +211,3 @@ class _Running:
             if time.monotonic() > until:
                 self._family.send(signal.SIGKILL)
             time.sleep(0.02)
-
-
-class _Presses:
-    """Ctrl-C as something to read, so that it cuts nothing of ours in the middle."""
-
-    def __enter__(self) -> "_Presses":
-        self.heard, self._say = os.pipe()
-        os.set_blocking(self._say, False)
-        self.count = 0
-        self._before: Any = None
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._press)
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-        _close(self.heard, self._say)
-
-    def _press(self, number: int, frame: object) -> None:
-        self.count += 1
-        with suppress(BlockingIOError):
-            os.write(self._say, b"!")
-
-    def take(self) -> int:
-        """How often it was pressed since the last time."""
-        return len(os.read(self.heard, 100))
-
-
-def _streams(make: Callable[[], Tuple[int, int]], merged: bool) -> List[Tuple[int, int]]:
-    """Two channels, which may be the same one, or none."""
-    first = make()
-    try:
-        return [first, first if merged else make()]
-    except BaseException:
-        _close(*first)
-        raise
-
-
-def _close(*ends: int) -> None:
-    for end in {*ends}:
-        os.close(end)
-
-
-def _wait(process: "subprocess.Popen[bytes]", tell: int) -> None:
-    process.wait()
-    os.close(tell)
-
-
-def _read(stream: int) -> Optional[bytes]:
-    """What a stream has to say: nothing at its end, None where it is silent for now."""
-    try:
-        return os.read(stream, _CHUNK)
-    except BlockingIOError:
-        return None
-    except OSError:  # Linux says so of a terminal that nobody has open any more
-        return b""

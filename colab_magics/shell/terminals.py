@@ -4,24 +4,50 @@ import os
 import struct
 import sys
 from contextlib import suppress
-from typing import Tuple
+from typing import List, Optional, Tuple
 
-__all__ = ["COLUMNS", "end_seen", "pipe", "terminal"]
+__all__ = ["COLUMNS", "channels", "close", "end_seen", "read"]
 
 #: How large a program takes the terminal for.
 COLUMNS, ROWS = 100, 40
+_CHUNK = 1 << 16
 #: Linux: nobody else can open the terminal by its name.
 _LOCK = 0x40045431
 #: Linux: open the end that is written to, from ours.
 _PEER = 0x5441
 
 
-def pipe() -> Tuple[int, int]:
-    """A pipe: our end, and the one that is written to."""
-    return os.pipe()
+def channels(tty: bool, merged: bool) -> List[Tuple[int, int]]:
+    """Two terminals, or pipes: of each our end, and the one that is written to.
+
+    ``merged``: both are the same. Raises OSError, and leaves none then.
+    """
+    make = _terminal if tty else os.pipe
+    first = make()
+    try:
+        return [first, first if merged else make()]
+    except BaseException:
+        close(*first)
+        raise
 
 
-def terminal() -> Tuple[int, int]:
+def close(*ends: int) -> None:
+    """Close each end once."""
+    for end in {*ends}:
+        os.close(end)
+
+
+def read(ours: int) -> Optional[bytes]:
+    """What our end, which does not block, has to say: nothing at its end, None while silent."""
+    try:
+        return os.read(ours, _CHUNK)
+    except BlockingIOError:
+        return None
+    except OSError:  # Linux says so of a terminal that nobody has open any more
+        return b""
+
+
+def _terminal() -> Tuple[int, int]:
     """A terminal: our end, and the one that is written to.
 
     Bytes come as they are written. It is open for writing alone: pagers and editors that find no

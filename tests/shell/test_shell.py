@@ -11,7 +11,7 @@ import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, NamedTuple, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import pytest
 
@@ -106,6 +106,52 @@ def test_the_kernel_follows_its_shell(run: Cells, home: Path) -> None:
     assert Path.cwd() == (home / "work").resolve()
     assert "GONE" not in os.environ and "hidden" not in os.environ
     assert "PAGER" not in os.environ or os.environ["PAGER"] != "cat"
+
+
+@pytest.mark.parametrize("use", [use for use in ("bash", "zsh", "sh") if shutil.which(use)])
+@pytest.mark.parametrize(
+    ("command", "then"),
+    [
+        ("SHOWN=2", "2"),
+        ("SHOWN='1 '", "1 "),
+        ("unset SHOWN; SHOWN=2", None),
+        ("ENV=2; export SHOWN=$ENV", "2"),
+        ("set -a; OTHER=1; set +a; f() { SHOWN=$OTHER$OTHER; exit 0; }; f", "11"),
+    ],
+)
+def test_any_change_of_the_environment_is_followed(
+    run: Cells, use: str, command: str, then: Optional[str]
+) -> None:
+    """However a variable that programs see was changed, and whatever others are called."""
+    run(f"%shell --use {use} export SHOWN=1")
+    run(f"%shell --use {use} {command}")
+    assert os.environ.get("SHOWN") == then
+    run(f"%shell --use {use} :")
+    assert os.environ.get("SHOWN") == then
+
+
+@pytest.mark.parametrize(
+    "before",
+    ["readonly IFS", "read() { :; }", "export() { :; }", "f() { :; }; export -f f", "IFS='x\"1'"],
+)
+def test_the_environment_is_followed_in_an_odd_shell(run: Cells, before: str) -> None:
+    """A user's own functions, and separators, do not hide that something has changed."""
+    run("%shell declare -x SHOWN=1")
+    run(f"%shell {before}; declare -x SHOWN=2")
+    assert os.environ["SHOWN"] == "2"
+    run("%shell declare -x SHOWN=3")
+    assert os.environ["SHOWN"] == "3"
+    run("%shell unset SHOWN")
+    assert "SHOWN" not in os.environ
+
+
+def test_an_exported_function_is_followed(run: Cells) -> None:
+    """What other programs find of it is its last text, and nothing once it is gone."""
+    run("%shell f() { echo one; }; export -f f")
+    run("%shell f() { echo two; }")
+    assert run("%shell bash -c f") == run("!bash -c f").strip() == "two"
+    run("%shell unset -f f")
+    assert not [name for name in os.environ if name.startswith("BASH_FUNC")]
 
 
 def test_the_shell_follows_its_kernel(run: Cells, home: Path) -> None:

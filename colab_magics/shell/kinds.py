@@ -1,0 +1,145 @@
+"""Kinds of shells: how each is started, and what it is told so that it says its state at its end.
+
+Around a command stands a script. It first takes over the state (functions, aliases, variables,
+options) of the shell before; however the shell then ends, a trap has it say its own.
+"""
+
+import re
+import shlex
+from dataclasses import dataclass
+from typing import Callable, Dict, List, Tuple
+
+__all__ = ["KINDS", "Kind"]
+
+#: Before a program that the scripts need: the user's PATH may lead nowhere.
+_FIND = 'PATH="${PATH-}:/bin:/usr/bin"'
+
+# The scripts are one line each, since a shell counts lines in its messages from there.
+_SAID = (
+    """{{ __cm_d=${{PWD-}}; [ "$__cm_d" -ef . ] || __cm_d=$(pwd -P);"""
+    """ printf "%s\\0" "$__cm_s" "${{__cm_d:-$PWD}}"; {options}; printf "\\0"; {aliases};"""
+    """ printf "\\0"; {functions}; printf "\\0"; {values};"""
+    """ if {same}; then printf "=SAME\\0"; else printf "=ENV\\0"; "$__cm_env" -0; fi;"""
+    """ printf "END\\0"; }} >| "$__cm_folder/$__cm_to" 2>/dev/null"""
+)
+_AROUND = (
+    """__cm_folder=$1; __cm_env=$2; __cm_done=; __cm_said='{said}'; shift 2; {begin};"""
+    """ __cm_s=0; __cm_to=before; [ -e "$__cm_folder/state" ] || eval "$__cm_said";"""
+    """ {before}; trap '{{ __cm_s=$?; __cm_to=after; [ "$__cm_done" ] || eval "$__cm_said"; }}"""
+    """ 2>/dev/null' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; trap 'exit 129' HUP;"""
+    """ [ ! -e "$__cm_folder/state" ] || . "$__cm_folder/state" 2>/dev/null;"""
+    """ eval "$__cm_command";"""
+    """ {{ __cm_s=$?; __cm_done=1; __cm_to=after; trap '' INT TERM HUP; eval "$__cm_said"; }}"""
+    """ 2>/dev/null; exit "$__cm_s"\n"""
+)
+#: For a command that leaves nothing to the next one. What it is to do may hold secrets.
+_ALONE = (
+    """__cm_folder=$1; shift; {begin}; [ ! -e "$__cm_folder/state" ] ||"""
+    """ . "$__cm_folder/state" 2>/dev/null; {find} rm -rf -- "$__cm_folder"; unset __cm_folder;"""
+    """ eval "$__cm_command"\n"""
+)
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A family of shells: how one is started, and how the variables that it says are read.
+
+    ``script`` has a shell say its state at its end; ``alone`` only has it begin with one.
+    """
+
+    arguments: Tuple[str, ...]
+    script: str
+    alone: str
+    variables: Callable[[List[str]], Dict[str, str]]
+
+
+#: One variable as ``declare -p`` says it: what is quoted may hold ends of lines.
+_DECLARED = re.compile(
+    r"""declare -([-a-zA-Z]+) ([A-Za-z_]\w*)"""
+    r"""(?:=(?:"[^"\\]*(?:\\.[^"\\]*)*"|\$'[^'\\]*(?:\\.[^'\\]*)*'|'[^']*'|\$(?!')|[^\n"'$])*)?\n""",
+    re.DOTALL,
+)
+
+
+def _declared(texts: List[str]) -> Dict[str, str]:
+    """What ``declare -p`` says of all variables; exported ones travel in the environment."""
+    return {
+        found.group(2): found.group().rstrip("\n")
+        for text in texts
+        for found in _DECLARED.finditer(text)
+        if "x" not in found.group(1) or set("aA") & set(found.group(1))
+    }
+
+
+def _typeset(texts: List[str]) -> Dict[str, str]:
+    """What ``typeset -p`` says of each variable, each behind its name; exported ones travel."""
+    return {
+        name: text.rstrip("\n")
+        for name, text in zip(texts[::2], texts[1::2])
+        if not text.startswith("export ")
+    }
+
+
+def _assigned(texts: List[str]) -> Dict[str, str]:
+    """What ``set`` says of all variables: ``NAME='value'``, one after another."""
+    entries = [entry.partition("=") for text in texts for entry in shlex.split(text)]
+    return {name: f"{name}={shlex.quote(value)}" for name, _, value in entries}
+
+
+def _kind(
+    *arguments: str,
+    begin: str,
+    variables: Callable[[List[str]], Dict[str, str]],
+    before: str = ":",
+    same: str = "false",
+    **parts: str,
+) -> Kind:
+    """A kind whose shells read the command as ``begin`` says, and say ``parts`` at their end.
+
+    ``same`` tells whether the environment is as it was when ``before`` was run: to have ``env`` say
+    it costs as much as the rest of the script.
+    """
+    around = _AROUND.format(said=_SAID.format(same=same, **parts), begin=begin, before=before)
+    return Kind(arguments, around, _ALONE.format(begin=begin, find=_FIND), variables)
+
+
+#: What bash gives to programs. Where one of these files cannot be written, all counts as changed.
+_EXPORTS = '{{ {{ export -p; declare -fx; }} >| "$__cm_folder/{to}"; }} 2>/dev/null'
+
+#: Kinds of shells by the names of their programs; the first one that is here is taken.
+KINDS = {
+    "bash": _kind(
+        "--norc",
+        "--noprofile",
+        begin='shopt -s expand_aliases; IFS= read -r -d "" __cm_command < "$__cm_folder/command"',
+        variables=_declared,
+        options="shopt -po; shopt -p; umask -p; set +efuxv",
+        aliases="alias -p",
+        functions="declare -f",
+        values='declare -p; printf "\\0"',
+        before=_EXPORTS.format(to="exports"),
+        same=_EXPORTS.format(to="exports_after")
+        + """; read -r -d "" __cm_x < "$__cm_folder/exports";"""
+        """ read -r -d "" __cm_y < "$__cm_folder/exports_after";"""
+        """ [ -n "$__cm_x" ] && [ "$__cm_x" = "$__cm_y" ]""",
+    ),
+    "zsh": _kind(
+        "-f",
+        begin=f'__cm_command=$({_FIND} cat "$__cm_folder/command")',
+        variables=_typeset,
+        options=f'set +o | {_FIND} grep -v nohup; printf "umask "; umask; emulate zsh; set +euxv',
+        aliases="alias -L",
+        functions="typeset -f",
+        values="for __cm_n in ${(k)parameters}; do"
+        " case ${parameters[$__cm_n]} in *special*|*hide*) ;;"
+        ' *) printf "%s\\0" "$__cm_n"; typeset -p "$__cm_n"; printf "\\0";; esac; done',
+    ),
+    "sh": _kind(
+        begin=f'__cm_command=$({_FIND} cat "$__cm_folder/command")',
+        variables=_assigned,
+        options='set +o; printf "umask "; umask; set +efuxv',
+        aliases='alias | while IFS= read -r __cm_n; do printf "alias %s\\n" "$__cm_n"; done',
+        functions=":",  # it has no way to list them
+        values='set; printf "\\0"',
+    ),
+}
