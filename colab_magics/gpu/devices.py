@@ -67,12 +67,11 @@ class Gpu:
 
 
 class Reading(NamedTuple):
-    """One GPU at one moment: bytes, percent, watts, joules; None where the driver does not say."""
+    """One GPU at one moment: bytes, percent, watts; None where the driver does not say."""
 
     used: Optional[int]
     load: Optional[int]
     power: Optional[float]
-    energy: Optional[float]
 
 
 class Watch(Protocol):
@@ -82,6 +81,9 @@ class Watch(Protocol):
 
     def read(self) -> List[Reading]:
         """What each does now."""
+
+    def energy(self) -> List[Optional[float]]:
+        """The joules that each has counted; None where it does not. It costs more (H100: 4 ms)."""
 
     def memory_of(self, pid: int) -> List[Optional[int]]:
         """The bytes that a process has on each; None where it is not seen. It costs more."""

@@ -6,14 +6,12 @@ from typing import Any, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
 from ..display import Report
 from ..registry import load
 from .sampler import Samples
-from .sampling import Tally
+from .sampling import COUNTED, Tally
 from .timeline import lines, picture, sparkline
 
 __all__ = ["METERS", "Cost", "Measured", "Meter", "Peak", "first_line", "meters"]
 
 _GIB = 1024**3
-#: A card's counter is updated every 20 to 100 ms, so that it says little of less than this (s).
-_COUNTED = 0.5
 #: Joules: an estimate of less says nothing.
 _LEAST = 0.05
 #: Seconds after which a first sample says nothing of how it was before.
@@ -164,7 +162,7 @@ def _memory(gpu: Tally) -> str:
 
 
 def _energy(gpu: Tally, seconds: float) -> str:
-    if gpu.counter and seconds >= _COUNTED and not _late(gpu):
+    if gpu.counter and seconds >= COUNTED and not _late(gpu):
         return f"{_joules(gpu.counter)} by its counter"
     if gpu.power is not None and gpu.power >= _LEAST:
         return f"about {_joules(gpu.power)}, an estimate from its power"

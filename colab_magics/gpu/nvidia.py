@@ -166,20 +166,27 @@ class _Watch:
         """See `Watch`."""
         return [self._read(gpu, *both) for gpu, both in zip(self.gpus, self._handles)]
 
+    def energy(self) -> List[Optional[float]]:
+        """See `Watch`."""
+        call = self._nvml.nvmlDeviceGetTotalEnergyConsumption
+        counted = [
+            query(self._nvml, call, card) if gpu.mig is None else None  # it is the whole card's
+            for gpu, (card, _) in zip(self.gpus, self._handles)
+        ]
+        return [None if joules is None else joules / 1000 for joules in counted]
+
     def _read(self, gpu: Gpu, card: Any, own: Any) -> Reading:
         nvml = self._nvml
         free, total, _ = _memory(nvml, own)
         used = None if free is None or total is None else total - free
-        if gpu.mig is not None:  # load, power and energy are those of the whole card
-            return Reading(used, None, None, None)
+        if gpu.mig is not None:  # load and power are those of the whole card
+            return Reading(used, None, None)
         load = query(nvml, nvml.nvmlDeviceGetUtilizationRates, own)
         power = query(nvml, nvml.nvmlDeviceGetPowerUsage, card)
-        energy = query(nvml, nvml.nvmlDeviceGetTotalEnergyConsumption, card)
         return Reading(
             used,
             None if load is None else int(load.gpu),
             None if power is None else power / 1000,
-            None if energy is None else energy / 1000,
         )
 
     def memory_of(self, pid: int) -> List[Optional[int]]:

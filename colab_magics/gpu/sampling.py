@@ -20,7 +20,7 @@ from typing import Any, List, Optional, Tuple
 from ..registry import load
 from .devices import VENDORS, Gpu, Reading, Watch, number
 
-__all__ = ["STEP", "Tally", "main"]
+__all__ = ["COUNTED", "STEP", "Tally", "main"]
 
 #: Seconds between two samples.
 STEP = 0.1
@@ -28,6 +28,10 @@ STEP = 0.1
 _POINTS = 240
 #: Whose memory it is is asked when the memory is at a peak, and not more often than this.
 _LISTING = 1.0
+#: A card's counter is updated every 20 to 100 ms, so that it says little of less than this (s).
+COUNTED = 0.5
+#: So long after the beginning (s) they are asked.
+_BRIEF = 0.01
 #: An idle sampler looks so often whether its parent is still there.
 _IDLE = 5.0
 #: Seconds without a measurement after which it ends, and lets the driver sleep.
@@ -80,10 +84,13 @@ class _Gpu:
             tally.mean_load = self._loads[0] / self._loads[1] if self._loads[1] else reading.load
         if reading.power is not None:
             tally.power = (tally.power or 0.0) + reading.power * gap
-        if reading.energy is not None:
-            self._first = reading.energy if self._first is None else self._first
-            tally.counter = reading.energy - self._first
         self._draw(now, reading)
+
+    def count(self, joules: Optional[float]) -> None:
+        """The card's own counter, when the measurement begins and when it ends."""
+        if joules is not None and self._first is not None:
+            self.tally.counter = joules - self._first
+        self._first = joules if self._first is None else self._first
 
     def _draw(self, now: float, reading: Reading) -> None:
         """A point of the timeline, or the higher of it and the last one where they are close."""
@@ -106,7 +113,7 @@ class _Run:
     def __init__(self, watches: List[Watch], pid: int, started: float) -> None:
         self._watches, self._pid = watches, pid
         self.started = self.last = self.due = started
-        self.count, self.gap = 0, 0.0
+        self.count, self.gap, self._counting = 0, 0.0, False
         self.gpus = [list(map(_Gpu, watch.gpus)) for watch in watches]
         self._listed = (float("-inf"), [-1 for watch in watches])
 
@@ -120,6 +127,29 @@ class _Run:
             self._own(at, sum(one.used or 0 for one in readings), now, last)
         self.count, self.gap = self.count + 1, max(self.gap, now - self.last)
         self.last, self.due = now, max(self.due + STEP, now)
+        if last and now - self.started >= COUNTED:
+            self._count()
+
+    @property
+    def next(self) -> float:
+        """When there is something to do; a cell is hardly kept waiting for counters that it is too
+        short for.
+        """
+        return self.due if self._counting or not self.count else self.last + _BRIEF
+
+    def go_on(self) -> None:
+        """Do it."""
+        if self._counting or not self.count:
+            self.sample()
+        else:
+            self._count()
+
+    def _count(self) -> None:
+        """Ask the cards' own counters: some take milliseconds of a processor to answer."""
+        self._counting = True
+        for gpus, watch in zip(self.gpus, self._watches):
+            for gpu, joules in zip(gpus, watch.energy()):
+                gpu.count(joules)
 
     def _own(self, at: int, used: int, now: float, last: bool) -> None:
         """What of it is the measured process's own: such a list takes the driver long."""
@@ -150,14 +180,14 @@ def main(pid: int) -> None:
         run: Optional[_Run] = None
         busy = time.monotonic()
         while True:
-            until = run.due - time.monotonic() if run else _IDLE
+            until = run.next - time.monotonic() if run else _IDLE
             try:
                 command = commands.get(timeout=max(0.0, until))
             except Empty:
                 if _alone(pid) or (not run and time.monotonic() - busy > _REST):
                     return
                 if run:
-                    run.sample()
+                    run.go_on()
                 continue
             busy = time.monotonic()
             if not command:

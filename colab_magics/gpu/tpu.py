@@ -58,6 +58,10 @@ class _Nothing:
         """See `Watch`."""
         return []
 
+    def energy(self) -> List[Optional[float]]:
+        """See `Watch`."""
+        return []
+
     def memory_of(self, pid: int) -> List[Optional[int]]:
         """See `Watch`."""
         return []
