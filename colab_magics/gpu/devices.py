@@ -15,6 +15,7 @@ from typing import (
 from ..host import Host
 from ..registry import load
 from .frameworks import Card
+from .visible import NAME
 
 if TYPE_CHECKING:
     from .details import Details
@@ -50,7 +51,8 @@ class Gpu:
     Memory in bytes, ``shared`` where it is the machine's own; ``load`` in percent, ``temperature``
     in degrees Celsius; ``capability`` such as (7, 5); ``driver`` is its version, ``cuda`` up to
     which CUDA it goes; ``index`` is the driver's. A card that is divided (MIG) is one for each
-    instance, which ``mig`` counts: that is what programs see.
+    instance, which ``mig`` counts: that is what programs see, unless it is ``hidden`` from them
+    (None: it is not known).
     """
 
     name: str
@@ -64,6 +66,7 @@ class Gpu:
     index: int = 0
     mig: Optional[int] = None
     shared: bool = False
+    hidden: Optional[bool] = False
 
 
 class Reading(NamedTuple):
@@ -132,6 +135,8 @@ def columns(gpu: Gpu) -> Tuple[str, ...]:
     if gpu.cuda[0]:
         driver += f" (CUDA up to {gpu.cuda[0]}.{gpu.cuda[1]})"
     load = "load n/a" if gpu.load is None else f"{gpu.load} %"
+    if gpu.hidden is not False:
+        driver += f" · {'' if gpu.hidden else 'perhaps '}hidden by {NAME}"
     heat = "n/a °C" if gpu.temperature is None else f"{gpu.temperature} °C"
     return f"{number(gpu)} {gpu.name}", memory(gpu), load, heat, driver
 
@@ -151,11 +156,11 @@ def describe(gpus: Sequence[Gpu]) -> List[str]:
 
 
 def cards(gpus: Sequence[Gpu]) -> List[Card]:
-    """The GPUs as frameworks see them, those of which the driver says what they are."""
+    """The GPUs that frameworks see, those of which the driver says what they are."""
     return [
         Card(gpu.name, gpu.capability, gpu.driver, gpu.cuda)
         for gpu in gpus
-        if gpu.capability is not None
+        if gpu.capability is not None and not gpu.hidden
     ]
 
 
@@ -179,11 +184,13 @@ def names(gpus: Sequence[Gpu]) -> str:
 
 
 def advice(host: Host, found: Found) -> str:
-    """What to do here where there is no GPU."""
+    """What to do here where there is no GPU, or not the right one."""
     if found.reasons:
         return "; ".join(found.reasons)
     if host.colab:
         return "Runtime > Change runtime type > GPU; this clears the machine, so do it first"
     if host.ephemeral:
         return "Choose an accelerator in the notebook's settings; this restarts the machine"
+    if found.gpus:
+        return "Take a machine that has it"
     return "If this machine has one, install its driver; else go on without"

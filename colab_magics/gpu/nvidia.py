@@ -7,22 +7,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Iterator, List, NamedTuple, Optional, Tuple
 
-from .details import Details, Process
+from .details import Details
 from .devices import Found, Gpu, Reading
+from .nvidia_details import details, processes
 from .nvml import Unavailable, advice, query, session
+from .visible import seen, wanted
 
 __all__ = ["Driver", "Nvidia", "driver"]
 
-
-#: Why clocks are held down, by the bits of ``nvmlClocksThrottleReasons``; what slows nothing (an
-#: idle card, clocks that were asked for) is left out.
-_SLOWED = {
-    0x04: "power limit",
-    0x08: "hardware slowdown",
-    0x20: "heat (software)",
-    0x40: "heat (hardware)",
-    0x80: "power brake",
-}
 _NOT_SUPPORTED = 3
 
 
@@ -49,7 +41,8 @@ class Nvidia:
         """See `Vendor`."""
         try:
             with session() as nvml:
-                return tuple(_details(nvml, gpu) for gpu in _found(nvml).gpus)
+                handles = [_handles(nvml, gpu) for gpu in _found(nvml).gpus]
+                return tuple(details(nvml, *both) for both in handles)
         except Unavailable:
             return ()
 
@@ -91,7 +84,21 @@ def _found(nvml: Any) -> Found:
             reasons += [] if slices else [f"GPU {index} is divided (MIG) into nothing"]
         except nvml.NVMLError as error:
             reasons.append(advice(error, str(index)))
-    return Found(tuple(gpus), tuple(reasons))
+    return Found(tuple(_marked(nvml, gpus)), tuple(reasons))
+
+
+def _marked(nvml: Any, gpus: List[Gpu]) -> List[Gpu]:
+    """With those marked that programs do not see."""
+    asked = wanted()
+    if asked is None:
+        return gpus
+    own = (_handles(nvml, gpu)[1] for gpu in gpus)
+    identities = [query(nvml, nvml.nvmlDeviceGetUUID, handle) or "" for handle in own]
+    alike = len({gpu.name for gpu in gpus}) == 1 and all(gpu.mig is None for gpu in gpus)
+    return [
+        replace(gpu, hidden=None if sees is None else not sees)
+        for gpu, sees in zip(gpus, seen(asked, identities, alike))
+    ]
 
 
 def _slices(nvml: Any, card: Any) -> Iterator[int]:
@@ -191,67 +198,5 @@ class _Watch:
 
     def memory_of(self, pid: int) -> List[Optional[int]]:
         """See `Watch`."""
-        found = [_processes(self._nvml, own) or [] for _, own in self._handles]
+        found = [processes(self._nvml, own) or [] for _, own in self._handles]
         return [next((one.usedGpuMemory for one in x if one.pid == pid), None) for x in found]
-
-
-def _details(nvml: Any, gpu: Gpu) -> Details:
-    card, own = _handles(nvml, gpu)
-
-    def ask(name: str, *more: Any, scale: float = 1) -> Any:
-        call = getattr(nvml, name, None)
-        answer = query(nvml, call, card, *more) if call else None
-        return answer / scale if scale != 1 and answer is not None else answer
-
-    reasons = ask("nvmlDeviceGetCurrentClocksThrottleReasons")
-    link = ask("nvmlDeviceGetCurrPcieLinkGeneration"), ask("nvmlDeviceGetCurrPcieLinkWidth")
-    mig = ask("nvmlDeviceGetMigMode")
-    running = _processes(nvml, own)
-    errors = nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, nvml.NVML_VOLATILE_ECC
-    return Details(
-        uuid=query(nvml, nvml.nvmlDeviceGetUUID, own) or "",
-        power=ask("nvmlDeviceGetPowerUsage", scale=1000),
-        power_limit=ask("nvmlDeviceGetEnforcedPowerLimit", scale=1000),
-        energy=ask("nvmlDeviceGetTotalEnergyConsumption", scale=1000),
-        clock=ask("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_SM),
-        memory_clock=ask("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_MEM),
-        slowed=None if reasons is None else _slowed(reasons),
-        ecc=ask("nvmlDeviceGetTotalEccErrors", *errors),
-        pcie=link if None not in link else None,
-        mig=None if mig is None else bool(mig[0]),
-        processes=None if running is None else tuple(map(_process, running)),
-    )
-
-
-def _processes(nvml: Any, handle: Any) -> Optional[List[Any]]:
-    """Who computes or draws on it, each once; None where the driver does not say.
-
-    Drivers before 510 know only the older call, which answers with the same structure. The calls
-    without a number raise, on such drivers, what is no ``NVMLError``.
-    """
-    lists = []
-    for kind in ("Compute", "Graphics"):
-        names = (f"nvmlDeviceGet{kind}RunningProcesses_v{version}" for version in ("3", "2"))
-        answers = (query(nvml, getattr(nvml, name), handle) for name in names)
-        lists += [next((found for found in answers if found is not None), None)]
-    known = [found for found in lists if found is not None]
-    return list({one.pid: one for found in known for one in found}.values()) if known else None
-
-
-def _slowed(reasons: int) -> Tuple[str, ...]:
-    return tuple(text for bit, text in _SLOWED.items() if reasons & bit)
-
-
-def _process(found: Any) -> Process:
-    """Who a process is, as far as this process table has it."""
-    memory = None if found.usedGpuMemory is None else int(found.usedGpuMemory)
-    try:
-        import psutil  # comes with ipykernel
-
-        one = psutil.Process(found.pid)
-        with one.oneshot():
-            return Process(found.pid, memory, one.username(), " ".join(one.cmdline()))
-    except ImportError:
-        return Process(found.pid, memory)
-    except Exception:  # it has ended, is somebody else's, or is outside this container
-        return Process(found.pid, memory, here=False)

@@ -8,8 +8,9 @@ from ..arguments import Parser
 from ..errors import GpuUnmet, usage_error
 from ..host import Host
 from ..steps import Outcome, Progress, Step, Verdict
-from .devices import Gpu, advice, cards, describe, find, names
+from .devices import Found, Gpu, advice, cards, describe, find, names
 from .frameworks import FRAMEWORKS, unusable, verdicts
+from .visible import NAME
 
 __all__ = ["GpuRequire", "GpuStep", "changed", "parse"]
 
@@ -111,10 +112,16 @@ class GpuRequire(Step):
         """Raise: what is required cannot be made."""
         found = find()
         lacking, edit = self._lacking(found.gpus), " ".join(("%gpu", *self.arguments()))
-        todo = f"{advice(host, found)}. " if lacking else ""
+        todo = f"{self._todo(host, found)}. " if lacking else ""
         raise GpuUnmet(
             f"{lacking or self._unusable(found.gpus)}.", f"{todo}Or edit this line: {edit}"
         )
+
+    def _todo(self, host: Host, found: Found) -> str:
+        """What may bring the card that is required."""
+        if any(gpu.hidden and self._met_by(gpu) for gpu in found.gpus):
+            return f"Set {NAME} otherwise, and restart the kernel"
+        return advice(host, found)
 
     def _lacking(self, gpus: Sequence[Gpu]) -> str:
         """Which card is not here; empty where all are."""
@@ -128,7 +135,7 @@ class GpuRequire(Step):
         return f"{self.framework} has to run here; {reason}" if reason else ""
 
     def _met(self, gpus: Sequence[Gpu]) -> List[Gpu]:
-        return [gpu for gpu in gpus if self._met_by(gpu)]
+        return [gpu for gpu in gpus if self._met_by(gpu) and not gpu.hidden]
 
     def _wish(self) -> str:
         parts = [
@@ -159,12 +166,13 @@ def _found(gpus: Sequence[Gpu]) -> str:
     if not gpus:
         return names(gpus)
     about = []
-    for gpu in dict.fromkeys((one.name, one.total, one.capability, one.cuda) for one in gpus):
-        name, total, capability, cuda = gpu
+    kinds = ((one.name, one.total, one.capability, one.cuda, one.hidden) for one in gpus)
+    for name, total, capability, cuda, hidden in dict.fromkeys(kinds):
         size = f"{total / 1024**3:.0f} GiB" if total else "memory n/a"
         compute = f"compute {capability[0]}.{capability[1]}" if capability else ""
         driver = f"CUDA up to {cuda[0]}.{cuda[1]}" if cuda[0] else ""
-        about.append(f"{name} ({', '.join(filter(None, [size, compute, driver]))})")
+        unseen = f"hidden by {NAME}" if hidden else ""
+        about.append(f"{name} ({', '.join(filter(None, [size, compute, driver, unseen]))})")
     return ", ".join(about)
 
 

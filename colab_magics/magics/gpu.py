@@ -26,6 +26,8 @@ class GpuMagic(Magic):
     Where there is a GPU, ``%gpu`` is remembered with its name; on later runs the setup
     cell says what changed, and goes on. ``%gpu require`` stops instead.
 
+    A card that ``CUDA_VISIBLE_DEVICES`` hides from programs says so, and meets no requirement.
+
     Below the cards stands, for each installed framework, whether its build can use them: read
     from its files, so that nothing is imported.
 

@@ -327,6 +327,31 @@ def test_a_requirement_that_is_not_met(on: On, scenario: str, wish: str) -> None
     assert answer.steps == []
 
 
+@pytest.mark.parametrize(
+    ("scenario", "value", "said"),
+    [
+        ("t4", "", " · hidden by CUDA_VISIBLE_DEVICES"),
+        ("t4", "0", ""),
+        ("two", "GPU-5c0a6f1e-7b42-4d19-9e33-000000000004", ""),
+        ("two", "GPU-5c0a6f1e-7b42-4d19-9e33-000000000a10", " · hidden by CUDA_VISIBLE_DEVICES"),
+        ("two", "0", " · perhaps hidden by CUDA_VISIBLE_DEVICES"),
+    ],
+)
+def test_a_card_that_programs_do_not_see(
+    library: Path, tmp_path: Path, scenario: str, value: str, said: str
+) -> None:
+    """It is shown as hidden, no framework is said to run on it, and it meets no requirement."""
+    home = {"HOME": str(tmp_path), "IPYTHONDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": value}
+    hidden = said.startswith(" · hidden")
+    with Child({**nvml.environment(library, scenario), **home}) as child:
+        assert child("%gpu").splitlines()[0].endswith(f"driver 550.54.14 (CUDA up to 12.4){said}")
+        seen = child("from colab_magics.gpu.devices import *; print(names(cards(find().gpus)))")
+        assert ("T4" in seen) != hidden
+        answer = child.attempt("%gpu require T4")
+        assert bool(answer.error) == hidden
+        assert ("Set CUDA_VISIBLE_DEVICES otherwise" in answer.message) == hidden
+
+
 def test_what_is_here_is_said_with_what_was_asked(on: On) -> None:
     """The error says of each kind of card all that may be required of it."""
     answer = on("two").attempt("%gpu require --count 3 --compute 8.6")

@@ -116,6 +116,16 @@ def test_whether_torch_runs_is_told_without_it(child: Child) -> None:
 
 
 @needs_torch
+@pytest.mark.parametrize("value", ["", "0", "-1", "NoDevFiles", "9,0", "GPU-", "GPU"])
+def test_what_programs_see_is_what_torch_sees(tmp_path: Path, value: str) -> None:
+    """As many cards are not hidden as torch counts."""
+    home = {"HOME": str(tmp_path), "IPYTHONDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": value}
+    with Child({**os.environ, **home}) as child:
+        seen = sum(not one["hidden"] for one in json_of(child))
+        assert seen == int(child("import torch; print(torch.cuda.device_count())"))
+
+
+@needs_torch
 def test_who_uses_a_card_is_told(child: Child) -> None:
     """Another process with its memory, this kernel with its own, as ``nvidia-smi`` has them."""
     with subprocess.Popen(
