@@ -30,7 +30,8 @@ def seen(value: str, identities: Sequence[str], alike: bool) -> Sequence[Optiona
                 return [None] * len(identities)
             at = [int(word)]
         else:
-            at = [at for at, uuid in enumerate(identities) if word and uuid.startswith(word)]
+            found = word.startswith(("GPU-", "MIG-"))
+            at = [at for at, uuid in enumerate(identities) if found and uuid.startswith(word)]
         if len(at) != 1 or at[0] >= len(identities):
             break  # CUDA looks no further than the first one that is none
         chosen += at
