@@ -103,7 +103,9 @@ def test_in_a_terminal(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     code = (
         "from colab_magics.pins.loaded import STALE, Owned, Stale; "
-        "STALE['packaging'] = Stale('1.0', '2.0', Owned(1, 0))"
+        "STALE['packaging'] = Stale('1.0', '2.0', Owned(1, 0)); "
+        "from colab_magics.pins import journal; from pathlib import Path; "  # as in this process
+        "journal._place = lambda kind: Path.home() / f'pins.{kind}'"
     )
     words = ["-m", "IPython", "--simple-prompt", "--no-banner", "--colors=NoColor"]
     child = pexpect.spawn(sys.executable, words, encoding="utf-8", timeout=60, cwd=str(home))
