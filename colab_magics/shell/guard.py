@@ -41,9 +41,11 @@ class Guard:
         self._process: Optional[subprocess.Popen[bytes]] = None
 
     def watch(self, group: Optional[int]) -> None:
-        """Have it know this group, and those before that are still alive."""
-        self._groups = [one for one in self._groups if _alive(one)]
-        self._groups += [group] if group is not None else []
+        """Have it know this group beside those before; None: leave out those that have ended."""
+        if group is not None:
+            self._groups.append(group)
+        else:
+            self._groups = [one for one in self._groups if _alive(one)]
         line = " ".join(map(str, self._groups)).encode() + b"\n"
         try:
             self._tell(line)

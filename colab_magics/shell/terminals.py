@@ -8,8 +8,8 @@ from typing import List, Optional, Tuple
 
 __all__ = ["COLUMNS", "channels", "close", "end_seen", "read"]
 
-#: How large a program takes the terminal for.
-COLUMNS, ROWS = 100, 40
+#: How large a program takes the terminal for; wider bars would be broken in a narrow window.
+COLUMNS, ROWS = 80, 40
 _CHUNK = 1 << 16
 #: Linux: nobody else can open the terminal by its name.
 _LOCK = 0x40045431
