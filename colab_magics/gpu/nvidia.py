@@ -11,7 +11,7 @@ from .details import Details
 from .devices import Found, Gpu, Reading
 from .nvidia_details import details, processes
 from .nvml import Unavailable, advice, query, session
-from .visible import seen, wanted
+from .visible import Named, seen, wanted
 
 __all__ = ["Driver", "Nvidia", "driver"]
 
@@ -84,20 +84,21 @@ def _found(nvml: Any) -> Found:
             reasons += [] if slices else [f"GPU {index} is divided (MIG) into nothing"]
         except nvml.NVMLError as error:
             reasons.append(advice(error, str(index)))
-    return Found(tuple(_marked(nvml, gpus)), tuple(reasons))
+    return Found(tuple(_marked(nvml, gpus, all_read=not reasons)), tuple(reasons))
 
 
-def _marked(nvml: Any, gpus: List[Gpu]) -> List[Gpu]:
+def _marked(nvml: Any, gpus: List[Gpu], all_read: bool) -> List[Gpu]:
     """With those marked that programs do not see."""
     asked = wanted()
     if asked is None:
         return gpus
-    own = (_handles(nvml, gpu)[1] for gpu in gpus)
-    identities = [query(nvml, nvml.nvmlDeviceGetUUID, handle) or "" for handle in own]
-    alike = len({gpu.name for gpu in gpus}) == 1 and all(gpu.mig is None for gpu in gpus)
+    uuids = [query(nvml, nvml.nvmlDeviceGetUUID, _handles(nvml, gpu)[1]) or "" for gpu in gpus]
+    numbers = [gpu.index if gpu.mig is None else None for gpu in gpus]
+    cards = [Named(*both) for both in zip(numbers, uuids)]
+    alike = all_read and len({gpu.name for gpu in gpus}) == 1
     return [
         replace(gpu, hidden=None if sees is None else not sees)
-        for gpu, sees in zip(gpus, seen(asked, identities, alike))
+        for gpu, sees in zip(gpus, seen(asked, cards, alike))
     ]
 
 

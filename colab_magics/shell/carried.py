@@ -24,7 +24,7 @@ class Said:
     aliases: str
     functions: str
     variables: Dict[str, str]
-    #: None where it is as the shell was given it.
+    #: None where it is as the shell had it when it began.
     environment: Optional[Dict[str, str]]
 
 

@@ -10,7 +10,7 @@ from typing import Any, Optional, Type
 
 from .terminals import close
 
-__all__ = ["Presses", "end_of"]
+__all__ = ["Presses", "end_of", "taken"]
 
 
 class Presses:
@@ -54,6 +54,22 @@ def end_of(process: "subprocess.Popen[bytes]") -> int:
     return ended
 
 
+def taken(process: "subprocess.Popen[bytes]") -> bool:
+    """Whether something else has asked for the status of a program of ours that has ended."""
+    return process.returncode is None and not _waited(process)
+
+
 def _wait(process: "subprocess.Popen[bytes]", tell: int) -> None:
-    process.wait()
+    _waited(process)
     os.close(tell)
+
+
+def _waited(process: "subprocess.Popen[bytes]") -> bool:
+    """Wait for its end, and leave its status to be asked for; whether that can still be."""
+    try:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    except AttributeError:  # macOS, up to Python 3.12
+        process.wait()
+    return True

@@ -43,6 +43,7 @@ def follow(
     anything. Gives what is to be known about it.
     """
     if after is None:
+        own["PWD"] = directory
         return _go(directory)
     own.update({name: after[name] for name in ("PWD", "OLDPWD") if name in after})
     if not after:
@@ -66,7 +67,7 @@ def _go(directory: str) -> List[str]:
 def _set(after: Mapping[str, str], given: Mapping[str, str]) -> List[str]:
     changed = []
     for name in sorted({*after, *given} - {*_OWN}):
-        if after.get(name) == given.get(name):
+        if after.get(name) == given.get(name) or name.startswith("__cm_"):
             continue
         changed.append(name)
         if name in after:

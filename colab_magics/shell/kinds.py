@@ -104,7 +104,10 @@ def _kind(
 
 
 #: What bash gives to programs. Where one of these files cannot be written, all counts as changed.
-_EXPORTS = '{{ {{ export -p; declare -fx; }} >| "$__cm_folder/{to}"; }} 2>/dev/null'
+_EXPORTS = (
+    """{{ {{ builtin export -p; builtin declare -fx; }}"""
+    """ >| "$__cm_folder/{to}"; }} 2>/dev/null"""
+)
 
 #: Kinds of shells by the names of their programs; the first one that is here is taken.
 KINDS = {
@@ -113,21 +116,22 @@ KINDS = {
         "--noprofile",
         begin='shopt -s expand_aliases; IFS= read -r -d "" __cm_command < "$__cm_folder/command"',
         variables=_declared,
-        options="shopt -po; shopt -p; umask -p; set +efuxv",
+        options="shopt -po; shopt -p; umask -p; set +aefuxv",
         aliases="alias -p",
         functions="declare -f",
         values='declare -p; printf "\\0"',
         before=_EXPORTS.format(to="exports"),
         same=_EXPORTS.format(to="exports_after")
-        + """; read -r -d "" __cm_x < "$__cm_folder/exports";"""
-        """ read -r -d "" __cm_y < "$__cm_folder/exports_after";"""
-        """ [ -n "$__cm_x" ] && [ "$__cm_x" = "$__cm_y" ]""",
+        + """; IFS= builtin read -r -d "" __cm_x < "$__cm_folder/exports";"""
+        """ IFS= builtin read -r -d "" __cm_y < "$__cm_folder/exports_after";"""
+        """ builtin [ -n "$__cm_x" ] && builtin [ "$__cm_x" = "$__cm_y" ]"""
+        """ && builtin [ -z "${BASH_ENV-}" ]""",  # which may have changed it before
     ),
     "zsh": _kind(
         "-f",
         begin=f'__cm_command=$({_FIND} cat "$__cm_folder/command")',
         variables=_typeset,
-        options=f'set +o | {_FIND} grep -v nohup; printf "umask "; umask; emulate zsh; set +euxv',
+        options=f'set +o | {_FIND} grep -v nohup; printf "umask "; umask; emulate zsh; set +aeuxv',
         aliases="alias -L",
         functions="typeset -f",
         values="for __cm_n in ${(k)parameters}; do"
@@ -137,7 +141,7 @@ KINDS = {
     "sh": _kind(
         begin=f'__cm_command=$({_FIND} cat "$__cm_folder/command")',
         variables=_assigned,
-        options='set +o; printf "umask "; umask; set +efuxv',
+        options='set +o; printf "umask "; umask; set +aefuxv',
         aliases='alias | while IFS= read -r __cm_n; do printf "alias %s\\n" "$__cm_n"; done',
         functions=":",  # it has no way to list them
         values='set; printf "\\0"',

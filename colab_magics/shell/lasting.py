@@ -5,6 +5,7 @@ import shutil
 import threading
 import uuid
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Tuple
@@ -76,6 +77,8 @@ class Lasting:
             said = self.carried.take(folder)
         if said is None:
             return ended, [_lost(ended)]
+        if ended.taken:
+            ended = replace(ended, status=said.status)
         return ended, follow(said.directory, said.environment, given, self._own)
 
     @contextmanager

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import AbstractSet, Callable, Dict, List, Mapping, Optional, Tuple
 
-from .events import Presses, end_of
+from .events import Presses, end_of, taken
 from .processes import MARK, Family, numbers
 from .terminals import channels, close, end_seen, read
 
@@ -39,13 +39,17 @@ class Listener:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended; ``left``: a program that it has started goes on in the background."""
+    """How a command ended; ``left``: a program that it has started goes on in the background.
+
+    ``taken``: something else in this process has asked for its status before us; it reads 0 then.
+    """
 
     status: int
     seconds: float
     interrupted: bool = False
     timed_out: bool = False
     left: bool = False
+    taken: bool = False
 
 
 def run(
@@ -80,8 +84,9 @@ def run(
         left = running.finish(others if brief else frozenset())
         watch(None)
         seconds = time.monotonic() - started
-        interrupted = presses.count > 0 and not running.timed_out
-        return Ended(process.returncode, seconds, interrupted, running.timed_out, left)
+        status, timed_out = process.returncode, running.timed_out
+        interrupted = presses.count > 0 and not timed_out
+        return Ended(status, seconds, interrupted, timed_out, left, running.taken)
 
 
 def _start(
@@ -123,7 +128,7 @@ class _Running:
             os.set_blocking(stream, False)
             self._open.register(stream, selectors.EVENT_READ)
         self._signals = 0
-        self.timed_out = False
+        self.timed_out = self.taken = False
 
     def listen(self, presses: Presses, until: Optional[float]) -> None:
         """Hear it until it ends."""
@@ -142,6 +147,7 @@ class _Running:
             self._listener.tick()
             if until is not None and time.monotonic() > until:
                 until = self._time_out()
+        self.taken = taken(self._process)
         self._process.wait()
         for special in (ended, presses.heard):
             self._open.unregister(special)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
@@ -132,7 +134,10 @@ def test_any_change_of_the_environment_is_followed(
 
 @pytest.mark.parametrize(
     "before",
-    ["readonly IFS", "read() { :; }", "export() { :; }", "f() { :; }; export -f f", "IFS='x\"1'"],
+    [
+        *("readonly IFS", "read() { :; }", "export() { :; }", "f() { :; }; export -f f"),
+        *("IFS='x\"1'", "[() { return 0; }", "export() { :; }; builtin export -f export"),
+    ],
 )
 def test_the_environment_is_followed_in_an_odd_shell(run: Cells, before: str) -> None:
     """A user's own functions, and separators, do not hide that something has changed."""
@@ -143,6 +148,56 @@ def test_the_environment_is_followed_in_an_odd_shell(run: Cells, before: str) ->
     assert os.environ["SHOWN"] == "3"
     run("%shell unset SHOWN")
     assert "SHOWN" not in os.environ
+
+
+@pytest.mark.parametrize("use", [use for use in ("bash", "zsh", "sh") if shutil.which(use)])
+def test_what_is_exported_by_itself_is_the_users_alone(run: Cells, use: str) -> None:
+    """With ``set -a`` all that is set is exported; of ours nothing is, however often."""
+    run(f"%shell --use {use} set -a")
+    before = {*os.environ}
+    for _ in range(3):
+        run(f"%shell --use {use} true")
+    run(f"%shell --use {use} SHOWN=1")
+    assert {*os.environ} - before == {"SHOWN"}
+    assert not [name for name in os.environ if name.startswith("__cm")]
+
+
+def test_what_bash_reads_first_counts(
+    run: Cells, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What ``BASH_ENV`` names may change the environment as well."""
+    (home / "first").write_text("export FIRST=1")
+    monkeypatch.setenv("BASH_ENV", str(home / "first"))
+    run("%shell true")
+    run("%shell true")
+    assert os.environ["FIRST"] == "1"
+
+
+def test_a_link_is_left_behind(run: Cells, home: Path) -> None:
+    """A directory that Python has gone to meanwhile is called as Python calls it."""
+    run("%shell mkdir q r; ln -s q l; cd l")
+    for name in ("r", "q"):
+        os.chdir(home / "work" / name)
+        assert run("%shell pwd") == str(home / "work" / name)
+
+
+@pytest.mark.parametrize("code", ["exit 3", "sleep 0.1; exit 3"])
+def test_a_status_that_somebody_else_has_asked_for(run: Cells, code: str) -> None:
+    """A program's own handler that takes the status of all children hides no failure."""
+
+    def reap(number: int, frame: object) -> None:
+        with suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
+
+    before = signal.signal(signal.SIGCHLD, reap)
+    try:
+        for _ in range(5):
+            answer = run.attempt(f"%shell {code}")
+            assert isinstance(answer.error, CommandFailed) and "status 3" in str(answer.error)
+            run("%shell true")
+    finally:
+        signal.signal(signal.SIGCHLD, before)
 
 
 def test_an_exported_function_is_followed(run: Cells) -> None:

@@ -6,9 +6,10 @@ from typing import List, Optional
 
 import pytest
 
-from colab_magics.gpu.visible import seen
+from colab_magics.gpu.visible import Named, seen
 
-UUIDS = ("GPU-aa-1", "GPU-ab-2", "MIG-c")
+CARDS = (Named(0, "GPU-aa-1"), Named(1, "GPU-ab-2"), Named(2, "GPU-b-3"))
+DIVIDED = (Named(None, "MIG-a"), Named(None, "MIG-b"))
 
 
 @pytest.mark.parametrize(
@@ -17,7 +18,13 @@ UUIDS = ("GPU-aa-1", "GPU-ab-2", "MIG-c")
         ("0,2", [0, 2]),
         ("1", [1]),
         ("GPU-ab", [1]),
-        ("MIG-c, 0", [0, 2]),
+        ("GPU-b, 0", [0, 2]),
+        ("gpu-AB-2", [1]),
+        ("GPU-ab-2x", [1]),
+        ("0,GPU-aa-1", [0]),
+        ("+0,02;9,0x1", []),
+        ("+0,02;9", [0, 2]),
+        ("-0", [0]),
         ("", []),
         ("-1", []),
         ("NoDevFiles", []),
@@ -25,12 +32,42 @@ UUIDS = ("GPU-aa-1", "GPU-ab-2", "MIG-c")
         ("0,3,1", [0]),
         ("GPU-a", []),
         ("MIG", []),
+        ("GPU-", []),
+        ("GPU", []),
+        ("\u00b2", []),
+        ("9" * 5000, []),
+        ("0,0", []),
+        ("GPU-ab,GPU-ab-2", []),
         ("GPU-x,0", []),
     ],
 )
 def test_what_programs_see(value: str, shown: List[int]) -> None:
-    """Those named by number or by the beginning of a UUID, up to the first that is none."""
-    assert seen(value, UUIDS, alike=True) == [at in shown for at in range(3)]
+    """Those named by number or by the beginning of a UUID, up to the first that is none.
+
+    As CUDA itself has it: see `tests/shell/test_gpu_real.py`.
+    """
+    assert seen(value, CARDS, alike=True) == [at in shown for at in range(3)]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("MIG-b", [False, True]),
+        ("", [None, None]),
+        ("0", [None, None]),
+        ("GPU-aa-1", [None, None]),
+        ("MIG-GPU-aa-1/7/0", [None, None]),
+        ("MIG-b,MIG-GPU-aa-1/7/0", [None, None]),
+    ],
+)
+def test_what_programs_see_of_a_divided_card(value: str, shown: List[Optional[bool]]) -> None:
+    """An instance that is named by its own UUID; what else is meant is not guessed."""
+    assert seen(value, DIVIDED, alike=True) == shown
+
+
+def test_a_card_that_is_not_there_keeps_its_number() -> None:
+    """Where the first card is lost, the second one is still number 1."""
+    assert seen("1", CARDS[1:], alike=True) == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -48,4 +85,4 @@ def test_numbers_count_in_an_order(
 ) -> None:
     """Of unlike cards CUDA's first may be another than the driver's: that is not guessed."""
     monkeypatch.setenv("CUDA_DEVICE_ORDER", order)
-    assert seen(value, UUIDS, alike=False)[0] is known
+    assert seen(value, CARDS, alike=False)[0] is known
