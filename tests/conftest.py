@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import zlib
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Dict, Iterator, List
 
 import pytest
 
@@ -13,9 +14,29 @@ from colab_magics.pins import journal
 #: In CI a part that could have been installed and is missing is a failure, not a skip.
 STRICT = bool(os.environ.get("COLAB_MAGICS_STRICT"))
 
+#: Suites of real kernels, installs and front ends: nearly all of the time.
+LONG_SUITES = {"kernel", "integration", "browser"}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="all rounds of the long tests")
+    parser.addoption("--slice", metavar="SEED", help="of a long suite only the half of this seed")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
+    """With ``--slice SEED``, of each file of a long suite the half that this seed picks."""
+    seed = config.getoption("--slice")
+    files: Dict[Path, List[pytest.Item]] = {}
+    for item in items if seed is not None else ():
+        if LONG_SUITES & set(item.path.relative_to(config.rootpath).parts):
+            files.setdefault(item.path, []).append(item)
+    left_out = []
+    for those in files.values():
+        those.sort(key=lambda item: zlib.crc32(f"{seed} {item.nodeid}".encode()))
+        left_out += those[(len(those) + 1) // 2 :]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.hookimpl(hookwrapper=True)

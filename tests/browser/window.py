@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
 from kernel.files import source, whole
+from kernel.serving import free_port
 
 #: Without these, Chromium tries to reach Google's hosts at every start.
 CHROMIUM = [
@@ -73,10 +73,10 @@ class Server:
         return self.home / "data"
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        """Start it, and wait until it answers.
+
+        The port is chosen before it is taken: where another program is faster, it takes the next.
+        """
         self._configure()
         env = {
             **os.environ,
@@ -93,8 +93,8 @@ class Server:
         self.process = subprocess.Popen(
             [
                 *(sys.executable, "-m", module, "--allow-root", "--no-browser"),
-                *(f"--port={self.port}", "--ServerApp.port_retries=0"),
-                *("--IdentityProvider.token=token", f"--{name}.expose_app_in_browser=True"),
+                *(f"--port={free_port()}", "--IdentityProvider.token=token"),
+                f"--{name}.expose_app_in_browser=True",
             ],
             cwd=self.folder,
             env=env,
@@ -120,10 +120,12 @@ class Server:
         path.write_text(json.dumps(content), encoding="utf-8")
 
     def _answers(self) -> bool:
-        assert self.process is None or self.process.poll() is None, self.log
+        assert self.process is not None and self.process.poll() is None, self.log
         try:
+            written = self.home / "runtime" / f"jpserver-{self.process.pid}.json"
+            self.port = json.loads(written.read_text(encoding="utf-8"))["port"]
             self.api("status")
-        except OSError:
+        except (OSError, ValueError):  # not written yet, or not to its end
             return False
         return True
 
