@@ -1,17 +1,20 @@
 """Reading and replacing a file that others may be writing too."""
 
+import errno
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Tuple
+from typing import Iterator, Optional, Tuple
 
 from .errors import NotebookError
 
 __all__ = [
+    "MEMORY",
     "Conflict",
     "cache",
     "create",
@@ -19,9 +22,16 @@ __all__ = [
     "private_folder",
     "read",
     "replace",
+    "roomy",
     "state_folder",
+    "told",
+    "with_room",
 ]
 
+#: Linux keeps in memory what is written there.
+MEMORY = Path("/dev/shm")  # noqa: S108 - each folder that is made there is private
+#: What a few small files may take, in bytes; and how many they are.
+_ROOM, _FEW = 2**20, 10
 #: Seconds to wait for a writer that truncates in place (Jupyter Server does) to finish.
 PATIENCE = 2.0
 
@@ -54,8 +64,13 @@ def replace(path: Path, data: bytes, expected: bytes) -> bool:
     """Put ``data`` in the place of ``expected``, whole or not at all; False: it was there already.
 
     Keeps mode, owner and symbolic links. Refused with `NotebookError`, nothing changed, when the
-    file is read-only or does not hold ``expected`` any more. Proved by reading back.
+    file is read-only, does not hold ``expected`` any more, or has no space. Proved by reading back.
     """
+    with told(path):
+        return _replace(path, data, expected)
+
+
+def _replace(path: Path, data: bytes, expected: bytes) -> bool:
     target = path.resolve()
     if data == expected == read(target):
         return False
@@ -90,22 +105,39 @@ def create(path: Path, data: bytes) -> bool:
 
     `NotebookError` where something else is there, which is left as it is.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    with told(path, "nothing was made", "name another place"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            taken = path.open("xb")  # nobody else can take the place from now on
+        except FileExistsError:
+            if path.is_file() and read(path) == data:
+                return False
+            raise NotebookError(
+                f"{path.name} is there and differs; it was left alone.", "Name another place."
+            ) from None
+        try:
+            with taken:
+                taken.write(b" ")
+            return replace(path, data, expected=b" ")
+        except BaseException:
+            if path.exists() and path.read_bytes() in (b"", b" "):
+                path.unlink()
+            raise
+
+
+@contextmanager
+def told(
+    path: Path, left: str = "it is as it was", todo: str = "save a copy elsewhere"
+) -> Iterator[None]:
+    """`NotebookError` in the place of an OSError that says why a file was not written."""
     try:
-        with path.open("xb") as stream:  # nobody else can take the place from now on
-            stream.write(b" ")
-    except FileExistsError:
-        if path.is_file() and read(path) == data:
-            return False
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        todo = f"Make space, or {todo}" if full else todo.capitalize()
         raise NotebookError(
-            f"{path.name} is there and differs; it was left alone.", "Name another place."
+            f"{path.name} could not be written: {error.strerror or error}; {left}.", f"{todo}."
         ) from None
-    try:
-        return replace(path, data, expected=b" ")
-    except BaseException:
-        if path.exists() and path.read_bytes() == b" ":
-            path.unlink()
-        raise
 
 
 def _beside(target: Path) -> Tuple[int, Path]:
@@ -138,6 +170,29 @@ def named(path: Path) -> str:
     return hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def private_folder(prefix: str) -> Path:
-    """A new folder that only this user can read."""
-    return Path(tempfile.mkdtemp(prefix=prefix))
+def private_folder(prefix: str, place: Optional[Path] = None) -> Path:
+    """A new folder that only this user can read; in the one for temporary files, if not told."""
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=place))
+
+
+def with_room(size: int) -> Optional[Path]:
+    """Where so many bytes in some small files fit: among temporary files, else in memory.
+
+    A user whose disk is full is to be able to make space. None where they fit in neither.
+    """
+    places = [MEMORY]
+    with suppress(OSError):  # it has tried all, and none can be written
+        places.insert(0, Path(tempfile.gettempdir()))
+    return next((place for place in places if roomy(place, size)), None)
+
+
+def roomy(folder: Path, size: int) -> bool:
+    """Whether a folder may be written, and its disk has space for this and some small files."""
+    try:
+        free = shutil.disk_usage(folder).free
+        inodes = os.statvfs(folder) if hasattr(os, "statvfs") else None
+    except OSError:
+        return False
+    if inodes and inodes.f_files and inodes.f_favail < _FEW:  # full of files, not of bytes
+        return False
+    return free > size + _ROOM and os.access(folder, os.W_OK)

@@ -51,7 +51,7 @@ def run(path: Path, output: Optional[Path], options: Options, say: Say) -> Resul
     if output is not None and output.exists() and output.samefile(path):
         output = None
     _refuse_unwritable(path if output is None else output)
-    shared = files.private_folder("colab-magics-run-")
+    shared = files.private_folder("colab-magics-run-", files.with_room(len(data)))
     try:
         exchange_write(shared, text)
         exchange_write(shared, str(path.resolve()), FILE)
@@ -96,17 +96,35 @@ def _refuse_unwritable(path: Path) -> None:
 
 def _save(final: Document, path: Path, output: Optional[Path], data: bytes) -> bool:
     """Save in place of what was read; a file that changed meanwhile is left, ours put beside it."""
-    if output is not None:
-        if not output.exists() or not output.stat().st_size:
-            output.write_bytes(b" ")
-        return files.replace(output, final.encode(), expected=output.read_bytes())
     try:
-        return files.replace(path, final.encode(), expected=data)
+        with files.told(output or path):
+            if output is None:
+                return files.replace(path, final.encode(), expected=data)
+            if not output.exists():
+                return files.create(output, final.encode())
+            if not output.stat().st_size:  # nobody is about to write it
+                output.write_bytes(b" ")
+            return files.replace(output, final.encode(), expected=files.read(output))
     except NotebookError as error:
-        names = (f"{path.stem}-run{n or ''}{path.suffix}" for n in count())
-        beside = next(p for p in map(path.with_name, names) if not p.exists())
-        beside.write_bytes(final.encode())
-        raise NotebookError(error.what, f"The run was saved as {beside.name}.") from None
+        todo = f"The run was saved as {_kept(final, output or path)}."
+        raise NotebookError(error.what, todo) from None
+
+
+def _kept(final: Document, path: Path) -> str:
+    """Where a run is that has no place in its file: beside it, or where that can be."""
+    data = final.encode()
+    try:
+        with files.told(path):
+            names = (f"{path.stem}-run{n or ''}{path.suffix}" for n in count())
+            beside = next(p for p in map(path.with_name, names) if not p.exists())
+            files.create(beside, data)
+        return beside.name
+    except NotebookError:
+        with files.told(path):
+            place = files.with_room(len(data))
+            other = files.private_folder("colab-magics-run-", place) / f"run{path.suffix}"
+        files.create(other, data)
+        return f"{other}{', which is in memory: copy it' if place == files.MEMORY else ''}"
 
 
 # ---------------------------------------------------------------------- the kernel

@@ -14,8 +14,8 @@ from colab_magics.pins import journal
 #: In CI a part that could have been installed and is missing is a failure, not a skip.
 STRICT = bool(os.environ.get("COLAB_MAGICS_STRICT"))
 
-#: Suites of real kernels, installs and front ends: nearly all of the time.
-LONG_SUITES = {"kernel", "integration", "browser"}
+#: Suites of real shells, kernels, installs and front ends: nearly all of the time.
+LONG_SUITES = {"shell", "kernel", "integration", "browser"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -5,9 +5,9 @@ Needs Python 3.8 or later with venv, and git; everything else is put into ``.mat
 wheel, installs it into an environment for each version, and there runs the tests and, by nbval,
 the notebooks. Lint, types and import rules are checked once, in the newest.
 
-Of the suites that take long (real kernels, installs, front ends) each commit runs another half:
-``--whole`` runs them whole, ``--slice SEED`` the half of another commit, ``--long`` all rounds of
-the long tests too. ``--only NAME`` runs one version.
+Of the suites that take long (real shells, kernels, installs, front ends) each commit and each
+version runs another half. ``--whole`` runs them whole, ``--slice SEED`` the half of another commit,
+``--long`` all rounds of the long tests too. ``--only NAME`` runs one version.
 
 A version whose interpreter is not on this machine is skipped and named in the last lines. With
 ``--strict`` a part that could have been installed and is missing is a failure.

@@ -188,12 +188,8 @@ def _put(host: Host, place: Path, data: bytes, url: str) -> bool:
     try:
         return files.create(place, data)
     except NotebookError as error:
-        todo = f"Name another place: %github open {url.partition('?')[0]} copy.ipynb"
+        todo = f"{error.todo[:-1]}: %github open {url.partition('?')[0]} copy.ipynb"
         raise SourceError(error.what, todo) from None
-    except OSError as error:
-        raise SourceError(
-            f"{place.name} cannot be made: {error.strerror}.", "Name another folder."
-        ) from None
 
 
 def _opened(host: Host, said: str, shown: str, source: Source) -> Report:

@@ -143,7 +143,8 @@ class Heard(Listener):
             notes.append(f"{self._log.whole}{size}: {where}")
         if left:
             notes.append("A program goes on in the background, and ends with the kernel.")
-            notes.append(f"What it writes from now on: {where}")
+            if not self._log.trouble:
+                notes.append(f"What it writes from now on: {where}")
         return notes
 
     def _show(self, pieces: List[Piece]) -> None:

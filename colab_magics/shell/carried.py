@@ -7,11 +7,11 @@ carried where it is whole; else all is as it was before the command.
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Collection, Dict, List, Optional, Set, Tuple
+from typing import Collection, Dict, List, Mapping, Optional, Set, Tuple
 
 from .kinds import Kind
 
-__all__ = ["Carried", "Said"]
+__all__ = ["Carried", "Said", "lay"]
 
 
 @dataclass(frozen=True)
@@ -37,13 +37,14 @@ class Carried:
         self._fresh: Optional[Said] = None
         self._last: Optional[Said] = None
 
-    def prepare(self, folder: Path, command: str, environment: Collection[str]) -> None:
-        """Lay out what a shell reads: its command, and the state that it begins with."""
+    def parts(self, command: str, environment: Collection[str]) -> Dict[str, bytes]:
+        """What a shell reads, by names of files: its command, the state that it begins with."""
         traced = "set -o xtrace; " if "set -o xtrace" in self._options() else ""
         blank = " " if command.startswith("-") else ""  # ``eval`` would take it for an option
-        _write(folder / "command", f"{traced}{blank}{command}\n")
+        texts = {"command": f"{traced}{blank}{command}\n"}
         if self._fresh is not None:
-            _write(folder / "state", self._state(environment))
+            texts["state"] = self._state(environment)
+        return {name: text.encode("utf-8", "surrogateescape") for name, text in texts.items()}
 
     def take(self, folder: Path) -> Optional[Said]:
         """Read what the shell has said at its end; None where it could not say it whole."""
@@ -128,5 +129,12 @@ _OWN = re.compile(
 )
 
 
-def _write(path: Path, text: str) -> None:
-    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+def lay(folder: Path, parts: Mapping[str, bytes]) -> None:
+    """Lay out what a shell reads, all of it or none: they may hold secrets."""
+    try:
+        for name, data in parts.items():
+            (folder / name).write_bytes(data)
+    except BaseException:
+        for name in parts:
+            (folder / name).unlink(missing_ok=True)
+        raise

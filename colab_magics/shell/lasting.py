@@ -8,11 +8,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Dict, Iterator, List, Optional, Tuple
+from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
-from ..errors import usage_error
-from ..files import private_folder
-from .carried import Carried
+from ..errors import CommandFailed, usage_error
+from ..files import private_folder, roomy, with_room
+from .carried import Carried, lay
 from .follow import environment, follow
 from .guard import Guard
 from .kinds import KINDS
@@ -20,6 +20,8 @@ from .processes import MARK
 from .run import Ended, Listener, run
 
 __all__ = ["Lasting", "find"]
+
+_PREFIX = "colab_magics-shell-"
 
 
 def find(wanted: str = "") -> str:
@@ -40,7 +42,8 @@ class Lasting:
     def __init__(self, name: str) -> None:
         self.name = name
         self._folder: Optional[Path] = None
-        self._guard: Optional[Guard] = None
+        #: The last one is for what is started now; each looks after what was started under it.
+        self._guards: List[Guard] = []
         self._own: Dict[str, str] = {}
         #: All commands of this shell carry it: see `processes`.
         self._mark, self._count = uuid.uuid4().hex, count(1)
@@ -64,19 +67,23 @@ class Lasting:
     def _run(
         self, command: str, listener: Listener, timeout: Optional[float], tty: bool
     ) -> Tuple[Ended, List[str]]:
-        folder, guard = self._ready()
         given = {**environment(self._own, tty), MARK: f"{self._mark}.{next(self._count)}"}
         env = shutil.which("env") or "/usr/bin/env"
         kind = KINDS[self.name]
-        words = [self._program(), *kind.arguments, "-c", kind.script, self.name, str(folder), env]
+        program = self._program()
+        parts = self.carried.parts(command, given)
+        with _laid():
+            folder = self._ready(_room(parts))
+            lay(folder, parts)
         # A shell says its own name in its messages, which are to be the same on every machine.
-        self.carried.prepare(folder, command, given)
+        words = [program, *kind.arguments, "-c", kind.script, self.name, str(folder), env]
         try:
-            ended = run(words, given, listener, guard.watch, timeout, tty)
+            ended = run(words, given, listener, self._guards[-1].watch, timeout, tty)
         finally:
+            began = (folder / "after").exists()
             said = self.carried.take(folder)
         if said is None:
-            return ended, [_lost(ended)]
+            return ended, [_lost(ended, began)]
         if ended.taken:
             ended = replace(ended, status=said.status)
         return ended, follow(said.directory, said.environment, given, self._own)
@@ -88,9 +95,12 @@ class Lasting:
         What it begins with lies in a folder that only this user can read, until it has begun.
         """
         given = environment(self._own, tty)
-        kind, folder = KINDS[self.name], private_folder("colab_magics-shell-")
+        kind, parts = KINDS[self.name], self.carried.parts(command, given)
+        with _laid():
+            folder = private_folder(_PREFIX, with_room(_room(parts)))
         try:
-            self.carried.prepare(folder, command, given)
+            with _laid():
+                lay(folder, parts)
             words = [self._program(), *kind.arguments, "-c", kind.alone, self.name, str(folder)]
             yield words, given
         except BaseException:
@@ -103,13 +113,19 @@ class Lasting:
             raise usage_error(f"%shell: {self.name} is not in PATH.", "Repair os.environ['PATH'].")
         return program
 
-    def _ready(self) -> Tuple[Path, Guard]:
-        """The folder, made again where somebody has cleaned up, and what guards it."""
-        if self._folder is None or self._guard is None or not self._folder.is_dir():
-            self._folder = private_folder("colab_magics-shell-")
-            self._guard = Guard(self._folder, f"{self._mark}.")
-            self._guard.watch(None)  # it is there before the first command is
-        return self._folder, self._guard
+    def _ready(self, size: int) -> Path:
+        """The folder, made again where somebody has cleaned up, and elsewhere where it is full."""
+        before, place = self._folder, None
+        if before is not None and before.is_dir():
+            place = None if roomy(before, size) else with_room(size)
+            if place is None:
+                return before
+        self._folder = private_folder(_PREFIX, place or with_room(size))
+        self._guards.append(Guard(self._folder, f"{self._mark}."))
+        self._guards[-1].watch(None)  # it is there before the first command is
+        if before is not None:
+            shutil.rmtree(before, ignore_errors=True)
+        return self._folder
 
 
 def _found(name: str) -> Optional[str]:
@@ -117,8 +133,29 @@ def _found(name: str) -> Optional[str]:
     return shutil.which(name) or shutil.which(name, path=os.defpath)
 
 
-def _lost(ended: Ended) -> str:
+def _room(parts: Mapping[str, bytes]) -> int:
+    """Bytes that a shell needs: what it says at its end is about as much as it began with."""
+    return 2 * sum(map(len, parts.values()))
+
+
+@contextmanager
+def _laid() -> Iterator[None]:
+    """While what a shell begins with is laid out: `CommandFailed` where it has no room."""
+    try:
+        yield
+    except OSError as error:
+        raise CommandFailed(
+            f"%shell has nowhere to write what a shell begins with: {error.strerror or error}."
+            " Nothing was run.",
+            "Make space in the folder for temporary files (TMPDIR), for instance with !rm.",
+        ) from None
+
+
+def _lost(ended: Ended, began: bool) -> str:
+    """Why the state is not known; ``began``: the shell began to say it."""
     why = "it was replaced (exec), or left by an EXIT trap of your own"
+    if began:
+        why = "it could not be written whole; is the disk full?"
     if ended.status < 0 or ended.timed_out:
         why = "it was ended by force"
     return f"The shell's state is as it was before this command: {why}"

@@ -57,6 +57,8 @@ class Log:
             self._stream.flush()
         except OSError as error:
             self.trouble = f"The log could not be written: {error.strerror}"
+            self.whole = "What there is of it"
+            self._forget_an_empty_one()
         self._held.clear()
 
     @property
@@ -70,6 +72,12 @@ class Log:
             with suppress(OSError):
                 self._stream.close()
         self._held.clear()
+
+    def _forget_an_empty_one(self) -> None:
+        with suppress(OSError):
+            if self.path is not None and not self.path.stat().st_size:
+                self.path.unlink()
+                self.path = None
 
     def _open(self) -> IO[bytes]:
         place = folder()

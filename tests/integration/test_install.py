@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import zipfile
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
@@ -16,6 +16,7 @@ import pytest
 from doubles.certificate import self_signed
 from doubles.index import make_wheel
 from doubles.many import Many, damage
+from doubles.small_disk import mounted
 from doubles.watched import Watched, watch
 from kernel.machine import Machine
 from shell.cells import Child
@@ -507,18 +508,6 @@ def test_ctrl_c_while_files_are_put_in_place(
 
 
 # ---------------------------------------------------------------------- the machine says no
-@contextmanager
-def mounted(folder: Path, *options: str) -> Iterator[None]:
-    """A small file system in memory in the place of a folder."""
-    command = ["mount", "-t", "tmpfs", "-o", ",".join(options), "tmpfs", str(folder)]
-    if shutil.which("mount") is None or subprocess.run(command, capture_output=True).returncode:
-        pytest.skip("elsewhere: nothing may be mounted here")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
 def contents(site: Path) -> Dict[str, bytes]:
     """Every file of a site-packages folder, compiled ones apart."""
     files = (path for path in site.rglob("*") if path.is_file() and path.suffix != ".pyc")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
+import stat
 import subprocess
 from pathlib import Path
 from typing import Iterator, Tuple
 
 import pytest
+from doubles.small_disk import mounted
 
 from .files import MARKER, notebook, setup_text, shown, source, state, whole
 from .machine import Machine
@@ -145,6 +148,44 @@ def test_a_notebook_changed_during_the_run_is_not_overwritten(
     assert beside.name in done.stderr
     assert "%pin tinypkg==1.0" in (setup_text(beside) or "")
     assert shown(beside)[2] == "ours\n"
+
+
+@pytest.mark.once
+def test_a_name_that_cannot_be_made_longer(machine: Machine, folder: Path) -> None:
+    """The run of a notebook that was changed meanwhile is kept elsewhere, under a short name."""
+    path = folder / f"{'n' * 246}.ipynb"
+    cell = f"from pathlib import Path; Path({str(path)!r}).write_text('theirs'); print('ours')"
+    notebook(path, cell)
+    done = machine.cli("run", path)
+    assert done.returncode == 1 and path.read_text() == "theirs"
+    kept = Path(done.stderr.splitlines()[-1].replace("The run was saved as ", "")[:-1])
+    assert shown(kept)[-1] == "ours\n"
+    shutil.rmtree(kept.parent)
+
+
+@pytest.mark.once
+@pytest.mark.parametrize("output", [False, True])
+def test_a_run_that_has_no_space_is_kept_elsewhere(
+    machine: Machine, folder: Path, output: bool
+) -> None:
+    """What was computed is not lost: it is where there is space, which is said; exit is 1."""
+    with mounted(folder, "size=500k"):
+        path = notebook(folder / "nb.ipynb", PIN, "print('x' * 300_000)")
+        other = ["--output", folder / "other.ipynb"] if output else []
+        (folder / "data").write_bytes(b"x" * 300_000)
+        before = path.read_bytes()
+        done = machine.cli("run", path, *other)
+        assert done.returncode == 1
+        what, todo = done.stderr.splitlines()[-2:]
+        name = "other" if output else "nb"
+        assert what.startswith(f"error: {name}.ipynb could not be written: No space left on device")
+        kept = Path(todo.replace("The run was saved as ", "")[:-1])
+        assert kept.name == "run.ipynb" and kept.parent.parent != folder
+        assert shown(kept)[2] == "x" * 300_000 + "\n"
+        assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700
+        assert path.read_bytes() == before
+        assert sorted(one.name for one in folder.glob("*.*")) == ["nb.ipynb"]
+        shutil.rmtree(kept.parent)
 
 
 def _read_only(path: Path) -> None:

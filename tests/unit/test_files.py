@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
+from doubles.small_disk import fill, mounted
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -172,8 +173,18 @@ def limits() -> Iterator[None]:
 def test_a_disk_that_is_full_leaves_the_old_file(path: Path, limits: None) -> None:
     """When writing fails half way, the old file is whole and the half is taken away."""
     done = run(_LIMITED.format(handler="SIG_IGN"), path)
-    assert "File too large" in done.stdout and done.returncode == 1
+    assert "NotebookError: x.ipynb could not be written: File too large" in done.stdout
     assert left_alone(path)
+    with mounted(path.parent, "size=32k"):
+        path.write_bytes(OLD)
+        fill(path.parent)
+        for write in (files.create, lambda path, data: files.replace(path, data, expected=OLD)):
+            target = path if write is not files.create else path.with_name("new")
+            with pytest.raises(NotebookError, match="No space left on device") as caught:
+                write(target, b"x" * 100_000)
+            assert caught.value.todo.startswith("Make space, or ")
+            assert path.read_bytes() == OLD
+            assert sorted(os.listdir(path.parent)) == ["fill", "x.ipynb"]
 
 
 def test_a_kill_in_the_middle_leaves_the_old_file(path: Path, limits: None) -> None:
@@ -214,6 +225,27 @@ def test_a_new_file_takes_no_place(path: Path, monkeypatch: pytest.MonkeyPatch) 
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError):
+    with pytest.raises(NotebookError, match="No space left on device"):
         files.create(path.with_name("y"), NEW)
     assert left_alone(path)
+
+
+def test_where_there_is_space(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small files are put among temporary files, else in memory, where they fit."""
+    disk, memory = path.parent / "disk", path.parent / "memory"
+    for folder in (disk, memory):
+        folder.mkdir()
+    with mounted(disk, "size=2m"), mounted(memory, "size=8m"):
+        monkeypatch.setattr(tempfile, "tempdir", str(disk))
+        monkeypatch.setattr(files, "MEMORY", memory)
+        assert files.with_room(10) == disk
+        assert files.with_room(4_000_000) == memory
+        filling = fill(disk)
+        assert files.with_room(10) == memory
+        assert files.private_folder("x", memory).parent == memory
+        filling.unlink()
+        fill(memory)
+        assert files.with_room(10) == disk
+        assert files.with_room(4_000_000) is None
+    with mounted(disk, "nr_inodes=8"), mounted(memory, "nr_inodes=20"):
+        assert files.with_room(10) == memory, "no bytes are missing, but files"

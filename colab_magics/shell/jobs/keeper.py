@@ -21,7 +21,7 @@ from ..run import Ended, Listener, run
 from .identity import boot, host, since
 from .job import BEAT
 from .logs import Copy, Written
-from .records import END, FACTS, LOG, SEEN, put
+from .records import END, FACTS, LOG, SEEN, put, reserve
 
 __all__ = ["Keeper", "answer", "main"]
 
@@ -85,6 +85,7 @@ class Keeper(Listener):
             "host": host(),
             "copy": self._told["copy"],
         }
+        reserve(self._folder, END)
         put(self._folder, FACTS, facts)
         os.chdir("/")  # a drive is to be unmounted all the same
         try:
@@ -114,6 +115,7 @@ class Keeper(Listener):
         self._seen, self._said = time.monotonic(), self._trouble
         with suppress(OSError):  # the disk is full, or the job was removed
             put(self._folder, SEEN, {"trouble": self._said, "copied": copied})
+            reserve(self._folder, SEEN)
 
     @property
     def _trouble(self) -> str:
@@ -162,8 +164,14 @@ def main() -> None:
         keeper.run()
     except BaseException as error:
         with suppress(OSError):
-            answer(f"{type(error).__name__}: {error}")
+            answer(_said(error))
         raise
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror + (f": {error.filename}" if error.filename else "")
+    return f"{type(error).__name__}: {error}"
 
 
 def _now() -> str:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 import uuid
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 
@@ -91,13 +92,14 @@ def launch(name: str, wanted: Wanted) -> Job:
 def stop(job: Job, grace: float = GRACE) -> Job:
     """End a job and its processes, after ``grace`` seconds by force; gives it as it is then."""
     mark = job.folder / STOPPED
-    mark.touch()
+    with suppress(OSError):  # the disk is full: to be told who has ended it matters less
+        mark.touch()
     try:
         return _stopped(job, grace)
     except BaseException:
         found = look(job.folder)
-        if found is not None and found.running:  # how it ends is not our doing any more
-            mark.unlink()
+        if found is not None and found.running and mark.exists():
+            mark.unlink()  # how it ends is not our doing any more
         raise
 
 

@@ -21,6 +21,7 @@ __all__ = [
     "names",
     "put",
     "read",
+    "reserve",
     "starts",
 ]
 
@@ -36,6 +37,9 @@ _KINDS = {
     SEEN: {"trouble": str, "copied": bool},
     END: {"signal": int, "timed_out": bool, "ended": float},
 }
+
+#: Bytes that a file of these has at least, so that room for it can be kept.
+_SIZE = 1024
 
 Record = Dict[str, Any]
 
@@ -69,7 +73,19 @@ def read(place: Path, name: str) -> Record:
 
 
 def put(place: Path, name: str, record: Record) -> None:
-    """Write a file of a start, whole or not at all."""
-    new = (place / name).with_suffix(".new")
-    new.write_text(json.dumps(record), encoding="utf-8")
+    """Write a file of a start, whole or not at all; into the room that was kept for it."""
+    data = json.dumps(record).encode().ljust(_SIZE)
+    new = _new(place, name)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as stream:
+        stream.write(data)
+        stream.truncate()
     os.replace(new, place / name)  # noqa: PTH105
+
+
+def reserve(place: Path, name: str) -> None:
+    """Keep room for a file of a start: a job that fills the disk is to be seen to end."""
+    _new(place, name).write_bytes(b" " * _SIZE)
+
+
+def _new(place: Path, name: str) -> Path:
+    return (place / name).with_suffix(".new")
