@@ -118,7 +118,7 @@ def create(path: Path, data: bytes) -> bool:
         try:
             with taken:
                 taken.write(b" ")
-            return replace(path, data, expected=b" ")
+            return _replace(path, data, expected=b" ")
         except BaseException:
             if path.exists() and path.read_bytes() in (b"", b" "):
                 path.unlink()

@@ -27,8 +27,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
     """With ``--slice SEED``, of each file of a long suite the half that this seed picks."""
     seed = config.getoption("--slice")
+    if seed is None:
+        return
     files: Dict[Path, List[pytest.Item]] = {}
-    for item in items if seed is not None else ():
+    for item in items:
         if LONG_SUITES & set(item.path.relative_to(config.rootpath).parts):
             files.setdefault(item.path, []).append(item)
     left_out = []

@@ -140,7 +140,8 @@ class Heard(Listener):
         if self._output.cut and not self._through and files:
             sizes = [path.stat().st_size for path in files if path.exists()]
             size = f" ({amount(sum(sizes))})" if self._live and sizes else ""
-            notes.append(f"{self._log.whole}{size}: {where}")
+            whole = "What there is of it" if self._log.trouble else self._log.whole
+            notes.append(f"{whole}{size}: {where}")
         if left:
             notes.append("A program goes on in the background, and ends with the kernel.")
             if not self._log.trouble:

@@ -115,12 +115,10 @@ class Lasting:
 
     def _ready(self, size: int) -> Path:
         """The folder, made again where somebody has cleaned up, and elsewhere where it is full."""
-        before, place = self._folder, None
-        if before is not None and before.is_dir():
-            place = None if roomy(before, size) else with_room(size)
-            if place is None:
-                return before
-        self._folder = private_folder(_PREFIX, place or with_room(size))
+        before = self._folder
+        if before and before.is_dir() and (roomy(before, size) or with_room(size) is None):
+            return before
+        self._folder = private_folder(_PREFIX, with_room(size))
         self._guards.append(Guard(self._folder, f"{self._mark}."))
         self._guards[-1].watch(None)  # it is there before the first command is
         if before is not None:

@@ -57,7 +57,6 @@ class Log:
             self._stream.flush()
         except OSError as error:
             self.trouble = f"The log could not be written: {error.strerror}"
-            self.whole = "What there is of it"
             self._forget_an_empty_one()
         self._held.clear()
 

@@ -182,6 +182,8 @@ def test_a_disk_that_is_full_leaves_the_old_file(path: Path, limits: None) -> No
             target = path if write is not files.create else path.with_name("new")
             with pytest.raises(NotebookError, match="No space left on device") as caught:
                 write(target, b"x" * 100_000)
+            left = "nothing was made." if write is files.create else "it is as it was."
+            assert caught.value.what.endswith(left)
             assert caught.value.todo.startswith("Make space, or ")
             assert path.read_bytes() == OLD
             assert sorted(os.listdir(path.parent)) == ["fill", "x.ipynb"]

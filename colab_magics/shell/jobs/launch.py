@@ -98,8 +98,8 @@ def stop(job: Job, grace: float = GRACE) -> Job:
         return _stopped(job, grace)
     except BaseException:
         found = look(job.folder)
-        if found is not None and found.running and mark.exists():
-            mark.unlink()  # how it ends is not our doing any more
+        if found is not None and found.running:  # how it ends is not our doing any more
+            mark.unlink(missing_ok=True)
         raise
 
 
