@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import zlib
 from pathlib import Path
-from typing import Any, Dict, Iterator, List
+from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import pytest
 
@@ -21,6 +21,12 @@ LONG_SUITES = {"shell", "kernel", "integration", "browser"}
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="all rounds of the long tests")
     parser.addoption("--slice", metavar="SEED", help="of a long suite only the half of this seed")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Attacks and faults run in the newest version alone."""
+    if {"attacks", "faults"} & set(item.path.relative_to(item.config.rootpath).parts):
+        item.add_marker(pytest.mark.once)
 
 
 @pytest.hookimpl(trylast=True)
@@ -50,6 +56,40 @@ def pytest_runtest_makereport(item: pytest.Item, call: Any) -> Iterator[None]:
         reason = str(report.longrepr[2]).replace("Skipped: ", "")
         if not reason.startswith("elsewhere:"):
             report.outcome, report.longrepr = "failed", f"skipped in CI: {reason}"
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """A table of the suites of attacks and faults: of each subject how many were tried and held."""
+    table: Dict[str, List[int]] = {}
+    for state in ("passed", "failed", "error"):
+        for report in terminalreporter.getreports(state):
+            subject = report.nodeid.split("::")[0]
+            if not subject.startswith(("tests/attacks/", "tests/faults/")):
+                continue
+            if report.when != "call" and state == "passed":
+                continue
+            tried, held = dict(report.user_properties).get("held", (1, int(state == "passed")))
+            row = table.setdefault(subject[len("tests/") : -len(".py")], [0, 0])
+            row[0] += tried
+            row[1] += held
+    if table:
+        terminalreporter.section("attacks and faults: tried, held")
+        for subject, (tried, held) in sorted(table.items()):
+            terminalreporter.line(f"{subject:<36}{tried:>8}{held:>8}")
+
+
+@pytest.fixture
+def held(record_property: Callable[[str, object], None]) -> Callable[[int, int], None]:
+    """Tell the table how many attacks or faults a test tried and how many held: ``held(8, 8)``.
+
+    A test that never calls it counts as one.
+    """
+
+    def count(tried: int, good: int) -> None:
+        pair: Tuple[int, int] = (tried, good)
+        record_property("held", pair)
+
+    return count
 
 
 @pytest.fixture
