@@ -38,8 +38,9 @@ class FetchMagic(Magic):
     ``--sha256 HEX``: refuse any other file, with ``--update`` too. ``--unpack``: what is in it into
     a folder (zip, tar, 7z, gz, bz2, xz, zst), and ``--strip N``: without the first N folders of its
     paths. ``--update``: as above, over your changes too. ``--token NAME``: the secret to send to
-    that host, and no other. Kaggle's own: KAGGLE_USERNAME and KAGGLE_KEY, or its kaggle.json. Other
-    URLs (``s3://bucket/file``) are read by fsspec: ``pip install colab-magics[fetch]``.
+    that host, and no other. Kaggle's own: KAGGLE_USERNAME and KAGGLE_KEY, or its kaggle.json.
+    ``s3://bucket/file``, and those of gs, az, ftp, sftp and file, are read by fsspec:
+    ``pip install colab-magics[fetch]``.
     All: ``-q``: say nothing. ``-o``: return the outcome. ``--no-record``: do not remember it.
     ``--dry-run``: only say what differs.
     """

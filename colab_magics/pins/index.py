@@ -77,19 +77,25 @@ def ask(
     timeout: Tuple[float, float],
     session: "Optional[requests.Session]" = None,
 ) -> "requests.Response":
-    """The page of a project on an index, asked for as the user's settings say."""
+    """The page of a project on an index, asked for as the user's settings say.
+
+    `requests.RequestException` where it does not answer, or sends on to what is no address.
+    """
     import requests
     from packaging.utils import canonicalize_name
 
     trusted = urlsplit(base).hostname in settings.words("trusted-host")
     proxy = settings.values.get("proxy", "").strip()
-    return (session.get if session else requests.get)(
-        f"{base.rstrip('/')}/{canonicalize_name(name)}/",
-        headers={"Accept": _ACCEPT},
-        timeout=timeout,
-        proxies={"http": proxy, "https": proxy} if proxy else None,
-        verify=False if trusted else settings.values.get("cert", "").strip() or True,
-    )
+    try:
+        return (session.get if session else requests.get)(
+            f"{base.rstrip('/')}/{canonicalize_name(name)}/",
+            headers={"Accept": _ACCEPT},
+            timeout=timeout,
+            proxies={"http": proxy, "https": proxy} if proxy else None,
+            verify=False if trusted else settings.values.get("cert", "").strip() or True,
+        )
+    except ValueError:
+        raise requests.exceptions.InvalidURL("no address") from None
 
 
 def _listed(answer: "requests.Response") -> Dict[str, Optional[str]]:

@@ -19,6 +19,10 @@ from .source import Request, Source, last_part
 
 __all__ = ["BASES", "KINDS", "hugging_face", "is_url", "kaggle", "source", "web", "zenodo"]
 
+#: What fsspec is given: file systems of plain files. Others run what a server says (``reference``),
+#: or stand on another one.
+_OTHERS = ("s3", "gs", "az", "ftp", "sftp", "file")
+
 #: What a URL begins with → the function that reads it; the first that fits.
 KINDS = {
     "https://drive.google.com/": "colab_magics.sources.fetch.google:shared",
@@ -29,7 +33,7 @@ KINDS = {
     "kaggle://": "colab_magics.sources.fetch.kinds:kaggle",
     "zenodo:": "colab_magics.sources.fetch.kinds:zenodo",
     "drive:": "colab_magics.sources.fetch.streams:mounted",
-    "": "colab_magics.sources.fetch.streams:other",
+    **{f"{scheme}://": "colab_magics.sources.fetch.streams:other" for scheme in _OTHERS},
 }
 
 #: Where the services are; Hugging Face's own programs read ``HF_ENDPOINT`` too.
@@ -59,7 +63,12 @@ def is_url(text: str) -> bool:
 def source(text: str) -> Source:
     """What a URL means; ``UsageError`` where it means nothing, or holds a secret."""
     _no_secret(text)
-    kind = next(kind for kind in KINDS if text.lower().startswith(kind))
+    kind = next((kind for kind in KINDS if text.lower().startswith(kind)), "")
+    if not kind:
+        raise usage_error(
+            f"%fetch: {text.partition(':')[0]}: is nothing that can be fetched.",
+            f"What can: {', '.join(dict.fromkeys(kind.partition(':')[0] for kind in KINDS))}",
+        )
     function: Callable[[str], Source] = load(KINDS[kind])
     return function(text)
 

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ...errors import SourceError, bad_input, conceal
+from ...errors import SourceError, bad_input, conceal, usage_error
 from ...host import Host
 from .source import Request, Source, Stream, last_part
 
@@ -32,8 +32,11 @@ def mounted(text: str) -> Source:
 
 
 def other(text: str) -> Source:
-    """``s3://bucket/file``, ``gs://…``, ``ftp://…``: whatever fsspec has a file system for."""
-    scheme = text.partition("://")[0]
+    """``s3://bucket/file``, ``gs://…``, ``ftp://…``: one file system of fsspec's, over no other."""
+    scheme, _, place = text.partition("://")
+    scheme = scheme.lower()
+    if "::" in place:  # which fsspec reads as one file system over another
+        raise usage_error("%fetch: that URL holds two colons in a row.", "Name the file alone.")
 
     def opened(host: Host) -> Stream:
         try:
@@ -44,14 +47,14 @@ def other(text: str) -> Source:
                 "Install it: %pin colab-magics[fetch]",
             ) from None
         try:
-            stream: Any = fsspec.open(text, "rb").open()
+            stream: Any = fsspec.open(f"{scheme}://{place}", "rb").open()
             return stream, int(getattr(stream, "size", None) or -1)
         except bad_input():
             raise
         except Exception as error:  # each file system has errors of its own
             raise _failed(scheme, error) from None
 
-    name = last_part(text.partition("://")[2].partition("?")[0])
+    name = last_part(place.partition("?")[0])
     return Source(name or scheme, Request(text, name, opened=opened))
 
 

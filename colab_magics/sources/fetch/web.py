@@ -10,10 +10,11 @@ from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from os import dup
 from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from ...errors import SourceError
-from .source import Request, exposed
+from ..redirects import Origin, is_loopback, origin, redirected
+from .source import Request
 
 __all__ = ["Again", "Answer", "Web"]
 
@@ -65,8 +66,9 @@ class Web:
 
     def open(self, request: Request, url: str, headers: Dict[str, str]) -> Answer:
         """The answer to a request, redirects followed, its body not read; or `Again`."""
-        home, login = _origin(request.url), request.login()
-        if self._token and exposed(request.url):  # a setting of the environment, or a script
+        home, login = _home(request.url), request.login()
+        if self._token and home[0] != "https" and not is_loopback(home):
+            # Of a setting of the environment, or of a script.
             raise SourceError(
                 "A token is not sent over http://, where others can read it.",
                 "Check the URL, and HF_ENDPOINT; or take --token off the line.",
@@ -78,9 +80,7 @@ class Web:
             if given.status_code not in (301, 302, 303, 307, 308) or not to:
                 return Answer(given, url)
             given.close()
-            url = urljoin(url, to)
-            if urlsplit(url).scheme not in ("http", "https"):
-                break
+            url = redirected(url, to)
         raise SourceError(
             f"{urlsplit(request.url).hostname} sends on from address to address.", "Check the URL."
         )
@@ -152,13 +152,13 @@ class Web:
         self.check()
 
     def _ask(
-        self, url: str, headers: Dict[str, str], login: Optional[Tuple[str, str]], home: Any
+        self, url: str, headers: Dict[str, str], login: Optional[Tuple[str, str]], home: Origin
     ) -> Any:
         import requests
 
         def sign(request: Any) -> Any:
             # Also where there is nothing to sign with: requests would look into ~/.netrc.
-            if _origin(url) != home:
+            if origin(request.url) != home:
                 return request
             if self._token:
                 request.headers["Authorization"] = f"Bearer {self._token}"
@@ -176,9 +176,7 @@ class Web:
                 allow_redirects=False,
             )
         except ValueError:  # of the URL, of where it leads, or of a token that is no ASCII
-            raise SourceError(
-                "That is no address, or leads to none; or the token is none.", "Check both."
-            ) from None
+            raise _no_address() from None
         except requests.exceptions.SSLError:
             raise SourceError(
                 f"{urlsplit(url).hostname} cannot prove that it is that.",
@@ -200,11 +198,16 @@ class Web:
         return SourceError(f"{host} gives {name} only to those who may read it.", todo)
 
 
-def _origin(url: str) -> Tuple[str, str, int]:
-    """What a token is for: another port or protocol is another host."""
-    parts = urlsplit(url)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    return parts.scheme, (parts.hostname or "").lower(), port
+def _home(url: str) -> Origin:
+    """The server that a secret is for."""
+    try:
+        return origin(url)
+    except ValueError:
+        raise _no_address() from None
+
+
+def _no_address() -> SourceError:
+    return SourceError("That is no address, or leads to none; or the token is none.", "Check both.")
 
 
 def _seconds(text: str) -> float:

@@ -6,9 +6,10 @@ Source: docs.github.com/rest, "Getting started", "Troubleshooting" and "Rate lim
 import os
 import time
 from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 from ...errors import SourceError
+from ..redirects import is_loopback, origin, redirected
 
 __all__ = ["ANY", "RAW", "Answer", "Api", "Part", "Refused", "strange"]
 
@@ -19,7 +20,6 @@ ANY = "application/vnd.github.object+json"
 #: Seconds to connect, and to wait for the next byte.
 PATIENCE = (10, 60)
 _REDIRECTS = 3
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 class Answer(NamedTuple):
@@ -59,8 +59,11 @@ class Api:
         import requests
 
         self.base = os.environ.get("GITHUB_API_URL", "").rstrip("/") or HOME
-        parts = urlsplit(self.base)
-        if parts.scheme != "https" and parts.hostname not in _LOOPBACK:
+        try:
+            self._origin = origin(self.base)
+        except ValueError:
+            self._origin = ("", "", 0)
+        if self._origin[0] != "https" and not is_loopback(self._origin):
             raise SourceError("GITHUB_API_URL is no https address.", "Such as: " + HOME)
         self._token, self.name = token, name
         self._session = requests.Session()
@@ -80,12 +83,7 @@ class Api:
         ``about`` is what people call that which is asked for: ``owner/name``. ``kind`` is what its
         JSON is to be.
         """
-        url = self.base + path
-        for _ in range(_REDIRECTS):
-            answer = self._send(method, url, json, accept)
-            if answer.status_code not in (301, 302, 307, 308):
-                break
-            url = self._followed(url, answer.headers.get("Location", ""))
+        answer = self._followed(method, self.base + path, json, accept)
         found = Answer(answer.status_code, _json(answer), answer.content)
         if found.status >= 300 and found.status not in may:
             raise self._refusal(found, answer.headers, about)
@@ -96,16 +94,30 @@ class Api:
 
     def plain(self, url: str) -> bytes:
         """What is at an address of another host of GitHub's; the token is not sent there."""
-        answer = self._send("GET", url, None, "*/*", plain=True)
+        answer = self._followed("GET", url, None, "*/*", plain=True)
         if answer.status_code >= 300:
             raise self._refusal(Answer(answer.status_code, None, b""), answer.headers, "That file")
         return bytes(answer.content)
 
-    def _send(self, method: str, url: str, json: Any, accept: str, plain: bool = False) -> Any:
+    def _followed(self, method: str, url: str, json: Any, accept: str, plain: bool = False) -> Any:
+        """The answer of where a repository that was renamed is now; a token goes to no other."""
+        for _ in range(_REDIRECTS):
+            answer = self._send(method, url, json, accept, plain)
+            if answer.status_code not in (301, 302, 307, 308):
+                break
+            url = redirected(url, answer.headers.get("Location", ""))
+        return answer
+
+    def _send(self, method: str, url: str, json: Any, accept: str, plain: bool) -> Any:
         import requests
 
         def sign(request: Any) -> Any:
             # Also where there is no token: requests would take one for this host from ~/.netrc.
+            if not plain and origin(request.url) != self._origin:
+                raise SourceError(
+                    f"GitHub sends on to {urlsplit(url).hostname}; that was not followed.",
+                    "Check GITHUB_API_URL.",
+                )
             if self._token and not plain:
                 request.headers["Authorization"] = f"Bearer {self._token}"
             return request
@@ -119,23 +131,13 @@ class Api:
                 headers=headers,
                 auth=sign,
                 timeout=PATIENCE,
-                allow_redirects=plain,
+                allow_redirects=False,
             )
-        except (requests.RequestException, UnicodeError):  # a token that is no ASCII
+        except (requests.RequestException, ValueError):  # no address; a token that is no ASCII
             raise SourceError(
                 f"{urlsplit(url).hostname} did not answer.",
                 "Check the network and GITHUB_API_URL, and run it again.",
             ) from None
-
-    def _followed(self, url: str, to: str) -> str:
-        """Where a repository that was renamed is now; the token goes to no other host."""
-        new = urljoin(url, to)
-        if urlsplit(new)[:2] != urlsplit(url)[:2]:
-            raise SourceError(
-                f"GitHub sends on to {urlsplit(new).hostname}; that was not followed.",
-                "Check GITHUB_API_URL.",
-            )
-        return new
 
     def _refusal(self, found: Answer, headers: Any, about: str) -> Refused:
         """Why GitHub does not do it, in words that help."""
