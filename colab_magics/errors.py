@@ -24,7 +24,7 @@ because nbval compares it between machines, no password of a URL, and no secret 
 import json
 import re
 import subprocess
-from typing import List, Sequence, Set, Tuple, Type
+from typing import Iterator, List, Sequence, Set, Tuple, Type
 from urllib.parse import quote, quote_plus
 
 __all__ = [
@@ -47,10 +47,17 @@ __all__ = [
     "hide",
     "scrub",
     "usage_error",
+    "userinfo_spans",
 ]
 
-_USERINFO = re.compile(r"(://)[^/@\s]+@")
-
+_WORD = re.compile(r"\S+")
+#: A host, and perhaps a port, as they stand in a URL between ``//`` and the path.
+_HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d{0,5})?")
+#: The same within another URL, and a login without a URL: ``user:password@host``.
+_ENCODED = re.compile(r"(%2f%2f)(?:(?!%2f)\S)*?%40", re.I)
+_LOGIN = re.compile(
+    r"(?<![\w.%+-])(?!(?:mailto|drive|zenodo):)[\w.%+-]+:[^\s/\\@:]+@(?=[\w\[])", re.I
+)
 
 #: Values that are not to be shown, as they may be written; a shorter one would garble what is said.
 _HIDDEN: Set[str] = set()
@@ -122,9 +129,35 @@ def _begun(data: bytes, secret: bytes) -> int:
     return next((n for n in range(longest, 0, -1) if data.endswith(secret[:n])), 0)
 
 
+def userinfo_spans(text: str) -> Iterator[Tuple[int, int]]:
+    """Yield where user names and passwords of URLs stand in a text, without the ``@`` behind them.
+
+    They end at the last ``@`` before the path. Where what precedes the path is no host with a
+    port, a password holds a raw ``/``: then at the last ``@`` of the word.
+    """
+    for word in _WORD.finditer(text) if "@" in text else ():
+        last, at = text.rfind("@", word.start(), word.end()), word.start()
+        while True:
+            start = text.find("//", at, word.end()) + 2
+            if not 2 <= start <= last:
+                break
+            at = text.find("/", start, word.end())
+            at = word.end() if at < 0 else at
+            cut = text.rfind("@", start, at)
+            if cut < 0 and not _HOST.fullmatch(text, start, at):
+                cut = last
+            if cut >= 0:
+                yield start, cut
+                at = cut + 1
+
+
 def scrub(text: str) -> str:
     """Text with secrets, and user names and passwords of URLs, taken out."""
-    return conceal(_USERINFO.sub(r"\1****@", text))
+    if "@" in text or "%40" in text:
+        cuts = [0, *(cut for span in userinfo_spans(text) for cut in span), len(text)]
+        text = "****".join(text[start:end] for start, end in zip(cuts[::2], cuts[1::2]))
+        text = _LOGIN.sub("****@", _ENCODED.sub(r"\1****%40", text))
+    return conceal(text)
 
 
 class ColabMagicsError(Exception):

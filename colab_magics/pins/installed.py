@@ -166,7 +166,7 @@ def _other_source(asked: "Requirement", found: metadata.Distribution) -> Optiona
     """Why an installed distribution is not the one at the URL asked for."""
     text = found.read_text("direct_url.json")
     origin = json.loads(text) if text else {}
-    url = re.sub(r"(?<!ssh)://[^/@]+@", "://", asked.url or "").split("#")[0]
+    url = re.sub(r"(?<!ssh)://[^/]+@", "://", asked.url or "").split("#")[0]
     control = origin.get("vcs_info")
     if control:
         base, at, ref = url.rpartition("@") if "@" in url.split("/")[-1] else (url, "", "")

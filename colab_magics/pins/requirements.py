@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, List, Tuple
 
 from ..arguments import split_comment
-from ..errors import ColabMagicsError, usage_error
+from ..errors import ColabMagicsError, usage_error, userinfo_spans
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -23,7 +23,6 @@ __all__ = [
 
 _INCLUDED = re.compile(r"(?:-r\s*|--requirement(?:\s+|=))(.+)")
 _NAMES_PATH = re.compile(r"(-[cef](?=\s)|--(?:constraint|editable|find-links)(?=[\s=]))[\s=]*(.+)")
-_USERINFO = re.compile(r"([a-z+]+)://([^/@\s:]*)(:[^/@\s]*)?@")
 
 
 def requirement(text: str) -> "Requirement":
@@ -63,8 +62,8 @@ def key(text: str) -> str:
 def carries_secret(text: str) -> bool:
     """Whether a URL in the text holds a password or a token (``git@`` over ssh is none)."""
     return any(
-        password or not scheme.endswith("ssh")
-        for scheme, _, password in _USERINFO.findall(text.lower())
+        ":" in text[start:end] or not text[:start].lower().endswith("ssh://")
+        for start, end in userinfo_spans(text)
     )
 
 
