@@ -9,6 +9,7 @@
         │   └── OtherPython   remembered, and to be run on another Python, which is ready
         ├── DriveError        a drive could not be mounted or unmounted
         ├── SourceError       a secret, a file, a repository or a system package cannot be had
+        ├── NotStarted        a program cannot be started; an ``OSError`` too
         ├── CommandFailed     ``%shell``: a command did not succeed, or not in time
         ├── GpuUnmet          ``%gpu require``: the machine does not have it
         ├── NotebookError     a notebook cannot be read, or not be written safely
@@ -34,6 +35,7 @@ __all__ = [
     "GpuUnmet",
     "InstallFailed",
     "LockDiffers",
+    "NotStarted",
     "NotebookError",
     "OtherPython",
     "RestartRequired",
@@ -203,6 +205,17 @@ class DriveError(ColabMagicsError):
 
 class SourceError(ColabMagicsError):
     """Something that the notebook needs cannot be had; nothing half-done is left."""
+
+
+class NotStarted(ColabMagicsError, OSError):
+    """A program cannot be started; ``errno`` and ``strerror`` are the system's, if it said so."""
+
+    __str__ = Exception.__str__
+
+    def __init__(self, what: str, todo: str, error: Exception) -> None:
+        ColabMagicsError.__init__(self, what, todo)
+        if isinstance(error, OSError):
+            self.errno, self.strerror = error.errno, error.strerror
 
 
 class CommandFailed(ColabMagicsError, subprocess.CalledProcessError):

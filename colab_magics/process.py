@@ -1,5 +1,6 @@
 """Running another program: time-boxed, interruptible, and without secrets in what it says."""
 
+import errno
 import io
 import os
 import queue
@@ -8,11 +9,12 @@ import subprocess
 import threading
 import time
 from dataclasses import dataclass
-from typing import Any, Callable, List, Mapping, Optional, Sequence, Tuple, TypeVar, cast
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar, cast
 
-from .errors import scrub
+from .errors import NotStarted, scrub
 
-__all__ = ["Finished", "run", "within"]
+__all__ = ["Environment", "Finished", "run", "start", "within"]
 
 T = TypeVar("T")
 #: Seconds that a program gets to end by itself after Ctrl-C.
@@ -21,12 +23,45 @@ GRACE = 10.0
 HOLD = 300.0
 
 
+class Environment(Dict[str, str]):
+    """Variables for a program, which a traceback that shows variables (``%xmode``) hides."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} variables>"
+
+
 @dataclass(frozen=True)
 class Finished:
     """How a program ended, and the lines that it printed on either stream, scrubbed."""
 
     status: int
     lines: Tuple[str, ...]
+
+
+def start(command: Sequence[str], **options: Any) -> "subprocess.Popen[Any]":
+    """Start a program as ``subprocess.Popen`` does; `NotStarted` where that cannot be.
+
+    All programs are started here: the error of ``Popen`` itself leads through frames that hold the
+    environment, and ``%xmode Verbose`` shows what frames hold.
+    """
+    try:
+        return subprocess.Popen(list(command), **options)
+    except (OSError, ValueError) as error:  # ValueError: of a NUL, or of half a surrogate pair
+        raise _not_started(command[0], error) from None
+
+
+def _not_started(program: str, error: Exception) -> NotStarted:
+    """Why not, and what can be done about it."""
+    name, why = Path(program).name, getattr(error, "strerror", None)
+    if getattr(error, "errno", None) != errno.E2BIG:
+        what = f"{name} cannot be started: {why or 'its arguments or variables are no text'}."
+        return NotStarted(what, "Check that it is installed and may be run.", error)
+    longest = max(os.environ, key=lambda key: len(os.environ[key]), default="")
+    return NotStarted(
+        f"{name} cannot be started: there is too much in the environment, or on the line.",
+        f"Take a long variable out, such as {longest}: del os.environ[{longest!r}]",
+        error,
+    )
 
 
 def run(
@@ -42,10 +77,10 @@ def run(
     On Ctrl-C it is ended at once and ``KeyboardInterrupt`` raised, except while ``holds(lines)``
     says that it must not be cut (an installer putting files in place): then it may finish first.
     ``keeps`` are open files that it inherits, and with them their locks. Raises `TimeoutError`
-    after ``timeout`` seconds, and `FileNotFoundError` where there is no such program.
+    after ``timeout`` seconds, and `NotStarted` where there is no such program.
     """
-    process = subprocess.Popen(
-        list(command),
+    process = start(
+        command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

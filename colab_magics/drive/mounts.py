@@ -2,9 +2,10 @@
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 from typing import NamedTuple, Optional, Tuple
+
+from ..process import run
 
 __all__ = ["MOUNTS", "Mounted", "fusermount", "mounted", "read_only"]
 
@@ -42,7 +43,5 @@ def read_only(place: Path, table: Optional[Path] = None) -> bool:
 def fusermount(option: str, files: Path) -> str:
     """Unmount; what it said where it did not."""
     name = shutil.which("fusermount3") or shutil.which("fusermount") or "fusermount3"
-    done = subprocess.run(
-        [name, option, str(files)], capture_output=True, text=True, timeout=30, check=False
-    )
-    return done.stderr.strip().splitlines()[-1] if done.returncode and done.stderr else ""
+    done = run([name, option, str(files)], timeout=30)
+    return done.lines[-1] if done.status and done.lines else ""

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Iterator, List, Optional
 
 from ..errors import DriveError
-from ..process import within
+from ..process import start, within
 from .base import Refused
 from .mounts import fusermount, mounted
 from .rclone_cache import ASIDE, mend, restore, unsent
@@ -95,7 +95,7 @@ class Mount:
     def _started(self) -> "subprocess.Popen[bytes]":
         port, password = _port(), secrets.token_urlsafe(16)
         self.control.log.write_bytes(b"")
-        process = subprocess.Popen(
+        process: subprocess.Popen[bytes] = start(
             [
                 *(program() or "rclone", "mount", self.remote, str(self.files)),
                 *("--cache-dir", str(self._cache), "--vfs-cache-mode", "full"),

@@ -17,6 +17,7 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, List, Optional, Tuple
 
+from ..process import start
 from .sampling import Tally
 
 __all__ = ["PATIENCE", "Sampler", "Samples"]
@@ -111,7 +112,7 @@ class Sampler:
 
     def _start(self) -> None:
         command = [sys.executable, "-I", "-S", "-c", _CODE.format("int(sys.argv[1])")]
-        self._process = subprocess.Popen(
+        self._process = start(
             [*command, str(os.getpid()), *_places()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

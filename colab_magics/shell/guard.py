@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import List, Optional
 
+from ..process import start
 from .processes import MARK, Family, unmarked
 
 __all__ = ["Guard"]
@@ -56,7 +57,7 @@ class Guard:
 
     def _tell(self, line: bytes) -> None:
         if self._process is None:
-            self._process = subprocess.Popen(
+            self._process = start(
                 ["/bin/sh", "-c", _SCRIPT, str(self._folder), self._mark],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import AbstractSet, Callable, Dict, List, Mapping, Optional, Tuple
 
+from ..process import start
 from .events import Presses, end_of, taken
 from .processes import MARK, Family, numbers
 from .terminals import channels, close, end_seen, read
@@ -95,7 +96,7 @@ def _start(
     """Start a program; gives what its streams are heard from, too."""
     (out, out_there), (err, err_there) = channels(tty, merged)
     try:
-        process = subprocess.Popen(
+        process = start(
             command,
             stdin=subprocess.DEVNULL,
             stdout=out_there,

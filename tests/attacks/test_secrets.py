@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import ast
+import shutil
 import time
+from pathlib import Path
 
 import pytest
+from doubles.far import configure, folder
+from shell.cells import Cells
+from shell.conftest import bare, run
 
+from colab_magics import process
 from colab_magics.errors import scrub
+from colab_magics.magics.session import session_of
 from colab_magics.pins.requirements import carries_secret
+
+__all__ = ["bare", "run"]
 
 CANARY = "canary-3e9a11f0"
 
@@ -101,3 +111,76 @@ def test_a_long_text_takes_no_longer_for_what_it_holds(piece: str) -> None:
     seconds(1000)
     least = min(seconds(5_000) for _ in range(3))
     assert min(seconds(20_000) for _ in range(3)) < max(8 * least, 0.05)
+
+
+#: A cell for each way in which a program is started.
+CELLS = [
+    "%github clone http://127.0.0.1:9/me/x.git",
+    "%pin nosuch-package-9e1==1.0",
+    "%pin --dry-run nosuch-package-9e1==1.0",
+    "%pin --python 3.6 nosuch-package-9e1==1.0",
+    "%shell true",
+    "%%shell\ntrue\n",
+    "%shell --background aside true",
+    "%apt nosuch-package-9e1",
+    "%fetch drive:x.zst there --unpack",
+    "%fetch drive:x.7z there --unpack",
+    "%drive mount far:",
+    "%gpu",
+    "%jobs",
+]
+
+
+@pytest.fixture
+def verbose(run: Cells, home: Path, monkeypatch: pytest.MonkeyPatch) -> Cells:
+    """A shell that shows variables in its tracebacks; a canary comes first in its environment."""
+    monkeypatch.setenv("AAA_TOKEN", CANARY)
+    monkeypatch.setenv("A" * 8, CANARY)
+    files = home / "drive"
+    files.mkdir()
+    (files / "x.7z").write_bytes(b"7z\xbc\xaf\x27\x1c" + bytes(100))
+    (files / "x.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(100))
+    session_of(run.shell).host.places["drive"] = lambda: files
+    if shutil.which("rclone"):
+        configure(home / ".config/rclone/rclone.conf", far=folder(home / "far"))
+    run("%xmode Verbose")
+    return run
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_an_environment_that_no_program_takes_is_not_shown(
+    verbose: Cells, monkeypatch: pytest.MonkeyPatch, cell: str
+) -> None:
+    """Where a program cannot be started, no variable is shown, also not by ``%xmode Verbose``."""
+    monkeypatch.setenv("HUGE", "x" * 200_000)
+    reply = verbose.attempt(cell)
+    assert CANARY not in reply.shown and CANARY not in str(reply.error)
+    assert "Traceback" not in reply.shown, reply.shown[-3000:]
+
+
+@pytest.mark.parametrize("cell", [one for one in CELLS if not one.startswith("%drive mount")])
+def test_ctrl_c_shows_no_environment(
+    verbose: Cells, monkeypatch: pytest.MonkeyPatch, cell: str
+) -> None:
+    """What is interrupted while a program runs shows no variable in its traceback."""
+
+    def interrupted(*words: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(process, "_listen", interrupted)
+    monkeypatch.setattr(process, "_stop", lambda started, lines, holds: process._finish(started))
+    assert CANARY not in verbose.attempt(cell).shown
+
+
+def test_programs_are_started_in_one_place() -> None:
+    """Nothing but ``process.start`` calls what starts programs, so that no error escapes it."""
+    starts = {"Popen", "run", "call", "check_call", "check_output", "getoutput", "system", "popen"}
+    found = []
+    for path in Path(process.__file__).parent.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            called = node.func if isinstance(node, ast.Call) else None
+            if not isinstance(called, ast.Attribute) or not isinstance(called.value, ast.Name):
+                continue
+            if called.value.id in ("subprocess", "os") and called.attr in starts:
+                found.append(f"{path.name}:{called.attr}")
+    assert found == ["process.py:Popen"]

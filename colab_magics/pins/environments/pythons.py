@@ -6,13 +6,13 @@ Source of the builds: uv's guide "Python versions" (python-build-standalone).
 
 import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Iterable, Iterator, List, Optional
 
 from ...errors import InstallFailed, usage_error
 from ...host import Host
+from ...process import run
 
 __all__ = ["OLDEST", "elsewhere", "local", "missing", "platform", "runs", "version_of"]
 
@@ -85,12 +85,10 @@ def local(version: str) -> Optional[Path]:
 
 def _is(python: Path, version: str) -> bool:
     try:
-        done = subprocess.run(
-            [str(python), "-I", "-c", _TELL], capture_output=True, text=True, timeout=20
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        done = run([str(python), "-I", "-c", _TELL], timeout=20)
+    except OSError:  # of the program, or of the time
         return False
-    return f"{done.stdout.strip()}.".startswith(f"{version}.")
+    return f"{done.lines[-1] if done.lines else ''}.".startswith(f"{version}.")
 
 
 def missing(version: str) -> InstallFailed:

@@ -4,10 +4,10 @@ Sources: proc(5). Where there is no ``/proc``, ``ps`` and ``sysctl`` are asked.
 """
 
 import os
-import subprocess
 from pathlib import Path
 from typing import Dict
 
+from ...process import run
 from ..processes import listed, read
 
 __all__ = ["boot", "host", "since"]
@@ -44,9 +44,7 @@ def since(pid: int) -> str:
 def _said(*command: str) -> str:
     environment: Dict[str, str] = {**os.environ, "LC_ALL": "C"}
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=5, check=False, env=environment
-        )
-    except (OSError, subprocess.TimeoutExpired):
+        done = run(command, environment, timeout=5)
+    except OSError:  # of the program, or of the time
         return ""
-    return done.stdout.strip()
+    return "\n".join(done.lines)

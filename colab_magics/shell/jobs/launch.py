@@ -15,6 +15,7 @@ from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 
 from ...errors import CommandFailed, hidden, usage_error
 from ...locks import alone
+from ...process import start
 from ...tokens import looks_secret
 from ..processes import MARK, unmarked
 from .job import ELSEWHERE, Job, find, look
@@ -161,7 +162,7 @@ def _start(place: Path, wanted: Wanted) -> str:
     told["environment"] = {**wanted.environment, MARK: uuid.uuid4().hex}
     told["secrets"] = [*hidden(), *_secret(wanted.environment)]
     code = _CODE.format(str(_PACKAGE), "keeper.main()")
-    keeper = subprocess.Popen(
+    keeper = start(
         [sys.executable, "-I", "-S", "-c", code],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

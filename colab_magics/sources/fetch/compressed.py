@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Callable, ContextManager, Dict, Iterator, Sequence
 
 from ...errors import SourceError
+from ...process import start
 
 __all__ = ["environment", "installed", "output", "uncompressed"]
 
@@ -58,8 +59,8 @@ def environment() -> Dict[str, str]:
 @contextmanager
 def output(command: Sequence[str]) -> Iterator[Any]:
     """What a program prints, to be read to its end; `EOFError` then where it has failed."""
-    process = subprocess.Popen(
-        list(command),
+    process = start(
+        command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

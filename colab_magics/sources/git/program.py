@@ -11,7 +11,7 @@ from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ...errors import SourceError
 from ...files import private_folder
-from ...process import Finished, run
+from ...process import Environment, Finished, run
 from .address import Address
 
 __all__ = ["Git"]
@@ -88,7 +88,7 @@ class Git:
 
     @contextmanager
     def _environment(self) -> Iterator[Dict[str, str]]:
-        variables = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", "LANGUAGE": ""}
+        variables = Environment(os.environ, GIT_TERMINAL_PROMPT="0", LC_ALL="C", LANGUAGE="")
         variables.update(GCM_INTERACTIVE="never", GIT_ASKPASS="", SSH_ASKPASS="")
         variables["GIT_LFS_SKIP_SMUDGE"] = "1"  # `git lfs pull` gets them, where they are wanted
         variables.setdefault("GIT_SSH_COMMAND", "ssh -o BatchMode=yes")
