@@ -4,9 +4,10 @@ They reach the installer as settings do, through its environment: an index's URL
 """
 
 import os
+import re
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Mapping, Tuple
-from urllib.parse import quote, urlsplit
+from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
+from urllib.parse import quote
 
 from ..arguments import Parser
 from ..errors import ColabMagicsError, hide
@@ -28,6 +29,14 @@ _KNOWN: Dict[str, Tuple[str, bool, bool]] = {
 _SHORT = {"--index-url": "-i", "--find-links": "-f", "--constraint": "-c"}
 #: Those whose value is a place that may be a path.
 _PLACES = ("--find-links", "--constraint")
+
+
+#: An address that all readers understand alike, and this machine's own hosts.
+_INDEX = re.compile(
+    r"(?P<scheme>https?)://(?P<host>[a-z0-9._-]+|\[[0-9a-f:.]+\])(:(?P<port>\d{1,5}))?"
+    r"(/[^\s\\@]*)?"
+)
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 @dataclass(frozen=True)
@@ -103,7 +112,8 @@ def authenticated(
 ) -> Dict[str, str]:
     """The settings with the secret that ``index-auth`` names put into the indexes of the line.
 
-    The secret is ``USER:PASSWORD``, or a token alone. `ColabMagicsError` where it is not set.
+    The secret is ``USER:PASSWORD``, or a token alone. `ColabMagicsError` where it is not set, or
+    would go to more than one server, or where others can read it.
     """
     found = dict(settings)
     name = found.pop("index-auth", "")
@@ -117,13 +127,31 @@ def authenticated(
         )
     hide(secret)
     urls = " ".join(found.get(name, "") for name in ("index-url", "extra-index-url")).split()
-    if len({urlsplit(url).hostname for url in urls}) > 1:
-        raise ColabMagicsError(
-            "--index-auth would give the secret to two hosts; no index was asked.",
-            "Keep one index on the line; the other one goes into pip.conf or a line of its own.",
-        )
+    _check_servers(urls)
     login = quote(secret if ":" in secret else f"__token__:{secret}", safe=":")
     for setting in ("index-url", "extra-index-url"):
         urls = [url.replace("://", f"://{login}@", 1) for url in found.get(setting, "").split()]
         found.update({setting: " ".join(urls)} if urls else {})
     return found
+
+
+def _check_servers(urls: Sequence[str]) -> None:
+    """`ColabMagicsError` unless these are plain addresses of one server that is safe to log in to.
+
+    Plain: uv and pip read others differently, such as those with a backslash.
+    """
+    servers = set()
+    for url in urls:
+        found = _INDEX.fullmatch(url.lower())
+        if found is None or (found["scheme"] == "http" and found["host"] not in _LOOPBACK):
+            raise ColabMagicsError(
+                "--index-auth needs plain https addresses of an index; no index was asked.",
+                "Write https://HOST/PATH, and no folder beside it; http only on this machine.",
+            )
+        port = int(found["port"] or {"https": 443}.get(found["scheme"], 80))
+        servers.add((found["scheme"], found["host"], port))
+    if len(servers) > 1:
+        raise ColabMagicsError(
+            "--index-auth would give the secret to two servers; no index was asked.",
+            "Keep one index on the line; the other one goes into pip.conf or a line of its own.",
+        )

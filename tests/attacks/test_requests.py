@@ -18,6 +18,7 @@ from colab_magics import errors
 from colab_magics.errors import SourceError
 from colab_magics.host import Host
 from colab_magics.pins.index import ask
+from colab_magics.pins.options import authenticated
 from colab_magics.pins.settings import PipSettings
 from colab_magics.sources.fetch import line, web
 from colab_magics.sources.fetch.kinds import source
@@ -303,3 +304,49 @@ def test_fsspec_is_given_what_it_may_have(monkeypatch: pytest.MonkeyPatch, schem
         assert stream is not None
         stream(Host())
     assert opened == [f"{scheme.lower()}://host/Folder/x.bin"]
+
+
+#: Options of a line with --index-auth, and whether the secret may go there.
+INDEXES = [
+    (("https://host/simple",), True),
+    (("https://host:8443/simple", "https://host:8443/other"), True),
+    (("https://HOST/simple", "https://host:443/other"), True),
+    (("http://127.0.0.1:8000/simple",), True),
+    (("http://localhost/simple",), True),
+    (("http://[::1]:8000/simple",), True),
+    (("http://host/simple",), False),
+    (("http://127.0.0.1.evil.test/simple",), False),
+    (("http://127.0.0.1@evil.test/simple",), False),
+    (("http://evil.test\\@127.0.0.1/simple",), False),
+    (("https://a\\@b/simple",), False),
+    (("https://a@b/simple",), False),
+    (("https://a b/simple",), False),
+    (("https://a\t.b/simple",), False),
+    (("https://host/simple", "http://host/simple"), False),
+    (("https://host/simple", "https://host:8443/simple"), False),
+    (("https://host/simple", "https://other/simple"), False),
+    (("https://host/simple", "https://host.evil.test/simple"), False),
+    (("https://host/simple", "/srv/wheels"), False),
+    (("file:///srv/wheels",), False),
+    (("ftp://host/simple",), False),
+    (("https:///simple",), False),
+    (("https://host:port/simple",), False),
+    (("https://[bad/simple",), False),
+]
+
+
+@pytest.mark.parametrize(("urls", "good"), INDEXES)
+def test_a_login_goes_to_one_index(
+    monkeypatch: pytest.MonkeyPatch, urls: Tuple[str, ...], good: bool
+) -> None:
+    """--index-auth is for one scheme, host and port; over http for this machine alone."""
+    monkeypatch.setattr(errors, "_HIDDEN", set())
+    settings = dict(zip(("index-url", "extra-index-url"), urls))
+    settings["index-auth"] = "MINE"
+    if good:
+        found = authenticated(settings, {"MINE": f"me:{CANARY}"})
+        assert all(f"//me:{CANARY}@" in url for url in found.values())
+        return
+    with pytest.raises(errors.ColabMagicsError) as raised:
+        authenticated(settings, {"MINE": f"me:{CANARY}"})
+    assert CANARY not in str(raised.value)

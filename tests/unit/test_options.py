@@ -199,7 +199,7 @@ def test_a_secret_goes_to_one_host() -> None:
     private = {"index-auth": "X", "index-url": URL, "extra-index-url": f"{URL}/more"}
     found = authenticated(private, {"X": "me:pw"})
     assert "me:pw@" in found["index-url"] and "me:pw@" in found["extra-index-url"]
-    with pytest.raises(ColabMagicsError, match="two hosts"):
+    with pytest.raises(ColabMagicsError, match="two servers"):
         authenticated({**private, "extra-index-url": TWO}, {"X": "me:pw"})
 
 
