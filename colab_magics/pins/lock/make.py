@@ -20,7 +20,17 @@ from ..job import KERNEL, Job
 from ..requirements import carries_secret, requirement
 from ..step import PinStep
 from ..whole import sources
-from .lock import Lock, environment, file_name, files_of, machine, parsed, rank, tag_ranks
+from .lock import (
+    Lock,
+    check_package,
+    environment,
+    file_name,
+    files_of,
+    machine,
+    parsed,
+    rank,
+    tag_ranks,
+)
 
 __all__ = ["Made", "line_of", "make"]
 
@@ -163,8 +173,11 @@ def _file(file: Mapping[str, Any]) -> Dict[str, Any]:
 def _may_be_kept(package: Mapping[str, Any]) -> bool:
     """Whether it has a source that another machine may have too, and that may be written down."""
     sources = [package[word] for word in ("vcs", "archive") if word in package]
-    hashed = [bool(file.get("hashes")) for file in files_of(package)]
-    if (not sources and not hashed) or not all(hashed):
+    try:
+        check_package(package)
+    except (ValueError, KeyError, TypeError, AttributeError):  # a file without a hash, for instance
+        return False
+    if not sources and not files_of(package):
         return False
     urls = [str(one["url"]) for one in sources]
     urls += [str(file.get("url", "")) for file in files_of(package)]
