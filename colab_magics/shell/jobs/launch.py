@@ -18,7 +18,7 @@ from ...locks import alone
 from ...tokens import looks_secret
 from ..processes import MARK, unmarked
 from .job import ELSEWHERE, Job, find, look
-from .records import STOPPED, folder, starts
+from .records import STOPPED, folder, folders, starts
 
 __all__ = ["GRACE", "RunsAlready", "Wanted", "free", "launch", "remove", "stop"]
 
@@ -79,6 +79,8 @@ def launch(name: str, wanted: Wanted) -> Job:
     place = folder() / name
     try:
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if place not in folders(place.parent):
+            raise _failed(name, "its folder is a link, or another user's")
         with alone(place / "lock"):
             free(name, wanted.shown)
             job = _started(_next(place), wanted)
@@ -126,7 +128,7 @@ def remove(job: Job) -> None:
 
 def _numbered(place: Path) -> List[Path]:
     """The folders of all starts, whatever came of them."""
-    return [path for path in place.iterdir() if path.name.isdigit()]
+    return [path for path in folders(place) if path.name.isdecimal()]
 
 
 def _next(place: Path) -> Path:
