@@ -142,7 +142,9 @@ class ShellMagic(Magic):
             raise usage_error("%shell --background: there is no command.", "See %shell?")
         if not command:
             return self._standing(shell)
-        return self._run(shell, options, expand(command, self.host.shell.user_ns), command)
+        python = self.host.shell
+        expanded = expand(command, python.user_ns, python.user_ns_hidden)
+        return self._run(shell, options, expanded, command)
 
     def _shell(self, options: Options) -> Lasting:
         name = find(options.use)

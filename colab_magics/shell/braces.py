@@ -1,8 +1,9 @@
 """Python in a command: ``{name}`` is what it stands for, as behind IPython's ``!``.
 
 The shell has braces too. They are left to it where they are not clearly Python: lists (``{a,b}``),
-numbers (``x{3}``), what follows a ``$``, and names that Python does not know here. ``{n:03d}`` and
-``{name!r}`` are as in an f-string. ``$`` itself is the shell's in any case.
+numbers (``x{3}``), what follows a ``$``, names that Python does not know here, and those that
+IPython itself has put there (``exit``, ``open``, ``In``, ``_``). ``{n:03d}`` and ``{name!r}`` are
+as in an f-string. ``$`` itself is the shell's in any case.
 """
 
 import ast
@@ -19,6 +20,9 @@ _LAID_OUT = re.compile(
     r"(?P<code>.+?)(?:!(?P<conversion>[rsa]))?"
     r"(?::(?P<layout>(?:.?[<>=^])?[-+]?\#?0?\d*[,_]?(?:\.\d+)?[bcdeEfFgGnosxX%]?|[^{}]*%[a-zA-Z].*))?"
 )
+#: Names of IPython's whose values change; and those of its that are builtins in a shell.
+_CHANGING = re.compile(r"_+|_i+|_i?\d+|_[iod]h|__\w+__")
+_BUILTIN = {"exit", "quit", "get_ipython"}
 _CONVERTED: Dict[str, Callable[[Any], Any]] = {"r": repr, "s": str, "a": ascii, "": lambda x: x}
 
 
@@ -30,8 +34,16 @@ class _Expression(NamedTuple):
     layout: str = ""
 
 
-def expand(command: str, names: Mapping[str, Any]) -> str:
-    """A command with the values of its Python expressions; ``{{name}}`` stands for ``{name}``."""
+def expand(command: str, names: Mapping[str, Any], hidden: Mapping[str, Any]) -> str:
+    """A command with the values of its Python expressions; ``{{name}}`` stands for ``{name}``.
+
+    ``hidden`` are the names that IPython has begun with: what still is among them is its own.
+    """
+    names = {
+        name: value
+        for name, value in names.items()
+        if hidden.get(name, hidden) is not value and not _CHANGING.fullmatch(name)
+    }
     made, at = [], 0
     for found in re.finditer(r"\{", command):
         if found.start() < at:
@@ -102,7 +114,9 @@ def _is_python(text: str, names: Mapping[str, Any]) -> bool:
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
     }
     bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    return all(name in names or hasattr(builtins, name) for name in own - bound)
+    return all(
+        name in names or (hasattr(builtins, name) and name not in _BUILTIN) for name in own - bound
+    )
 
 
 def _value(text: str, names: Mapping[str, Any]) -> Any:

@@ -1,27 +1,33 @@
 """Nothing outlives the kernel: a small process beside it ends what it leaves, killed even."""
 
-import os
 import subprocess
 from contextlib import suppress
 from pathlib import Path
-from typing import List, Optional
+from typing import Iterable, List, Optional, Sequence, Tuple
 
 from ..process import start
-from .processes import MARK, Family, unmarked
+from .processes import MARK, Family, Process, read, unmarked
 
 __all__ = ["Guard"]
 
-# It reads lines of process groups, each line in the place of the one before; at the end of its
-# input, when the kernel has ended, it ends those of the last one and all that carry the kernel's
-# mark, wherever they went, and takes away the folder.
+# It reads lines of processes, each with when it began, each line in the place of the one before; at
+# the end of its input, when the kernel has ended, it ends those of the last one with their groups,
+# and all that carry the kernel's mark, wherever they went, and takes away the folder. A number that
+# is another process's by now is left alone.
 _SCRIPT = """
 trap '' INT HUP TERM
 all= mark=$1
 while read -r line; do all=$line; done
 marked() { grep -ls "$mark" /proc/[0-9]*/environ | tr -dc '0-9\\n'; }
+same() {
+  [ -e /proc/self/stat ] || return 0
+  read -r stat < "/proc/${1%:*}/stat" && set -- "$1" ${stat##*) } && [ "${21}" = "${1#*:}" ]
+}
 end() {
-  for group in $all; do kill -s "$1" -- "-$group"; done
-  for one in $(marked); do kill -s "$1" "$one"; done
+  for one in $all; do
+    same "$one" && { kill -s "$1" -- "-${one%:*}" || kill -s "$1" "${one%:*}"; }
+  done
+  for one in $(marked); do grep -qs "$mark" "/proc/$one/environ" && kill -s "$1" "$one"; done
 }
 { end HUP; end TERM; } 2>/dev/null
 [ -z "$all$(marked)" ] || sleep 0.5
@@ -38,16 +44,22 @@ class Guard:
 
     def __init__(self, folder: Path, mark: str) -> None:
         self._folder, self._mark = folder, f"{MARK}={mark}"
-        self._groups: List[int] = []
+        #: Processes that began with commands that have ended.
+        self._left: List[Tuple[int, str]] = []
         self._process: Optional[subprocess.Popen[bytes]] = None
 
-    def watch(self, group: Optional[int]) -> None:
-        """Have it know this group beside those before; None: leave out those that have ended."""
-        if group is not None:
-            self._groups.append(group)
-        else:
-            self._groups = [one for one in self._groups if _alive(one)]
-        line = " ".join(map(str, self._groups)).encode() + b"\n"
+    def watch(self, family: Family) -> None:
+        """Have it know of a command that begins."""
+        self._know([*self._left, (family.session, family.start)])
+
+    def ended(self, remains: Sequence[Process] = ()) -> None:
+        """Have it know that the command has ended, and what of it goes on."""
+        self._left = [(pid, start) for pid, start in self._left if _alive(pid, start)]
+        self._left += [(one.pid, one.start) for one in remains]
+        self._know(self._left)
+
+    def _know(self, processes: Iterable[Tuple[int, str]]) -> None:
+        line = " ".join(f"{pid}:{start}" for pid, start in processes).encode() + b"\n"
         try:
             self._tell(line)
         except OSError:  # somebody has ended it
@@ -71,12 +83,9 @@ class Guard:
         self._process.stdin.flush()
 
 
-def _alive(group: int) -> bool:
-    """Whether there is such a process group; one that has ended may still be listed."""
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return Family(group).lives()
+def _alive(pid: int, start: str) -> bool:
+    """Whether such a process runs; without a start, a group of this number."""
+    if start:
+        process = read(pid)
+        return process is not None and process.start == start
+    return bool(Family(pid).members())

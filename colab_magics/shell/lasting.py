@@ -79,6 +79,7 @@ class Lasting:
         words = [program, *kind.arguments, "-c", kind.script, self.name, str(folder), env]
         try:
             ended = run(words, given, listener, self._guards[-1].watch, timeout, tty)
+            self._guards[-1].ended(ended.remains)
         finally:
             began = (folder / "after").exists()
             said = self.carried.take(folder)
@@ -120,7 +121,7 @@ class Lasting:
             return before
         self._folder = private_folder(_PREFIX, with_room(size))
         self._guards.append(Guard(self._folder, f"{self._mark}."))
-        self._guards[-1].watch(None)  # it is there before the first command is
+        self._guards[-1].ended()  # it is there before the first command is
         if before is not None:
             shutil.rmtree(before, ignore_errors=True)
         return self._folder

@@ -2,8 +2,9 @@
 
 A program may leave its process group (``timeout``) and its session (``setsid``, a server that
 detaches itself); the environment that it was started with stays readable. Only what has rewritten
-that too, and left the session, is not found. Source: proc(5). Where there is no ``/proc``, the
-process group has to do.
+that too, and left the session, is not found. A number alone says nothing: it may be another one's
+once its process has ended, so that its start counts with it. Source: proc(5). Where there is no
+``/proc``, the process group has to do.
 """
 
 import os
@@ -20,7 +21,7 @@ from typing import (
     Optional,
 )
 
-__all__ = ["MARK", "Family", "Process", "listed", "numbers", "read", "scan", "unmarked"]
+__all__ = ["MARK", "Family", "Process", "began", "listed", "numbers", "read", "scan", "unmarked"]
 
 #: The variable whose value marks the processes of one command.
 MARK = "COLAB_MAGICS_COMMAND"
@@ -43,7 +44,7 @@ class Process(NamedTuple):
 def read(pid: int) -> Optional[Process]:
     """What the system says of a process; None where it has ended, which may still be listed."""
     try:
-        words = _contents(pid, "stat").rpartition(b") ")[2].split()
+        words = _words(pid)
         if words[_STATE] in (b"Z", b"X"):
             return None
         memory = int(words[_PAGES]) * os.sysconf("SC_PAGE_SIZE")
@@ -51,6 +52,14 @@ def read(pid: int) -> Optional[Process]:
         return Process(pid, group, session, words[_START].decode(), memory)
     except (OSError, IndexError):
         return None
+
+
+def began(pid: int) -> str:
+    """When the process of this number began, one too that has ended and is not waited for yet."""
+    try:
+        return _words(pid)[_START].decode()
+    except (OSError, IndexError):
+        return ""
 
 
 def listed() -> bool:
@@ -75,49 +84,64 @@ class Family(NamedTuple):
 
     session: int
     mark: str = ""
+    #: When the process that has begun the session began.
+    start: str = ""
+
+    @property
+    def held(self) -> int:
+        """The number of the session while it is ours; 0 once it may be another one's.
+
+        The system gives it to nobody else before what has begun it was waited for.
+        """
+        same = not listed() or (self.start and began(self.session) == self.start)
+        return self.session if same else 0
 
     def members(self, among: Callable[[], Iterable[Process]] = scan) -> List[Process]:
         """Those that run, ``among`` all that do."""
         if listed():
-            return [one for one in among() if self._has(one)]
+            session = self.held
+            return [one for one in among() if self._has(one, session)]
         with suppress(ProcessLookupError, PermissionError):
             if self.session:
                 os.killpg(self.session, 0)
                 return [Process(self.session, self.session, self.session, "", 0)]
         return []
 
-    def lives(self, others: AbstractSet[int] = frozenset()) -> bool:
-        """Whether any runs; soon, where it is known which ``others`` there are."""
-        return any(map(self._has, scan(others))) if listed() else bool(self.members())
-
     def send(self, number: int, everywhere: bool = True) -> List[int]:
         """Send a signal to all, or to those of the session; gives those that it may not send to.
 
         The process group gets it at once, before any of it can start another one.
         """
+        session = self.held
         with suppress(ProcessLookupError, PermissionError):
-            if self.session:  # 0 would be our own group
-                os.killpg(self.session, number)
+            if session:  # 0 would be our own group
+                os.killpg(session, number)
         refused = []
         for one in self.members() if listed() else ():
-            if one.group == self.session or not (everywhere or one.session == self.session):
+            if one.group == session or not (everywhere or one.session == session):
                 continue
             try:
-                os.kill(one.pid, number)
+                if began(one.pid) == one.start:
+                    os.kill(one.pid, number)
             except ProcessLookupError:
                 continue
             except PermissionError:
                 refused.append(one.pid)
         return refused
 
-    def _has(self, process: Process) -> bool:
-        """Whether it is one of them."""
-        if self.session and process.session == self.session:
+    def _has(self, process: Process, session: int) -> bool:
+        """Whether it is one of them, ``session`` being the one that is ours."""
+        if session and process.session == session:
             return True
         with suppress(OSError):  # of another user, or it has just ended
             environment = _contents(process.pid, "environ")
             return bool(self.mark) and f"{MARK}={self.mark}\0".encode() in environment
         return False
+
+
+def _words(pid: int) -> List[bytes]:
+    """What the system says of a process, behind its name, which may hold anything. See above."""
+    return _contents(pid, "stat").rpartition(b") ")[2].split()
 
 
 def _contents(pid: int, name: str) -> bytes:

@@ -12,7 +12,7 @@ from typing import AbstractSet, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..process import start
 from .events import Presses, end_of, taken
-from .processes import MARK, Family, numbers
+from .processes import MARK, Family, Process, began, numbers, scan
 from .terminals import channels, close, end_seen, read
 
 __all__ = ["Ended", "Listener", "run"]
@@ -37,11 +37,15 @@ class Listener:
     def late(self, data: bytes) -> None:
         """Bytes of a program that goes on after its command; called in another thread."""
 
+    def leaves(self, family: Family) -> None:
+        """The command has ended, others of it go on; its number stays its own until this ends."""
+
 
 @dataclass(frozen=True)
 class Ended:
     """How a command ended; ``left``: a program that it has started goes on in the background.
 
+    ``remains`` are those of its processes that are known to go on.
     ``taken``: something else in this process has asked for its status before us; it reads 0 then.
     """
 
@@ -51,13 +55,14 @@ class Ended:
     timed_out: bool = False
     left: bool = False
     taken: bool = False
+    remains: Tuple[Process, ...] = ()
 
 
 def run(
     command: List[str],
     environment: Mapping[str, str],
     listener: Listener,
-    watch: Callable[[Optional[int]], object],
+    watch: Callable[[Family], object],
     timeout: Optional[float] = None,
     tty: bool = True,
     merged: bool = False,
@@ -66,28 +71,29 @@ def run(
 
     Ctrl-C goes to all processes of that session, and is an answer here, not an exception: pressed
     again, it is meant more seriously, and for those too that have left it and carry the mark of
-    the environment (see `processes`). ``watch`` is told the process group, and None when it has
-    ended. ``tty``: each stream is a terminal of its own, else a pipe. ``merged``: both are one.
+    the environment (see `processes`). ``watch`` is told of its processes as soon as there are any.
+    ``tty``: each stream is a terminal of its own, else a pipe. ``merged``: both are one.
     """
     started, others = time.monotonic(), numbers()
     with ExitStack() as stack:
         presses = stack.enter_context(Presses())
         process, names = _start(command, environment, tty, merged)
-        family = Family(process.pid, environment.get(MARK, ""))
+        family = Family(process.pid, environment.get(MARK, ""), began(process.pid))
         running = _Running(process, family, listener, names)
         try:
-            watch(process.pid)
+            watch(family)
             running.listen(presses, started + timeout if timeout else None)
         except BaseException:  # the listener has failed: nobody would hear the rest
             family.send(signal.SIGKILL)
             raise
         brief = time.monotonic() - started < BRIEF
-        left = running.finish(others if brief else frozenset())
-        watch(None)
+        remains = running.finish(others if brief else frozenset())
         seconds = time.monotonic() - started
-        status, timed_out = process.returncode, running.timed_out
+        if running.left:
+            listener.leaves(family)
+        status, timed_out = process.wait(), running.timed_out  # its number is given back here
         interrupted = presses.count > 0 and not timed_out
-        return Ended(status, seconds, interrupted, timed_out, left, running.taken)
+        return Ended(status, seconds, interrupted, timed_out, running.left, running.taken, remains)
 
 
 def _start(
@@ -129,7 +135,7 @@ class _Running:
             os.set_blocking(stream, False)
             self._open.register(stream, selectors.EVENT_READ)
         self._signals = 0
-        self.timed_out = self.taken = False
+        self.timed_out = self.taken = self.left = False
 
     def listen(self, presses: Presses, until: Optional[float]) -> None:
         """Hear it until it ends."""
@@ -149,33 +155,33 @@ class _Running:
             if until is not None and time.monotonic() > until:
                 until = self._time_out()
         self.taken = taken(self._process)
-        self._process.wait()
         for special in (ended, presses.heard):
             self._open.unregister(special)
         os.close(ended)
 
-    def finish(self, others: AbstractSet[int]) -> bool:
-        """Hear what is still under way; whether another program of it goes on.
+    def finish(self, others: AbstractSet[int]) -> Tuple[Process, ...]:
+        """Hear what is still under way; gives those of its processes that go on.
 
-        ``others``: the numbers of processes that are known to be none of it.
+        ``others``: the numbers of processes that are known to be none of it. ``left`` is true then
+        where any goes on, also one that can be told only by what it holds open.
         """
         if self.timed_out:
             self._end_all()
-        lives = self._family.lives(others)
+        remains = self._family.members(lambda: scan(others))
         for key in self._open.get_map().values():
             end_seen(key.fd)
         latest = time.monotonic() + 1.0
-        until = time.monotonic() + (QUIET if lives else 4 * QUIET)
+        until = time.monotonic() + (QUIET if remains else 4 * QUIET)
         while self._open.get_map() and time.monotonic() < min(until, latest):
             for key, _ in self._open.select(QUIET):
                 if self._hear(key.fd):
                     until = max(until, time.monotonic() + QUIET)
-        left = lives or bool(self._open.get_map())
-        if left:  # a program whose terminal nobody reads would stop
+        self.left = bool(remains or self._open.get_map())
+        if self.left:  # a program whose terminal nobody reads would stop
             threading.Thread(target=self._drain, daemon=True).start()
         else:
             self._open.close()
-        return left
+        return tuple(remains)
 
     def _hear(self, stream: int) -> bool:
         """Pass on what a stream has to say; false at its end."""

@@ -89,25 +89,34 @@ def name_of(notebook: Path, version: str) -> str:
 
 
 def find(name: str) -> Optional[Environment]:
-    """The environment of this name if it is ready."""
-    with suppress(OSError, ValueError, TypeError, KeyError):
-        said = json.loads((root() / name / "made.json").read_text(encoding="utf-8"))
-        found = Environment(**said)
-        if found.interpreter.exists():
-            return found
+    """The environment of this name if it is ready; None where its record is not one of ours."""
+    from packaging.version import Version
+
+    with suppress(OSError, ValueError, TypeError, RecursionError):
+        made = Environment(**json.loads((root() / name / "made.json").read_bytes()))
+        texts = (made.python, made.notebook, str(Version(made.version)))
+        sound = all(isinstance(text, str) for text in texts) and isinstance(made.made, float)
+        if sound and made.name == name in _folders() and made.interpreter.exists():
+            return made
     return None
+
+
+def _folders() -> List[str]:
+    """The names of all folders that lie directly in ours, ready or half-made; links are none."""
+    with suppress(OSError):
+        return sorted(one.name for one in os.scandir(root()) if one.is_dir(follow_symlinks=False))
+    return []
 
 
 def listed() -> List[Environment]:
     """All that are ready, by name."""
-    places = sorted(root().glob("*/made.json"))
-    return [found for found in (find(place.parent.name) for place in places) if found]
+    return [made for made in map(find, _folders()) if made]
 
 
 def remove(name: str) -> bool:
     """Take an environment away, ready or half-made; whether there was one."""
     folder = root() / name
-    if not name or os.sep in name or not folder.is_dir():
+    if name not in _folders():  # what is typed may be a path, and lead anywhere
         return False
     with locked():
         with suppress(OSError):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Callable, Iterable, List, Optional
 
 from ...errors import conceal
-from ..processes import Family, Process, scan
+from ..processes import Family, Process, listed, scan
 from ..terminal import drawn
 from .identity import boot, host, since
 from .records import END, FACTS, LOG, SEEN, STOPPED, Record, folder, names, read, starts
@@ -47,6 +47,7 @@ class Job:
     memory: int
     session: int
     mark: str
+    start: str
     keeper: int
     host: str
     copy: str
@@ -62,7 +63,7 @@ class Job:
     @property
     def family(self) -> Family:
         """Its processes."""
-        return Family(self.session, self.mark)
+        return Family(self.session, self.mark, self.start)
 
     @property
     def running(self) -> bool:
@@ -90,8 +91,8 @@ def every() -> List[Job]:
 
 
 def find(name: str) -> Optional[Job]:
-    """The job of this name."""
-    return _latest(name, scan)
+    """The job of this name, where it is one of `names`: what is typed may be a path."""
+    return _latest(name, scan) if name in names() else None
 
 
 def look(place: Path) -> Optional[Job]:
@@ -127,6 +128,7 @@ def _job(place: Path, among: _Scan) -> Optional[Job]:
         memory=0 if end else sum(one.memory for one in runs or ()),
         session=family.session,
         mark=family.mark,
+        start=family.start,
         keeper=facts["keeper"],
         host=facts["host"],
         copy=facts["copy"],
@@ -160,10 +162,9 @@ def _trouble(seen: Record, whole: bool) -> str:
 
 
 def _family(facts: Record) -> Family:
-    """Its processes. The number of its session may be another one's once all of them have ended."""
-    leader = since(facts["session"])
-    ours = leader == facts["start"] if leader else _kept(facts)
-    return Family(facts["session"] if ours else 0, facts["mark"])
+    """Its processes. Its keeper waits for what has begun its session when all others have ended."""
+    ours = listed() or since(facts["session"]) == facts["start"]
+    return Family(facts["session"] if ours else 0, facts["mark"], facts["start"])
 
 
 def _kept(facts: Record) -> bool:

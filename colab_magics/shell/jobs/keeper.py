@@ -16,7 +16,7 @@ from threading import Lock
 from typing import Any, Dict, Optional
 
 from ...errors import Veil, hide
-from ..processes import MARK, Family
+from ..processes import Family
 from ..run import Ended, Listener, run
 from .identity import boot, host, since
 from .job import BEAT
@@ -39,7 +39,6 @@ class Keeper(Listener):
         self._veil, self._writing = Veil(), Lock()
         self._log = Written(self._folder / LOG)
         self._copy: Optional[Copy] = None
-        self._family = Family(0, told["environment"][MARK])
         self._seen, self._said = 0.0, ""
 
     def run(self) -> None:
@@ -58,27 +57,27 @@ class Keeper(Listener):
             tty=told["tty"],
             merged=True,
         )
-        while self._family.members():
-            time.sleep(LOOK)
-            self.tick()
         self._write(b"", last=True)
         self._end(ended)
 
-    def started(self, session: Optional[int]) -> None:
+    def leaves(self, family: Family) -> None:
+        """See `Listener`: stay while any of it goes on."""
+        while family.members():
+            time.sleep(LOOK)
+            self.tick()
+
+    def started(self, family: Family) -> None:
         """Write down who it is, and have the kernel go on.
 
         `OSError` where that waits no more, and knows of no job: then there is to be none.
         """
-        if session is None:
-            return
-        self._family = self._family._replace(session=session)
         self._see()
         facts = {
             "command": self._told["shown"],
             "started": time.time(),
-            "session": session,
-            "mark": self._family.mark,
-            "start": since(session),
+            "session": family.session,
+            "mark": family.mark,
+            "start": family.start or since(family.session),
             "keeper": os.getpid(),
             "keeper_start": since(os.getpid()),
             "boot": boot(),

@@ -19,7 +19,7 @@ from ...process import start
 from ...tokens import looks_secret
 from ..processes import MARK, unmarked
 from .job import ELSEWHERE, Job, find, look
-from .records import STOPPED, folder, starts
+from .records import STOPPED, folder, folders, starts
 
 __all__ = ["GRACE", "RunsAlready", "Wanted", "free", "launch", "remove", "stop"]
 
@@ -80,6 +80,8 @@ def launch(name: str, wanted: Wanted) -> Job:
     place = folder() / name
     try:
         place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if place not in folders(place.parent):
+            raise _failed(name, "its folder is a link, or another user's")
         with alone(place / "lock"):
             free(name, wanted.shown)
             job = _started(_next(place), wanted)
@@ -127,7 +129,7 @@ def remove(job: Job) -> None:
 
 def _numbered(place: Path) -> List[Path]:
     """The folders of all starts, whatever came of them."""
-    return [path for path in place.iterdir() if path.name.isdigit()]
+    return [path for path in folders(place) if path.name.isdecimal()]
 
 
 def _next(place: Path) -> Path:

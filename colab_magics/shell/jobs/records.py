@@ -5,8 +5,11 @@ Each start has its own, so that one that fails, or a keeper that still copies, h
 
 import json
 import os
+import re
+import stat
+from math import isfinite
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List
 
 from ...files import state_folder
 
@@ -18,6 +21,7 @@ __all__ = [
     "STOPPED",
     "Record",
     "folder",
+    "folders",
     "names",
     "put",
     "read",
@@ -28,18 +32,51 @@ __all__ = [
 #: Who runs since when; what its keeper says of it now and then; what it writes; how it ended; and
 #: that it was told to.
 FACTS, SEEN, LOG, END, STOPPED = "job.json", "seen.json", "log", "end.json", "stopped"
-#: What a file of these says at least.
-_KINDS = {
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _number(value: Any) -> bool:
+    """Whether it may be the number of a process that is not the system's own."""
+    return type(value) is int and 1 < value < 2**31
+
+
+def _time(value: Any) -> bool:
+    return isinstance(value, float) and isfinite(value)
+
+
+def _mark(value: Any) -> bool:
+    return _text(value) and bool(re.fullmatch(r"[0-9a-f]{32}", value))
+
+
+def _begun(value: Any) -> bool:
+    """Whether it says when a process has begun: a number, or a date where ``ps`` says it."""
+    return _text(value) and bool(re.fullmatch(r"\d+|[\w :]{8,40}", value))
+
+
+#: What a file of these says at least; anybody may have written it, and processes are ended by it.
+_KINDS: Dict[str, Dict[str, Callable[[Any], bool]]] = {
     FACTS: {
-        **{"command": str, "copy": str, "started": float, "host": str, "boot": str},
-        **{"session": int, "start": str, "mark": str, "keeper": int, "keeper_start": str},
+        **{"command": _text, "copy": _text, "started": _time, "host": _text, "boot": _text},
+        **{"session": _number, "start": _begun, "mark": _mark},
+        **{"keeper": _number, "keeper_start": _begun},
     },
-    SEEN: {"trouble": str, "copied": bool},
-    END: {"signal": int, "timed_out": bool, "ended": float},
+    SEEN: {"trouble": _text, "copied": _flag},
+    END: {
+        **{"signal": lambda value: type(value) is int and 0 <= value < 128},
+        **{"status": lambda value: value is None or (type(value) is int and abs(value) < 2**31)},
+        **{"timed_out": _flag, "ended": _time},
+    },
 }
 
-#: Bytes that a file of these has at least, so that room for it can be kept.
-_SIZE = 1024
+#: Bytes that a file of these has at least, so that room for it can be kept; and at most.
+_SIZE, _MOST = 1024, 1 << 22
 
 Record = Dict[str, Any]
 
@@ -51,24 +88,43 @@ def folder() -> Path:
 
 def starts(place: Path) -> List[Path]:
     """The starts of a name, from its folder, that came to something; the latest one last."""
-    found = (path.parent for path in place.glob(f"*/{FACTS}"))
-    return sorted((path for path in found if path.name.isdigit()), key=lambda path: int(path.name))
+    found = (path for path in folders(place) if path.name.isdecimal() and (path / FACTS).exists())
+    return sorted(found, key=lambda path: int(path.name))
 
 
 def names() -> List[str]:
     """The names of all jobs, without a look at how they are."""
-    return sorted({path.parent.parent.name for path in folder().glob(f"*/*/{FACTS}")})
+    return sorted(path.name for path in folders(folder()) if starts(path))
+
+
+def folders(place: Path) -> List[Path]:
+    """The folders in a folder of ours, and of its owner; a link to one could lead anywhere."""
+    try:
+        owner = place.stat().st_uid
+        found = [place / entry.name for entry in os.scandir(place)]
+        return [path for path in found if _is_folder(path.lstat(), owner)]
+    except OSError:
+        return []
+
+
+def _is_folder(about: os.stat_result, owner: int) -> bool:
+    return stat.S_ISDIR(about.st_mode) and about.st_uid == owner
 
 
 def read(place: Path, name: str) -> Record:
     """What a file of a start says; nothing where it does not say all that is asked of it."""
     try:
-        found = json.loads((place / name).read_bytes())
-    except (OSError, ValueError):
+        # A pipe would have us wait, and a link may lead anywhere.
+        handle = os.open(place / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as stream:
+            about, owner = os.fstat(handle), place.stat().st_uid
+            plain = stat.S_ISREG(about.st_mode) and about.st_uid == owner
+            found = json.loads(stream.read(_MOST)) if plain else None
+    except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(found, dict):
         return {}
-    whole = all(isinstance(found.get(key), kind) for key, kind in _KINDS[name].items())
+    whole = all(key in found and sound(found[key]) for key, sound in _KINDS[name].items())
     return found if whole else {}
 
 

@@ -1,0 +1,247 @@
+"""Names that are typed or planted: only what our own listing shows is taken away, ended or read."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List
+
+import pytest
+from shell.cells import Cells, new_shell
+
+from colab_magics.pins.environments import made
+from colab_magics.shell.braces import expand
+from colab_magics.shell.jobs import identity
+from colab_magics.shell.jobs.job import every, find
+from colab_magics.shell.jobs.records import FACTS, folder, names
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere: Linux")
+
+Held = Callable[[int, int], None]
+
+#: What leads out of a folder, or to all of it.
+PATHS = ("..", ".", "", "../..", "../../x", "x/..", "/", "~", "one/", "./one", "one/../one", "*")
+
+
+@pytest.fixture
+def run(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cells]:
+    """A fresh shell with the extension; nobody is at its standard input."""
+    from IPython.core.interactiveshell import InteractiveShell
+
+    monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "state"))
+    monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+    with open(os.devnull) as nobody:
+        monkeypatch.setattr(sys, "stdin", nobody)
+        cells = Cells(new_shell())
+        cells("%load_ext colab_magics")
+        yield cells
+    InteractiveShell.clear_instance()
+
+
+@pytest.fixture
+def victim() -> Iterator[subprocess.Popen[bytes]]:
+    """A process of this user's in a session of its own, which nobody is to end."""
+    with subprocess.Popen(["sleep", "60"], start_new_session=True) as process:
+        yield process
+        process.kill()
+
+
+def listing(place: Path) -> List[str]:
+    """All that is below a folder."""
+    return sorted(str(path) for path in place.rglob("*"))
+
+
+def facts_of(victim: subprocess.Popen[bytes], **other: Any) -> Dict[str, Any]:
+    """What would stand in the record of a job that this process is."""
+    start = identity.since(victim.pid)
+    known = {"session": victim.pid, "start": start, "keeper": victim.pid, "keeper_start": start}
+    said = {"command": "x", "copy": "", "mark": "0" * 32, "started": time.time()}
+    return {**known, **said, "boot": identity.boot(), "host": identity.host(), **other}
+
+
+def plant(place: Path, facts: Any) -> Path:
+    """A folder as of a job that was started once."""
+    (place / "1").mkdir(parents=True)
+    (place / "1" / FACTS).write_text(json.dumps(facts))
+    return place
+
+
+# ---------------------------------------------------------------------- environments
+def ready(folder: str, **record: Any) -> Path:
+    """An environment that is ready, with other fields in its record."""
+    place = made.root() / folder
+    made.interpreter_in(place).parent.mkdir(parents=True)
+    made.interpreter_in(place).touch()
+    known = {"name": folder, "python": "3.8", "notebook": "/n.ipynb", "made": 1.0, "version": "1.0"}
+    (place / "made.json").write_text(json.dumps({**known, **record}))
+    return place
+
+
+def test_only_a_listed_environment_is_removed(run: Cells, held: Held, home: Path) -> None:
+    """No path takes away anything; the name of one takes away that one."""
+    ready("one")
+    (made.root().parent / "mine").write_text("mine")
+    before, good = listing(home / "data"), 0
+    for name in PATHS:
+        reply = run.attempt(f"%pin environments remove '{name}'")
+        good += reply.error is not None and listing(home / "data") == before
+    held(len(PATHS), good)
+    assert good == len(PATHS)
+    run("%pin environments remove one")
+    assert not (made.root() / "one").exists() and (made.root().parent / "mine").exists()
+
+
+def test_a_linked_environment_is_left_alone(run: Cells, home: Path) -> None:
+    """A link among them leads elsewhere: it is neither listed nor removed."""
+    other = ready("one").rename(home / "other")
+    (made.root() / "one").symlink_to(other)
+    assert made.listed() == [] and made.find("one") is None
+    assert run.attempt("%pin environments remove one").error is not None
+    assert (other / "made.json").exists()
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"name": "../other"},
+        {"name": "two"},
+        {"name": 5},
+        {"version": "x; y"},
+        {"version": None},
+        {"made": "soon"},
+        {"notebook": ["/n"]},
+        {"python": 3.8},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_a_record_that_is_not_ours_is_no_environment(run: Cells, record: Dict[str, Any]) -> None:
+    """Each field is what we write, and the name that of the folder: nothing else is ready."""
+    ready("one", **record)
+    assert made.find("one") is None and made.listed() == []
+    assert "There are none" in run("%pin environments")
+
+
+# ---------------------------------------------------------------------- jobs
+VERBS = ("remove", "stop", "log", "follow --timeout 1", "wait --timeout 1", "")
+
+
+def test_only_a_listed_job_is_touched(
+    run: Cells, held: Held, home: Path, victim: subprocess.Popen[bytes]
+) -> None:
+    """No path to a planted record has anything ended, shown or deleted."""
+    folder().mkdir(parents=True)
+    places = {
+        "../../../work/x": home / "work" / "x",
+        "..": folder().parent,
+        "a/b": folder() / "a/b",
+    }
+    for place in places.values():
+        plant(place, facts_of(victim))
+    before, good = listing(home), 0
+    cases = [f"%jobs {verb} {name}" for verb in VERBS for name in (*places, str(home / "work/x"))]
+    for line in cases:
+        reply = run.attempt(line)
+        good += type(reply.error).__name__ == "UsageError" and listing(home) == before
+    held(len(cases), good)
+    assert good == len(cases) and victim.poll() is None
+
+
+def test_a_linked_folder_is_no_job(run: Cells, home: Path) -> None:
+    """A link in the store leads elsewhere: it is no job, and none is started through it."""
+    place = plant(home / "data", {})
+    for number in "23":
+        (place / number).mkdir()
+    folder().mkdir(parents=True)
+    (folder() / "one").symlink_to(place)
+    before = listing(place)
+    assert names() == [] and run.attempt("%jobs remove one").error is not None
+    assert run.attempt("%shell --background one true").error is not None
+    assert listing(place) == before
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"session": True},
+        {"session": 0},
+        {"session": 1},
+        {"session": -1},
+        {"session": 2**40},
+        {"session": 7.5},
+        {"keeper": 0},
+        {"mark": ""},
+        {"mark": "../" + "0" * 29},
+        {"mark": ["0" * 32]},
+        {"start": ""},
+        {"start": "12\n13"},
+        {"keeper_start": None},
+        {"started": float("nan")},
+        {"started": float("inf")},
+        {"started": "now"},
+        {"boot": 5},
+    ],
+    ids=str,
+)
+def test_a_record_that_is_not_ours_is_no_job(
+    run: Cells, victim: subprocess.Popen[bytes], other: Dict[str, Any]
+) -> None:
+    """Each field of a record is what a keeper writes there; with any other there is no job."""
+    plant(folder() / "one", facts_of(victim, **other))
+    assert find("one") is None and every() == []
+    assert run.attempt("%jobs stop one").error is not None and victim.poll() is None
+    assert "No jobs" in run("%jobs")
+
+
+def test_what_is_no_record_is_not_read(run: Cells, victim: subprocess.Popen[bytes]) -> None:
+    """A pipe, a link, a folder, deep JSON and a file of another user's in its place: no job."""
+    places = {name: folder() / name for name in ("pipe", "link", "folder", "deep", "other", "dir")}
+    for place in places.values():
+        (plant(place, facts_of(victim)) / "1" / FACTS).rename(place / FACTS)
+    os.mkfifo(places["pipe"] / "1" / FACTS)
+    (places["link"] / "1" / FACTS).symlink_to(places["link"] / FACTS)
+    (places["folder"] / "1" / FACTS).mkdir()
+    (places["deep"] / "1" / FACTS).write_text("[" * 200_000)
+    for name in ("other", "dir") if os.getuid() == 0 else ():
+        (places[name] / FACTS).rename(places[name] / "1" / FACTS)
+        os.chown(places[name] / "1" / (FACTS if name == "other" else "."), 65534, 65534)
+    assert every() == []
+    for name in places:
+        assert run.attempt(f"%jobs stop {name}").error is not None
+    assert victim.poll() is None
+
+
+# ---------------------------------------------------------------------- braces
+#: Texts of bash, awk and others with names that IPython has put among the user's.
+SHELLS = (
+    "awk '{exit}' f",
+    "awk '{quit}' f",
+    "echo {open}",
+    "echo ${In} ${Out} {In} {Out}",
+    "echo {get_ipython}",
+    "echo {_} {__} {___} {_i} {_ii} {_iii} {_oh} {_dh} {_ih} {_1} {_i1}",
+    "echo {__builtins__} {__name__} {__builtin__} {__doc__}",
+    "awk '{exit()}' f",
+    "awk '{quit(1)}' f",
+    "echo {In[0]} {Out[1]} {_[0]} {_i1.x} {[exit(), 1]}",
+)
+
+
+@pytest.mark.parametrize("text", SHELLS)
+def test_names_of_ipython_are_left_to_the_shell(run: Cells, text: str) -> None:
+    """What only IPython has named is no variable of the user's; nothing of it is evaluated."""
+    run("x = 5")
+    run("1 + 1")
+    assert expand(text, run.shell.user_ns, run.shell.user_ns_hidden) == text
+
+
+def test_a_name_of_the_user_s_own_is_python(run: Cells) -> None:
+    """Also where IPython had one like it before."""
+    run("open = 'a'; In = ['b']; _mine = 8; exit = 7")
+    text = "{exit} {open} {In[0]} {_mine} {len(In)}"
+    assert expand(text, run.shell.user_ns, run.shell.user_ns_hidden) == "7 a b 8 1"
