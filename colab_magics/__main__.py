@@ -1,39 +1,70 @@
 """``colab-magics run|setup``: notebooks on disk, from a shell."""
 
-import argparse
-import io
-import sys
-from pathlib import Path
-from typing import List, Optional
+from __future__ import annotations
 
-from ._version import __version__
-from .display import Report
-from .errors import ColabMagicsError
+import sys
+from typing import TYPE_CHECKING, List, Optional, TextIO
+
+from .signals import INTERRUPTED, exit_at_once, held
+
+if TYPE_CHECKING:
+    import argparse
 
 __all__ = ["main"]
 
 
 def main(arguments: Optional[List[str]] = None) -> int:
-    """Run a command; 0 when it did what was asked, 1 with one line and a hint when not."""
-    for stream in (sys.stdout, sys.stderr):  # a notebook may hold what the terminal cannot show
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+    """Run a command; 0 when it did what was asked, 1 with one line and a hint when not.
+
+    130 with one line after a signal, at any moment: imports are made below for that reason.
+    """
+    exit_at_once()
+    from .errors import ColabMagicsError
+
+    _show_anything()
     options = _parser().parse_args(arguments)
     try:
         status: int = options.command(options)
         return status
     except ColabMagicsError as error:
-        print(f"error: {error.what}", file=sys.stderr)
+        _print(f"error: {error.what}", sys.stderr)
         for line in (error.todo, error.details):
             if line:
-                print(line, file=sys.stderr)
+                _print(line, sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        return 130
+        _print("interrupted", sys.stderr)
+        return INTERRUPTED
+
+
+def _show_anything() -> None:
+    """A notebook may hold what the terminal cannot show."""
+    import io
+
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _print(text: str, stream: Optional[TextIO] = None) -> None:
+    """A line for whoever reads: where nobody does any more, the command goes on."""
+    import os
+
+    stream = stream or sys.stdout
+    try:
+        print(text, file=stream, flush=True)
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())  # what is still to be written is no error at the exit
+        os.close(nowhere)
 
 
 def _parser() -> argparse.ArgumentParser:
+    import argparse
+    from pathlib import Path
+
+    from ._version import __version__
+
     parser = argparse.ArgumentParser(prog="colab-magics", description=__doc__)
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
@@ -55,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     ):
         verb = verbs.add_parser(name, help=help_text)
         verb.add_argument("notebook", type=Path)
-        verb.set_defaults(command=globals()[f"_{name}"])
+        verb.set_defaults(command=_setup, verb=globals()[f"_{name}"])
         if name == "check":
             verb.add_argument("--strict", action="store_true", help="exit 1 unless all hold")
         if name == "write":
@@ -67,6 +98,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _version(text: str) -> str:
+    import argparse
+
     from .errors import bad_input
     from .pins.environments.pythons import version_of
 
@@ -80,19 +113,27 @@ def _run(options: argparse.Namespace) -> int:
     from .runner import Options, run
 
     how = Options(options.timeout, options.kernel, options.python or "")
-    result = run(options.notebook, options.output, how, lambda text: print(text, flush=True))
+    result = run(options.notebook, options.output, how, _print)
+    if result.interrupted:
+        _print(f"interrupted; the outputs so far are in {result.path}", sys.stderr)
+        return INTERRUPTED
     if result.failure is not None:
         failure = result.failure
-        print(
-            f"error: cell {failure.cell} failed: {failure.name}: {failure.message}", file=sys.stderr
-        )
-        print(f"The outputs so far are in {result.path}.", file=sys.stderr)
+        _print(f"error: cell {failure.cell} failed: {failure.name}: {failure.message}", sys.stderr)
+        _print(f"The outputs so far are in {result.path}.", sys.stderr)
     saved = "saved in" if result.changed else "unchanged in"
     if result.setup is not None:
-        print(f"Setup cell {saved} {result.path}; show it: colab-magics setup show {result.path}")
+        _print(f"Setup cell {saved} {result.path}; show it: colab-magics setup show {result.path}")
     if not result.written:
-        print(f"{result.path} was not changed")
+        _print(f"{result.path} was not changed")
     return 1 if result.failure else 0
+
+
+def _setup(options: argparse.Namespace) -> int:
+    """What is half done when a signal comes is taken back."""
+    with held() as requests, requests.interruptible():
+        status: int = options.verb(options)
+        return status
 
 
 def _show(options: argparse.Namespace) -> int:
@@ -103,6 +144,7 @@ def _show(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+    from .display import Report
     from .notebooks import check
 
     found = check(options.notebook)
@@ -120,6 +162,7 @@ def _write(options: argparse.Namespace) -> int:
 
 
 def _forget(options: argparse.Namespace) -> int:
+    from .errors import ColabMagicsError
     from .notebooks import forget
 
     if bool(options.step) == options.all:

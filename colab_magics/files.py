@@ -34,6 +34,8 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - each folder that is made there is priv
 _ROOM, _FEW = 2**20, 10
 #: Seconds to wait for a writer that truncates in place (Jupyter Server does) to finish.
 PATIENCE = 2.0
+#: Bytes that are compared at once.
+_PIECE = 2**20
 
 
 class Conflict(Exception):
@@ -72,7 +74,7 @@ def replace(path: Path, data: bytes, expected: bytes) -> bool:
 
 def _replace(path: Path, data: bytes, expected: bytes) -> bool:
     target = path.resolve()
-    if data == expected == read(target):
+    if data == expected and _holds(target, data):
         return False
     was = target.stat()
     if not was.st_mode & stat.S_IWUSR or not os.access(target, os.W_OK):
@@ -87,7 +89,7 @@ def _replace(path: Path, data: bytes, expected: bytes) -> bool:
             with suppress(OSError):  # only root may give a file to its owner
                 os.chown(temporary, was.st_uid, was.st_gid)
         temporary.chmod(stat.S_IMODE(was.st_mode))
-        if read(target) != expected:
+        if not _holds(target, expected):
             raise NotebookError(
                 f"{path.name} was changed by something else meanwhile; it was not overwritten.",
                 "Run this again: it starts from the file as it is now.",
@@ -95,9 +97,19 @@ def _replace(path: Path, data: bytes, expected: bytes) -> bool:
         temporary.replace(target)
     finally:
         temporary.unlink() if temporary.exists() else None
-    if read(target) != data:
+    if not _holds(target, data):
         raise NotebookError(f"{path.name} does not hold what was written.", "Check the disk.")
     return True
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether these are the bytes of a file; piece by piece, since both may be large."""
+    if not data or path.stat().st_size != len(data):
+        return read(path) == data  # one that is being saved has none for a moment
+    with path.open("rb") as stream:
+        pieces = range(0, len(data), _PIECE)
+        same = all(stream.read(_PIECE) == data[at : at + _PIECE] for at in pieces)
+        return same and not stream.read(1)
 
 
 def create(path: Path, data: bytes) -> bool:

@@ -45,8 +45,7 @@ def check(path: Path) -> Tuple[Row, ...]:
 
 def write(path: Path, lines: Sequence[str]) -> Record:
     """Put magic lines into the setup cell: those given, else those of the notebook's own cells."""
-    document = Document.parse(files.read(path), path.name)
-    entries = _entries(lines) if lines else _found(document)
+    entries = _entries(lines) if lines else _found(Document.parse(files.read(path), path.name))
     if not entries:
         raise NotebookError(
             f"{path.name} has no magic line to remember.", "Give one: '%pin numpy==2.1.3'"
@@ -76,7 +75,7 @@ def _entries(lines: Sequence[str]) -> List[Entry]:
 def _found(document: Document) -> List[Entry]:
     """The steps among the lines of the notebook's own cells; what cannot be read is passed over."""
     found: List[Entry] = []
-    for cell in document.cells:
+    for cell in document.heads:
         source = document.source(cell)
         if cell.get("cell_type") != "code" or is_setup(source):
             continue

@@ -1,20 +1,22 @@
 """``colab-magics run``: a notebook from top to bottom in a fresh kernel, its setup cell kept.
 
 This process owns the file. The kernel puts the setup cell into a shared folder (see
-`notebook.writers.run`); at the end both it and the outputs go into the notebook, in one write.
+`notebook.writers.run`); both it and the outputs go into the notebook, in one write: at the end,
+and now and then before it, so that a run which is killed is not lost.
 """
 
 import os
 import re
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Optional, Set, Tuple
+from typing import Any, Dict, Optional, Set
 
 from . import files
 from .errors import NotebookError
-from .execution import Failure, Options, Say, execute
+from .execution import Failure, Options, Outcome, Run, Say, execute
 from .notebook.document import Document
 from .notebook.kept import KEPT
 from .notebook.servers import held_by
@@ -23,25 +25,31 @@ from .pins.environments.make import ensure
 from .pins.environments.pythons import runs
 from .pins.step import PinStep
 from .setup.cell import is_setup, parse
+from .signals import Requests, held
 
 __all__ = ["Failure", "Options", "Result", "run"]
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a run came to. ``written`` says whether the file changed."""
+    """What a run came to. ``written`` says whether the file changed, ``interrupted`` whether a
+    signal came before it was saved.
+    """
 
     path: Path
     setup: Optional[str]
     changed: bool
     written: bool
     failure: Optional[Failure] = None
+    interrupted: bool = False
 
 
 def run(path: Path, output: Optional[Path], options: Options, say: Say) -> Result:
     """Run a notebook and save it, with its setup cell, at ``output`` or in its place.
 
-    Raises `NotebookError`, having run nothing, where the file could not be written safely.
+    Raises `NotebookError`, having run nothing, where the file could not be written safely, and
+    ``KeyboardInterrupt`` where a signal came before a cell has run. After that one ends the run,
+    not the saving.
     """
     data = files.read(path)
     document = Document.parse(data, path.name)
@@ -51,22 +59,25 @@ def run(path: Path, output: Optional[Path], options: Options, say: Say) -> Resul
     if output is not None and output.exists() and output.samefile(path):
         output = None
     _refuse_unwritable(path if output is None else output)
-    shared = files.private_folder("colab-magics-run-", files.with_room(len(data)))
-    try:
-        exchange_write(shared, text)
-        exchange_write(shared, str(path.resolve()), FILE)
-        for what, find in KEPT.items():
-            exchange_write(shared, find(document.metadata), what)
-        options = _elsewhere(options, options.python or _python_of(text or ""), path, say)
-        done, failure = _until_done(document, path, shared, options, say)
-        setup = exchange_read(shared)
-        final = done.with_setup(setup, is_setup)
-        for what in KEPT:
-            final = final.with_kept(what, exchange_read(shared, what))
-        written = _save(final, path, output, data)
-        return Result(output or path, setup, setup != text, written, failure)
-    finally:
-        shutil.rmtree(shared, ignore_errors=True)
+    with held() as requests:
+        with requests.interruptible():
+            options = _elsewhere(options, options.python or _python_of(text or ""), path, say)
+        shared = files.private_folder("colab-magics-run-", files.with_room(len(data)))
+        try:
+            exchange_write(shared, text)
+            exchange_write(shared, str(path.resolve()), FILE)
+            for what, find in KEPT.items():
+                exchange_write(shared, find(document.metadata), what)
+            saved = _Saved(document, path, output, data, shared)
+            outcome = _until_done(saved, options, say, requests)
+            if requests.count and not outcome.ran:
+                raise KeyboardInterrupt
+            written = saved.finish(outcome.ran)
+            setup = exchange_read(shared)
+            interrupted = requests.count > 0
+        finally:
+            shutil.rmtree(shared, ignore_errors=True)
+    return Result(output or path, setup, setup != text, written, outcome.failure, interrupted)
 
 
 def _refuse_other_languages(document: Document, options: Options) -> None:
@@ -94,56 +105,141 @@ def _refuse_unwritable(path: Path) -> None:
         raise NotebookError(f"{path.name}: {holder}.", "Close it there, or use --output.")
 
 
-def _save(final: Document, path: Path, output: Optional[Path], data: bytes) -> bool:
-    """Save in place of what was read; a file that changed meanwhile is left, ours put beside it."""
-    try:
-        with files.told(output or path):
-            if output is None:
-                return files.replace(path, final.encode(), expected=data)
-            if not output.exists():
-                return files.create(output, final.encode())
-            if not output.stat().st_size:  # nobody is about to write it
-                output.write_bytes(b" ")
-            return files.replace(output, final.encode(), expected=files.read(output))
-    except NotebookError as error:
-        todo = f"The run was saved as {_kept(final, output or path)}."
-        raise NotebookError(error.what, todo) from None
+class _Saved:
+    """The notebook as it is saved, with what its cells have put out so far.
+
+    In place of what was read; a file that changed meanwhile is left, and ours put beside it.
+    """
+
+    def __init__(
+        self, document: Document, path: Path, output: Optional[Path], data: bytes, shared: Path
+    ) -> None:
+        self.document, self.path, self.shared = document, path, shared
+        self._before = data
+        self._place = output or path
+        #: What that file holds; None: whatever it holds, if it is there, is replaced.
+        self._expected = None if output else data
+        self._changed: Optional[NotebookError] = None
+
+    def meanwhile(self, ran: Run) -> None:
+        """Save what there is; what fails now is tried again at the end."""
+        with suppress(NotebookError):
+            data = self._render(ran)
+            try:
+                self._put(data)
+            except NotebookError as error:
+                if self._expected is None or files.read(self._place) == self._expected:
+                    return
+                self._changed = error
+                self._place, self._expected = _put_beside(data, self._place), data
+
+    def finish(self, ran: Run) -> bool:
+        """Save the run, and say whether the file changed; `NotebookError` where it is elsewhere."""
+        data = self._render(ran)
+        try:
+            changed = self._put(data)
+        except NotebookError as error:
+            self._changed = self._changed or error
+            self._place = _put_beside(data, self._place)
+        if self._changed:
+            todo = f"The run was saved as {_shown(self._place, self.path)}."
+            raise NotebookError(self._changed.what, todo)
+        return changed if self._place != self.path else data != self._before
+
+    def _render(self, ran: Run) -> bytes:
+        """The notebook with what its cells have put out, and its setup cell, as they are now."""
+        document = self.document
+        new = ((at, {**document.cell(at), **_stored(has)}) for at, has in ran.items())
+        done = document.with_cells(new).with_setup(exchange_read(self.shared), is_setup)
+        for what in KEPT:
+            done = done.with_kept(what, exchange_read(self.shared, what))
+        return done.encode()
+
+    def _put(self, data: bytes) -> bool:
+        place = self._place
+        with files.told(place):
+            if self._expected is not None:
+                changed = files.replace(place, data, expected=self._expected)
+            elif not place.exists():
+                changed = files.create(place, data)
+            else:
+                if not place.stat().st_size:  # nobody is about to write it
+                    place.write_bytes(b" ")
+                changed = files.replace(place, data, expected=files.read(place))
+        self._expected = data
+        return changed
 
 
-def _kept(final: Document, path: Path) -> str:
-    """Where a run is that has no place in its file: beside it, or where that can be."""
-    data = final.encode()
+def _stored(has: Dict[str, Any]) -> Dict[str, Any]:
+    """What a cell has put out as it stands in a file: texts by lines, keys in order."""
+    return {**has, "outputs": [_by_lines(output) for output in has["outputs"]]}
+
+
+def _by_lines(output: Dict[str, Any]) -> Dict[str, Any]:
+    made: Dict[str, Any] = _sorted(output)
+    if isinstance(made.get("text"), str):
+        made["text"] = made["text"].splitlines(True)
+    for kind, value in made.get("data", {}).items():
+        if isinstance(value, str) and kind != "application/json":
+            made["data"][kind] = value.splitlines(True)
+    return made
+
+
+def _sorted(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _sorted(value[key]) for key in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value
+
+
+def _put_beside(data: bytes, path: Path) -> Path:
+    """Save a run that has no place in its file: beside it, or where that can be."""
     try:
         with files.told(path):
             names = (f"{path.stem}-run{n or ''}{path.suffix}" for n in count())
             beside = next(p for p in map(path.with_name, names) if not p.exists())
             files.create(beside, data)
-        return beside.name
+        return beside
     except NotebookError:
         with files.told(path):
             place = files.with_room(len(data))
             other = files.private_folder("colab-magics-run-", place) / f"run{path.suffix}"
         files.create(other, data)
-        return f"{other}{', which is in memory: copy it' if place == files.MEMORY else ''}"
+        return other
+
+
+def _shown(place: Path, path: Path) -> str:
+    """What a person is told of where it is."""
+    if place.parent == path.parent:
+        return place.name
+    memory = place.parent.parent == files.MEMORY
+    return f"{place}{', which is in memory: copy it' if memory else ''}"
 
 
 # ---------------------------------------------------------------------- the kernel
-def _until_done(
-    document: Document, path: Path, shared: Path, options: Options, say: Say
-) -> Tuple[Document, Optional[Failure]]:
+def _until_done(saved: _Saved, options: Options, say: Say, requests: Requests) -> Outcome:
     """Run from the top; again after each `RestartRequired`, once for each reason."""
     reasons: Set[str] = set()
+    outcome = Outcome({})
     while True:
-        done, failure = execute(document, path.parent, shared, options, say)
-        if failure is None or failure.name not in {"RestartRequired", "OtherPython"}:
-            return done, failure
+        folder, save = saved.path.parent, saved.meanwhile
+        last = execute(saved.document, folder, saved.shared, options, say, requests, save)
+        outcome = last if last.ran or not requests.count else outcome
+        failure = outcome.failure
+        restart = failure is not None and failure.name in {"RestartRequired", "OtherPython"}
+        if failure is None or not restart or requests.count:
+            return outcome
         reason = re.sub(r" \([^)]*\)", "", failure.message)  # less how many modules are loaded
         if reason in reasons:
-            return done, failure
+            return outcome
         reasons.add(reason)
         say(f"restarting the kernel and running from the top: {failure.message.splitlines()[0]}")
         if failure.name == "OtherPython":
-            options = _elsewhere(options, _ASKED.findall(failure.message)[0], path, say)
+            version = _ASKED.findall(failure.message)[0]
+            try:
+                with requests.interruptible():
+                    options = _elsewhere(options, version, saved.path, say)
+            except KeyboardInterrupt:
+                return outcome
 
 
 #: The version in the message of an `OtherPython`.

@@ -95,7 +95,7 @@ def _copy(document: Document, strip: bool, running: str) -> bytes:
         own = bool(running.strip()) and Document.source(cell).strip() == running.strip()
         if cell.get("cell_type") == "code" and (strip or own):
             new[at] = {**cell, "outputs": [], "execution_count": None}
-    return document.with_cells(new).encode()
+    return document.with_cells(new.items()).encode()
 
 
 def check(parcel: Parcel, message: str) -> None:

@@ -1,4 +1,4 @@
-"""A notebook file as text, edited cell by cell. Pure: text in, text out.
+"""A notebook file as text, edited cell by cell. Pure: bytes in, bytes out.
 
 Only the cells that change are written anew; every other byte stays: key order, indent, unknown
 metadata, the format's minor version, line endings. Source: the nbformat 4 documentation.
@@ -6,11 +6,11 @@ metadata, the format's minor version, line endings. Source: the nbformat 4 docum
 
 import json
 import re
-from dataclasses import dataclass
-from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
+from dataclasses import dataclass, replace
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 from ..errors import NotebookError
-from .json_text import items, leading, member, members
+from .json_text import leading, member, members, parse
 from .kept import KEY, changed
 
 __all__ = ["ROLE", "Document", "several"]
@@ -21,28 +21,63 @@ __all__ = ["ROLE", "Document", "several"]
 ROLE = {KEY: {"role": "setup", "version": 1}, "tags": ["nbval-ignore-output"]}
 
 _ID = "colab-magics-setup"
+#: What of a cell may be large.
+_LARGE = {"outputs": list, "attachments": dict}
 
 #: Says of a cell's text whether it is a setup cell.
 Test = Callable[[str], bool]
 
 
 @dataclass(frozen=True)
-class Document:
-    """The text of a notebook, its cells, and where in the text each stands."""
+class _Style:
+    """How a program has written a file: a step of indentation (None: all in one line), its line
+    ending, whether it spells other letters as escapes, whether it leaves no space behind a colon.
+    """
 
-    text: str
-    cells: Tuple[Dict[str, Any], ...]
-    spans: Tuple[Tuple[int, int], ...]
-    inside: int  # where a first cell goes in an empty list
+    indent: Optional[str]
+    newline: str
+    plain: bool
+    compact: bool
+
+    @classmethod
+    def of(cls, text: str) -> "_Style":
+        """The style of a whole file."""
+        found = re.match(r"\{\r?\n([ \t]+)", text)
+        return cls(
+            indent=found.group(1) if found else None,
+            newline="\r\n" if "\r\n" in text else "\n",
+            plain=text.isascii() and "\\u" in text,
+            compact=bool(re.match(r'\s*\{\s*"[^"]*":\S', text)),
+        )
+
+    def line(self, depth: int) -> str:
+        """What begins a line at this depth."""
+        return "" if self.indent is None else self.newline + self.indent * depth
+
+
+@dataclass(frozen=True)
+class Document:
+    """A notebook as the pieces of its file: what stands before its cells, each of them, what
+    stands before each and behind the last, and what stands behind them.
+
+    ``heads`` are the cells less what may be large in them: outputs and attachments.
+    """
+
+    before: bytes
+    pieces: Tuple[Union[bytes, memoryview], ...]
+    gaps: Tuple[bytes, ...]
+    behind: bytes
+    heads: Tuple[Dict[str, Any], ...]
     minor: int
     metadata: Dict[str, Any]
+    style: _Style
 
     @classmethod
     def parse(cls, data: bytes, name: str) -> "Document":
         """Read a notebook; `NotebookError` where it is not JSON, or not nbformat 4."""
         try:
             text = data.decode("utf-8")
-            whole = json.loads(text)
+            whole, listed = parse(text, "cells", _head)
         except ValueError:
             raise NotebookError(
                 f"{name} is not a notebook: it is not JSON.", "Check that it is the right file."
@@ -50,20 +85,47 @@ class Document:
         whole = whole if isinstance(whole, dict) else {}
         cells: Any = whole.get("cells")
         minor = whole.get("nbformat_minor", 0)
-        listed = isinstance(cells, list) and all(isinstance(cell, dict) for cell in cells)
-        if not listed or whole.get("nbformat") != 4 or not isinstance(minor, int):
+        good = listed and all(isinstance(cell, dict) for cell in cells)
+        if listed is None or not good or whole.get("nbformat") != 4 or not isinstance(minor, int):
             raise NotebookError(
                 f"{name} is not a notebook of format 4.",
                 "Open it in Jupyter and save it, or: jupyter nbconvert --to notebook",
             )
-        inside, spans = _spans(text)
         metadata = whole.get("metadata")
         about = metadata if isinstance(metadata, dict) else {}
-        return cls(text, tuple(cells), tuple(spans), inside, minor, about)
+        bounds = [listed.inside, *(at for span in listed.spans for at in span), listed.end]
+        cuts = _byte_offsets(text, bounds)
+        view = memoryview(data)
+        return cls(
+            before=data[: cuts[0]],
+            pieces=tuple(view[a:b] for a, b in zip(cuts[1::2], cuts[2:-1:2])),
+            gaps=tuple(data[a:b] for a, b in zip(cuts[::2], cuts[1::2])),
+            behind=data[cuts[-1] :],
+            heads=tuple(cells),
+            minor=minor,
+            metadata=about,
+            style=_Style.of(text),
+        )
 
     def encode(self) -> bytes:
         """The bytes of the file."""
-        return self.text.encode("utf-8")
+        inner = (part for pair in zip(self.gaps, self.pieces) for part in pair)
+        return b"".join([self.before, *inner, self.gaps[-1], self.behind])
+
+    @property
+    def text(self) -> str:
+        """The text of the file."""
+        return self.encode().decode("utf-8")
+
+    def cell(self, at: int) -> Dict[str, Any]:
+        """One cell, with all that is in it."""
+        found: Dict[str, Any] = json.loads(str(self.pieces[at], "utf-8"))
+        return found
+
+    @property
+    def cells(self) -> Tuple[Dict[str, Any], ...]:
+        """All cells, with all that is in them."""
+        return tuple(map(self.cell, range(len(self.pieces))))
 
     # ------------------------------------------------------------------ cells
     @staticmethod
@@ -76,7 +138,7 @@ class Document:
         """Which cell is the setup cell; two are refused, since neither can be preferred."""
         found = [
             i
-            for i, cell in enumerate(self.cells)
+            for i, cell in enumerate(self.heads)
             if cell.get("cell_type") == "code" and is_setup(self.source(cell))
         ]
         if len(found) > 1:
@@ -86,7 +148,7 @@ class Document:
     def setup_text(self, is_setup: Test) -> Optional[str]:
         """The text of the setup cell, or None where there is none."""
         at = self.setup_index(is_setup)
-        return None if at is None else self.source(self.cells[at])
+        return None if at is None else self.source(self.heads[at])
 
     def with_setup(self, text: Optional[str], is_setup: Test) -> "Document":
         """The notebook with this setup cell at its place (at the top, if new), or without one."""
@@ -95,30 +157,40 @@ class Document:
             return self if at is None else self.without(at)
         if at is None:
             return self.inserted(0, self._new(text))
-        if self.source(self.cells[at]) == text:
+        if self.source(self.heads[at]) == text:
             return self
-        return self.replaced(at, {**self.cells[at], "source": _lines(text)})
+        return self.replaced(at, {**self.cell(at), "source": _lines(text)})
 
     def with_kept(self, what: str, value: Optional[str]) -> "Document":
         """The notebook with this kept in its metadata, or without it; see `kept`."""
-        if not isinstance(json.loads(self.text).get("metadata"), dict):
-            return self
         done = self
         for key, now in changed(self.metadata, what, value).items():
-            start = members(done.text, done.text.index("{"))["metadata"][0]
-            done = done._spliced(*member(done.text, start, key, done._value(now, start)))
+            done = done._with_member(key, now)
         return done
 
-    def _value(self, value: Any, at: int) -> Optional[str]:
+    def _with_member(self, key: str, value: Any) -> "Document":
+        """With another value in the metadata; None: with none. Nothing if there is no metadata."""
+        before = self.before.decode("utf-8")
+        text = before + self.behind.decode("utf-8")  # a notebook of no cells
+        start, end = members(text, text.index("{")).get("metadata", (0, 0))
+        if text[start:end][:1] != "{":
+            return self
+        start, end, piece = member(text, start, key, self._value(value, text, start))
+        cut = len(before) + (len(piece) - (end - start) if end <= len(before) else 0)
+        text = text[:start] + piece + text[end:]
+        metadata = json.loads(text)["metadata"]
+        first, last = _encode(text[:cut]), _encode(text[cut:])
+        return replace(self, before=first, behind=last, metadata=metadata)
+
+    def _value(self, value: Any, text: str, at: int) -> Optional[str]:
         """A value as this file would write it into the object that begins there; None: none."""
         if value is None:
             return None
-        before = leading(self.text, at)
-        inner = self._indent()
-        text = json.dumps(value, indent=inner, ensure_ascii=self._plain())
-        if not before:  # the object is empty: at the depth of a notebook's metadata
-            before = self._break(2)
-        return text.replace("\n", before) if inner else text
+        # Where the object is empty: at the depth of a notebook's metadata.
+        before = leading(text, at) or self.style.line(2)
+        inner = self.style.indent
+        new = json.dumps(value, indent=inner, ensure_ascii=self.style.plain)
+        return new.replace("\n", before) if inner else new
 
     def _new(self, text: str) -> Dict[str, Any]:
         cell: Dict[str, Any] = {"cell_type": "code", "execution_count": None}
@@ -126,84 +198,62 @@ class Document:
             cell["id"] = _ID
         return {**cell, "metadata": ROLE, "outputs": [], "source": _lines(text)}
 
-    # ------------------------------------------------------------------ edits of the text
+    # ------------------------------------------------------------------ edits of the cells
     def replaced(self, at: int, cell: Dict[str, Any]) -> "Document":
         """The notebook with another cell in this place."""
-        if cell == self.cells[at]:
-            return self
-        start, end = self.spans[at]
-        return self._spliced(start, end, self._dump(cell))
+        return self.with_cells([(at, cell)])
 
-    def with_cells(self, new: Dict[int, Dict[str, Any]]) -> "Document":
-        """The notebook with other cells in these places; as one edit, however many they are."""
-        pieces, at = [], 0
-        for index in sorted(new):
-            if new[index] != self.cells[index]:
-                start, end = self.spans[index]
-                pieces += [self.text[at:start], self._dump(new[index])]
-                at = end
-        return self._spliced(0, at, "".join(pieces)) if pieces else self
+    def with_cells(self, new: Iterable[Tuple[int, Dict[str, Any]]]) -> "Document":
+        """The notebook with other cells in these places; the others keep their bytes."""
+        pieces, heads = list(self.pieces), list(self.heads)
+        same = True
+        for at, cell in new:
+            if cell != self.cell(at):
+                pieces[at], heads[at], same = self._dump(cell), _head(cell), False
+        return self if same else replace(self, pieces=tuple(pieces), heads=tuple(heads))
 
     def inserted(self, at: int, cell: Dict[str, Any]) -> "Document":
         """The notebook with one more cell, before the one that stands at this place."""
-        if at < len(self.spans):
-            start = self.spans[at][0]
-            return self._spliced(start, start, self._dump(cell) + "," + self._between())
-        if not self.spans:
-            closing = self.text.index("]", self.inside)
-            own = self._break(2) + self._dump(cell) + self._break(1)
-            return self._spliced(self.inside, closing, own)
-        end = self.spans[-1][1]
-        return self._spliced(end, end, "," + self._between() + self._dump(cell))
+        count = len(self.pieces)
+        if count:
+            behind = min(at + 1, count)  # which gap stands behind it, or before it if it is last
+            between = b"," + self._between()
+            gaps = (*self.gaps[:behind], between, *self.gaps[behind:])
+        else:
+            gaps = (self.style.line(2).encode(), self.style.line(1).encode())
+        return replace(
+            self,
+            pieces=(*self.pieces[:at], self._dump(cell), *self.pieces[at:]),
+            heads=(*self.heads[:at], _head(cell), *self.heads[at:]),
+            gaps=gaps,
+        )
 
     def without(self, at: int) -> "Document":
         """The notebook without the cell in this place."""
-        start, end = self.spans[at]
-        if at + 1 < len(self.spans):
-            return self._spliced(start, self.spans[at + 1][0], "")
-        if at:
-            return self._spliced(self.spans[at - 1][1], end, "")
-        return self._spliced(self.inside, self.text.index("]", end), "")
-
-    def _spliced(self, start: int, end: int, piece: str) -> "Document":
-        text = self.text[:start] + piece + self.text[end:]
-        # Half a character, which stood there as an escape, is one again: Python's is JSON's.
-        return Document.parse(text.encode("utf-8", "backslashreplace"), "the notebook")
+        count = len(self.pieces)
+        gap = min(at + 1, count - 1)  # the one behind it, or before it if it is the last
+        return replace(
+            self,
+            pieces=(*self.pieces[:at], *self.pieces[at + 1 :]),
+            heads=(*self.heads[:at], *self.heads[at + 1 :]),
+            gaps=(*self.gaps[:gap], *self.gaps[gap + 1 :]) if count > 1 else (b"",),
+        )
 
     # ------------------------------------------------------------------ the file's own style
-    def _between(self) -> str:
+    def _between(self) -> bytes:
         """The white space that stands between two cells of this file."""
-        if len(self.spans) > 1:
-            return self.text[self.spans[0][1] : self.spans[1][0]].partition(",")[2]
-        return self.text[self.inside : self.spans[0][0]]
+        return self.gaps[1].partition(b",")[2] if len(self.pieces) > 1 else self.gaps[0]
 
-    def _break(self, depth: int) -> str:
-        indent = self._indent()
-        return "" if indent is None else self._newline() + indent * depth
-
-    def _newline(self) -> str:
-        return "\r\n" if "\r\n" in self.text else "\n"
-
-    def _indent(self) -> Optional[str]:
-        """One step of indentation; None for a file in one line."""
-        found = re.match(r"\{\r?\n([ \t]+)", self.text)
-        return found.group(1) if found else None
-
-    def _plain(self) -> bool:
-        """Whether the file spells other letters as escapes."""
-        return self.text.isascii() and "\\u" in self.text
-
-    def _dump(self, cell: Dict[str, Any]) -> str:
+    def _dump(self, cell: Dict[str, Any]) -> bytes:
         """A cell as this file would write it, at the depth of the list of cells."""
-        indent = self._indent()
-        compact = re.match(r'\s*\{\s*"[^"]*":\S', self.text)
+        style = self.style
         text = json.dumps(
             cell,
-            indent=indent,
-            ensure_ascii=self._plain(),
-            separators=(",", ":") if compact else None,
+            indent=style.indent,
+            ensure_ascii=style.plain,
+            separators=(",", ":") if style.compact else None,
         )
-        return text if indent is None else text.replace("\n", self._newline() + indent * 2)
+        return _encode(text if style.indent is None else text.replace("\n", style.line(2)))
 
 
 def several(numbers: Sequence[int]) -> NotebookError:
@@ -218,6 +268,25 @@ def _lines(text: str) -> List[str]:
     return text.splitlines(keepends=True)
 
 
-def _spans(text: str) -> Tuple[int, List[Tuple[int, int]]]:
-    """Where the list of cells begins, and where each cell stands, in a text known to be JSON."""
-    return items(text, members(text, text.index("{"))["cells"][0])
+def _head(cell: Any) -> Any:
+    """A cell less what may be large in it, if that is of the form that it should have."""
+    if not isinstance(cell, dict):
+        return cell
+    return {k: v for k, v in cell.items() if not isinstance(v, _LARGE.get(k, ()))}
+
+
+def _encode(text: str) -> bytes:
+    """Half a character, which stood there as an escape, is one again: Python's is JSON's."""
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _byte_offsets(text: str, places: Sequence[int]) -> List[int]:
+    """Where places of a text, in rising order, stand in its bytes."""
+    if text.isascii():
+        return list(places)
+    found, at, last = [], 0, 0
+    for place in places:
+        at += len(text[last:place].encode("utf-8"))
+        found.append(at)
+        last = place
+    return found

@@ -132,7 +132,7 @@ def _started_as(cell: str) -> Place:
 def _holds(path: Path, cell: str) -> bool:
     """Whether a file has a cell of this id."""
     try:
-        cells = Document.parse(files.read(path), path.name).cells
+        cells = Document.parse(files.read(path), path.name).heads
     except NotebookError:
         return False
     return bool(cell) and any(one.get("id") == cell for one in cells)

@@ -125,7 +125,7 @@ def saved_as(path: str, text: Optional[str], old: Optional[str]) -> Optional[boo
         return None
     file = server.file(path)
     try:
-        cells = Document.parse(files.read(file), file.name).cells
+        cells = Document.parse(files.read(file), file.name).heads
     except NotebookError:
         return False
     there = list(map(Document.source, cells))

@@ -23,11 +23,13 @@ class FileWriter:
     def __init__(self, path: Path, is_setup: Callable[[str], bool]) -> None:
         self.path, self._is_setup = path, is_setup
         self._data = b""
+        self._document: Optional[Document] = None
 
     def read(self) -> Optional[str]:
         """See `Writer`."""
         self._data = files.read(self.path)
-        return Document.parse(self._data, self.path.name).setup_text(self._is_setup)
+        self._document = Document.parse(self._data, self.path.name)
+        return self._document.setup_text(self._is_setup)
 
     def put(self, text: Optional[str], expected: Optional[str]) -> str:
         """See `Writer`: ``saved``, proved by reading back."""
@@ -37,7 +39,9 @@ class FileWriter:
                 f"{self.path.name} was left alone: {holder}.",
                 "Close it there, or type %setup write in an empty first cell of it.",
             )
-        document = Document.parse(self._data, self.path.name)
-        changed = document.with_setup(text, self._is_setup)
+        if self._document is None:
+            self.read()
+        assert self._document is not None  # noqa: S101
+        changed = self._document.with_setup(text, self._is_setup)
         files.replace(self.path, changed.encode(), expected=self._data)
         return "saved"

@@ -1,0 +1,82 @@
+"""Signals that end a command: Ctrl-C, a polite ``kill``, a terminal that is closed.
+
+One that is ignored where the command starts (``nohup``) stays ignored.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any, Callable, Dict, Iterator, NoReturn, Optional
+
+__all__ = ["INTERRUPTED", "Requests", "exit_at_once", "held"]
+
+#: The status of a command that a signal has ended.
+INTERRUPTED = 130
+_NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
+_NUMBERS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
+
+Handler = Callable[[int, Optional[FrameType]], None]
+
+
+class Requests:
+    """How often a signal has come. It interrupts nothing, but what says `interruptible`."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._raising = False
+
+    def __call__(self, number: int, frame: Optional[FrameType]) -> None:
+        """Handle a signal."""
+        self.count += 1
+        if self._raising:
+            raise KeyboardInterrupt
+
+    @contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Raise ``KeyboardInterrupt`` in here when a signal comes, or has come."""
+        self._raising = True
+        try:
+            if self.count:
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._raising = False
+
+
+@contextmanager
+def held() -> Iterator[Requests]:
+    """Count signals in here, in place of what they do outside."""
+    requests = Requests()
+    before = _install(requests)
+    try:
+        yield requests
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def exit_at_once() -> None:
+    """Have signals end this process with one line, from now on: nothing is begun yet.
+
+    An exception in the middle of an import may be lost, or printed as ignored.
+    """
+    _install(_exit)
+
+
+def _exit(number: int, frame: Optional[FrameType]) -> NoReturn:
+    with suppress(OSError):
+        os.write(2, b"interrupted\n")
+    os._exit(INTERRUPTED)
+
+
+def _install(handler: Handler) -> Dict[int, Any]:
+    """Set a handler, if this thread may; gives those that were there."""
+    before: Dict[int, Any] = {}
+    with suppress(ValueError):  # only the main thread may
+        for number in _NUMBERS:
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                before[number] = signal.signal(number, handler)
+    return before
