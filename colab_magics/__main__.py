@@ -4,11 +4,12 @@ import argparse
 import io
 import sys
 from pathlib import Path
-from typing import List, Optional
+from typing import List, Optional, TextIO
 
 from ._version import __version__
-from .display import Report
-from .errors import ColabMagicsError
+from .display import Report, printable
+from .errors import ColabMagicsError, bad_input
+from .system_errors import explain_system_errors
 
 __all__ = ["main"]
 
@@ -20,17 +21,22 @@ def main(arguments: Optional[List[str]] = None) -> int:
             stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
-        status: int = options.command(options)
+        with explain_system_errors():
+            status: int = options.command(options)
         return status
-    except ColabMagicsError as error:
-        print(f"error: {error.what}", file=sys.stderr)
-        for line in (error.todo, error.details):
-            if line:
-                print(line, file=sys.stderr)
-        return 1
     except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+        _print("interrupted", sys.stderr)
         return 130
+    except bad_input() as error:
+        for text in (f"error: {error}", getattr(error, "details", "")):
+            if text:
+                _print(text, sys.stderr)
+        return 1
+
+
+def _print(text: object, stream: Optional[TextIO] = None) -> None:
+    """Print what may come from a stranger's notebook: a terminal is to obey none of it."""
+    print(printable(str(text).replace("\r\n", "\n")), file=stream, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,7 +73,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _version(text: str) -> str:
-    from .errors import bad_input
     from .pins.environments.pythons import version_of
 
     try:
@@ -80,25 +85,23 @@ def _run(options: argparse.Namespace) -> int:
     from .runner import Options, run
 
     how = Options(options.timeout, options.kernel, options.python or "")
-    result = run(options.notebook, options.output, how, lambda text: print(text, flush=True))
+    result = run(options.notebook, options.output, how, _print)
     if result.failure is not None:
         failure = result.failure
-        print(
-            f"error: cell {failure.cell} failed: {failure.name}: {failure.message}", file=sys.stderr
-        )
-        print(f"The outputs so far are in {result.path}.", file=sys.stderr)
+        _print(f"error: cell {failure.cell} failed: {failure.name}: {failure.message}", sys.stderr)
+        _print(f"The outputs so far are in {result.path}.", sys.stderr)
     saved = "saved in" if result.changed else "unchanged in"
     if result.setup is not None:
-        print(f"Setup cell {saved} {result.path}; show it: colab-magics setup show {result.path}")
+        _print(f"Setup cell {saved} {result.path}; show it: colab-magics setup show {result.path}")
     if not result.written:
-        print(f"{result.path} was not changed")
+        _print(f"{result.path} was not changed")
     return 1 if result.failure else 0
 
 
 def _show(options: argparse.Namespace) -> int:
     from .notebooks import show
 
-    print(show(options.notebook))
+    _print(show(options.notebook))
     return 0
 
 
@@ -106,7 +109,7 @@ def _check(options: argparse.Namespace) -> int:
     from .notebooks import check
 
     found = check(options.notebook)
-    print(Report(("In this environment:",), found))
+    _print(Report(("In this environment:",), found))
     failing = [row for row in found if row[0] != "ok"]
     return 1 if options.strict and failing else 0
 
@@ -115,7 +118,7 @@ def _write(options: argparse.Namespace) -> int:
     from .notebooks import write
 
     record = write(options.notebook, options.lines)
-    print(f"{options.notebook}: {', '.join(record.changes) or 'all of it was there already'}")
+    _print(f"{options.notebook}: {', '.join(record.changes) or 'all of it was there already'}")
     return 0
 
 
@@ -125,7 +128,7 @@ def _forget(options: argparse.Namespace) -> int:
     if bool(options.step) == options.all:
         raise ColabMagicsError("Which line?", "Name one (numpy, drive), or --all.")
     record = forget(options.notebook, options.step)
-    print(f"{options.notebook}: forgotten: {', '.join(record.changes)}")
+    _print(f"{options.notebook}: forgotten: {', '.join(record.changes)}")
     return 0
 
 

@@ -45,4 +45,4 @@ def fusermount(option: str, files: Path) -> str:
     done = subprocess.run(
         [name, option, str(files)], capture_output=True, text=True, timeout=30, check=False
     )
-    return done.stderr.strip().splitlines()[-1] if done.returncode and done.stderr else ""
+    return (done.stderr.strip().splitlines() or [""])[-1] if done.returncode else ""

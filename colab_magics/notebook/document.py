@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, List, Optional, Sequence, Tuple
 from ..errors import NotebookError
 from .json_text import items, leading, member, members
 from .kept import KEY, changed
+from .shape import malformed
 
 __all__ = ["ROLE", "Document", "several"]
 
@@ -43,23 +44,19 @@ class Document:
         try:
             text = data.decode("utf-8")
             whole = json.loads(text)
-        except ValueError:
+            problem = malformed(whole)
+            inside, spans = (0, []) if problem else _spans(text)
+        except (ValueError, RecursionError):
             raise NotebookError(
                 f"{name} is not a notebook: it is not JSON.", "Check that it is the right file."
             ) from None
-        whole = whole if isinstance(whole, dict) else {}
-        cells: Any = whole.get("cells")
-        minor = whole.get("nbformat_minor", 0)
-        listed = isinstance(cells, list) and all(isinstance(cell, dict) for cell in cells)
-        if not listed or whole.get("nbformat") != 4 or not isinstance(minor, int):
+        if problem:
             raise NotebookError(
-                f"{name} is not a notebook of format 4.",
+                f"{name} is not a notebook of format 4: {problem}.",
                 "Open it in Jupyter and save it, or: jupyter nbconvert --to notebook",
             )
-        inside, spans = _spans(text)
-        metadata = whole.get("metadata")
-        about = metadata if isinstance(metadata, dict) else {}
-        return cls(text, tuple(cells), tuple(spans), inside, minor, about)
+        cells, minor = tuple(whole["cells"]), whole.get("nbformat_minor", 0)
+        return cls(text, cells, tuple(spans), inside, minor, whole.get("metadata") or {})
 
     def encode(self) -> bytes:
         """The bytes of the file."""
