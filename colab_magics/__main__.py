@@ -19,22 +19,23 @@ def main(arguments: Optional[List[str]] = None) -> int:
     130 with one line after a signal, at any moment: imports are made below for that reason.
     """
     exit_at_once()
-    from .errors import ColabMagicsError
+    from .errors import bad_input
+    from .system_errors import explain_system_errors
 
     _show_anything()
     options = _parser().parse_args(arguments)
     try:
-        status: int = options.command(options)
+        with explain_system_errors():
+            status: int = options.command(options)
         return status
-    except ColabMagicsError as error:
-        _print(f"error: {error.what}", sys.stderr)
-        for line in (error.todo, error.details):
-            if line:
-                _print(line, sys.stderr)
-        return 1
     except KeyboardInterrupt:
         _print("interrupted", sys.stderr)
         return INTERRUPTED
+    except bad_input() as error:
+        for text in (f"error: {error}", getattr(error, "details", "")):
+            if text:
+                _print(text, sys.stderr)
+        return 1
 
 
 def _show_anything() -> None:
@@ -46,13 +47,18 @@ def _show_anything() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _print(text: str, stream: Optional[TextIO] = None) -> None:
-    """A line for whoever reads: where nobody does any more, the command goes on."""
+def _print(text: object, stream: Optional[TextIO] = None) -> None:
+    """A line for whoever reads: where nobody does any more, the command goes on.
+
+    It may come from a stranger's notebook: a terminal is to obey none of it.
+    """
     import os
+
+    from .display import printable
 
     stream = stream or sys.stdout
     try:
-        print(text, file=stream, flush=True)
+        print(printable(str(text).replace("\r\n", "\n")), file=stream, flush=True)
     except OSError:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())  # what is still to be written is no error at the exit
@@ -139,7 +145,7 @@ def _setup(options: argparse.Namespace) -> int:
 def _show(options: argparse.Namespace) -> int:
     from .notebooks import show
 
-    print(show(options.notebook))
+    _print(show(options.notebook))
     return 0
 
 
@@ -148,7 +154,7 @@ def _check(options: argparse.Namespace) -> int:
     from .notebooks import check
 
     found = check(options.notebook)
-    print(Report(("In this environment:",), found))
+    _print(Report(("In this environment:",), found))
     failing = [row for row in found if row[0] != "ok"]
     return 1 if options.strict and failing else 0
 
@@ -157,7 +163,7 @@ def _write(options: argparse.Namespace) -> int:
     from .notebooks import write
 
     record = write(options.notebook, options.lines)
-    print(f"{options.notebook}: {', '.join(record.changes) or 'all of it was there already'}")
+    _print(f"{options.notebook}: {', '.join(record.changes) or 'all of it was there already'}")
     return 0
 
 
@@ -168,7 +174,7 @@ def _forget(options: argparse.Namespace) -> int:
     if bool(options.step) == options.all:
         raise ColabMagicsError("Which line?", "Name one (numpy, drive), or --all.")
     record = forget(options.notebook, options.step)
-    print(f"{options.notebook}: forgotten: {', '.join(record.changes)}")
+    _print(f"{options.notebook}: forgotten: {', '.join(record.changes)}")
     return 0
 
 

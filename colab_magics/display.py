@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Dict, Sequence, Tuple
 
+from .controls import visible
 from .errors import conceal
 
-__all__ = ["Bar", "Report", "amount", "duration", "files"]
+__all__ = ["Bar", "Report", "amount", "duration", "files", "printable"]
 
 _TABLE = 'style="text-align:left;border-collapse:collapse"'
 _CELL = "text-align:left;vertical-align:top;padding:1px 12px 1px 0;font-family:monospace"
@@ -41,15 +42,15 @@ class Report:
 
     def text(self) -> str:
         """The report in plain text; the columns of the table are aligned."""
-        return conceal("\n".join((*self.lines, *_aligned(self.rows), *self.after)))
+        return printable("\n".join((*self.lines, *_aligned(self.rows), *self.after)))
 
     def html(self) -> str:
         """The report in HTML, every text escaped."""
-        parts = [f"<div>{escape(conceal(line))}</div>" for line in self.lines]
+        parts = [f"<div>{escape(printable(line))}</div>" for line in self.lines]
         if self.rows:
             body = "".join(f"<tr>{_cells(row)}</tr>" for row in self.rows)
             parts.append(f"<table {_TABLE}>{body}</table>")
-        parts += [f"<div>{escape(conceal(line))}</div>" for line in self.after]
+        parts += [f"<div>{escape(printable(line))}</div>" for line in self.after]
         return "\n".join(parts)
 
     def __str__(self) -> str:
@@ -83,11 +84,21 @@ def files(count: int) -> str:
     return "1 file" if count == 1 else f"{count} files"
 
 
+def printable(text: str) -> str:
+    """Text to be shown, whoever has written it: no secret is in it, and each control is seen."""
+    return visible(conceal(text))
+
+
+def _plain(cell: str) -> str:
+    """The text of a cell, in which the end of a line would draw another row."""
+    return visible(conceal(cell), keep="")
+
+
 def _cells(row: Sequence[str]) -> str:
     """The cells of a row; only the last one, which explains, may be broken into lines."""
     wraps = ["nowrap"] * (len(row) - 1) + ["normal"]
     return "".join(
-        f'<td style="{_CELL};white-space:{wrap}{_behind(cell)}">{escape(conceal(cell))}</td>'
+        f'<td style="{_CELL};white-space:{wrap}{_behind(cell)}">{escape(_plain(cell))}</td>'
         for cell, wrap in zip(row, wraps)
     )
 
@@ -106,6 +117,6 @@ def _behind(cell: str) -> str:
 def _aligned(rows: Sequence[Sequence[str]]) -> Sequence[str]:
     if not rows:
         return ()
-    rows = [[getattr(cell, "plain", cell) for cell in row] for row in rows]
+    rows = [[_plain(getattr(cell, "plain", cell)) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return ["  ".join(c.ljust(w) for c, w in zip(row, widths)).rstrip() for row in rows]

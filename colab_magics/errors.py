@@ -28,6 +28,8 @@ import subprocess
 from typing import Iterator, List, Sequence, Set, Tuple, Type
 from urllib.parse import quote, quote_plus
 
+from .controls import visible
+
 __all__ = [
     "ColabMagicsError",
     "CommandFailed",
@@ -162,11 +164,16 @@ def scrub(text: str) -> str:
     return conceal(text)
 
 
+def _shown(text: str) -> str:
+    """Text as an error shows it, whoever has written a part of it."""
+    return visible(scrub(text))
+
+
 class ColabMagicsError(Exception):
     """One line that says what is wrong, one that says what to do."""
 
     def __init__(self, what: str, todo: str = "", details: str = "") -> None:
-        self.what, self.todo, self.details = scrub(what), scrub(todo), scrub(details)
+        self.what, self.todo, self.details = map(_shown, (what, todo, details))
         Exception.__init__(self, self.what + ("\n" + self.todo if todo else ""))
 
     def _render_traceback_(self) -> List[str]:
@@ -266,7 +273,7 @@ def usage_error(what: str, todo: str = "") -> Exception:
     """IPython's ``UsageError`` for bad arguments: ``raise usage_error(...)``."""
     from IPython.core.error import UsageError
 
-    error: Exception = UsageError(scrub(what) + ("\n" + todo if todo else ""))
+    error: Exception = UsageError(_shown(what) + ("\n" + _shown(todo) if todo else ""))
     return error
 
 

@@ -36,6 +36,8 @@ _ROOM, _FEW = 2**20, 10
 PATIENCE = 2.0
 #: Bytes that are compared at once.
 _PIECE = 2**20
+#: Bytes of the largest file that is read; reading it as JSON takes several times as much memory.
+LARGEST = 2**29
 
 
 class Conflict(Exception):
@@ -49,17 +51,36 @@ def read(path: Path) -> bytes:
     """The bytes of a file; an empty one is read again for a while, since it may be being saved."""
     until = time.monotonic() + PATIENCE
     while True:
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            raise NotebookError(f"There is no {path.name}.", "Check the path.") from None
-        except IsADirectoryError:
-            raise NotebookError(f"{path.name} is a folder.", "Name a file.") from None
-        except PermissionError:
-            raise NotebookError(f"{path.name} may not be read.", "Check its owner.") from None
+        data = _bytes(path)
         if data or time.monotonic() > until:
             return data
         time.sleep(0.02)
+
+
+def _bytes(path: Path) -> bytes:
+    """The bytes of a regular file; opening a pipe could wait for ever, and a device has no end."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        with os.fdopen(os.open(str(path), flags), "rb") as stream:
+            about = os.fstat(stream.fileno())
+            if not stat.S_ISREG(about.st_mode):
+                raise NotebookError(f"{path.name} is a device or a pipe.", "Name a file.")
+            if about.st_size > LARGEST:
+                raise NotebookError(f"{path.name} is larger than 512 MB.", "Name a smaller file.")
+            # What /proc lists has no size, and perhaps no end.
+            return stream.read() if about.st_size else b""
+    except FileNotFoundError:
+        raise NotebookError(f"There is no {path.name}.", "Check the path.") from None
+    except IsADirectoryError:
+        raise NotebookError(f"{path.name} is a folder.", "Name a file.") from None
+    except PermissionError:
+        raise NotebookError(f"{path.name} may not be read.", "Check its owner.") from None
+    except OSError as error:
+        raise NotebookError(
+            f"{path.name} cannot be read: {error.strerror or error}.", "Check the path."
+        ) from None
+    except ValueError:  # a zero byte, or half a character that this system's names cannot hold
+        raise NotebookError("No file can have this name.", "Check the path.") from None
 
 
 def replace(path: Path, data: bytes, expected: bytes) -> bool:

@@ -59,8 +59,12 @@ class LazyMagic:
 
     def __call__(self, line: str, cell: Optional[str] = None) -> Any:
         """Run the magic on what stands behind its name; Ctrl-C shows one line, as a shell does."""
+        from ..system_errors import explain_system_errors, refuse_impossible_text
+
         try:
-            return self.magic(line, cell)
+            refuse_impossible_text(line, cell or "")
+            with explain_system_errors():
+                return self.magic(line, cell)
         except KeyboardInterrupt:
             from .failed import interrupted
 

@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any, ClassVar, List, Optional, Tuple, Union
 
 from ..arguments import split
-from ..display import Report
+from ..controls import visible
+from ..display import Report, printable
 from ..errors import usage_error
 from ..host import Host
 from ..steps import Outcome, Step, parse, perform
@@ -65,7 +66,7 @@ class Status:
     def _write(self, said: Union[str, Report]) -> None:
         """A line over the one before it; a report above, once, since it cannot be updated."""
         if isinstance(said, str):
-            text = said[:100]
+            text = visible(printable(said), keep="")[:100]
         else:
             text = "" if self._above.lines else f"{said.text()}\n"
         sys.stdout.write(f"\r\x1b[K{text}")

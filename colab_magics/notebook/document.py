@@ -12,6 +12,7 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tupl
 from ..errors import NotebookError
 from .json_text import leading, member, members, parse
 from .kept import KEY, changed
+from .shape import malformed
 
 __all__ = ["ROLE", "Document", "several"]
 
@@ -78,21 +79,16 @@ class Document:
         try:
             text = data.decode("utf-8")
             whole, listed = parse(text, "cells", _head)
-        except ValueError:
+            problem = malformed(whole)
+        except (ValueError, RecursionError):
             raise NotebookError(
                 f"{name} is not a notebook: it is not JSON.", "Check that it is the right file."
             ) from None
-        whole = whole if isinstance(whole, dict) else {}
-        cells: Any = whole.get("cells")
-        minor = whole.get("nbformat_minor", 0)
-        good = listed and all(isinstance(cell, dict) for cell in cells)
-        if listed is None or not good or whole.get("nbformat") != 4 or not isinstance(minor, int):
+        if problem or listed is None:
             raise NotebookError(
-                f"{name} is not a notebook of format 4.",
+                f"{name} is not a notebook of format 4: {problem}.",
                 "Open it in Jupyter and save it, or: jupyter nbconvert --to notebook",
             )
-        metadata = whole.get("metadata")
-        about = metadata if isinstance(metadata, dict) else {}
         bounds = [listed.inside, *(at for span in listed.spans for at in span), listed.end]
         cuts = _byte_offsets(text, bounds)
         view = memoryview(data)
@@ -101,9 +97,9 @@ class Document:
             pieces=tuple(view[a:b] for a, b in zip(cuts[1::2], cuts[2:-1:2])),
             gaps=tuple(data[a:b] for a, b in zip(cuts[::2], cuts[1::2])),
             behind=data[cuts[-1] :],
-            heads=tuple(cells),
-            minor=minor,
-            metadata=about,
+            heads=tuple(whole["cells"]),
+            minor=whole.get("nbformat_minor", 0),
+            metadata=whole.get("metadata") or {},
             style=_Style.of(text),
         )
 

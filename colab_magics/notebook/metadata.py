@@ -4,7 +4,6 @@ Read from the file where the kernel knows it, since asking a page takes longer; 
 the writers.
 """
 
-import json
 from contextlib import suppress
 from pathlib import Path
 from typing import Optional
@@ -13,6 +12,7 @@ from .. import files
 from ..errors import NotebookError
 from ..host import Host
 from .colab import notebook
+from .document import Document
 from .frontend import ask, present
 from .kept import KEPT
 from .locate import Site, place
@@ -53,7 +53,4 @@ def holds(path: str, what: str, value: Optional[str]) -> Optional[bool]:
 
 
 def _in_file(path: Path, what: str) -> Optional[str]:
-    try:
-        return KEPT[what](json.loads(files.read(path)).get("metadata"))
-    except (ValueError, AttributeError):
-        return None
+    return KEPT[what](Document.parse(files.read(path), path.name).metadata)

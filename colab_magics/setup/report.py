@@ -6,6 +6,7 @@ from ..errors import bad_input, scrub
 from ..host import Host
 from ..pins.step import PinStep
 from ..steps import Step, Verdict
+from ..system_errors import explain_system_errors
 from .cell import Line, render_step
 
 __all__ = ["Row", "judge", "standing", "verdicts"]
@@ -17,7 +18,8 @@ Row = Tuple[str, ...]
 def judge(step: Step, host: Host) -> Verdict:
     """How one step stands; what cannot be found out is said, not raised."""
     try:
-        return step.check(host)
+        with explain_system_errors():
+            return step.check(host)
     except bad_input() as error:
         return Verdict("differs", str(error).split("\n")[0])
 

@@ -96,7 +96,9 @@ def explained(packages: Sequence[str], lines: Sequence[str], ask: Ask) -> Source
 def _details(lines: Sequence[str]) -> str:
     """The lines to look at: from the first complaint on, with what a package's script said."""
     telling = re.compile(r"E: |Err:|dpkg: error|Package \S+ is (not available|a virtual)| \S+ : ")
-    first = next((at for at, line in enumerate(lines) if telling.match(line)), len(lines) - 4)
+    first = next(
+        (at for at, line in enumerate(lines) if telling.match(line)), max(len(lines) - 4, 0)
+    )
     before = 3 if first < len(lines) and lines[first].startswith("dpkg: ") else 0
     return "\n".join(lines[max(first - before, 0) : max(first, 0) + 6])
 

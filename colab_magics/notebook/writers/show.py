@@ -2,6 +2,7 @@
 
 from typing import Optional
 
+from ...display import printable
 from ...host import Host
 from ..locate import RunningCell, Site
 
@@ -24,5 +25,5 @@ class ShowWriter:
 
     def put(self, text: Optional[str], expected: Optional[str]) -> str:
         """See `Writer`: ``shown``; printed plainly, so that it is copied as it stands."""
-        print(text)
+        print(printable(text or ""))
         return "shown"

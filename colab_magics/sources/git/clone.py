@@ -134,7 +134,7 @@ def _commit(step: CloneStep, git: Git, found: Repository) -> str:
         return wanted
     for name in _names(step.ref):
         done = git.attempt(found.folder, "rev-parse", "--verify", "-q", f"{name}^{{commit}}")
-        if not done.status:
+        if not done.status and done.lines:
             return done.lines[-1]
     if SHA.fullmatch(step.ref):
         git(found.folder, "fetch", "--progress", "origin", step.ref)
@@ -190,7 +190,7 @@ def _check_out(step: CloneStep, git: Git, found: Repository, commit: str) -> Non
 
 def _first(git: Git, folder: Path) -> str:
     done = git.attempt(folder, "symbolic-ref", "-q", "--short", "refs/remotes/origin/HEAD")
-    return "" if done.status else done.lines[-1].replace("origin/", "", 1)
+    return "" if done.status or not done.lines else done.lines[-1].replace("origin/", "", 1)
 
 
 def _large_files(step: CloneStep, git: Git, folder: Path) -> None:
