@@ -12,7 +12,7 @@ from ..host import Host
 from ..steps import Outcome, Step, parse, perform
 from .early import begin
 
-__all__ = ["Call", "Magic", "Status", "say", "show"]
+__all__ = ["Call", "Magic", "Status", "confirm", "say", "show"]
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,11 @@ def show(report: object, live: bool = False) -> Any:
 def say(*lines: str) -> None:
     """Show lines of text."""
     show(Report(lines))
+
+
+def confirm(host: Host, question: str) -> bool:
+    """Ask a person, who must be there, and tell whether the answer is yes."""
+    return host.person and input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
 
 
 class Status:

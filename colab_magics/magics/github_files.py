@@ -28,7 +28,7 @@ from ..sources.github.target import (
     check_path,
     in_folder,
 )
-from ._base import Call, Status, show
+from ._base import Call, Status, confirm, show
 
 __all__ = ["Badges", "badge", "open_notebook", "remembered", "signed"]
 
@@ -211,17 +211,22 @@ def remembered(session: Any) -> Target:
 def signed(host: Host, name: str = "", asks: bool = True) -> Api:
     """GitHub with the token of this name, else of the usual ones; a person is asked last.
 
-    Unless ``asks`` is false: a slip in a name is no reason to ask somebody for a token.
+    Unless ``asks`` is false: a slip in a name is no reason to ask somebody for a token. A person
+    is asked too whether one of a ``.env`` is to be used, which came with the notebook perhaps: it
+    would save to the account of whoever wrote it.
     """
     if name:
         return Api(value(host, name), name)
     for place in PLACES:
         for one in TOKENS if place != "prompt" else ():
             try:
-                return Api(find(host, one, place)[0], one)
+                found = find(host, one, place)[0]
             except SourceError:
                 continue
-    return Api(find(host, TOKENS[0], "auto" if asks else "env")[0], TOKENS[0])
+            if place != "dotenv" or (asks and confirm(host, f"Use {one} of the file .env here?")):
+                return Api(found, one)
+    left = find(host, TOKENS[0], "auto" if asks else "env", without=["dotenv"])
+    return Api(left[0], TOKENS[0])
 
 
 def _as_needed(host: Host, name: str, call: Callable[[Api], Any]) -> Any:

@@ -5,14 +5,14 @@ from urllib.parse import quote
 
 from ..arguments import Parser
 from ..display import Report, amount
-from ..errors import bad_input, usage_error
+from ..errors import SourceError, bad_input, usage_error
 from ..notebook.whole import Whole, read_whole
 from ..sources.git.repository import SHA
 from ..sources.github import gist
 from ..sources.github.content import Repository
 from ..sources.github.pulls import propose
 from ..sources.github.target import Target, check_branch, check_path, in_folder
-from ._base import Call, Status
+from ._base import Call, Status, confirm
 from .github_files import remembered, signed
 from .github_parcel import Parcel, check, pack, with_target
 
@@ -50,11 +50,14 @@ def save(magic: Any, call: Call) -> Optional[Record]:
         if "dry_run" in call.flags:
             status.done(_foreseen(parcel, target))
             return None
+        if not (repository or asked.gist):
+            _agree(magic, target, parcel)
         status(f"asking GitHub about {target.repository or 'the gist'}")
         record = _sent(api, parcel, target, asked.message or f"Save {parcel.names[0]}")
     except BaseException:
         status.done(None)
         raise
+    session.confirmed.add(record.target.key)
     said = [*record.said, *_remember(session, known, record.target), *_stale(session.site, whole)]
     status.done(None if "quiet" in call.flags else Report(tuple(said)))
     return record
@@ -78,8 +81,7 @@ def _read(call: Call) -> Any:
 # ---------------------------------------------------------------------- where to
 def _target(asked: Any, repository: str, known: Target, parcel: Parcel) -> Target:
     """Where it is to go: as told, else where it went last, else where its clone comes from."""
-    path = parcel.whole.path if parcel.whole else None
-    lies = (in_folder(path) if path is not None else None) or Target()
+    lies = _cloned(parcel)
     if SHA.fullmatch(lies.branch):
         lies = lies._replace(branch="")
     named = repository or known.repository or lies.repository
@@ -94,6 +96,32 @@ def _target(asked: Any, repository: str, known: Target, parcel: Parcel) -> Targe
     branch = asked.branch or base.branch
     where = asked.path or (base.path if parcel.whole else "") or parcel.names[0]
     return Target(named, branch, where if named else "", known.gist, to)
+
+
+def _cloned(parcel: Parcel) -> Target:
+    """Where the notebook is by the clone that it lies in; empty where it lies in none."""
+    path = parcel.whole.path if parcel.whole else None
+    return (in_folder(path) if path is not None else None) or Target()
+
+
+def _agree(magic: Any, target: Target, parcel: Parcel) -> None:
+    """`SourceError` where only the notebook names the target, and no person agrees to it.
+
+    Somebody else may have written it, to be sent what comes out of it on this machine.
+    """
+    key, lies = target.key, _cloned(parcel)
+    if key in magic.session.confirmed or (target.to != "gist" and key == lies.key):
+        return
+    place = f"{target.repository}, {target.branch or 'the default branch'}, {target.path}"
+    place = "a gist" if target.to == "gist" else place
+    if confirm(magic.host, f"The notebook says that it is saved to {place}. Save it there?"):
+        magic.session.confirmed.add(key)
+        return
+    named = "--gist" if target.to == "gist" else target.repository
+    raise SourceError(
+        f"Only the notebook says that it is saved to {place}; nothing was sent.",
+        f"If it is to go there: %github save {named}",
+    )
 
 
 def _foreseen(parcel: Parcel, target: Target) -> Report:

@@ -3,7 +3,7 @@
 It holds no recipe: the setup cell is read from the notebook each time (see `record`).
 """
 
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 from weakref import WeakKeyDictionary
 
 from ..drive.base import default_mount_point, root
@@ -64,6 +64,8 @@ class Session:
         self.seen: Dict[str, str] = {}
         #: Client session → where its notebook is saved, while it cannot be kept in the notebook.
         self.targets: Dict[str, str] = {}
+        #: Where this kernel's user has said that a notebook is to be saved.
+        self.confirmed: Set[str] = set()
         self.notices = Notices(self.host)
         self.locks = Locking(self)
         self.host.lock = self.locks.of

@@ -9,7 +9,7 @@ from ..errors import NotebookError, usage_error
 from ..notebook.running import Running, running, stop
 from ..notebook.servers import Server, colab, own
 from ..sessions.limit import parse_duration
-from ._base import Call, Magic, Status, say, show
+from ._base import Call, Magic, Status, confirm, say, show
 from .kernels import idle, known, named, rows
 
 __all__ = ["SessionMagic"]
@@ -199,7 +199,7 @@ class SessionMagic(Magic):
             return True
         if not self.host.person:
             raise usage_error(f"{question} Nobody is known to be here to answer.", "Add --yes.")
-        return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+        return confirm(self.host, question)
 
     def _show(self, report: Report, found: Any, as_json: bool, call: Call) -> None:
         if as_json:

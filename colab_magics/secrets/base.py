@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import Dict, List, Optional, Protocol, Tuple
+from typing import Dict, List, Optional, Protocol, Sequence, Tuple
 
 from .. import tokens
 from ..errors import SourceError, hide, usage_error
@@ -61,14 +61,16 @@ def is_name(text: str) -> bool:
     return bool(_NAME.fullmatch(text)) and not tokens.find(text)
 
 
-def find(host: Host, name: str, source: str = "auto") -> Tuple[str, Place]:
+def find(
+    host: Host, name: str, source: str = "auto", without: Sequence[str] = ()
+) -> Tuple[str, Place]:
     """A secret and where it was found; `SourceError` says which places were looked at.
 
-    It is hidden from then on: see `errors.hide`.
+    ``without`` are places that are not asked. It is hidden from then on: see `errors.hide`.
     """
     looked: List[str] = []
     passed: Dict[str, str] = {}
-    for one in list(PLACES) if source == "auto" else [source]:
+    for one in [one for one in PLACES if one not in without] if source == "auto" else [source]:
         place: Place = load(PLACES[one])()
         reason = place.available(host)
         if reason is None:

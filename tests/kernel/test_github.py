@@ -53,6 +53,9 @@ def test_run_saves_its_notebook_and_remembers_where(
     assert sent(github, "one.ipynb")["metadata"]["colab_magics"] == kept
     assert setup_text(path) is None, "it is no step"
     notebook(path, LOAD, "%github save", **whole(path)["metadata"])
+    assert machine.cli("run", path).returncode == 1, "nobody has said so in this run"
+    assert "Only the notebook says that" in "".join(shown(path))
+    notebook(path, LOAD, "%github save me/work", **whole(path)["metadata"])
     assert machine.cli("run", path).returncode == 0
     assert "one.ipynb saved to me/work" in shown(path)[1]
     assert "canary" not in path.read_text() + done.stdout + done.stderr
@@ -78,7 +81,7 @@ def test_colab_gives_the_notebook_and_an_executor_none(
         found = sent(github, "a/b.ipynb")
         assert ["".join(cell["source"]) for cell in found["cells"]][1:] == page.cells
     with started(machine, folder, served=False) as kernel:
-        page = kernel.open(Colab, LOAD, "%github save", "x = 2")
+        page = kernel.open(Colab, LOAD, "%github save me/work", "x = 2")
         page.metadata = found["metadata"]
         page.play_ok(0)
         assert "a/b.ipynb saved to me/work" in page.play_ok(1).text

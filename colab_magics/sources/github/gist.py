@@ -24,11 +24,12 @@ class Gist(NamedTuple):
 
 
 def save(api: Api, gist: str, files: Sequence[File], message: str) -> Gist:
-    """Have the files in this gist; in a new one where it is gone, or is somebody else's."""
+    """Have the files in this gist; in a new one where it is gone, public, or somebody else's."""
     texts = {file.path.rpartition("/")[2]: _text(file) for file in files}
     there = api("GET", f"/gists/{gist}", may=(404,)) if gist else None
     found = there.json if there is not None and there.status == 200 else {}
-    if found.get("files") is not None and _mine(api, found):
+    kept = found.get("files") is not None and not found.get("public")
+    if kept and _mine(api, found):
         new = {k: v for k, v in texts.items() if _content(api, found["files"].get(k)) != v}
         if new:
             body: Dict[str, Any] = {"files": {k: {"content": v} for k, v in new.items()}}

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Tuple
 from urllib.parse import parse_qs, parse_qsl, unquote, urlencode, urlsplit
 
+from ...controls import has_controls
 from ...errors import hide, usage_error
 from ..git.repository import at
 
@@ -33,16 +34,26 @@ class Target(NamedTuple):
 
     @classmethod
     def decode(cls, text: Optional[str]) -> "Target":
-        """What was kept; empty where that is no target, since anybody may have written it."""
+        """What was kept; empty where that is no target, since anybody may have written it.
+
+        A path that is no notebook's is left out: a notebook is not to replace another file.
+        """
         found: Dict[str, str] = {k: v for k, v in parse_qsl(text or "") if k in _KEYS}
         made = cls(**found)
         fits = (
             (not made.repository or REPOSITORY.fullmatch(made.repository))
-            and (not made.branch or _BRANCH.fullmatch(made.branch))
+            and (not made.branch or _is_branch(made.branch))
             and (not made.path or _fits(made.path))
             and (not made.gist or _GIST.fullmatch(made.gist))
         )
-        return made if fits and made.to in ("", "pull", "gist") else cls()
+        if not fits or made.to not in ("", "pull", "gist"):
+            return cls()
+        return made if made.path.endswith(".ipynb") else made._replace(path="")
+
+    @property
+    def key(self) -> str:
+        """What a person is asked about: the repository, or the gist."""
+        return f"gist {self.gist}" if self.to == "gist" else self.repository.lower()
 
     @property
     def shown(self) -> str:
@@ -92,7 +103,7 @@ class Source(NamedTuple):
 
 def check_branch(text: str) -> str:
     """A branch that was typed, or none; ``UsageError`` where git would not have it."""
-    if text and not _BRANCH.fullmatch(text):
+    if text and not _is_branch(text):
         raise usage_error(f"%github: {text} cannot be the name of a branch.", "Check --branch.")
     return text
 
@@ -123,6 +134,10 @@ def in_folder(file: Path) -> Optional[Target]:
         path = file.relative_to(folder).as_posix()
         return Target(origin[1], found.branch or found.head, path)
     return None
+
+
+def _is_branch(text: str) -> bool:
+    return _BRANCH.fullmatch(text) is not None and not has_controls(text)
 
 
 def _fits(path: str) -> bool:

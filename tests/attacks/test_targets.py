@@ -1,0 +1,176 @@
+"""Where a notebook goes that somebody else has written: not where only it says so."""
+
+from __future__ import annotations
+
+import builtins
+import json
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Callable, Iterator, List
+from urllib.parse import quote
+
+import pytest
+from doubles.github_api import TOKEN, GitHub
+from kernel.files import notebook
+from shell.cells import Cells
+from shell.conftest import bare, run
+
+from colab_magics import errors
+from colab_magics.sources.github import content
+from colab_magics.sources.github.target import Target
+
+__all__ = ["bare", "run"]
+
+EVIL = "repository=evil/repo&branch=main&path=nb.ipynb"
+
+
+@pytest.fixture
+def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHub]:
+    """GitHub with a repository of the user's and one of somebody else's."""
+    monkeypatch.setattr(errors, "_HIDDEN", set())
+    monkeypatch.setattr(content, "_LAST", {})
+    monkeypatch.delenv("GITHUB_TOKEN", raising=False)
+    monkeypatch.setenv("GH_TOKEN", TOKEN)
+    found = GitHub()
+    monkeypatch.setenv("GITHUB_API_URL", found.url)
+    found.repo("me/work", README="x")
+    found.repo("evil/repo", README="x")
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def opened(run: Cells, monkeypatch: pytest.MonkeyPatch) -> Callable[..., List[str]]:
+    """Open a notebook that names a target; ``answer`` is what a person says, None: nobody is there.
+
+    Gives the questions that are asked.
+    """
+
+    def opened(target: str, answer: object = None, client: str = "s") -> List[str]:
+        path = notebook(
+            Path("nb.ipynb").resolve(), "x = 1", "%github save", colab_magics={"github": target}
+        )
+        about = {"cellId": f"vscode-notebook-cell:{path}#W0"}
+        asks = {"allow_stdin": answer is not None}
+        request = {"metadata": about, "content": asks, "header": {"session": client}}
+        run.shell.kernel = SimpleNamespace(get_parent=lambda channel: request)
+        run.shell.user_ns["__vsc_ipynb_file__"] = str(path)
+        questions: List[str] = []
+        monkeypatch.setattr(builtins, "input", lambda text: questions.append(text) or answer)
+        return questions
+
+    return opened
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        EVIL,
+        "repository=evil/repo&path=nb.ipynb&to=pull",
+        "to=gist",
+        "gist=0123456789abcdef&to=gist",
+        "repository=evil/repo&gist=0123456789abcdef&to=gist",
+        "repository=EVIL/Repo",
+        "repository=evil/repo&branch=gh-pages&path=.github/workflows/x.yml",
+    ],
+)
+@pytest.mark.parametrize("line", ["%github save", "%github save --branch main --path x.ipynb"])
+def test_a_target_that_only_the_notebook_names(
+    run: Cells, github: GitHub, opened: Callable[..., List[str]], target: str, line: str
+) -> None:
+    """Nothing is sent where nobody can be asked, nor where a person says no."""
+    for answer in (None, "", "n", "no"):
+        questions = opened(target, answer)
+        reply = run.attempt(line if "repository" in target else "%github save")
+        assert isinstance(reply.error, errors.SourceError) and not github.changes
+        assert len(questions) == (answer is not None)
+    questions = opened(target, "y")
+    run("%github save")
+    assert github.changes and len(questions) == 1
+    run("%github save")
+    assert len(questions) == 1, "once is enough in a kernel"
+
+
+def test_a_target_that_was_named_here_or_is_the_clones(
+    run: Cells, github: GitHub, opened: Callable[..., List[str]]
+) -> None:
+    """Nobody is asked about a repository that was typed, or whose clone the notebook lies in."""
+    opened("repository=me/work&path=deep/nb.ipynb")
+    run("%github save me/work")
+    run("%github save")
+    assert "deep/nb.ipynb" in github.repos["me/work"].files()
+    subprocess.run(["git", "init", "-q"], check=True)
+    remote = ["git", "remote", "add", "origin", "https://github.com/evil/repo.git"]
+    subprocess.run(remote, check=True)
+    opened(EVIL, client="another window")
+    run("%github save")
+    assert "nb.ipynb" in github.repos["evil/repo"].files()
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ".github/workflows/run.yml",
+        "README.md",
+        "nb.ipynb/../x",
+        "/nb.ipynb",
+        "..\\nb.ipynb.py",
+        ".git/nb.ipynb",
+        "a/.git/nb.ipynb",
+        "nb.ipynb\u2028.md",
+        "nb.ipynb\x00",
+        "\u202ebpyni.bn.ipynb",
+        "nb.IPYNB.exe",
+    ],
+)
+def test_a_path_that_is_no_notebooks(
+    run: Cells, github: GitHub, opened: Callable[..., List[str]], path: str
+) -> None:
+    """A path in the metadata replaces no other file, also where the repository was typed."""
+    opened(f"repository=me/work&path={quote(path)}")
+    run("%github save me/work")
+    assert sorted(github.repos["me/work"].files()) == ["README", "nb.ipynb"]
+
+
+@pytest.mark.parametrize(
+    "branch", ["a\u2028b", "a\u202eb", "a\x85b", "--x", "a..b", "a b", "a\x1b"]
+)
+def test_a_branch_that_shows_as_another(branch: str) -> None:
+    """A branch with a control in it is none."""
+    assert Target.decode(f"repository=me/work&branch={quote(branch)}") == Target()
+
+
+def test_a_public_gist_is_left_alone(
+    run: Cells, github: GitHub, opened: Callable[..., List[str]]
+) -> None:
+    """A notebook that names a public gist of the user's is not published there."""
+    gist = {"files": {}, "owner": {"login": "me"}, "public": True, "id": "a" * 20}
+    github.gists["a" * 20] = {**gist, "html_url": "x"}
+    opened(f"gist={'a' * 20}")
+    run("%github save --gist")
+    assert github.gists["a" * 20]["files"] == {} and len(github.gists) == 2
+
+
+@pytest.mark.parametrize("name", ["GH_TOKEN", "GITHUB_TOKEN"])
+def test_a_token_that_lies_beside_the_notebook(
+    run: Cells,
+    github: GitHub,
+    opened: Callable[..., List[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+) -> None:
+    """One of a ``.env`` is used where a person agrees, or where the line names it."""
+    monkeypatch.delenv("GH_TOKEN")
+    Path(".env").write_text(f"{name}={TOKEN}\n")
+    opened("repository=me/work")
+    reply = run.attempt("%github save me/work")
+    assert isinstance(reply.error, errors.SourceError) and not github.asked
+    questions = opened("repository=me/work", "n")
+    monkeypatch.setattr("getpass.getpass", lambda text: "")
+    assert run.attempt("%github save me/work").error is not None
+    assert len(questions) == 1 and not github.asked
+    run(f"%github save me/work --token {name}")
+    assert json.loads(github.repos["me/work"].files()["nb.ipynb"])
+    opened("repository=me/work", "y")
+    assert "nothing was sent" in run("%github save me/work")
