@@ -51,7 +51,7 @@ def run(path: Path, output: Optional[Path], options: Options, say: Say) -> Resul
     if output is not None and output.exists() and output.samefile(path):
         output = None
     _refuse_unwritable(path if output is None else output)
-    shared = files.private_folder("colab-magics-run-", files.with_room(len(data)))
+    shared = files.scratch_folder("colab-magics-run-", files.with_room(len(data)))
     try:
         exchange_write(shared, text)
         exchange_write(shared, str(path.resolve()), FILE)
