@@ -25,7 +25,7 @@ because nbval compares it between machines, no password of a URL, and no secret 
 import json
 import re
 import subprocess
-from typing import Iterator, List, Sequence, Set, Tuple, Type
+from typing import Iterator, List, Optional, Sequence, Set, Tuple, Type
 from urllib.parse import quote, quote_plus
 
 from .controls import visible
@@ -219,8 +219,10 @@ class NotStarted(ColabMagicsError, OSError):
 
     __str__ = Exception.__str__
 
-    def __init__(self, what: str, todo: str, error: Exception) -> None:
-        ColabMagicsError.__init__(self, what, todo)
+    def __init__(
+        self, what: str, todo: str = "", details: str = "", error: Optional[Exception] = None
+    ) -> None:
+        ColabMagicsError.__init__(self, what, todo, details)
         if isinstance(error, OSError):
             self.errno, self.strerror = error.errno, error.strerror
 

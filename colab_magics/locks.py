@@ -1,16 +1,26 @@
 """One process at a time: a lock on a file, which the system takes back however its holder ends."""
 
+import errno
 import os
+import stat
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Callable, ContextManager, Iterator, Optional
+from typing import Callable, ContextManager, Iterator, Optional, Union
 
-__all__ = ["alone", "alone_if_possible", "lock"]
+__all__ = ["PLAIN", "alone", "alone_if_possible", "is_own", "lock", "try_lock"]
+
+#: Neither follow a link nor wait for a pipe; Windows knows neither.
+PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
 def lock(handle: int) -> bool:
     """Lock an open file unless another has; the system unlocks it when all who inherit it end."""
+    return try_lock(handle) is not False  # without locks it is as it was before there were any
+
+
+def try_lock(handle: int) -> Optional[bool]:
+    """Whether an open file is locked from now on; None where its file system has no locks."""
     try:
         import fcntl
     except ImportError:
@@ -20,7 +30,7 @@ def lock(handle: int) -> bool:
     except BlockingIOError:
         return False
     except OSError:
-        pass  # a file system without locks: as it was before there were any
+        return None
     return True
 
 
@@ -29,16 +39,18 @@ def alone(path: Path, waiting: Optional[Callable[[float], None]] = None) -> Iter
     """Hold the lock of a file, which is made; gives its open handle.
 
     While another holds it, ``waiting`` is told again and again for how many seconds that has
-    been, and may raise. `OSError` where the file cannot be made.
+    been, and may raise. `OSError` where the file cannot be made, is none, or is another user's who
+    holds it: nobody waits for a stranger.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(str(path), os.O_RDWR | os.O_CREAT, 0o666)
+    handle = _open(path)
     try:
         since = time.monotonic()
         while not lock(handle):
+            if not is_own(os.fstat(handle)):
+                raise PermissionError(errno.EPERM, "another user holds its lock", str(path))
             if waiting is not None:
                 waiting(time.monotonic() - since)
-            time.sleep(0.1)
+            time.sleep(min(0.1, 0.005 + (time.monotonic() - since) / 10))
         yield handle
     finally:
         os.close(handle)
@@ -52,6 +64,41 @@ def alone_if_possible(
     with suppress(OSError):
         held.enter_context(alone(path, waiting))
     return held
+
+
+def _open(path: Path) -> int:
+    """The file of a lock, and its folder: of this user alone, since who opens it can hold it.
+
+    In a folder that is shared with a group (setgid, as environments of several users are), the
+    group shares the lock too.
+    """
+    path.parent.parent.mkdir(parents=True, exist_ok=True)
+    above = path.parent.parent.stat().st_mode
+    group = 0o070 if above & 0o2022 == 0o2020 else 0
+    with suppress(FileExistsError):
+        path.parent.mkdir(0o700)
+    _allow(path.parent, path.parent.stat(), 0o700 | group)
+    handle = os.open(str(path), os.O_RDWR | os.O_CREAT | PLAIN, 0o600)
+    try:
+        found = os.fstat(handle)
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "not a file", str(path))
+        _allow(handle if os.chmod in os.supports_fd else path, found, 0o600 | group & 0o060)
+    except BaseException:
+        os.close(handle)
+        raise
+    return handle
+
+
+def _allow(place: Union[int, Path], found: os.stat_result, mode: int) -> None:
+    """Give one's own file or folder just this mode."""
+    if is_own(found) and found.st_mode & 0o777 != mode:
+        os.chmod(place, found.st_mode & 0o7000 | mode)  # noqa: PTH101 - it may be open
+
+
+def is_own(found: os.stat_result) -> bool:
+    """Whether this user owns a file; where users are not told apart, it counts as theirs."""
+    return not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
 
 
 def _on_windows(handle: int) -> bool:

@@ -50,13 +50,15 @@ def write(path: Path, lines: Sequence[str]) -> Record:
         raise NotebookError(
             f"{path.name} has no magic line to remember.", "Give one: '%pin numpy==2.1.3'"
         )
-    return put(FileWriter(path, is_setup), entries, path.name)
+    with files.locked(path):
+        return put(FileWriter(path, is_setup), entries, path.name)
 
 
 def forget(path: Path, selector: Sequence[str]) -> Record:
     """Take lines out; with no selector, the cell."""
     show(path)
-    record = edit(FileWriter(path, is_setup), lambda lines: drop(lines or [], selector))
+    with files.locked(path):
+        record = edit(FileWriter(path, is_setup), lambda lines: drop(lines or [], selector))
     if not record.changes:
         raise NotebookError(f"No line for {' '.join(selector)}.", "See: colab-magics setup show")
     return record

@@ -55,12 +55,12 @@ def _not_started(program: str, error: Exception) -> NotStarted:
     name, why = Path(program).name, getattr(error, "strerror", None)
     if getattr(error, "errno", None) != errno.E2BIG:
         what = f"{name} cannot be started: {why or 'its arguments or variables are no text'}."
-        return NotStarted(what, "Check that it is installed and may be run.", error)
+        return NotStarted(what, "Check that it is installed and may be run.", error=error)
     longest = max(os.environ, key=lambda key: len(os.environ[key]), default="")
     return NotStarted(
         f"{name} cannot be started: there is too much in the environment, or on the line.",
         f"Take a long variable out, such as {longest}: del os.environ[{longest!r}]",
-        error,
+        error=error,
     )
 
 

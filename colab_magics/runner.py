@@ -62,7 +62,7 @@ def run(path: Path, output: Optional[Path], options: Options, say: Say) -> Resul
     with held() as requests:
         with requests.interruptible():
             options = _elsewhere(options, options.python or _python_of(text or ""), path, say)
-        shared = files.private_folder("colab-magics-run-", files.with_room(len(data)))
+        shared = files.scratch_folder("colab-magics-run-", files.with_room(len(data)))
         try:
             exchange_write(shared, text)
             exchange_write(shared, str(path.resolve()), FILE)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Optional, Protocol, Sequence, Tuple
 
 from ..errors import InstallFailed
-from ..files import private_folder
+from ..files import scratch_folder
 from ..process import run
 from ..registry import choose
 from ..steps import Progress
@@ -128,7 +128,7 @@ class Job:
 
         The plan is shown where ``shown`` has the names that come first in it.
         """
-        folder = private_folder("colab-magics-pin-")
+        folder = scratch_folder("colab-magics-pin-")
         watch = Watch(shown or (), self._installer.planned, self.advise, self._progress)
         hears = _deaf if shown is None else watch.hear
         try:
@@ -142,7 +142,7 @@ class Job:
         self, lines: Sequence[str], again: Sequence[str] = (), more: Sequence[str] = ()
     ) -> Tuple[Said, Optional[Plan]]:
         """Have it say what `install` would do, changing nothing; None where it cannot."""
-        folder = private_folder("colab-magics-pin-")
+        folder = scratch_folder("colab-magics-pin-")
         report = folder / "report.json"
         try:
             dry = self._installer.rehearsal(report)
@@ -159,7 +159,7 @@ class Job:
 
     def look_up(self, lines: Sequence[str]) -> Tuple[Said, str]:
         """Where just these are, and their hashes: a ``pylock.toml``; changes nothing."""
-        folder = private_folder("colab-magics-pin-")
+        folder = scratch_folder("colab-magics-pin-")
         wanted, found = folder / "requirements.txt", folder / "pylock.toml"
         try:
             command = self._installer.look_up(wanted, found)

@@ -8,10 +8,12 @@ import sys
 import sysconfig
 import tempfile
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence
 from urllib.parse import urlsplit
 
+from ..files import own_folder
 from .plan import Item, Plan
 from .settings import PipSettings
 
@@ -46,9 +48,17 @@ def _cache() -> Dict[str, str]:
     there = next(folder for folder in (place, *place.parents) if folder.exists())
     if os.access(there, os.W_OK):
         return {}
-    return {
-        "UV_CACHE_DIR": str(Path(tempfile.gettempdir(), f"uv-cache-{getattr(os, 'getuid', int)()}"))
-    }
+    return _own_cache()
+
+
+@lru_cache(maxsize=None)
+def _own_cache() -> Dict[str, str]:
+    """What lies in the folder for temporary files may have been put there by anybody."""
+    try:
+        name = f"uv-cache-{getattr(os, 'getuid', int)()}"
+        return {"UV_CACHE_DIR": str(own_folder(Path(tempfile.gettempdir(), name)))}
+    except OSError:
+        return {}  # uv says what it cannot write
 
 
 def _from(url: str) -> str:

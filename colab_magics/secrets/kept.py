@@ -1,12 +1,11 @@
 """Secrets that ``%secret set`` keeps: in the system's keyring, else in a file of one's own."""
 
 import json
-import os
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
 
+from ..files import save
 from ..host import Host
 from ..locks import alone
 from ..process import within
@@ -14,7 +13,7 @@ from .base import Unanswered
 
 __all__ = ["File", "Keyring"]
 
-#: Seconds for the keyring, which may ask a person to unlock it.
+#: Seconds for the keyring, which may ask a person to unlock it, and for the file.
 PATIENCE = 30.0
 #: Under which all secrets stand in the keyring, and the entry with their names: it lists none.
 _SERVICE, _NAMES = "colab-magics", "names of all secrets"
@@ -148,21 +147,17 @@ def _read() -> Dict[str, str]:
 def _changing() -> Iterator[Dict[str, str]]:
     """What is kept, to be changed, while nobody else changes it; then it is put in place."""
     path = _path()
+
+    def waiting(seconds: float) -> None:
+        if seconds > PATIENCE:
+            raise Unanswered(f"{path} is being written by another program")
+
     try:
-        with alone(path.with_suffix(".lock")):
+        with alone(path.with_suffix(".lock"), waiting):
             before = _read()
             known = dict(before)
             yield known
             if known != before:
-                _write(path, known)
+                save(path, json.dumps(known, indent=1))
     except OSError as error:
         raise Unanswered(f"{path} cannot be written: {error.strerror}") from None
-
-
-def _write(path: Path, known: Dict[str, str]) -> None:
-    """Put it in place whole, or not at all; never readable by others, not for a moment."""
-    path.parent.chmod(0o700)
-    handle, fresh = tempfile.mkstemp(prefix=".secrets-", dir=path.parent)  # 0600
-    with os.fdopen(handle, "w", encoding="utf-8") as stream:
-        json.dump(known, stream, indent=1)
-    Path(fresh).replace(path)

@@ -3,9 +3,10 @@
 import os
 import sys
 from pathlib import Path
-from typing import Optional
+from typing import Iterator, Optional
 
 from ..host import Host
+from ..locks import is_own
 from .base import Unanswered
 
 __all__ = ["Dotenv", "Environment", "Prompt", "ask"]
@@ -27,24 +28,38 @@ class Environment:
 
 
 class Dotenv:
-    """A file ``.env`` in the folder that the kernel started in, or the nearest above it."""
+    """A file ``.env`` in the folder that the kernel started in, or the nearest above it.
+
+    One above counts only if this user owns it and nobody else may write it: else whoever can write
+    a folder above, such as the one for temporary files, would say what our secrets are.
+    """
 
     name = "dotenv"
     called = ".env"
 
     def available(self, host: Host) -> Optional[str]:
         """See `Place`."""
-        return None if _file(host) else "not here"
+        bad = ""
+        for path in _files(host):
+            if path.parent == host.start or _is_trusted(path.stat(), path.lstat()):
+                return None
+            bad = bad or f"{path} is another user's, or others may write it"
+        return bad or "not here"
 
     def get(self, host: Host, name: str) -> Optional[str]:
         """See `Place`; nothing in it is expanded."""
         from dotenv import dotenv_values
 
-        path = _file(host)
         try:
-            return dotenv_values(path, interpolate=False).get(name) if path else None
+            for path in _files(host):
+                with path.open(encoding="utf-8") as stream:
+                    here = path.parent == host.start
+                    if here or _is_trusted(os.fstat(stream.fileno()), path.lstat()):
+                        self.called = ".env" if here else str(path)
+                        return dotenv_values(stream=stream, interpolate=False).get(name)
         except (OSError, UnicodeDecodeError):
             raise Unanswered("it cannot be read") from None
+        return None
 
 
 class Prompt:
@@ -74,11 +89,15 @@ def ask(name: str) -> Optional[str]:
         return None
 
 
-def _file(host: Host) -> Optional[Path]:
+def _files(host: Host) -> Iterator[Path]:
     for folder in (host.start, *host.start.parents):
         path = folder / ".env"
         if path.is_file():
-            return path
+            yield path
         if folder == Path.home() or (folder / ".git").exists():
             break  # what is above belongs to something else
-    return None
+
+
+def _is_trusted(file: os.stat_result, link: os.stat_result) -> bool:
+    """Whether only this user can have written a file, and put it there if that is a link."""
+    return os.name == "nt" or (is_own(file) and is_own(link) and not file.st_mode & 0o022)

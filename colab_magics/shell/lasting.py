@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ..errors import CommandFailed, usage_error
-from ..files import private_folder, roomy, with_room
+from ..files import roomy, scratch_folder, with_room
 from .carried import Carried, lay
 from .follow import environment, follow
 from .guard import Guard
@@ -98,7 +98,7 @@ class Lasting:
         given = environment(self._own, tty)
         kind, parts = KINDS[self.name], self.carried.parts(command, given)
         with _laid():
-            folder = private_folder(_PREFIX, with_room(_room(parts)))
+            folder = scratch_folder(_PREFIX, with_room(_room(parts)))
         try:
             with _laid():
                 lay(folder, parts)
@@ -119,7 +119,7 @@ class Lasting:
         before = self._folder
         if before and before.is_dir() and (roomy(before, size) or with_room(size) is None):
             return before
-        self._folder = private_folder(_PREFIX, with_room(size))
+        self._folder = scratch_folder(_PREFIX, with_room(size))
         self._guards.append(Guard(self._folder, f"{self._mark}."))
         self._guards[-1].ended()  # it is there before the first command is
         if before is not None:

@@ -104,9 +104,9 @@ def test_a_long_text_takes_no_longer_for_what_it_holds(piece: str) -> None:
 
     def seconds(count: int) -> float:
         text = piece * count + "@"
-        begun = time.perf_counter()
+        begun = time.process_time()
         scrub(text)
-        return time.perf_counter() - begun
+        return time.process_time() - begun
 
     seconds(1000)
     least = min(seconds(5_000) for _ in range(3))

@@ -143,6 +143,8 @@ import os, sys
 from pathlib import Path
 from colab_magics import files
 from colab_magics.errors import NotebookError
+import platformdirs
+platformdirs.user_cache_dir()
 if os.geteuid() == 0:
     os.setgroups([])
     os.setgid(65534)

@@ -75,7 +75,7 @@ class FrontEndWriter:
         if answer is not None and status == "ok":
             return answer
         if status == "conflict":
-            raise Conflict(action)
+            raise Conflict
         if answer is not None and status == "several":
             raise several(answer["cells"])
         if status == "read-only":

@@ -11,7 +11,7 @@ from typing import Dict, Optional, Sequence
 from ..._version import __version__
 from ...display import Report
 from ...errors import InstallFailed
-from ...files import private_folder
+from ...files import scratch_folder
 from ...origin import requirement
 from ...process import Finished, run
 from ...steps import Progress
@@ -57,7 +57,7 @@ def foreseen(notebook: Path, version: str, texts: Sequence[str], line: Dict[str,
     found = find(name_of(notebook, version))
     if found is not None:
         return planned(found.interpreter, version, [], texts, line)
-    folder = private_folder("colab-magics-python-")
+    folder = scratch_folder("colab-magics-python-")
     try:
         _create(folder / "environment", version, UV_PYTHON_DOWNLOADS="never")
         python = interpreter_in(folder / "environment")

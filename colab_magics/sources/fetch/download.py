@@ -5,15 +5,18 @@ Source: RFC 9110, "Range Requests" and ``If-Range``.
 
 import errno
 import hashlib
+import os
 import shutil
+import stat
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, Callable, NamedTuple, Tuple
+from typing import Any, BinaryIO, Callable, NamedTuple, Optional, Tuple
 from urllib.parse import urlsplit
 
 from ...display import amount
 from ...errors import SourceError
 from ...host import Host
+from ...locks import PLAIN, is_own
 from .headers import conditions, date, is_page, length, named, strong_tag, undo_packing
 from .meter import Track
 from .source import Request, last_part
@@ -25,6 +28,7 @@ __all__ = ["Download", "Got"]
 _BLOCK = 1 << 15
 #: Of a page no more than this is read.
 _PAGE = 1 << 20
+_BINARY = getattr(os, "O_BINARY", 0)
 #: A file with such an ending may be a page.
 _PAGES = {"", ".html", ".htm", ".xhtml", ".shtml", ".mhtml", ".php", ".asp", ".aspx", ".jsp"}
 
@@ -59,20 +63,27 @@ class Download:
         self._request, self._part, self._wanted = request, part, wanted
         self._track, self._known, self._begun, self._packed = track, known, begun, packed
         self._url, self._pages, self._most = request.url, 0, 0
+        self._out: Optional[BinaryIO] = None
 
     def run(self, web: Web, host: Host, unless: str = "") -> Got:
         """Bring all of it; ``unless``: the tag of what is here, which is not brought again."""
         try:
             if self._request.opened is not None:
-                return self._copied(web, host)
-            return web.persist(lambda: self._attempt(web, unless), self._track.say)
+                got = self._copied(web, host)
+            else:
+                got = web.persist(lambda: self._attempt(web, unless), self._track.say)
+            self._refuse_another()
+            return got
         except BaseException as error:
             full = isinstance(error, OSError) and error.errno == errno.ENOSPC
+            self._close()
             with suppress(OSError):
                 # In the way of others, or nobody can go on with it.
-                if full or not self._known or not self._part.stat().st_size:
+                if full or not self._known or not os.lstat(self._part).st_size:
                     self._part.unlink()
             raise
+        finally:
+            self._close()
 
     def _attempt(self, web: Web, unless: str) -> Got:
         """Ask for what is missing, and take it in."""
@@ -98,8 +109,51 @@ class Download:
         if len(self._known) != 2 or self._known[0] != self._request.url:
             return 0
         with suppress(OSError):
-            return self._part.stat().st_size
+            return self._opened().seek(0, os.SEEK_END)
         return 0
+
+    def _opened(self) -> BinaryIO:
+        """The part that lies there, if it is one of ours; from now on all is done with this file.
+
+        Others may be able to write the folder: what a link leads to, or has another name too, is
+        not to be written.
+        """
+        if self._out is None:
+            self._out = os.fdopen(os.open(str(self._part), os.O_RDWR | PLAIN | _BINARY), "r+b")
+            found = os.fstat(self._out.fileno())
+            if not (stat.S_ISREG(found.st_mode) and is_own(found) and found.st_nlink == 1):
+                self._close()
+                raise OSError(errno.EPERM, "not a part of ours", str(self._part))
+        return self._out
+
+    def _begin(self) -> BinaryIO:
+        """A new part, in the place of what lies there."""
+        self._close()
+        with suppress(FileNotFoundError):
+            self._part.unlink()
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY
+        self._out = os.fdopen(os.open(str(self._part), flags, 0o666), "w+b")
+        return self._out
+
+    def _close(self) -> None:
+        if self._out is not None:
+            with suppress(OSError):  # the disk is full: that was said where it was written
+                self._out.close()
+            self._out = None
+
+    def _refuse_another(self) -> None:
+        """What lies there now is what was written, and not what somebody has put there since."""
+        if self._out is None:
+            return
+        self._out.flush()
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(self._out.fileno()), os.lstat(self._part)):
+                return
+        self._known = ()
+        raise SourceError(
+            f"{self._wanted} was replaced by another program while it arrived.",
+            "Fetch it into a folder that only you can write.",
+        )
 
     def _complete(self, answer: Answer, have: int) -> Got:
         """Nothing is missing where the part is as long as the file; else from the start."""
@@ -124,24 +178,24 @@ class Download:
             raise Again(f"{answer.host} sent another part")
         total, tag = length(got.headers, have), strong_tag(got.headers)
         self._refuse_size(total - have)
-        with self._part.open("ab" if have else "wb") as out:
-            if not have:  # what was there is gone: now the new one may be named
-                self._known = (self._request.url, tag) if tag and total else ()
-                self._begun(self._known)
-            made, done = self._hashed(have), have
-            self._track.of(total)
-            try:
-                for block in got.iter_content(_BLOCK):
-                    web.check()
-                    out.write(block)
-                    made.update(block)
-                    done += len(block)
-                    self._track.at(done)
-            except requests.RequestException:
-                pass
-            else:
-                if not total or done == total:
-                    return Got(made.hexdigest(), done, name, tag or date(got.headers))
+        out = self._opened() if have else self._begin()
+        if not have:  # what was there is gone: now the new one may be named
+            self._known = (self._request.url, tag) if tag and total else ()
+            self._begun(self._known)
+        made, done = self._hashed(have), have
+        self._track.of(total)
+        try:
+            for block in got.iter_content(_BLOCK):
+                web.check()
+                out.write(block)
+                made.update(block)
+                done += len(block)
+                self._track.at(done)
+        except requests.RequestException:
+            pass
+        else:
+            if not total or done == total:
+                return Got(made.hexdigest(), done, name, tag or date(got.headers))
         gained, self._most = done > self._most, max(done, self._most)
         raise Again(f"{answer.host} stopped half way", gained=gained)
 
@@ -154,7 +208,8 @@ class Download:
         self._refuse_size(size)
         made, done = hashlib.sha256(), 0
         self._track.of(max(size, 0))
-        with stream, self._part.open("wb") as out:
+        out = self._begin()
+        with stream:
             for block in iter(lambda: stream.read(_BLOCK * 16), b""):
                 web.check()
                 out.write(block)
@@ -180,9 +235,10 @@ class Download:
         """The hash of what is there so far, to be gone on with."""
         made = hashlib.sha256()
         if have:
-            with self._part.open("rb") as stream:
-                for block in iter(lambda: stream.read(_BLOCK * 16), b""):
-                    made.update(block)
+            stream = self._opened()
+            stream.seek(0)
+            for block in iter(lambda: stream.read(_BLOCK * 16), b""):
+                made.update(block)
         return made
 
     # ------------------------------------------------------------------ pages

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Callable, Dict, List, Sequence, Set, Tuple
 
 from ...errors import SourceError
+from ...files import clear
 from .state import Entry, Member, digest, is_folder, keep, recall, same
 
 __all__ = ["put", "put_members"]
@@ -48,8 +49,9 @@ def put_members(
     from .unpack import unpack
 
     beside = folder / f".{archive.name.strip('.')}.unpacking"
-    shutil.rmtree(beside, ignore_errors=True)  # of one that was killed
+    clear(beside)  # of one that was killed
     try:
+        beside.mkdir(0o700)
         found = unpack(archive, beside, fresh.strip, told, name)
         was, members = recall(at).members, [_member(beside, path) for path, _ in found]
         there, replaced = _there(beside, folder, members, {*was}, over)

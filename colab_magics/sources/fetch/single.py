@@ -87,8 +87,6 @@ def _fetched(job: Job, seen: Look, track: Track) -> Done:
     step, host = job.step, job.host
     place = step.place(host)
     part = part_of(place)
-    if part.is_symlink():
-        raise SourceError(f"{part.name} is a link, and would be written through.", "Delete it.")
     early = take(step, host, part, track, job.web.check)
     download = Download(
         job.request,

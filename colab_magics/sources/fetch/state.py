@@ -7,12 +7,11 @@ hashed again, or fetched again and compared.
 import hashlib
 import json
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, List, NamedTuple, Tuple
 
-from ...files import cache, named
+from ...files import cache, named, save
 
 __all__ = [
     "Entry",
@@ -75,14 +74,7 @@ def keep(target: Path, entry: Entry) -> None:
     place = _place(target)
     with suppress(OSError):
         place.parent.mkdir(parents=True, exist_ok=True)
-        handle, fresh = tempfile.mkstemp(prefix=".~", dir=str(place.parent))
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                json.dump(entry._asdict(), stream)
-            Path(fresh).replace(place)
-        finally:
-            with suppress(FileNotFoundError):
-                Path(fresh).unlink()
+        save(place, json.dumps(entry._asdict()))
 
 
 def lock_of(target: Path) -> Path:

@@ -13,7 +13,7 @@ from typing import List
 from ...arguments import quote
 from ...display import files
 from ...errors import SourceError
-from ...files import cache, named
+from ...files import cache, clear, named
 from ...host import Host
 from ...locks import alone
 from ...secrets.base import value
@@ -72,7 +72,7 @@ def _clone(step: CloneStep, git: Git, place: Path) -> Repository:
         )
     base = next(folder for folder in place.parents if folder.is_dir())
     fresh = base / f".{place.name}.cloning"
-    shutil.rmtree(fresh, ignore_errors=True)  # of one that was killed
+    clear(fresh)  # of one that was killed
     how = ["--progress", "--no-checkout", "--origin", "origin"]  # git's settings may say another
     how += ["--depth", str(step.depth), "--no-single-branch"] if step.depth else []
     try:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
 
 from ...errors import SourceError
-from ...files import private_folder
+from ...files import scratch_folder
 from ...process import Environment, Finished, run
 from .address import Address
 
@@ -97,7 +97,7 @@ class Git:
         if not self.token:
             yield variables
             return
-        folder = private_folder("colab-magics-git-")
+        folder = scratch_folder("colab-magics-git-")
         try:
             script = folder / "askpass"
             script.write_bytes(_ASKPASS.encode())

@@ -1,0 +1,420 @@
+"""Other users of the same machine: what they plant where we write, read or wait."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Callable, Iterator, NamedTuple
+
+import pytest
+from doubles.files_server import How, Server
+from doubles.git_server import Server as GitServer
+from doubles.users import NOBODY, OTHER, TEAM, as_user, meanwhile, root_only
+from shell.cells import Cells
+from shell.conftest import bare, run, server
+from shell.test_fetch import archive
+
+from colab_magics import files, locks
+from colab_magics.errors import NotebookError, SourceError
+from colab_magics.host import Host
+from colab_magics.secrets import base
+from colab_magics.sources.fetch.state import Entry, keep, part_of
+
+__all__ = ["bare", "run", "server"]  # fixtures
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="elsewhere: POSIX owners and modes")
+OLD, NEW = b"old", b"new and longer"
+Held = Callable[[int, int], None]
+
+
+class Shared(NamedTuple):
+    """A folder that everybody may write, a notebook in it, and a file of the victim's own."""
+
+    folder: Path
+    notebook: Path
+    own: Path
+
+    def harmed(self) -> bool:
+        """Whether the victim's own file is not as it was."""
+        was = self.own.lstat()
+        same = (was.st_uid, stat.S_IMODE(was.st_mode)) == (os.getuid(), 0o600)
+        return not (same and self.own.read_bytes() == b"own")
+
+
+@pytest.fixture
+def shared() -> Iterator[Shared]:
+    """Not among pytest's own, which only their owner may enter."""
+    with tempfile.TemporaryDirectory() as top:
+        Path(top).chmod(0o755)
+        place = Shared(Path(top, "shared"), Path(top, "shared", "x.ipynb"), Path(top, "own"))
+        place.folder.mkdir()
+        place.folder.chmod(0o777)
+        place.notebook.write_bytes(OLD)
+        place.own.write_bytes(b"own")
+        place.own.chmod(0o600)
+        yield place
+
+
+def temporaries(folder: Path) -> list[Path]:
+    """What a writer has put beside its target."""
+    return [path for path in folder.iterdir() if path.name.startswith(".~")]
+
+
+# ---------------------------------------------------------------------- notebooks
+@root_only
+@pytest.mark.parametrize("step", ["fsync", "fchown", "fchmod", "listxattr"])
+def test_the_file_beside_is_swapped_for_a_link(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """After any step of a write: no owner, mode or byte of the file that it leads to changes."""
+    os.chown(shared.notebook, NOBODY, NOBODY)
+    shared.notebook.chmod(0o666)
+    plain = getattr(os, step)
+
+    def swapped(*words: Any, **more: Any) -> Any:
+        found = plain(*words, **more)
+        for path in temporaries(shared.folder):
+            path.unlink()
+            path.symlink_to(shared.own)
+        return found
+
+    monkeypatch.setattr(os, step, swapped)
+    with pytest.raises(NotebookError):
+        files.replace(shared.notebook, NEW, expected=OLD)
+    assert not shared.harmed()
+    assert not shared.notebook.is_symlink() and shared.notebook.read_bytes() == OLD
+
+
+_SWAP = """
+print("ready", flush=True)
+own = str(where.parent / "own")
+while True:
+    for name in os.listdir(where):
+        if name.startswith(".~") or name.endswith("-part"):
+            try:
+                os.symlink(own, where / "link")
+                os.rename(where / "link", where / name)
+            except OSError:
+                pass
+"""
+
+
+@root_only
+def test_a_race_for_the_file_beside(shared: Shared, long: bool, held: Held) -> None:
+    """Somebody who swaps it all the time wins nothing but a write that is refused."""
+    rounds, good = 400 if long else 40, 0
+    with meanwhile(NOBODY, _SWAP, shared.folder):
+        for _ in range(rounds):
+            shared.notebook.unlink(missing_ok=True)
+            shared.notebook.write_bytes(OLD)
+            os.chown(shared.notebook, NOBODY, NOBODY)
+            shared.notebook.chmod(0o666)
+            with suppress(NotebookError):
+                files.replace(shared.notebook, NEW, expected=OLD)
+            good += not shared.harmed()
+            shared.own.chmod(0o600)
+            os.chown(shared.own, 0, 0)
+    held(rounds, good)
+    assert good == rounds
+
+
+@root_only
+@pytest.mark.parametrize("folder_mode", [0o777, 0o1777, 0o2775])
+@pytest.mark.parametrize("mode", [0o664, 0o660, 0o666])
+def test_a_notebook_of_a_group(shared: Shared, folder_mode: int, mode: int) -> None:
+    """Who may write another one's notebook writes it, and owner, group and mode stay."""
+    os.chown(shared.folder, 0, TEAM)
+    shared.folder.chmod(folder_mode)
+    os.chown(shared.notebook, OTHER, TEAM)
+    shared.notebook.chmod(mode)
+    before = shared.notebook.stat()
+    code = f"print(files.replace(where, {NEW!r}, {OLD!r}), files.replace(where, b'n', {NEW!r}))"
+    assert as_user(NOBODY, code, shared.notebook, TEAM) == "True True"
+    after = shared.notebook.stat()
+    assert shared.notebook.read_bytes() == b"n"
+    assert (after.st_uid, after.st_gid, after.st_mode) == (OTHER, TEAM, before.st_mode)
+    assert os.listdir(shared.folder) == ["x.ipynb"]
+
+
+@root_only
+def test_no_bits_that_lend_rights_are_copied(shared: Shared) -> None:
+    """A setuid notebook of somebody else's does not make root write a setuid file."""
+    os.chown(shared.notebook, NOBODY, NOBODY)
+    shared.notebook.chmod(0o6777)
+    files.replace(shared.notebook, NEW, expected=OLD)
+    assert stat.S_IMODE(shared.notebook.stat().st_mode) == 0o777
+
+
+# ---------------------------------------------------------------------- what is fetched
+@root_only
+def test_a_part_is_planted_while_a_server_is_asked(
+    shared: Shared, run: Cells, server: Server
+) -> None:
+    """A link in the place of the part, or one to a file that was there, is not written through."""
+    data = os.urandom(100_000)
+    part = part_of(shared.folder / "a.bin")
+
+    def plant(found: Any) -> bytes:
+        part.unlink(missing_ok=True)
+        part.symlink_to(shared.own)
+        return How(data)
+
+    server.pages["/a.bin"] = plant
+    run(f"%fetch {server.at}/a.bin {shared.folder}/a.bin")
+    assert not shared.harmed()
+    assert (shared.folder / "a.bin").read_bytes() == data and not part.is_symlink()
+
+
+@root_only
+def test_a_part_is_swapped_while_it_arrives(shared: Shared, run: Cells, server: Server) -> None:
+    """What lies there at the end and is not what was written is not put in place."""
+    url = server.put("/a.bin", os.urandom(300_000), stall=200_000)
+    part = part_of(shared.folder / "a.bin")
+
+    def plant() -> None:
+        server.stalled.wait(30)
+        until = time.monotonic() + 10
+        while not part.exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        part.unlink()
+        part.symlink_to(shared.own)
+        server.go_on.set()
+
+    thread = threading.Thread(target=plant)
+    thread.start()
+    reply = run.attempt(f"%fetch {url} {shared.folder}/a.bin")
+    thread.join()
+    assert isinstance(reply.error, SourceError), reply
+    assert not shared.harmed() and not os.path.lexists(shared.folder / "a.bin")
+
+
+@root_only
+def test_a_race_for_the_part(
+    shared: Shared, run: Cells, server: Server, long: bool, held: Held
+) -> None:
+    """Somebody who swaps it all the time gets nothing written into a file that is not theirs."""
+    data, rounds, good = os.urandom(100_000), 100 if long else 8, 0
+    url = server.put("/a.bin", data)
+    with meanwhile(NOBODY, _SWAP, shared.folder):
+        for _ in range(rounds):
+            run.attempt(f"%fetch {url} {shared.folder}/a.bin --no-record")
+            good += not shared.harmed()
+            (shared.folder / "a.bin").unlink(missing_ok=True)
+    held(rounds, good)
+    assert good == rounds
+
+
+@pytest.mark.parametrize("kind", ["unpack", "clone"])
+def test_a_folder_is_planted_where_one_is_made(
+    shared: Shared, run: Cells, server: Server, kind: str
+) -> None:
+    """A link where an archive is unpacked, or a repository cloned, is taken away, not followed."""
+    inside = shared.own.with_name("inside")
+    inside.mkdir()
+    if kind == "unpack":
+        url = server.put("/a.zip", archive(sub__data="1"))
+        (shared.folder / ".colab-magics-part.unpacking").symlink_to(inside)
+        (shared.folder / f".{part_of(Path('a.zip')).name[1:]}.unpacking").symlink_to(inside)
+        run(f"%fetch {url} {shared.folder}/ --unpack")
+        assert (shared.folder / "sub" / "data").read_text() == "1"
+    else:
+        git = GitServer(shared.own.with_name("git"))
+        try:
+            url = git.make("model", README="hello")
+            (shared.folder / ".made.cloning").symlink_to(inside)
+            run(f"%github clone {url} {shared.folder}/made")
+        finally:
+            git.close()
+        assert not (shared.folder / "made").is_symlink()
+    assert os.listdir(inside) == []
+
+
+# ---------------------------------------------------------------------- locks
+def test_nobody_else_can_open_a_lock(tmp_path: Path) -> None:
+    """Its file is 0600 and its folder 0700, made so or found otherwise, whatever the umask."""
+    before = os.umask(0)
+    try:
+        old = tmp_path / "old" / "x.lock"
+        old.parent.mkdir()
+        old.touch()
+        old.chmod(0o666)
+        for path in (old, tmp_path / "made" / "x.lock"):
+            with locks.alone(path):
+                modes = [stat.S_IMODE(one.stat().st_mode) for one in (path, path.parent)]
+            assert modes == [0o600, 0o700], path
+    finally:
+        os.umask(before)
+
+
+@root_only
+def test_who_shares_an_environment_shares_its_locks(shared: Shared) -> None:
+    """In a folder that its group may write, the group may lock; nobody else."""
+    os.chown(shared.folder, 0, TEAM)
+    shared.folder.chmod(0o2775)
+    code = "\nwith locks.alone(where / 'made' / 'x.lock'): print('mine')"
+    for user in (NOBODY, OTHER):
+        assert as_user(user, code, shared.folder, TEAM) == "mine"
+    made = shared.folder / "made"
+    assert [stat.S_IMODE(p.stat().st_mode) & 0o777 for p in (made, made / "x.lock")] == [
+        0o770,
+        0o660,
+    ]
+
+
+@root_only
+@pytest.mark.parametrize("kind", ["file", "link", "dangling", "fifo", "folder"])
+def test_a_lock_that_was_planted(shared: Shared, kind: str) -> None:
+    """It is neither waited for nor followed: an error at once, or on without the lock."""
+    path, held_by_them = shared.folder / "x.lock", None
+    if kind == "file":
+        path.touch()
+        os.chown(path, NOBODY, NOBODY)
+        path.chmod(0o666)
+        held_by_them = path.open("rb")
+        fcntl.flock(held_by_them, fcntl.LOCK_EX)
+    elif kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        path.symlink_to(shared.own if kind == "link" else shared.own.with_name("new"))
+
+    def waiting(seconds: float) -> None:
+        raise AssertionError("waited for a stranger")
+
+    for _ in range(2):
+        with pytest.raises(OSError), locks.alone(path, waiting):
+            pass
+        with locks.alone_if_possible(path, waiting):
+            pass
+    assert not shared.harmed() and not shared.own.with_name("new").exists()
+    if held_by_them is not None:
+        held_by_them.close()
+
+
+# ---------------------------------------------------------------------- folders of our own
+@root_only
+@pytest.mark.parametrize("kind", ["theirs", "link", "open", "file"])
+def test_the_cache_of_uv_is_our_own(
+    shared: Shared, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Without a home it is a folder that only this user owns and can write."""
+    planted = shared.folder / f"uv-cache-{NOBODY}"
+    theirs = shared.folder / "theirs"
+    theirs.mkdir()
+    if kind == "link":
+        planted.symlink_to(theirs)
+    elif kind == "file":
+        planted.touch()
+    else:
+        planted.mkdir()
+        os.chown(planted, *((OTHER, OTHER) if kind == "theirs" else (NOBODY, NOBODY)))
+    for place in (planted, theirs):
+        if not place.is_symlink():
+            place.chmod(0o777)
+    code = (
+        f"tempfile.tempdir = {str(shared.folder)!r}\n"
+        "os.environ.update(HOME='/nowhere', XDG_CACHE_HOME='/proc/nowhere')\n"
+        "made = uv._cache()['UV_CACHE_DIR']\n"
+        "found, again = os.lstat(made), uv._cache()\n"
+        "print(made, found.st_uid, oct(found.st_mode), again == {'UV_CACHE_DIR': made})"
+    )
+    made, user, mode, again = as_user(NOBODY, code, shared.folder).split()
+    assert (int(user), mode, again) == (NOBODY, "0o40700", "True")
+    assert Path(made).parent == shared.folder
+
+
+# ---------------------------------------------------------------------- .env
+@root_only
+@pytest.mark.parametrize(
+    ("case", "owner", "mode", "counts"),
+    [
+        ("own", NOBODY, 0o600, True),
+        ("own, readable", NOBODY, 0o644, True),
+        ("theirs", OTHER, 0o644, False),
+        ("root's", 0, 0o644, False),
+        ("own, a group may write", NOBODY, 0o660, False),
+        ("own, all may write", NOBODY, 0o666, False),
+        ("their link to one of ours", NOBODY, 0o600, False),
+    ],
+)
+def test_a_dotenv_of_a_parent_folder(
+    shared: Shared, case: str, owner: int, mode: int, counts: bool
+) -> None:
+    """It counts only if this user owns it and nobody else can write it; its path is named."""
+    start = shared.folder / "start"
+    start.mkdir()
+    os.chown(start, NOBODY, NOBODY)
+    path = shared.folder / ".env"
+    real = shared.folder / "elsewhere" if "link" in case else path
+    real.write_text("TOKEN=value-of-it\n")
+    real.chmod(mode)
+    os.chown(real, owner, owner)
+    if real != path:
+        path.symlink_to(real)
+        os.lchown(path, OTHER, OTHER)
+    code = (
+        "try:\n"
+        "    found, place = base.find(Host(start=where), 'TOKEN', 'dotenv')\n"
+        "    print('found', found, place.called)\n"
+        "except ColabMagicsError as error:\n"
+        "    print('refused', error.details)\n"
+    )
+    said, *rest = as_user(NOBODY, code, start).split(" ", 1)
+    assert said == ("found" if counts else "refused")
+    assert str(path) in rest[0]
+
+
+def test_a_dotenv_that_does_not_count_hides_none(home: Path, monkeypatch: Any) -> None:
+    """The one beside the notebook counts as it is; above a bad one the user's own is found."""
+    start = home / "a" / "b"
+    start.mkdir(parents=True)
+    for folder, value in ((home, "top"), (home / "a", "bad"), (start, "here")):
+        (folder / ".env").write_text(f"TOKEN={value}-value\n")
+        (folder / ".env").chmod(0o600 if value == "top" else 0o666)
+    host = Host(start=start)
+    assert base.find(host, "TOKEN", "dotenv")[0] == "here-value"
+    (start / ".env").unlink()
+    assert base.find(host, "TOKEN", "dotenv")[0] == "top-value"
+
+
+def test_where_secrets_are_kept(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Written through no link that stands in the place of the new file; nobody else can read it."""
+    from colab_magics.secrets import kept
+
+    monkeypatch.setattr(kept, "_path", lambda: home / "config" / "secrets.json")
+    own = home / "own"
+    own.write_text("own")
+    (home / "config").mkdir()
+    for name in ("secrets.json.new", ".secrets.json.new", "secrets.new"):
+        (home / "config" / name).symlink_to(own)
+    kept.File().set("TOKEN", "value-of-it")
+    assert own.read_text() == "own" and kept.File().get(Host(), "TOKEN") == "value-of-it"
+    modes = [stat.S_IMODE(p.stat().st_mode) for p in (home / "config", kept._path())]
+    assert modes == [0o700, 0o600]
+
+
+@pytest.mark.parametrize("kind", ["link", "other name", "pipe"])
+def test_only_a_part_of_ours_is_gone_on_with(
+    shared: Shared, run: Cells, server: Server, kind: str
+) -> None:
+    """What lies in its place is not written, nor waited for: all of it is fetched."""
+    data = os.urandom(200_000)
+    url = server.put("/a.bin", data)
+    part = part_of(shared.folder / "a.bin")
+    shared.own.write_bytes(b"x" * 1000)
+    if kind == "pipe":
+        os.mkfifo(part)
+    else:
+        (os.symlink if kind == "link" else os.link)(shared.own, part)
+    keep(part, Entry(part=(url, server.files["/a.bin"].tag)))
+    run(f"%fetch {url} {shared.folder}/a.bin")
+    assert shared.own.read_bytes() == b"x" * 1000
+    assert (shared.folder / "a.bin").read_bytes() == data
+    assert not os.path.lexists(part)
