@@ -28,13 +28,20 @@ __all__ = [
 
 def find(name: str) -> Optional[metadata.Distribution]:
     """The installed distribution of this name, in any spelling."""
+    found = _find(name)
+    return None if found is None else found[0]
+
+
+def _find(name: str) -> Optional[Tuple[metadata.Distribution, str]]:
+    """The same with its version, which is read with the name."""
     from packaging.utils import canonicalize_name
 
     wanted = canonicalize_name(name)
     # Older wheels kept dots in their folder's name, which Python 3.8 does not fold.
     for found in chain(metadata.distributions(name=wanted), metadata.distributions()):
-        if canonical(found) == wanted:
-            return found
+        own, version = _named(head(found))
+        if own == wanted:
+            return found, version
     return None
 
 
@@ -132,13 +139,14 @@ def why_not(asked: "Requirement") -> Optional[str]:
     """
     if asked.marker and not asked.marker.evaluate():
         return None
-    found = find(asked.name)
-    if found is None:
+    both = _find(asked.name)
+    if both is None:
         return f"{asked.name} is not installed"
+    found, version = both
     if asked.url:
         return _other_source(asked, found)
-    if not asked.specifier.contains(found.version, prereleases=True):
-        return f"{asked.name} {found.version} is installed, not {asked.specifier}"
+    if not asked.specifier.contains(version, prereleases=True):
+        return f"{asked.name} {version} is installed, not {asked.specifier}"
     for extra in sorted(asked.extras):
         for need in _needs(found, extra):
             reason = why_not(need)

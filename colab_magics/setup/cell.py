@@ -8,6 +8,7 @@ bracket, is code.
 import re
 import tokenize
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import List, Optional, Sequence, Tuple
 
 from ..arguments import quote, split, split_comment, split_flags
@@ -195,6 +196,7 @@ def sound_text(step: Step) -> str:
     return "\n".join(map(_sound, step.parts()))
 
 
+@lru_cache(100)  # a line is proved when its step is done, and wherever it is then merged into
 def _is_sound(step: Step, text: str) -> bool:
     hidden = any(map(has_controls, step.arguments()))
     return not hidden and [line.step for line in parse(text)] == [step]

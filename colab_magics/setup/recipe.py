@@ -82,19 +82,20 @@ class _Merge:
             at_home.setdefault(self._homes(part), []).append((part, note))
             text = render_step(part)
             changes.append(text if old is None else f"{render_step(old)} -> {text}")
-        left = [
+        left = at_home.pop((), [])
+        left += [
             entry
             for homes, entries in at_home.items()
-            for group in _groups(entries)
-            if not self._join(group, homes)
+            for group, step in _groups(entries)
+            if not self._join(group, step, homes)
             for entry in group
         ]
         order = {part.keys: at for at, (part, _) in enumerate(run)}
         left.sort(key=lambda entry: order[entry[0].keys])
-        for group in _groups(left):
-            kin = () if _stands_alone(group[0][0]) else tuple(reversed(self.kin))
-            if not self._join(group, kin):
-                self._add(group)
+        for group, step in _groups(left):
+            kin = () if _stands_alone(step) else tuple(reversed(self.kin))
+            if not self._join(group, step, kin):
+                self._add(group, step)
         return self._result(), changes
 
     def _homes(self, part: Step) -> Tuple[int, ...]:
@@ -102,28 +103,24 @@ class _Merge:
         found = [self.homes.get(key, []) for key in part.keys]
         return tuple(i for i in found[0] if all(i in more for more in found)) if found else ()
 
-    def _join(self, group: Sequence[Entry], candidates: Sequence[int]) -> bool:
+    def _join(self, group: Sequence[Entry], step: Step, candidates: Sequence[int]) -> bool:
         """Take a group into the first of these lines that can take it; whether there is such."""
-        together = _together([part for part, _ in group]) if candidates else None
         for i in candidates:
             line = self.lines[i]
-            if line is None or line.step is None or together is None:
-                continue
-            joined = line.step.joined(together)
-            if joined is not None:
+            joined = line.step.joined(step) if line is not None and line.step is not None else None
+            if line is not None and joined is not None:
                 self.lines[i] = line.with_step(joined)
                 self._leave(group, i)
                 return True
         return False
 
-    def _add(self, group: Sequence[Entry]) -> None:
+    def _add(self, group: Sequence[Entry], step: Step) -> None:
         """Give a group a line of its own."""
         first, note = group[0]
         homes = self._homes(first)
         if not homes and first.rank not in self.places:
             self.places[first.rank] = _place(self.before, first)
         place = homes[0] if homes else self.places[first.rank]
-        step = _together([part for part, _ in group])
         self.new.setdefault(place, []).append(step_line(step, note))
         self._leave(group, None)
 
@@ -151,26 +148,33 @@ def _stands_alone(part: Step) -> bool:
     return type(part).joined is Step.joined
 
 
-def _groups(entries: Sequence[Entry]) -> Iterator[Sequence[Entry]]:
-    """Entries that can stand on one line together, in their order."""
+def _groups(entries: Sequence[Entry]) -> Iterator[Tuple[Sequence[Entry], Step]]:
+    """Entries that can stand on one line, in their order, and the step that they are together."""
     while entries:
         first, rest = entries[0][0], entries[1:]
         if _stands_alone(first):
-            yield from ([entry] for entry in entries)
+            yield from (([entry], entry[0]) for entry in entries)
             return
-        fits = [first.joined(part) is not None for part, _ in rest]
-        yield [entries[0], *(entry for entry, fit in zip(rest, fits) if fit)]
-        entries = [entry for entry, fit in zip(rest, fits) if not fit]
+        group, left = entries, []
+        step = _together([part for part, _ in group])
+        if step is None:
+            fits = [first.joined(part) is not None for part, _ in rest]
+            group = [entries[0], *(entry for entry, fit in zip(rest, fits) if fit)]
+            left = [entry for entry, fit in zip(rest, fits) if not fit]
+            step = _together([part for part, _ in group])
+        if step is None:
+            group, step, left = entries[:1], first, list(rest)
+        yield group, step
+        entries = left
 
 
-def _together(parts: Sequence[Step]) -> Step:
-    """Parts that can stand on one line as one step: joined by halves, which takes less time."""
+def _together(parts: Sequence[Step]) -> Optional[Step]:
+    """Parts as one step, or None where they need lines of their own: joined by halves, in time."""
     if len(parts) == 1:
         return parts[0]
     half = len(parts) // 2
-    joined = _together(parts[:half]).joined(_together(parts[half:]))
-    assert joined is not None  # noqa: S101 - that is what `_groups` has found out
-    return joined
+    one, other = _together(parts[:half]), _together(parts[half:])
+    return None if one is None or other is None else one.joined(other)
 
 
 def _place(lines: Sequence[Line], part: Step) -> int:
