@@ -76,7 +76,8 @@ def split_flags(words: Sequence[str]) -> Tuple[List[str], Tuple[str, ...]]:
 
 def quote(word: str) -> str:
     """A word as it must be written to be read back as itself: quoted only where needed."""
-    if word and split_comment(word) == (word, "") and not set(word) & set(" \t'\"\\"):
+    plain = word and split_comment(word) == (word, "") and not set(word) & set(" \t'\"\\")
+    if plain and not word.endswith("?"):  # with which IPython shows the help of what is before it
         return word
     if os.name == "nt" and '"' not in word:
         return f'"{word}"'

@@ -19,7 +19,7 @@ def portable() -> str:
     """What pip can install this very version from on any machine; empty for a local copy."""
     try:
         url = _direct()
-    except metadata.PackageNotFoundError:
+    except (metadata.PackageNotFoundError, ValueError, KeyError, TypeError, AttributeError):
         return ""
     if url is None:
         return f"colab-magics~={__version__}"

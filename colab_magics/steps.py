@@ -19,7 +19,9 @@ from typing import (
     Union,
 )
 
+from .controls import has_controls
 from .display import Report
+from .errors import usage_error
 from .registry import load
 
 if TYPE_CHECKING:
@@ -130,6 +132,12 @@ def parse(word: str, words: Sequence[str]) -> Optional[Step]:
     """The step that a line means, or None where it is no step; bad words are a UsageError."""
     if word not in STEPS:
         return None
+    hidden = [char for text in words if has_controls(text) for char in text if has_controls(char)]
+    if hidden:  # before it is looked at or set; the text is not shown: it may hold a secret
+        raise usage_error(
+            f"%{word}: U+{ord(hidden[0]):04X}, which nobody sees, stands in an argument.",
+            "Take it out: a line break, a tab or another control cannot stand in a line.",
+        )
     step: Optional[Step] = load(STEPS[word])(list(words))
     return step
 

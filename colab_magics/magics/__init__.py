@@ -39,7 +39,8 @@ class LazyMagic:
 
     def __init__(self, name: str, session: Any) -> None:
         self.__name__ = name
-        self._ipython_magic_no_var_expand = name in VERBATIM
+        # IPython's own way takes the square of a line's length where there is nothing to expand.
+        self._ipython_magic_no_var_expand = True
         self._session, self._magic = session, None
 
     @property
@@ -61,6 +62,8 @@ class LazyMagic:
         """Run the magic on what stands behind its name; Ctrl-C shows one line, as a shell does."""
         from ..system_errors import explain_system_errors, refuse_impossible_text
 
+        if self.__name__ not in VERBATIM and set(line) & set("${}"):
+            line = self._session.host.shell.var_expand(line, 2)  # run_line_magic, and who calls it
         try:
             refuse_impossible_text(line, cell or "")
             with explain_system_errors():

@@ -5,7 +5,8 @@ from typing import Any, List, Optional
 
 from ..drive.step import current
 from ..errors import usage_error
-from ..shell.directory import DirectoryStep, parse
+from ..shell.directory import DirectoryStep
+from ..steps import parse
 from ._base import Call, Magic, say
 from .drive import healed
 
@@ -39,8 +40,8 @@ class DirectoryMagic(Magic):
     def run(self, call: Call) -> Any:
         """Change the directory, and keep IPython's own history of directories true."""
         self.no_body(call)
-        step = parse(list(call.words)) if list(call.words) != ["-"] else self._back()
-        if step is None:
+        step = parse(self.name, call.words) if call.words != ("-",) else self._back()
+        if not isinstance(step, DirectoryStep):
             return self.bare(call)
         if step.path.startswith("drive:"):
             back = healed(self.host, current(self.host))

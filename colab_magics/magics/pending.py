@@ -3,7 +3,7 @@
 from typing import Callable, Dict, List, Sequence, Tuple
 
 from ..host import Host
-from ..setup.cell import Line, step_line
+from ..setup.cell import Line, render_step
 from ..setup.recipe import Entry, Merged, merge
 
 __all__ = ["Pending", "edited"]
@@ -14,7 +14,7 @@ def edited(
 ) -> Tuple[List[Entry], Tuple[str, ...]]:
     """Entries changed as lines are, each with its note; and what was changed."""
     notes = dict(entries)
-    lines, changes = change([step_line(step) for step in notes])
+    lines, changes = change([Line(render_step(step), step) for step in notes])
     return [(x.step, notes.get(x.step, "")) for x in lines if x.step is not None], changes
 
 
@@ -43,8 +43,9 @@ class Pending:
 
     def hold(self, entries: Sequence[Entry]) -> None:
         """Merge some in: a later pin of the same package takes the earlier's place."""
-        both = [*self.entries, *entries]
-        self.entries[:], _ = edited(both, lambda lines: merge([], both))
+        notes = dict([*self.entries, *entries])
+        lines, _ = merge([Line(render_step(step), step) for step, _ in self.entries], entries)
+        self.entries[:] = [(x.step, notes.get(x.step, "")) for x in lines if x.step is not None]
 
     def edit(self, change: Callable[[Sequence[Line]], Merged]) -> Tuple[str, ...]:
         """Change them as lines; what was changed."""

@@ -7,11 +7,11 @@ from typing import Any, List, Optional
 from ..arguments import Parser
 from ..display import Report
 from ..errors import OtherPython, RestartRequired, bad_input, usage_error
-from ..pins.line import COMMANDS, parse
+from ..pins.line import COMMANDS
 from ..pins.requirements import body_words, carries_secret
 from ..pins.step import PinStep
 from ..setup.report import standing
-from ..steps import Outcome, Step
+from ..steps import Outcome, Step, parse
 from ._base import Call, Magic, say, show
 
 __all__ = ["PinMagic"]
@@ -94,10 +94,10 @@ class PinMagic(Magic):
         if call.body is None and call.words and call.words[0] in COMMANDS:
             return getattr(self, call.words[0])(call)
         words = [*call.words, *body_words(call.body or "")]
-        step = parse(words)
+        step = parse(self.name, words)
         if step is None and call.body is not None:
             raise usage_error("%%pin: no requirement in the body.", "Write one a line.")
-        if step is not None and "no_record" in call.flags:
+        if isinstance(step, PinStep) and "no_record" in call.flags:
             step = replace(step, how=step.how | {"no_record"})
         return self.bare(call) if step is None else self.perform(step, call)
 

@@ -85,7 +85,11 @@ def _keep(session: "Session") -> None:
     if is_off([*seen, *(Line("", step) for step, _ in session.pending)]):
         session.notices.once(OFF)
         return
-    new = [entry for entry in session.cell if merge(seen, [entry])[1]]
+    new = [
+        entry
+        for entry in session.cell
+        if (merge(seen, [entry])[1] if any(line.step for line in seen) else entry[0].parts())
+    ]
     if not new:
         return
     session.held.hold(new)

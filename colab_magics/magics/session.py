@@ -12,7 +12,7 @@ from ..host import Host
 from ..notebook.frontend import present
 from ..notebook.locate import RunningCell, Site, locate, place
 from ..sessions.limit import lent
-from ..setup.cell import Line, is_setup, parse, render_step
+from ..setup.cell import Line, is_expanded, is_setup, parse, sound_text
 from ..setup.recipe import Entry, Merged
 from ..setup.record import edit
 from ..steps import Step, parts_of
@@ -86,10 +86,15 @@ class Session:
 
     def remember(self, step: Step) -> None:
         """Keep a step that succeeded, to be recorded when the cell ends."""
-        if set(render_step(step)) & set("${}"):
+        try:
+            text = sound_text(step)
+        except bad_input() as error:
+            say(f"Setup cell: not remembered. {error}")
+            return
+        if is_expanded(text):
             say("Setup cell: not remembered: IPython would expand $ and braces in that line")
             return
-        if conceal(render_step(step)) != render_step(step):
+        if conceal(text) != text:
             say("Setup cell: not remembered: a secret stands in that line; take it out of the cell")
             return
         self.cell.append((step, step.note(self.host)))

@@ -29,18 +29,32 @@ __all__ = [
 
 def find(name: str) -> Optional[metadata.Distribution]:
     """The installed distribution of this name, in any spelling."""
+    found = _find(name)
+    return None if found is None else found[0]
+
+
+def _find(name: str) -> Optional[Tuple[metadata.Distribution, str]]:
+    """The same with its version, which is read with the name."""
     from packaging.utils import canonicalize_name
 
     wanted = canonicalize_name(name)
-    for found in metadata.distributions(name=wanted):
-        if canonical(found) == wanted:
-            return found
-    # Older wheels kept dots or dashes in their folder's name, which Python does not fold. To read
-    # all that is installed takes 0.1 s, for each of what may be thousands of names.
+    for found in _candidates(wanted):
+        own, version = _named(head(found))
+        if own == wanted:
+            return found, version
+    return None
+
+
+def _candidates(wanted: str) -> Iterator[metadata.Distribution]:
+    """Distributions that may have a canonical name: those whose folder is named so come first.
+
+    Older wheels kept dots or dashes in their folder's name, which Python does not fold. To read
+    all that is installed takes 0.1 s, for each of what may be thousands of names.
+    """
+    yield from metadata.distributions(name=wanted)
     spelled = re.compile(re.escape(wanted).replace(r"\-", "[-_.]+") + "-", re.IGNORECASE)
-    if not any(map(spelled.match, _folders())):
-        return None
-    return next((one for one in metadata.distributions() if canonical(one) == wanted), None)
+    if any(map(spelled.match, _folders())):
+        yield from metadata.distributions()
 
 
 def _folders() -> Iterator[str]:
@@ -144,13 +158,14 @@ def why_not(asked: "Requirement") -> Optional[str]:
     """
     if asked.marker and not asked.marker.evaluate():
         return None
-    found = find(asked.name)
-    if found is None:
+    both = _find(asked.name)
+    if both is None:
         return f"{asked.name} is not installed"
+    found, version = both
     if asked.url:
         return _other_source(asked, found)
-    if not asked.specifier.contains(found.version, prereleases=True):
-        return f"{asked.name} {found.version} is installed, not {asked.specifier}"
+    if not asked.specifier.contains(version, prereleases=True):
+        return f"{asked.name} {version} is installed, not {asked.specifier}"
     for extra in sorted(asked.extras):
         for need in _needs(found, extra):
             reason = why_not(need)

@@ -42,9 +42,11 @@ def pinned(text: str, newest: bool = False) -> str:
     from .installed import find, source_of
 
     asked = requirement(text)
-    found = find(asked.name)
     exact = re.fullmatch(r"==[^*,]+", str(asked.specifier)) or " --hash" in text
-    if (asked.specifier and (exact or not newest)) or asked.url or found is None:
+    if (asked.specifier and (exact or not newest)) or asked.url:
+        return text
+    found = find(asked.name)
+    if found is None:
         return text
     source = source_of(found)
     extras = f"[{','.join(sorted(asked.extras))}]" if asked.extras else ""

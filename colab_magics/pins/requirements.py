@@ -1,6 +1,7 @@
 """Requirements as people write them: PEP 508 texts, requirements files, ``%%pin`` bodies."""
 
 import re
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, List, Tuple
 
@@ -25,8 +26,16 @@ _INCLUDED = re.compile(r"(?:-r\s*|--requirement(?:\s+|=))(.+)")
 _NAMES_PATH = re.compile(r"(-[cef](?=\s)|--(?:constraint|editable|find-links)(?=[\s=]))[\s=]*(.+)")
 
 
+#: Each text is asked about many times while a line is read, checked, merged and written.
+_MANY = 5000
+
+
+@lru_cache(_MANY)
 def requirement(text: str) -> "Requirement":
-    """The requirement that a text says, less its hashes; a ``UsageError`` where it says none."""
+    """The requirement that a text says, less its hashes; a ``UsageError`` where it says none.
+
+    Others get the same object, so that it is not to be changed.
+    """
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:
@@ -51,6 +60,7 @@ def normal(text: str) -> str:
     return f"{name.group(1)} @ {url}"
 
 
+@lru_cache(_MANY)
 def key(text: str) -> str:
     """What a requirement decides: its canonical name, and its marker if it has one."""
     from packaging.utils import canonicalize_name
@@ -93,7 +103,7 @@ def body_words(body: str) -> List[str]:
         elif line.startswith("-"):
             words += re.split(r"[\s=]+" if line.startswith("--") else r"\s+", line, maxsplit=1)
         else:
-            words.append(line)
+            words.append(line.replace("\t", " "))
     return words
 
 

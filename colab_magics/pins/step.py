@@ -115,7 +115,7 @@ class PinStep(Step):
         new = {key(text): text for text in other.requirements}
         # A bare name takes no version back.
         kept = tuple(
-            text if is_bare(later) else later
+            text if later is text or is_bare(later) else later
             for text in self.requirements
             for later in (new.pop(key(text), text),)
         )

@@ -5,13 +5,14 @@ Only a line magic in the first column is a step; an indented one, or one inside 
 bracket, is code.
 """
 
-import io
 import re
 import tokenize
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import List, Optional, Sequence, Tuple
 
 from ..arguments import quote, split, split_comment, split_flags
+from ..controls import has_controls, visible
 from ..errors import NotebookError, bad_input
 from ..steps import STEPS, Step
 from ..steps import parse as parse_step
@@ -20,12 +21,14 @@ from .origin import install_lines
 __all__ = [
     "FORMAT",
     "Line",
+    "is_expanded",
     "is_setup",
     "new_cell",
     "only_setup",
     "parse",
     "render",
     "render_step",
+    "sound_text",
     "step_line",
 ]
 
@@ -61,7 +64,7 @@ class Line:
         """This line saying ``step`` instead; unchanged where it says so already."""
         if step == self.step:
             return self
-        return replace(self, step=step, text=render_step(step, self.flags) + self.comment)
+        return replace(self, step=step, text=_sound(step, self.flags) + self.comment)
 
 
 def is_setup(source: str) -> bool:
@@ -98,23 +101,25 @@ def parse(source: str) -> List[Line]:
             "Upgrade: %pip install -U colab-magics, then restart.",
         )
     lines: List[Line] = []
-    rest = source.split("\n")
-    code: List[str] = []
-    while rest:
-        escaped, found = _ESCAPED.match(rest[0]), _MAGIC.match(rest[0])
-        if escaped is None or _inside("\n".join(code)):
-            code.append(rest[0])
-            lines.append(Line(rest.pop(0)))
+    texts = source.split("\n")
+    code: List[str] = []  # since the last whole statement in the first column
+    at = 0
+    while at < len(texts):
+        escaped, found = _ESCAPED.match(texts[at]), _MAGIC.match(texts[at])
+        if escaped is None or _inside(code):
+            code.append(texts[at])
+            lines.append(Line(texts[at]))
+            at += 1
             continue
-        taken = 1
-        while rest[taken - 1].endswith("\\") and taken < len(rest):
-            taken += 1
+        end = at + 1
+        while texts[end - 1].endswith("\\") and end < len(texts):
+            end += 1
         if found is not None and found.group(1) in STEPS:
-            lines.append(_read(found.group(1), "\n".join(rest[:taken])))
+            lines.append(_read(found.group(1), texts[at:end]))
         else:
-            lines += map(Line, rest[:taken])
-        del rest[:taken]
-        code.append(escaped.group(1) + "pass")
+            lines += map(Line, texts[at:end])
+        code = [*code, escaped.group(1) + "pass"] if escaped.group(1) else []
+        at = end
     return lines
 
 
@@ -123,7 +128,10 @@ def render(lines: Sequence[Line]) -> str:
     return "\n".join(line.text for line in lines)
 
 
-def _read(word: str, text: str) -> Line:
+def _read(word: str, texts: Sequence[str]) -> Line:
+    text = "\n".join(texts)
+    if any(len(one.splitlines()) > 1 for one in texts):  # IPython reads two lines there
+        return Line(text, problem="a character in it that nobody sees ends the line: type it anew")
     code = text[len(word) + 1 :].replace("\\\n", " ")
     try:
         parts = split(code)
@@ -135,11 +143,12 @@ def _read(word: str, text: str) -> Line:
     return Line(text, step, comment, typed)
 
 
-def _inside(code: str) -> bool:
+def _inside(code: Sequence[str]) -> bool:
     """Whether the code before a line, its magics taken out, leaves a string or a bracket open."""
-    code = _SURROGATE.sub("_", code)  # JSON may hold half a character, Python's tokenizer not
+    # JSON may hold half a character, Python's tokenizer not; IPython gives it these lines.
+    text = _SURROGATE.sub("_", "\n".join([*code, ""]))
     try:
-        for _ in tokenize.generate_tokens(io.StringIO(code + "\n").readline):
+        for _ in tokenize.generate_tokens(iter(text.splitlines(keepends=True)).__next__):
             pass
     except tokenize.TokenError as error:
         return "multi-line" in str(error) or "triple-quoted" in str(error)
@@ -164,10 +173,44 @@ def render_step(step: Step, flags: Sequence[str] = ()) -> str:
 
 
 def step_line(step: Step, note: str = "") -> Line:
-    """A new line for a step, with a note as its trailing comment."""
-    text = render_step(step)
+    """A new line for a step, with a note as its trailing comment.
+
+    `NotebookError` where it would not be read back; a note that would be more than one is left out.
+    """
+    text = _sound(step)
+    if has_controls(note) or is_expanded(note):
+        note = ""
     comment = " " * max(2, 28 - len(text)) + "# " + note if note else ""
     return Line(text + comment, step, comment)
+
+
+def is_expanded(text: str) -> bool:
+    """Whether IPython would put values, or what code gives, into this text of a magic's line."""
+    return bool(set(text) & set("${}"))
+
+
+def sound_text(step: Step) -> str:
+    """The magic line of a step, or those of its parts; `NotebookError` as `step_line` has it."""
+    if _is_sound(step, render_step(step)):
+        return render_step(step)
+    return "\n".join(map(_sound, step.parts()))
+
+
+@lru_cache(100)  # a line is proved when its step is done, and wherever it is then merged into
+def _is_sound(step: Step, text: str) -> bool:
+    hidden = any(map(has_controls, step.arguments()))
+    return not hidden and [line.step for line in parse(text)] == [step]
+
+
+def _sound(step: Step, flags: Sequence[str] = ()) -> str:
+    """The magic line of a step, proved to be read back as that step and nothing more."""
+    text = render_step(step, flags)
+    if not _is_sound(step, text):
+        raise NotebookError(
+            f"This line would not be read back as it is meant: {visible(text, keep='')[:200]}",
+            "Other names, without characters that nobody sees, can be remembered.",
+        )
+    return text
 
 
 def new_cell() -> List[Line]:

@@ -10,6 +10,7 @@ from html.parser import HTMLParser
 from typing import Dict, List, Optional, Tuple
 from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
+from ...controls import visible
 from ...errors import SourceError, usage_error
 from .source import Request, Source
 
@@ -44,7 +45,7 @@ def _confirmed(page: str, at: str) -> str:
     """The address of the file behind a page of Google's; `SourceError` says what the page says."""
     form = _Form()
     form.feed(page)
-    title = " ".join(form.title.split())
+    title = visible(" ".join(form.title.split()))
     if form.action and {"id", "confirm"} & {*form.inputs}:
         with suppress(ValueError):  # an address that is none
             return f"{urljoin(at, form.action).split('?')[0]}?{urlencode(form.inputs)}"

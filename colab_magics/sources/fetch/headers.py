@@ -64,14 +64,14 @@ def length(headers: Any, have: int) -> int:
 
 
 def named(headers: Any) -> str:
-    """The name that the server gives the file; it makes none that hides."""
+    """The name that the server gives the file."""
     message = Message()
     text = str(headers.get("Content-Disposition", ""))
     with suppress(UnicodeError):
         text = text.encode("latin-1").decode("utf-8")  # what requests reads as Latin-1
     message["Content-Disposition"] = re.sub(r"[\r\n]", " ", text)
     with suppress(ValueError, LookupError, TypeError):
-        return _told(file_name(message.get_filename() or "").lstrip("."))
+        return _told(file_name(message.get_filename() or ""))
     return ""
 
 

@@ -15,7 +15,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from ... import tokens
 from ...errors import SourceError, hide, usage_error
 from ...registry import load
-from .source import Request, Source, last_part
+from .source import Request, Source, file_name, last_part
 
 __all__ = ["BASES", "KINDS", "hugging_face", "is_url", "kaggle", "source", "web", "zenodo"]
 
@@ -145,7 +145,7 @@ def _listed(answer: Any, record: str) -> List[Request]:
         key, (kind, _, value) = str(file["key"]), str(file.get("checksum", "")).partition(":")
         url = f"{BASES['zenodo']}/api/records/{record}/files/{quote(key, safe='')}/content"
         typed = f"zenodo:{record}/{quote(key)}"
-        md5, name = value if kind == "md5" else "", last_part(quote(key))
+        md5, name = value if kind == "md5" else "", file_name(key)
         if not name:
             raise KeyError(key)
         found.append(Request(url, name, typed, md5))

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 from typing import Callable, Dict, List, Sequence, Set, Tuple
 
+from ...controls import visible
 from ...errors import SourceError
 from ...files import clear
 from .state import Entry, Member, digest, is_folder, keep, recall, same
@@ -114,6 +115,7 @@ def _there(
 
 def _refused(bad: Sequence[str]) -> SourceError:
     more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+    bad = [visible(path, keep="") for path in bad]
     return SourceError(
         f"{bad[0]}{more} of the archive would take the place of other files; they were left alone.",
         "Unpack into another folder, or move them away. To write over them: --update",

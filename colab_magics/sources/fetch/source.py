@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import IO, Any, Callable, List, NamedTuple, Optional, Tuple
 from urllib.parse import unquote
 
+from ...controls import clean_name
 from ...host import Host
 
 __all__ = ["Request", "Source", "Stream", "exposed", "file_name", "last_part"]
@@ -56,9 +57,17 @@ def exposed(url: str) -> bool:
 
 
 def file_name(text: str) -> str:
-    """A name that a server gave, as the name of a file in a folder; empty where none is left."""
-    name = re.split(r"[/\\]", text)[-1]
-    name = re.sub(r'[\x00-\x1f\x7f<>:"|?*]', "_", name).strip().rstrip(". ")
+    """A name that a server gave, as the name of a file in a folder; empty where none is left.
+
+    It hides from nobody, is no option and no home, and IPython expands nothing in it.
+    """
+    name = _tidy(re.sub(r"[${}]", "_", clean_name(re.split(r"[/\\]", text)[-1])))
+    return f"_{name}" if name.startswith(("-", "~")) else name
+
+
+def _tidy(name: str) -> str:
+    """A name that any system takes."""
+    name = re.sub(r'[<>:"|?*]', "_", name).strip().rstrip(". ")
     name = f"_{name}" if _DEVICE.fullmatch(name) else name
     if len(name.encode("utf-8", "replace")) > _LONGEST:
         stem, suffix = Path(name).stem, Path(name).suffix[:20]
@@ -67,5 +76,7 @@ def file_name(text: str) -> str:
 
 
 def last_part(path: str) -> str:
-    """The name of a file at the end of a URL's path."""
-    return file_name(unquote(path).rstrip("/"))
+    """The name of a file at the end of a URL's path, which whoever typed it chose."""
+    name = re.split(r"[/\\]", unquote(path).rstrip("/"))[-1]
+    hidden = "." * name.startswith(".")
+    return _tidy(hidden + clean_name(name) if clean_name(name) else "")

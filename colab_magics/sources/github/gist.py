@@ -7,6 +7,7 @@ its ``raw_url`` has all of it.
 import re
 from typing import Any, Dict, NamedTuple, Sequence
 
+from ...controls import clean_name, visible
 from ...errors import SourceError
 from .api import Api
 from .content import File
@@ -46,14 +47,14 @@ def fetch(api: Api, gist: str, name: str) -> "tuple[str, bytes]":
     found = api("GET", f"/gists/{gist}", about="That gist").json["files"] or {}
     names = [one for one in found if one == name or (not name and one.endswith(".ipynb"))]
     if len(names) != 1:
-        listed = ", ".join(sorted(found))
+        listed = visible(", ".join(sorted(found)), keep="")
         raise SourceError(
             f"That gist has {'no such notebook' if not names else 'several notebooks'}.",
             "Take the address that its Raw button has.",
             f"It has: {listed}",
         )
     # Whoever made the gist chose the name: it is one in the folder where it is put, no path.
-    bare = re.split(r"[/\\]", names[0])[-1]
+    bare = clean_name(re.split(r"[/\\]", names[0])[-1]) or "notebook.ipynb"
     return bare, _content(api, found[names[0]]).encode("utf-8")
 
 
