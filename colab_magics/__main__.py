@@ -35,6 +35,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
     except KeyboardInterrupt:
         _print("interrupted", sys.stderr)
         return INTERRUPTED
+    finally:
+        exit_at_once(b"")  # all that there is to say has been said
 
 
 def _show_anything() -> None:
