@@ -109,7 +109,7 @@ def interrupted(ended: Ended, path: Path) -> Optional[str]:
     texts = shown(path)
     kept = [text for text in texts if text]
     done = re.findall(r"^\[ *(\d+)/", ended.out, re.M)
-    if ended.status == 0:  # it came when all was done
+    if ended.status <= 0:  # it came when all was done, or when Python itself was ending
         good = ended.errors in ("", "interrupted\n") and len(kept) == len(texts)
     else:
         good = ended.status == 130 and ended.errors.count("\n") == 1
