@@ -36,6 +36,8 @@ def main(arguments: Optional[List[str]] = None) -> int:
             if text:
                 _print(text, sys.stderr)
         return 1
+    finally:
+        exit_at_once(b"")  # all that there is to say has been said
 
 
 def _show_anything() -> None:

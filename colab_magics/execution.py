@@ -12,6 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional
 
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
+
 from .errors import NotebookError
 from .notebook.document import Document
 from .notebook.locate import RUN_VARIABLE
@@ -108,8 +112,6 @@ class _Execution:
         requests: Requests,
         save: Callable[[Run], None],
     ) -> None:
-        from nbclient import NotebookClient
-
         self._requests, self._options, self._say = requests, options, say
         self._blank: List[Any] = []  # what a cell has put out that has not run
         node = _node(document, self._blank)
@@ -202,8 +204,6 @@ class _Execution:
 
     def _failure(self, error: Optional[BaseException]) -> Optional[Failure]:
         """What ended the run; `_NotStarted` where it has not begun."""
-        from nbclient.exceptions import CellExecutionError, CellTimeoutError
-
         if isinstance(error, CellExecutionError):
             return Failure(self._cell, error.ename, error.evalue)
         if isinstance(error, CellTimeoutError):
@@ -262,7 +262,8 @@ class _Saves:
 
     def _timed(self, ran: Run) -> None:
         started = time.monotonic()
-        self._save(ran)
+        with suppress(Exception):  # at the end it is tried again, and said
+            self._save(ran)
         now = time.monotonic()
         self._earliest = now + (now - started) / SHARE
 
@@ -279,8 +280,6 @@ def _error(task: asyncio.Future[None]) -> Optional[BaseException]:
 
 def _node(document: Document, blank: List[Any]) -> Any:
     """The notebook as nbclient takes it, without what its cells have put out before."""
-    import nbformat
-
     cells = [{"metadata": {}, **head, "source": document.source(head)} for head in document.heads]
     node = nbformat.from_dict(
         {"cells": cells, "metadata": document.metadata, "nbformat": 4, "nbformat_minor": 5}

@@ -128,10 +128,16 @@ class _Saved:
             try:
                 self._put(data)
             except NotebookError as error:
-                if self._expected is None or files.read(self._place) == self._expected:
-                    return
-                self._changed = error
-                self._place, self._expected = _put_beside(data, self._place), data
+                if self._is_changed():
+                    self._changed = error
+                    self._place, self._expected = _put_beside(data, self._place), data
+
+    def _is_changed(self) -> bool:
+        """Whether the file is not as it was read or saved; it may be gone."""
+        try:
+            return self._expected not in (None, files.read(self._place))
+        except NotebookError:
+            return True
 
     def finish(self, ran: Run) -> bool:
         """Save the run, and say whether the file changed; `NotebookError` where it is elsewhere."""

@@ -58,18 +58,18 @@ def held() -> Iterator[Requests]:
             signal.signal(number, handler)
 
 
-def exit_at_once() -> None:
-    """Have signals end this process with one line, from now on: nothing is begun yet.
+def exit_at_once(line: bytes = b"interrupted\n") -> None:
+    """Have signals end this process with a line: nothing is begun yet, or all is done.
 
     An exception in the middle of an import may be lost, or printed as ignored.
     """
-    _install(_exit)
 
+    def handler(number: int, frame: Optional[FrameType]) -> NoReturn:
+        with suppress(OSError):
+            os.write(2, line)
+        os._exit(INTERRUPTED)
 
-def _exit(number: int, frame: Optional[FrameType]) -> NoReturn:
-    with suppress(OSError):
-        os.write(2, b"interrupted\n")
-    os._exit(INTERRUPTED)
+    _install(handler)
 
 
 def _install(handler: Handler) -> Dict[int, Any]:

@@ -4,6 +4,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from jupyter_client import AsyncKernelManager
+from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKernel
+
 from ..errors import NotebookError
 
 __all__ = ["manager"]
@@ -15,8 +18,6 @@ def manager(shared: Path, kernel: str = "", interpreter: str = sys.executable) -
     ``shared`` is the folder in which its connection file is put. `NotebookError` where there is no
     kernel of that name.
     """
-    from jupyter_client import AsyncKernelManager
-    from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 
     class OnePython(KernelSpecManager):  # type: ignore[misc]
         """Every name is that interpreter: a kernelspec elsewhere might be another one."""
@@ -38,8 +39,6 @@ def manager(shared: Path, kernel: str = "", interpreter: str = sys.executable) -
 
 
 def _known(manager: Any) -> None:
-    from jupyter_client.kernelspec import NoSuchKernel
-
     try:
         _ = manager.kernel_spec
     except NoSuchKernel as error:
