@@ -168,6 +168,31 @@ def test_folders_of_the_dead(tmp_path: Path, monkeypatch: Any, prefix: str) -> N
         _kill(living)
 
 
+def test_a_killed_run(tmp_path: Path, monkeypatch: Any) -> None:
+    """After kill -9 of ``colab-magics run`` the notebook is as it was; the next one clears up."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    path, began = tmp_path / "x.ipynb", tmp_path / "began"
+    _book(path, 10)
+    book = json.loads(path.read_text())
+    code = f"import os, time; began = os.path.exists({str(began)!r}); open({str(began)!r}, 'w')"
+    book["cells"][0]["source"] = f"{code}\nif not began: time.sleep(600)"
+    path.write_text(json.dumps(book))
+    before = path.read_bytes()
+    command = [sys.executable, "-m", "colab_magics", "run", str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while not began.exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert path.read_bytes() == before
+    assert len([*(tmp_path / "tmp").glob("colab-magics-run-*")]) == 1
+    assert subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0
+    assert [*(tmp_path / "tmp").glob("colab-magics-run-*")] == []
+    assert [one for one in os.listdir(tmp_path) if one.startswith(".~")] == []
+
+
 def _holders(folder: Path) -> List[str]:
     """The processes that have a folder open."""
     found = []
