@@ -69,15 +69,15 @@ def alone_if_possible(
 def _open(path: Path) -> int:
     """The file of a lock, and its folder: of this user alone, since who opens it can hold it.
 
-    In a folder that is shared with a group (setgid, as environments of several users are), the
-    group shares the lock too.
+    In a folder that its group may write, as that of an environment of several users, the group
+    shares the lock too: it could put another in its place anyway.
     """
     path.parent.parent.mkdir(parents=True, exist_ok=True)
     above = path.parent.parent.stat().st_mode
-    group = 0o070 if above & 0o2022 == 0o2020 else 0
+    group = 0o070 if above & 0o022 == 0o020 else 0
     with suppress(FileExistsError):
         path.parent.mkdir(0o700)
-    _allow(path.parent, path.parent.stat(), 0o700 | group)
+    _allow(path.parent, path.parent.lstat(), 0o700 | group)
     handle = os.open(str(path), os.O_RDWR | os.O_CREAT | PLAIN, 0o600)
     try:
         found = os.fstat(handle)

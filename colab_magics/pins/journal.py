@@ -97,7 +97,10 @@ def clock() -> float:
 
 def pending() -> bool:
     """Whether an installation was cut off, or is going on right now; costs one look at a file."""
-    return _place("journal").exists()
+    try:
+        return _place("journal").exists()
+    except PermissionError:  # of an environment whose locks are another user's
+        return False
 
 
 def disturbs(names: Iterable[str]) -> bool:

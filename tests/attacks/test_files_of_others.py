@@ -253,10 +253,11 @@ def test_nobody_else_can_open_a_lock(tmp_path: Path) -> None:
 
 
 @root_only
-def test_who_shares_an_environment_shares_its_locks(shared: Shared) -> None:
+@pytest.mark.parametrize("mode", [0o2775, 0o775])
+def test_who_shares_an_environment_shares_its_locks(shared: Shared, mode: int) -> None:
     """In a folder that its group may write, the group may lock; nobody else."""
     os.chown(shared.folder, 0, TEAM)
-    shared.folder.chmod(0o2775)
+    shared.folder.chmod(mode)
     code = "\nwith locks.alone(where / 'made' / 'x.lock'): print('mine')"
     for user in (NOBODY, OTHER):
         assert as_user(user, code, shared.folder, TEAM) == "mine"
@@ -265,6 +266,18 @@ def test_who_shares_an_environment_shares_its_locks(shared: Shared) -> None:
         0o770,
         0o660,
     ]
+
+
+@root_only
+def test_a_planted_folder_of_locks(shared: Shared) -> None:
+    """A link that somebody else made changes no mode of the folder that it leads to."""
+    own = shared.own.with_name("public")
+    own.mkdir()
+    own.chmod(0o755)
+    (shared.folder / "writing").symlink_to(own)
+    os.lchown(shared.folder / "writing", NOBODY, NOBODY)
+    with locks.alone_if_possible(shared.folder / "writing" / "x.lock"):
+        assert stat.S_IMODE(own.stat().st_mode) == 0o755
 
 
 @root_only

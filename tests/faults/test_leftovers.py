@@ -24,22 +24,30 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="elsewhere: POSIX signal
 Held = Callable[[int, int], None]
 OLD, NEW = b"old", b"new and longer"
 
-#: Writes a notebook, which is large, as long as it lives.
+#: For each line of its input a process that writes a notebook, which is large, until it is killed.
 _WRITES = """
-import sys
+import os, sys
+from itertools import count
 from pathlib import Path
 from colab_magics import files, notebooks
-from colab_magics.errors import ColabMagicsError
 path = Path(sys.argv[1])
+def work():
+    for number in count():
+        if sys.argv[2] == "create":
+            path.with_name(f"x-{number % 5}.ipynb").unlink(missing_ok=True)
+            files.create(path.with_name(f"x-{number % 5}.ipynb"), path.read_bytes())
+        elif number % 2:
+            notebooks.forget(path, ["secret"])
+        else:
+            notebooks.write(path, [f"%secret NAME{number}"])
 print("ready", flush=True)
-for number in range(10**6):
-    if sys.argv[2] == "create":
-        path.with_name(f"{path.stem}-{number % 5}.ipynb").unlink(missing_ok=True)
-        files.create(path.with_name(f"{path.stem}-{number % 5}.ipynb"), path.read_bytes())
-    elif number % 2:
-        notebooks.forget(path, ["secret"])
-    else:
-        notebooks.write(path, [f"%secret NAME{number}"])
+for line in sys.stdin:
+    pid = os.fork()
+    if not pid:
+        work()
+    print(pid, flush=True)
+    os.waitpid(pid, 0)
+    print("gone", flush=True)
 """
 #: Holds a folder of its own as long as it lives.
 _HOLDS = """
@@ -57,6 +65,7 @@ def _start(code: str, *words: object) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-c", code, *map(str, words)],
         cwd=str(Path(colab_magics.__file__).parent.parent),
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -89,14 +98,18 @@ def test_a_killed_writer(tmp_path: Path, long: bool, held: Held, kind: str) -> N
     One of several names is written in place: there the new bytes are whole beside it, at least.
     """
     path, chance, good = tmp_path / "x.ipynb", random.Random(7), 0
-    rounds = (420 if kind == "write" else 100) if long else 6 if kind == "write" else 3
+    rounds = 420 if long else 12
     cells = _book(path, 2_000_000)
     if kind == "other name":
         os.link(path, tmp_path / "y")
+    process = _start(_WRITES, path, kind)
+    assert process.stdin is not None and process.stdout is not None
     for _ in range(rounds):
-        process = _start(_WRITES, path, kind)
+        print(file=process.stdin, flush=True)
+        pid = int(process.stdout.readline())
         time.sleep(chance.uniform(0, 0.15))  # the moment itself is what is tested
-        _kill(process)
+        os.kill(pid, signal.SIGKILL)
+        assert process.stdout.readline() == "gone\n"
         left = [one for one in tmp_path.glob("*.ipynb") if one.stat().st_size]
         if kind == "other name":
             left += tmp_path.glob(".~*")
@@ -121,6 +134,7 @@ def test_a_killed_writer(tmp_path: Path, long: bool, held: Held, kind: str) -> N
         good += (torn == 0 or (kind == "other name" and whole > 0)) and not {
             name for name in after if name.startswith(".~") or name not in before
         }
+    _kill(process)
     held(rounds, good)
     assert good == rounds
 
@@ -166,6 +180,31 @@ def test_folders_of_the_dead(tmp_path: Path, monkeypatch: Any, prefix: str) -> N
         assert files.scratch_folder(prefix).exists() and one not in files._SCRATCH
     finally:
         _kill(living)
+
+
+def test_a_killed_run(tmp_path: Path, monkeypatch: Any) -> None:
+    """After kill -9 of ``colab-magics run`` the notebook is as it was; the next one clears up."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
+    path, began = tmp_path / "x.ipynb", tmp_path / "began"
+    _book(path, 10)
+    book = json.loads(path.read_text())
+    code = f"import os, time; began = os.path.exists({str(began)!r}); open({str(began)!r}, 'w')"
+    book["cells"][0]["source"] = f"{code}\nif not began: time.sleep(600)"
+    path.write_text(json.dumps(book))
+    before = path.read_bytes()
+    command = [sys.executable, "-m", "colab_magics", "run", str(path)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    until = time.monotonic() + 60
+    while not began.exists() and time.monotonic() < until:
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    assert path.read_bytes() == before
+    assert len([*(tmp_path / "tmp").glob("colab-magics-run-*")]) == 1
+    assert subprocess.run(command, stdout=subprocess.DEVNULL).returncode == 0
+    assert [*(tmp_path / "tmp").glob("colab-magics-run-*")] == []
+    assert [one for one in os.listdir(tmp_path) if one.startswith(".~")] == []
 
 
 def _holders(folder: Path) -> List[str]:
