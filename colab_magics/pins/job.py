@@ -296,8 +296,7 @@ class Job:
     def _fault(self, status: int, said: Sequence[str], made: Optional[Path]) -> str:
         """Why an installer that has ended so does not work; empty where it has answered."""
         if status < 0:
-            name = signal.Signals(-status).name
-            return "" if -status in _ENDED else f"it was ended by {name}"
+            return "" if -status in _ENDED else f"it was ended by signal {-status}"
         if status and not said:
             return f"it ended with {status}, without a word"
         if made is not None and not status:
