@@ -184,7 +184,12 @@ class ColabMagicsError(Exception):
 
 
 class InstallFailed(ColabMagicsError):
-    """Packages could not be installed; what was installed before is as it was."""
+    """Packages could not be installed; what was installed before is as it was.
+
+    ``why`` is a word for it where somebody goes by it: ``silent``, nobody has answered in time.
+    """
+
+    why = ""
 
 
 class RestartRequired(ColabMagicsError):

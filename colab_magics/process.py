@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar, cast
 
+from .activity import Idle
 from .errors import NotStarted, scrub
 
-__all__ = ["Environment", "Finished", "run", "start", "within"]
+__all__ = ["Environment", "Finished", "SilenceError", "run", "start", "within"]
 
 T = TypeVar("T")
 #: Seconds that a program gets to end by itself after Ctrl-C.
@@ -36,6 +37,10 @@ class Finished:
 
     status: int
     lines: Tuple[str, ...]
+
+
+class SilenceError(TimeoutError):
+    """A program has waited for something that did not come, and was ended."""
 
 
 def start(command: Sequence[str], **options: Any) -> "subprocess.Popen[Any]":
@@ -71,6 +76,7 @@ def run(
     holds: Callable[[Sequence[str]], bool] = lambda lines: False,
     timeout: float = 3600.0,
     keeps: Sequence[int] = (),
+    silence: Optional[float] = None,
 ) -> Finished:
     """Run a program to its end with no input, in a session of its own.
 
@@ -78,6 +84,11 @@ def run(
     says that it must not be cut (an installer putting files in place): then it may finish first.
     ``keeps`` are open files that it inherits, and with them their locks. Raises `TimeoutError`
     after ``timeout`` seconds, and `NotStarted` where there is no such program.
+
+    With ``silence`` seconds it is ended, and `SilenceError` raised, when for so long it has neither
+    printed a line nor done anything else: no byte has come from where it waits for one. This does
+    not count while it must not be cut, nor while it has a Python at work, which builds a package
+    and may be silent for an hour; nor where the system does not say what a program does.
     """
     process = start(
         command,
@@ -94,7 +105,8 @@ def run(
         heard: queue.Queue[Optional[str]] = queue.Queue()
         reader = threading.Thread(target=_read, args=(process, lines, heard), daemon=True)
         reader.start()
-        _listen(heard, on_line, time.monotonic() + timeout)
+        idle = Idle(process.pid, lambda: holds(lines)) if silence else None
+        _listen(heard, on_line, time.monotonic() + timeout, idle, silence or 0)
         status = process.wait()
     except KeyboardInterrupt:
         _stop(process, lines, holds)
@@ -148,7 +160,11 @@ def _read(
 
 
 def _listen(
-    heard: "queue.Queue[Optional[str]]", on_line: Callable[[str], None], until: float
+    heard: "queue.Queue[Optional[str]]",
+    on_line: Callable[[str], None],
+    until: float,
+    idle: Optional[Idle],
+    silence: float,
 ) -> None:
     """Pass the lines on; ``queue.Empty`` where the program has not ended by then."""
     while True:
@@ -157,9 +173,13 @@ def _listen(
         except queue.Empty:
             if time.monotonic() > until:
                 raise
+            if idle is not None and idle.seconds() > silence:
+                raise SilenceError(f"nothing was done for {silence:.0f} s") from None
             continue
         if line is None:
             return
+        if idle is not None:
+            idle.restart()
         on_line(line)
 
 

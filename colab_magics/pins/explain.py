@@ -2,12 +2,15 @@
 
 import re
 import sys
+from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, List, Optional, Sequence, Set, Tuple
 
 from ..errors import InstallFailed
-from .conflict import core
+from ..process import within
 from .environments.pythons import elsewhere
 from .index import File, Unreachable, asked, files_of, host_of
+from .installed import canonical_name
 from .requirements import requirement
 from .settings import PipSettings
 
@@ -15,7 +18,7 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
     from packaging.version import Version
 
-__all__ = ["explain"]
+__all__ = ["explain", "reason_of"]
 
 #: What installers say of the machine itself, what is wrong, and what to do.
 _MACHINE = (
@@ -37,23 +40,57 @@ _MACHINE = (
 )
 
 
-def explain(
-    texts: Sequence[str],
-    settings: PipSettings,
-    said: Sequence[str],
-    line: Optional[Sequence[str]] = None,
-) -> InstallFailed:
-    """The error for requirements that could not be installed: never raised here, only made.
+#: Of the requirements that could not be installed, as many are looked up on the indexes, and for as
+#: many seconds in all: to say which versions there are, where an installer says only that there is
+#: none. Where it names some, the others are not asked for.
+_LOOKED_UP = 3
+PATIENCE = 6.0
 
-    ``line`` are all that were asked for, where ``texts`` are only those that do not hold.
-    """
+
+def explain(texts: Sequence[str], settings: PipSettings, said: Sequence[str]) -> InstallFailed:
+    """The error for requirements that could not be installed: never raised here, only made."""
     for pattern, what, todo in _MACHINE:
         if any(re.search(pattern, line, flags=re.I) for line in said):
             return InstallFailed(what, todo)
-    for text in texts:
-        wanted = requirement(text)
-        if wanted.url:
-            continue
+    found = None
+    with suppress(TimeoutError):
+        found = within(PATIENCE, partial(_look_up, _suspects(texts, said), settings))
+    if found is not None:
+        return found
+    fetched = [re.search(r"[Ff]ailed to fetch.*?://(?:[^/@\s]*@)?([^/:\s]+)", one) for one in said]
+    hosts = sorted({found.group(1) for found in fetched if found})
+    if hosts:
+        return InstallFailed(
+            f"{', '.join(hosts)} cannot be reached; nothing was installed.",
+            "Check the network, and the addresses in pip.conf and PIP_* variables.",
+        )
+    what, details = reason_of(said)
+    todo = "Loosen one of the versions, and run it again."
+    return InstallFailed(f"Not installed: {what}", todo, details)
+
+
+def reason_of(said: Sequence[str]) -> Tuple[str, str]:
+    """What an installer gives as its reason: its first line, and the lines that come after it."""
+    starts = (
+        [at for at, line in enumerate(said) if "ecause " in line or "is caused by:" in line]
+        or [at for at, line in enumerate(said) if line.lower().startswith("error")]
+        or [len(said) - 1]
+    )
+    block = [_shortened(line) for line in said[starts[0] :][:9]] if said else []
+    return (block[0], "\n".join(block[1:])) if block else ("the installer gave no reason", "")
+
+
+def _suspects(texts: Sequence[str], said: Sequence[str]) -> List["Requirement"]:
+    """The requirements to look up: what has a URL of its own is on no index."""
+    words = {canonical_name(word) for word in re.findall(r"[A-Za-z0-9][\w.-]*", " ".join(said))}
+    wanted = [one for one in map(requirement, texts) if not one.url]
+    named = [one for one in wanted if canonical_name(one.name) in words]
+    return (named or wanted)[:_LOOKED_UP]
+
+
+def _look_up(suspects: Sequence["Requirement"], settings: PipSettings) -> Optional[InstallFailed]:
+    """What is wrong with the first of them that could not be had by itself."""
+    for wanted in suspects:
         try:
             files = files_of(wanted.name, settings)
         except Unreachable as error:
@@ -70,29 +107,7 @@ def explain(
         found = _judge(wanted, files, settings)
         if found is not None:
             return found
-    fetched = [re.search(r"[Ff]ailed to fetch.*?://(?:[^/@\s]*@)?([^/:\s]+)", one) for one in said]
-    hosts = sorted({found.group(1) for found in fetched if found})
-    if hosts:
-        return InstallFailed(
-            f"{', '.join(hosts)} cannot be reached; nothing was installed.",
-            "Check the network, and the addresses in pip.conf and PIP_* variables.",
-        )
-    what, details = core(said, texts if line is None else line)
-    if not what:
-        what, details = _reason(said)
-    todo = "Loosen one of the versions, and run it again."
-    return InstallFailed(f"Not installed: {what}", todo, details)
-
-
-def _reason(said: Sequence[str]) -> Tuple[str, str]:
-    """What an installer gives as its reason, in one line, and the lines that come after it."""
-    because = [line for line in said if "ecause " in line]
-    errors = [line for line in said if line.lower().startswith("error")]
-    core = (because or errors or list(said[-1:]))[:2]
-    if not core:
-        return "the installer gave no reason", ""
-    after = said[said.index(core[-1]) + 1 :]
-    return " ".join(map(_shortened, core)), "\n".join(after[:8])
+    return None
 
 
 def _judge(

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["File", "Unreachable", "ask", "asked", "files_of", "host_of"]
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.2"
-_TIMEOUT = (5, 20)
+_TIMEOUT = (3, 5)
 #: Answers of those who want a password first; they say nothing of packages.
 _UNSAID = {401, 407}
 

@@ -43,8 +43,7 @@ def install(
     _guard(wanted.texts, changes_kernel)
     with locked(progress) as keeps:
         job = _job(wanted, lock, Job(progress, keeps, line, hold=not changes_kernel))
-        more = _newest(job, wanted, how)
-        do = partial(_bring, job, wanted, more, lock)
+        do = partial(_bring, job, wanted, _newest(wanted, how), lock)
         work = Work(tuple(wanted.texts), tuple(wanted.lines), do)
         return replace(carry_out(job, work), notes=job.notes)
 
@@ -63,35 +62,37 @@ def rehearse(
     changes_kernel = "allow_kernel_changes" in how
     _guard(wanted.texts, changes_kernel)
     job = _job(wanted, lock, Job(progress, (), line, hold=not changes_kernel))
-    more = _newest(job, wanted, how)
-    (status, said), plan = job.rehearse(_lines(wanted), _again(wanted), more)
+    (status, said), plan = job.rehearse(_lines(wanted), _again(wanted), _newest(wanted, how))
     if status:
         raise _failure(job, wanted, said, lock)
     if plan is None:
         return Report(("The pip that is here cannot say what it would do: that takes 22.2.",))
     plan = with_sizes(plan, job.settings, _names(wanted))
-    return table(plan, _names(wanted), versions(), job.advise(plan))
+    notes = [*job.notes, *job.advise(plan)]
+    return table(plan, _names(wanted), versions(), notes)
 
 
 def _job(wanted: "Wanted", lock: Optional["Lock"], job: Job) -> Job:
     """The job with what the lock holds it to."""
     if lock is not None:
-        job.held += lock.constraints({str(requirement(text).url) for text in wanted.texts})
+        job.locked += lock.constraints({str(requirement(text).url) for text in wanted.texts})
     return job
 
 
-def _newest(job: Job, wanted: "Wanted", how: FrozenSet[str]) -> List[str]:
-    """The words that have it take newer versions, as ``how`` says."""
+def _newest(wanted: "Wanted", how: FrozenSet[str]) -> Optional[List[str]]:
+    """The names that are to be taken in newer versions, as ``how`` says; an empty list: all."""
     if "upgrade_all" in how:
-        return job.upgrade(())
-    return job.upgrade(_names(wanted)) if "upgrade" in how else []
+        return []
+    return _names(wanted) if "upgrade" in how else None
 
 
-def _bring(job: Job, wanted: "Wanted", more: Sequence[str], lock: Optional["Lock"]) -> None:
+def _bring(
+    job: Job, wanted: "Wanted", newest: Optional[Sequence[str]], lock: Optional["Lock"]
+) -> None:
     """Have the installer do it, and look at what it has done."""
     lines, names = _lines(wanted), _names(wanted)
     before = whole.present()
-    status, said = job.install(lines, _again(wanted), more, shown=names)
+    status, said = job.install(lines, _again(wanted), shown=names, newest=newest)
     if status:
         raise _failure(job, wanted, said, lock)
     changed = [name for name, version in whole.present().items() if before.get(name) != version]
@@ -128,7 +129,7 @@ def _failure(
             "Ask who made the notebook; or lock what the index has now: %pin lock --upgrade",
         )
     missing = [text for text in wanted.texts if why_not(requirement(text))]
-    error = _against_the_kernel(said) or explain(missing, job.settings, said, wanted.texts)
+    error = _against_the_kernel(said) or explain(missing, job.settings, said)
     if lock is None:
         return error
     todo = f"{error.todo} Or renew the lock: %pin lock --upgrade"  # it may hold what is gone

@@ -1,16 +1,21 @@
 """One installer at work on this environment: the runs of one installation, alike in all."""
 
 import importlib
+import os
+import re
 import shutil
+import signal
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Protocol, Sequence, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple, TypeVar
 
+from ..controls import has_controls
 from ..errors import InstallFailed
 from ..files import scratch_folder
-from ..process import run
+from ..process import SilenceError, run
 from ..registry import choose
 from ..steps import Progress
 from .cuda import advice
+from .index import asked
 from .installed import versions
 from .options import authenticated
 from .plan import Plan, Watch
@@ -32,6 +37,12 @@ KERNEL = (
     "traitlets",
 )
 
+#: Variables that name indexes to uv, and win over what pip has.
+_OF_UV = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
+#: Signals by which a person, or the system, ends a program that works.
+_ENDED = (signal.SIGINT, signal.SIGTERM)
+
+T = TypeVar("T")
 #: The exit status of an installer, and what it printed.
 Said = Tuple[int, Tuple[str, ...]]
 #: Told each line that an installer prints, and whether it is for no person.
@@ -45,6 +56,9 @@ class Installer(Protocol):
 
     def available(self, settings: PipSettings) -> Optional[str]:
         """None, or why it cannot be used here."""
+
+    def trial(self) -> List[str]:
+        """A command that each one that works does at once, and changes nothing."""
 
     def command(self, requirements: Path, constraints: Path, again: Sequence[str]) -> List[str]:
         """The command that installs what the two files say, and ``again`` even if it is there.
@@ -86,10 +100,15 @@ def _deaf(line: str, aside: bool) -> None:
     """Hear nothing."""
 
 
+class _Broken(Exception):
+    """An installer that does not work on this machine; the reason is its argument."""
+
+
 class Job:
     """Runs the first installer that can be used; `InstallFailed` where there is none.
 
-    The kernel's own machinery is held at the versions that run now, unless ``hold`` is false.
+    One that turns out not to work gives way to the next. The kernel's own machinery is held at the
+    versions that run now, unless ``hold`` is false.
     ``keeps`` are open files that the installer inherits, ``line`` the settings of a ``%pin``;
     ``installer`` is one to use without looking for any.
     """
@@ -105,12 +124,17 @@ class Job:
         self.line = dict(line or {})
         self.settings = read_settings().with_line(authenticated(self.line))
         self._progress, self._keeps, self._hold = progress, keeps, hold
-        self._installer: Installer = installer or _installer(self.settings)
+        #: Why those that do not work here do not, by name.
+        self._broken: Dict[str, str] = {}
+        self._fixed = installer is not None
+        self._installer: Installer = installer or _installer(self.settings, self._broken)
         here = versions()
         #: What was said of the plan, for whoever looks only at the end.
         self.notes: Tuple[str, ...] = ()
-        #: The lines of the constraints file.
+        #: The lines of the constraints file, and those that only some installers take.
         self.held = [f"{name}=={here[name]}" for name in KERNEL if hold and name in here]
+        self.locked: List[str] = []
+        self._lines: Sequence[str] = ()
 
     def of(self, line: Dict[str, str]) -> "Job":
         """The same with the settings of another line."""
@@ -123,104 +147,202 @@ class Job:
         more: Sequence[str] = (),
         fresh: bool = False,
         shown: Optional[Sequence[str]] = None,
+        newest: Optional[Sequence[str]] = None,
     ) -> Said:
         """Install what the lines of a requirements file say; ``fresh``: by nothing cached.
 
-        The plan is shown where ``shown`` has the names that come first in it.
+        The plan is shown where ``shown`` has the names that come first in it. The names of
+        ``newest`` are taken in their newest version, of an empty one all.
         """
-        folder = scratch_folder("colab-magics-pin-")
-        watch = Watch(shown or (), self._installer.planned, self.advise, self._progress)
-        hears = _deaf if shown is None else watch.hear
-        try:
-            said = self._run(self._words(folder, lines, again, more), fresh, hears)
+
+        def attempt(folder: Path) -> Said:
+            watch = Watch(shown or (), self._installer.planned, self.advise, self._progress)
+            hears = _deaf if shown is None else watch.hear
+            command = self._words(folder, lines, again, [*more, *self._upgrade(newest)])
+            status, said = self._run(command, fresh, hears)
             self.notes = (*self.notes, *watch.notes)
-            return _unplaced(said, folder)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            return status, _unplaced(said, folder)
+
+        return self._with_any(attempt)
 
     def rehearse(
-        self, lines: Sequence[str], again: Sequence[str] = (), more: Sequence[str] = ()
+        self,
+        lines: Sequence[str],
+        again: Sequence[str] = (),
+        newest: Optional[Sequence[str]] = None,
     ) -> Tuple[Said, Optional[Plan]]:
         """Have it say what `install` would do, changing nothing; None where it cannot."""
-        folder = scratch_folder("colab-magics-pin-")
-        report = folder / "report.json"
-        try:
+
+        def attempt(folder: Path) -> Tuple[Said, Optional[Plan]]:
+            report = folder / "report.json"
             dry = self._installer.rehearsal(report)
             if dry is None:
                 return (0, ()), None
             heard: List[str] = []
-            words = self._words(folder, lines, again, [*more, *dry])
-            said = self._run(words, hears=lambda line, aside: heard.append(line))
+            command = self._words(folder, lines, again, [*self._upgrade(newest), *dry])
+            status, said = self._run(command, hears=lambda line, aside: heard.append(line))
             text = report.read_text(encoding="utf-8") if report.exists() else ""
-            plan = {} if said[0] else self._installer.planned(heard, text)
-            return _unplaced(said, folder), plan
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            plan = {} if status else self._installer.planned(heard, text)
+            return (status, _unplaced(said, folder)), plan
+
+        return self._with_any(attempt)
 
     def look_up(self, lines: Sequence[str]) -> Tuple[Said, str]:
         """Where just these are, and their hashes: a ``pylock.toml``; changes nothing."""
-        folder = scratch_folder("colab-magics-pin-")
-        wanted, found = folder / "requirements.txt", folder / "pylock.toml"
-        try:
+
+        def attempt(folder: Path) -> Tuple[Said, str]:
+            wanted, found = folder / "requirements.txt", folder / "pylock.toml"
             command = self._installer.look_up(wanted, found)
             if command is None:
-                raise InstallFailed(f"{self._installer.name} makes no locks.", "Install uv.")
-            lines = [*self._installer.options(self.settings), *lines]
-            wanted.write_text("\n".join(lines) + "\n", encoding="utf-8")
-            said = self._run(command)
-            text = "" if said[0] else found.read_text(encoding="utf-8")
-            return _unplaced(said, folder), text
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+                why = "".join(f"; {name} does not work: {x}" for name, x in self._broken.items())
+                raise InstallFailed(f"{self._installer.name} makes no locks{why}.", "Install uv.")
+            self._lines = lines
+            _write(wanted, [*self._installer.options(self.settings), *lines])
+            status, said = self._run(command, made=found)
+            text = "" if status else found.read_text(encoding="utf-8")
+            return (status, _unplaced(said, folder)), text
+
+        return self._with_any(attempt)
 
     def advise(self, plan: Plan) -> List[str]:
         """What to say of a plan before it is carried out."""
         return advice(plan, self._installer.name)
 
+    def uninstall(self, names: Sequence[str]) -> Said:
+        """Uninstall distributions."""
+        return self._with_any(lambda folder: self._run(self._installer.removal(names)))
+
+    def _upgrade(self, names: Optional[Sequence[str]]) -> List[str]:
+        return [] if names is None else self._installer.upgrade(names)
+
     def _words(
         self, folder: Path, lines: Sequence[str], again: Sequence[str], more: Sequence[str]
     ) -> List[str]:
         """The command; its files lie where only this user can read them."""
+        self._lines = lines
         wanted, held = folder / "requirements.txt", folder / "constraints.txt"
-        lines = [*self._installer.options(self.settings), *lines]
-        wanted.write_text("\n".join(lines) + "\n", encoding="utf-8")
-        held.write_text("\n".join(self.held) + "\n", encoding="utf-8")
+        _write(wanted, [*self._installer.options(self.settings), *lines])
+        _write(held, [*self.held, *([] if self._broken else self.locked)])
         alone = ["--no-deps"] if self.settings.on("no-deps") else []
         command = self._installer.command(wanted, held, again)
         return [*command, *dict.fromkeys([*alone, *more])]
 
-    def upgrade(self, names: Sequence[str]) -> List[str]:
-        """More words for `install`: see `Installer`."""
-        return self._installer.upgrade(names)
+    # ------------------------------------------------------------------ one run, or the next one
+    def _with_any(self, attempt: Callable[[Path], T]) -> T:
+        """What an attempt gives; by the next installer where one turns out not to work."""
+        while True:
+            folder = scratch_folder("colab-magics-pin-")
+            try:
+                return attempt(folder)
+            except _Broken as error:
+                self._give_way(str(error))
+            finally:
+                shutil.rmtree(folder, ignore_errors=True)
 
-    def uninstall(self, names: Sequence[str]) -> Said:
-        """Uninstall distributions."""
-        return self._run(self._installer.removal(names))
+    def _give_way(self, why: str) -> None:
+        """Take the next installer, and say so; `InstallFailed` where there is none."""
+        name = self._installer.name
+        self._broken[name] = why
+        if self._fixed:
+            raise InstallFailed(f"{name} does not work here: {why}.", f"Install {name} again.")
+        self._installer = _installer(self.settings, self._broken)
+        without = ", and the lock is not used" if self.locked else ""
+        note = f"{name} does not work here ({why}): {self._installer.name} installs{without}"
+        self.notes = (*self.notes, note)
+        self._progress(note)
 
-    def _run(self, command: Sequence[str], fresh: bool = False, hears: Hears = _deaf) -> Said:
+    def _run(
+        self,
+        command: Sequence[str],
+        fresh: bool = False,
+        hears: Hears = _deaf,
+        made: Optional[Path] = None,
+    ) -> Said:
+        """Run the installer; ``made`` is a file that it makes, saying nothing.
+
+        `_Broken` where it does not work and has changed nothing, `InstallFailed` where it hangs.
+        """
         uncached = {"UV_NO_CACHE": "1", "PIP_NO_CACHE_DIR": "1"} if fresh else {}
-        aside = self._installer.aside
+        aside, environment = self._installer.aside, self._installer.environment(self.settings)
 
         def hear(line: str) -> None:
             hears(line, aside(line))
             None if aside(line) else self._progress(line)
 
+        seconds = self.settings.patience(os.environ)
         try:
             done = run(
                 command,
-                {**self._installer.environment(self.settings), **uncached},
+                {**environment, **uncached},
                 on_line=hear,
                 holds=self._installer.in_place,
                 keeps=self._keeps,
+                silence=seconds,
             )
+        except SilenceError:
+            raise self._silent(seconds) from None
+        except TimeoutError as error:
+            raise InstallFailed(f"{self._installer.name} was ended: {error}.") from None
+        except OSError as error:  # not there, not executable, or made for another machine
+            raise _Broken(error.strerror or type(error).__name__) from None
         finally:
             importlib.invalidate_caches()
-        return done.status, tuple(line for line in done.lines if not aside(line))
+        said = tuple(line for line in done.lines if not aside(line))
+        why = "" if self._installer.in_place(done.lines) else self._fault(done.status, said, made)
+        if why:
+            raise _Broken(why)
+        return done.status, said
+
+    def _fault(self, status: int, said: Sequence[str], made: Optional[Path]) -> str:
+        """Why an installer that has ended so does not work; empty where it has answered."""
+        if status < 0:
+            return "" if -status in _ENDED else f"it was ended by signal {-status}"
+        if status and not said:
+            return f"it ended with {status}, without a word"
+        if made is not None and not status:
+            return "" if made.exists() else "it made no file"
+        return "" if (said and not status) or self._works() else "it cannot say its version"
+
+    def _works(self) -> bool:
+        """Whether the installer does what each one does that works."""
+        try:
+            done = run(
+                self._installer.trial(), self._installer.environment(self.settings), timeout=30
+            )
+        except OSError:  # it cannot be started, or does not end
+            return False
+        return done.status == 0 and bool(done.lines)
+
+    def _silent(self, seconds: float) -> InstallFailed:
+        """The error for an installer that has waited in vain."""
+        places = [os.environ[name] for name in _OF_UV if name in os.environ]
+        places = [*(places or asked(self.settings)), *self._lines]
+        hosts = re.findall(r"https?://(?:[^/@\s]*@)?([\w.-]+|\[[\da-fA-F:]+\])", " ".join(places))
+        who = ", ".join(dict.fromkeys(hosts)) or self._installer.name
+        error = InstallFailed(
+            f"{who} has not answered for {seconds:.0f} s; nothing was installed.",
+            "Check the network, the proxy, and index-url in pip.conf. For an index that is slow, "
+            "set UV_HTTP_TIMEOUT to more seconds.",
+        )
+        error.why = "silent"
+        return error
 
 
-def _installer(settings: PipSettings) -> Installer:
-    """The first one that can be used."""
-    found, reasons = choose(INSTALLERS, lambda part: part.available(settings))
+def _write(path: Path, lines: Sequence[str]) -> None:
+    """Write the lines of a file for an installer; `InstallFailed` where one would be several."""
+    if any(has_controls(line.replace("\t", " ")) for line in lines):
+        raise InstallFailed(
+            "A requirement or an option holds a character that is none of a line.",
+            "Write it again, in one line.",
+        )
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _installer(settings: PipSettings, broken: Mapping[str, str]) -> Installer:
+    """The first one that can be used, of those that are not known to be broken."""
+    found, reasons = choose(
+        INSTALLERS, lambda part: broken.get(part.name) or part.available(settings)
+    )
     if found is None:
         because = "; ".join(f"{name}: {reason}" for name, reason in reasons)
         raise InstallFailed(f"No installer can be used here ({because}).", "Install pip.")
@@ -228,7 +350,7 @@ def _installer(settings: PipSettings) -> Installer:
     return installer
 
 
-def _unplaced(said: Said, folder: Path) -> Said:
+def _unplaced(said: Sequence[str], folder: Path) -> Tuple[str, ...]:
     """What was said, with the name of a file that nobody knows made one for people."""
     wanted = str(folder / "requirements.txt")
-    return said[0], tuple(line.replace(wanted, "the line") for line in said[1])
+    return tuple(line.replace(wanted, "the line") for line in said)

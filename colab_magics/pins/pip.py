@@ -25,6 +25,10 @@ class Pip:
             return "pip has no --torch-backend"
         return None if find_spec("pip") else "pip is not installed beside this kernel"
 
+    def trial(self) -> List[str]:
+        """See `Installer`."""
+        return [sys.executable, "-m", "pip", "--version"]
+
     def command(self, requirements: Path, constraints: Path, again: Sequence[str]) -> List[str]:
         """See `Installer`; pip itself installs again what came from another URL."""
         command = [sys.executable, "-m", "pip", "install", "--no-input"]
@@ -33,6 +37,10 @@ class Pip:
     def environment(self, settings: PipSettings) -> Dict[str, str]:
         """This process's variables and the line's settings; pip reads the others itself."""
         quiet = {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_PROGRESS_BAR": "off", "NO_COLOR": "1"}
+        # A little more than our own time box, as for uv.
+        late = str(int(settings.patience(os.environ)) + 5)
+        quiet.update({"PIP_TIMEOUT": late, "PIP_DEFAULT_TIMEOUT": late})
+        quiet.update({} if "retries" in settings.values else {"PIP_RETRIES": "2"})
         line = {"PIP_" + k.upper().replace("-", "_"): v for k, v in settings.line.items()}
         return {**os.environ, **quiet, **line}
 

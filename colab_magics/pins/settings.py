@@ -69,6 +69,13 @@ _BEST = "unsafe-best-match"
 _ADDED = {"extra-index-url", "find-links", "constraint"}
 
 
+#: Seconds without a byte, while an index is asked or a file is fetched, after which it is given up.
+PATIENCE = 20.0
+#: What users set for that, in the order in which it counts: variables of uv, settings of pip.
+_TIMEOUTS = ("UV_HTTP_TIMEOUT", "UV_REQUEST_TIMEOUT", "HTTP_TIMEOUT")
+_PIP_TIMEOUTS = ("timeout", "default-timeout")
+
+
 class ForUv(NamedTuple):
     """pip's settings for uv: variables, lines for the requirements file, and what has no equal."""
 
@@ -104,6 +111,13 @@ class PipSettings:
         if name == "require-virtualenv" and sys.prefix != sys.base_prefix:
             return True
         return self.values.get(name, "").strip().lower() in {"0", "false", "no", "off"}
+
+    def patience(self, environment: Mapping[str, str]) -> float:
+        """The seconds that an index may be silent: the user's own, else `PATIENCE`."""
+        values = [environment.get(name, "") for name in _TIMEOUTS]
+        values += [self.values.get(name, "") for name in _PIP_TIMEOUTS]
+        numbers = [float(value) for value in values if re.fullmatch(r"\s*\d+(\.\d+)?\s*", value)]
+        return next((number for number in numbers if number), PATIENCE)
 
     @property
     def indexes(self) -> List[str]:

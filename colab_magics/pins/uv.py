@@ -86,6 +86,10 @@ class Uv:
             return "only the user's own site-packages can be written, which uv does not know"
         return None
 
+    def trial(self) -> List[str]:
+        """See `Installer`."""
+        return [str(find_uv()), "--version"]
+
     def command(self, requirements: Path, constraints: Path, again: Sequence[str]) -> List[str]:
         """See `Installer`."""
         command = [str(find_uv()), "pip", "install", "--python", self.python]
@@ -96,7 +100,13 @@ class Uv:
         """This process's variables and the translated settings of pip."""
         added = settings.for_uv(os.environ).environment
         quiet = {"UV_NO_PROGRESS": "1", "NO_COLOR": "1", "RUST_LOG": _TELLS}
-        return {**_cache(), **os.environ, **quiet, **added}
+        # A little more than our own time box, which is the one that can name what it waited for.
+        seconds = settings.patience(os.environ)
+        late = str(int(seconds) + 5)
+        boxed = {"UV_HTTP_CONNECT_TIMEOUT": late, "UV_HTTP_RETRIES": "2"}
+        boxed.update(GIT_HTTP_LOW_SPEED_LIMIT="1", GIT_HTTP_LOW_SPEED_TIME=late)
+        own = {**boxed, **os.environ, **quiet, **added}
+        return {**_cache(), **own, "UV_HTTP_TIMEOUT": late}
 
     def options(self, settings: PipSettings) -> List[str]:
         """Lines for the requirements file that say what no variable can."""

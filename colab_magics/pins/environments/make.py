@@ -13,7 +13,7 @@ from ...display import Report
 from ...errors import InstallFailed
 from ...files import scratch_folder
 from ...origin import requirement
-from ...process import Finished, run
+from ...process import Finished, SilenceError, run
 from ...steps import Progress
 from .jupyter import named
 from .made import Environment, find, interpreter_in, locked, name_of, root
@@ -142,7 +142,19 @@ def _uv(*words: str, **more: str) -> None:
     variables = Uv().environment(read_settings())
     for name in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "RUST_LOG"):
         variables.pop(name, None)
-    done = run([uv, *words], {**variables, **more})
+    seconds = read_settings().patience(os.environ)
+    try:
+        done = run([uv, *words], {**variables, **more}, silence=seconds)
+    except SilenceError:
+        raise InstallFailed(
+            f"The environment could not be made: nothing has come for {seconds:.0f} s.",
+            "Check the network and the proxy, and run it again.",
+        ) from None
+    except OSError as error:
+        raise InstallFailed(
+            f"The environment could not be made: uv does not work here ({error.strerror}).",
+            "Install uv again.",
+        ) from None
     if done.status:
         raise _failed(f"uv {words[0]} failed", done)
 

@@ -5,7 +5,7 @@ from typing import Dict, Sequence
 
 from ...display import Report
 from ...errors import InstallFailed
-from ..conflict import core
+from ..explain import reason_of
 from ..installed import canonical_name
 from ..job import Job
 from ..plan import table
@@ -27,7 +27,7 @@ def planned(
     job = Job(lambda said: None, (), line, hold=False, installer=Uv(str(python)))
     (status, said), plan = job.rehearse([*own, *texts])
     if status or plan is None:
-        raise _failed(version, texts, said)
+        raise _failed(version, said)
     names = [*(key(text).split(";")[0] for text in texts), *map(canonical_name, own[:1])]
     sized = with_sizes(plan, job.settings, names, version)
     report = table(sized, names, {}, job.advise(sized))
@@ -35,13 +35,11 @@ def planned(
     return Report((first, *report.lines[1:]), report.rows, report.after)
 
 
-def _failed(version: str, texts: Sequence[str], said: Sequence[str]) -> InstallFailed:
+def _failed(version: str, said: Sequence[str]) -> InstallFailed:
     lines = [one for one in said if not one.startswith("Using Python")]  # which is a passing one
-    what, todo = core(lines, texts)[0], "Loosen one of the versions, and run it again."
-    if what:
-        what = f"Python {version} cannot have it either: {what}"
-    else:
-        errors = [one for one in lines if "error" in one.lower()]
-        what = f"What Python {version} would get is not known: {''.join(errors[:1])}"
-        todo = "Check the network and the index."
-    return InstallFailed(f"{what.rstrip('.')}; nothing was made.", todo, "\n".join(lines[:4]))
+    what, details = reason_of(lines)
+    return InstallFailed(
+        f"Not to be had for Python {version}: {what.rstrip('.')}; nothing was made.",
+        "Loosen one of the versions, or check the network and the index; then run it again.",
+        details,
+    )

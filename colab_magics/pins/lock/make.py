@@ -64,9 +64,9 @@ def make(steps: Sequence[PinStep], host: Host, progress: Progress) -> Made:
         texts = _exact(names)
         try:
             found = _looked_up(step, host, texts, progress)
-        except InstallFailed:  # what came with the machine may be in no index that is known
+        except InstallFailed as error:  # what came with the machine may be in no index
             came = [name for name, text in texts.items() if "+" in text.partition("==")[2]]
-            if not came:
+            if not came or error.why == "silent":
                 raise
             texts = {name: text for name, text in texts.items() if name not in came}
             found = _looked_up(step, host, texts, progress)
