@@ -11,6 +11,7 @@ from ..process import run
 from ..registry import choose
 from ..steps import Progress
 from .cuda import advice
+from .git_login import Logins, git_environment, without_logins
 from .installed import versions
 from .options import authenticated
 from .plan import Plan, Watch
@@ -106,6 +107,7 @@ class Job:
         self.settings = read_settings().with_line(authenticated(self.line))
         self._progress, self._keeps, self._hold = progress, keeps, hold
         self._installer: Installer = installer or _installer(self.settings)
+        self._logins: Logins = {}
         here = versions()
         #: What was said of the plan, for whoever looks only at the end.
         self.notes: Tuple[str, ...] = ()
@@ -165,8 +167,7 @@ class Job:
             command = self._installer.look_up(wanted, found)
             if command is None:
                 raise InstallFailed(f"{self._installer.name} makes no locks.", "Install uv.")
-            lines = [*self._installer.options(self.settings), *lines]
-            wanted.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            self._write(wanted, lines)
             said = self._run(command)
             text = "" if said[0] else found.read_text(encoding="utf-8")
             return _unplaced(said, folder), text
@@ -182,8 +183,7 @@ class Job:
     ) -> List[str]:
         """The command; its files lie where only this user can read them."""
         wanted, held = folder / "requirements.txt", folder / "constraints.txt"
-        lines = [*self._installer.options(self.settings), *lines]
-        wanted.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        self._write(wanted, lines)
         held.write_text("\n".join(self.held) + "\n", encoding="utf-8")
         alone = ["--no-deps"] if self.settings.on("no-deps") else []
         command = self._installer.command(wanted, held, again)
@@ -192,6 +192,11 @@ class Job:
     def upgrade(self, names: Sequence[str]) -> List[str]:
         """More words for `install`: see `Installer`."""
         return self._installer.upgrade(names)
+
+    def _write(self, wanted: Path, lines: Sequence[str]) -> None:
+        """Write the requirements file; logins of git's go through the environment."""
+        lines, self._logins = without_logins([*self._installer.options(self.settings), *lines])
+        wanted.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def uninstall(self, names: Sequence[str]) -> Said:
         """Uninstall distributions."""
@@ -208,7 +213,11 @@ class Job:
         try:
             done = run(
                 command,
-                {**self._installer.environment(self.settings), **uncached},
+                {
+                    **self._installer.environment(self.settings),
+                    **git_environment(self._logins),
+                    **uncached,
+                },
                 on_line=hear,
                 holds=self._installer.in_place,
                 keeps=self._keeps,
