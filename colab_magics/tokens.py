@@ -5,9 +5,11 @@ commit or an image in Base64 is none.
 """
 
 import re
-from typing import Dict, Pattern, Tuple
+from base64 import b64decode
+from html import unescape
+from typing import Dict, Iterator, Pattern, Tuple
 
-__all__ = ["assigned", "find", "looks_secret"]
+__all__ = ["assigned", "find", "looks_secret", "readings"]
 
 #: A token stands alone: within a longer run of such characters it is part of something else.
 _ALONE = r"(?:{})(?![A-Za-z0-9_-])"
@@ -15,6 +17,7 @@ _WITHIN = re.compile(r"[A-Za-z0-9_-]")
 #: How each of these begins: looked for first, since long texts are searched for that much faster.
 _BEGIN = re.compile(
     r"gh[pousr]_|github_|hf_|sk-|xox|AKIA|ASIA|AIza|GOCSPX-|ya29|glpat-|[sr]k_l|npm_|pypi-|eyJ"
+    r"|KGAT_"
 )
 
 _SHAPES = {
@@ -29,6 +32,7 @@ _SHAPES = {
     "a GitLab token": r"glpat-[0-9A-Za-z_-]{20,}",
     "a Stripe key": r"[sr]k_live_[0-9A-Za-z]{20,}",
     "a package index token": r"npm_[A-Za-z0-9]{36}|pypi-[A-Za-z0-9_-]{50,}",
+    "a Kaggle token": r"KGAT_[0-9a-f]{32}",
     "a JSON Web Token": r"eyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]{10,}",
 }
 
@@ -37,6 +41,27 @@ _KINDS: Dict[str, Pattern[str]] = {
     kind: re.compile(_ALONE.format(shape)) for kind, shape in _SHAPES.items()
 }
 _PRIVATE = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY")
+
+#: What Kaggle gives out as ``kaggle.json``: a name and a key, within quotes of any kind.
+_QUOTE = r"""\\{0,3}["']"""
+_NAMED, _KEYED = (
+    rf"username{_QUOTE}\s*:\s*{_QUOTE}",
+    rf"key{_QUOTE}\s*:\s*{_QUOTE}[0-9a-f]{{32}}{_QUOTE}",
+)
+_KAGGLE = re.compile(
+    rf"{_NAMED}[\w.-]{{1,60}}{_QUOTE}\s*,\s*{_QUOTE}{_KEYED}|{_KEYED}\s*,\s*{_QUOTE}{_NAMED}"
+)
+
+#: What a terminal does not show: escape sequences, other controls, and characters without width.
+_UNSEEN = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]P^_X][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b[ -/]*[0-~]"
+    r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\xad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff]"
+    r"|\\x00"
+)
+_TAG = re.compile(r"<[^<>]*>")
+#: What may be text in Base64, perhaps in lines; more of it is a picture, or a model.
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]{4,})*")
+_PICTURE = 1 << 16
 
 # A scheme is short: without a limit a long list of numbers or names would take minutes.
 _PASSWORD = re.compile(r"\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@\"'<>]*:([^\s/@\"'<>]+)@[\w.\[-]", re.I)
@@ -124,11 +149,35 @@ def find(text: str) -> Tuple[str, ...]:
     begins = [found.start() for found in _BEGIN.finditer(text)]
     alone = [at for at in begins if not _WITHIN.match(text[max(0, at - 1) : at])]
     kinds = [k for k, shape in _KINDS.items() if any(shape.match(text, at) for at in alone)]
+    if "username" in text and _KAGGLE.search(text):
+        kinds.append("a key of Kaggle")
     if _PRIVATE.search(text):
         kinds.append("a private key")
     if any(not _STANDS_FOR.fullmatch(found) for found in _PASSWORD.findall(text)):
         kinds.append("a URL with a password")
     return tuple(kinds)
+
+
+def readings(text: str) -> Iterator[str]:
+    """Yield a text as it is, then as a terminal and a browser show it, and what Base64 in it says.
+
+    A secret in it is one in any of these readings. UTF-16 is read by leaving its zeros out.
+    """
+    yield text
+    plain = _UNSEEN.sub("", text)
+    if plain != text:
+        yield plain
+    if "&" in plain or "<" in plain:
+        yield unescape(unescape(_TAG.sub("", plain)))
+    found = [one.group() for one in _BASE64.finditer(plain)]
+    yield "\n".join(_decoded(one) for one in found if len(one) < _PICTURE and not one.isdigit())
+
+
+def _decoded(text: str) -> str:
+    """What a run of Base64 says, in either of its alphabets, padded or not."""
+    run = re.sub(r"\s", "", text).translate({ord("-"): "+", ord("_"): "/"})
+    data = b64decode(run[: len(run) - (len(run) % 4 == 1)] + "==")
+    return data.replace(b"\0", b"").decode("utf-8", "replace")
 
 
 def assigned(text: str) -> str:

@@ -16,6 +16,7 @@ from ..registry import choose
 from ..steps import Progress
 from .cuda import advice
 from .index import asked
+from .git_login import Logins, git_environment, without_logins
 from .installed import versions
 from .options import authenticated
 from .plan import Plan, Watch
@@ -128,6 +129,7 @@ class Job:
         self._broken: Dict[str, str] = {}
         self._fixed = installer is not None
         self._installer: Installer = installer or _installer(self.settings, self._broken)
+        self._logins: Logins = {}
         here = versions()
         #: What was said of the plan, for whoever looks only at the end.
         self.notes: Tuple[str, ...] = ()
@@ -197,7 +199,7 @@ class Job:
                 why = "".join(f"; {name} does not work: {x}" for name, x in self._broken.items())
                 raise InstallFailed(f"{self._installer.name} makes no locks{why}.", "Install uv.")
             self._lines = lines
-            _write(wanted, [*self._installer.options(self.settings), *lines])
+            self._write_lines(wanted, lines)
             status, said = self._run(command, made=found)
             text = "" if status else found.read_text(encoding="utf-8")
             return (status, _unplaced(said, folder)), text
@@ -221,7 +223,7 @@ class Job:
         """The command; its files lie where only this user can read them."""
         self._lines = lines
         wanted, held = folder / "requirements.txt", folder / "constraints.txt"
-        _write(wanted, [*self._installer.options(self.settings), *lines])
+        self._write_lines(wanted, lines)
         _write(held, [*self.held, *([] if self._broken else self.locked)])
         alone = ["--no-deps"] if self.settings.on("no-deps") else []
         command = self._installer.command(wanted, held, again)
@@ -251,6 +253,11 @@ class Job:
         self.notes = (*self.notes, note)
         self._progress(note)
 
+    def _write_lines(self, wanted: Path, lines: Sequence[str]) -> None:
+        """Write the requirements file; logins of git's go through the environment."""
+        lines, self._logins = without_logins([*self._installer.options(self.settings), *lines])
+        _write(wanted, lines)
+
     def _run(
         self,
         command: Sequence[str],
@@ -273,7 +280,7 @@ class Job:
         try:
             done = run(
                 command,
-                {**environment, **uncached},
+                {**environment, **git_environment(self._logins), **uncached},
                 on_line=hear,
                 holds=self._installer.in_place,
                 keeps=self._keeps,

@@ -5,17 +5,24 @@ from __future__ import annotations
 import ast
 import shutil
 import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any, Iterator, List
 
 import pytest
 from doubles.far import configure, folder
+from doubles.git_server import PASSWORD, Server, git
 from shell.cells import Cells
 from shell.conftest import bare, run
 
-from colab_magics import process
+from colab_magics import errors, process
 from colab_magics.errors import scrub
 from colab_magics.magics.session import session_of
+from colab_magics.pins.git_login import without_logins
+from colab_magics.pins.job import Job
+from colab_magics.pins.pip import Pip
 from colab_magics.pins.requirements import carries_secret
+from colab_magics.pins.uv import Uv
 
 __all__ = ["bare", "run"]
 
@@ -184,3 +191,144 @@ def test_programs_are_started_in_one_place() -> None:
             if called.value.id in ("subprocess", "os") and called.attr in starts:
                 found.append(f"{path.name}:{called.attr}")
     assert found == ["process.py:Popen"]
+
+
+# ---------------------------------------------------------------------- arguments of processes
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
+    """A git server that looks, at each request, into the arguments of all processes."""
+    monkeypatch.setattr(errors, "_HIDDEN", set())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
+    found, seen = Server(tmp_path / "served"), []  # type: Server, List[str]
+
+    def look() -> None:
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):  # it has ended meanwhile
+                seen.append(entry.read_bytes().decode("utf-8", "replace"))
+
+    found.looks = look
+    yield found
+    found.close()
+    assert not [words for words in seen if PASSWORD in words]
+
+
+BACKEND = """
+import os
+def prepare_metadata_for_build_wheel(folder, config_settings=None):
+    info = os.path.join(folder, "mine-1.0.dist-info")
+    os.makedirs(info)
+    with open(os.path.join(info, "METADATA"), "w") as out:
+        out.write("Metadata-Version: 2.1\\nName: mine\\nVersion: 1.0\\n")
+    return "mine-1.0.dist-info"
+"""
+PROJECT = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+
+
+@pytest.mark.parametrize("installer", [Uv, Pip])
+@pytest.mark.parametrize("line", ["mine @ git+{}", "mine @ git+{}@main"])
+def test_an_installer_is_given_no_password_of_git(
+    server: Server, installer: Any, line: str
+) -> None:
+    """A private repository of a requirement is read, and its password is in no arguments."""
+    url = server.make("private-mine", backend__py="", **{"x": "1"})
+    (server.folder / "private-mine" / "backend.py").write_text(BACKEND)
+    (server.folder / "private-mine" / "pyproject.toml").write_text(PROJECT)
+    server.commit("private-mine")
+    said: List[str] = []
+    job = Job(lambda text: said.append(str(text)), (), installer=installer())
+    text = line.format(url.replace("://", f"://me:{PASSWORD}@"))
+    (status, lines), _ = job.rehearse([text], more=["--no-deps"])
+    assert PASSWORD in server.sent and (status == 0 or installer is Pip), lines
+    assert PASSWORD not in "".join([*lines, *said])
+
+
+def test_each_login_goes_to_its_own_server() -> None:
+    """A line without one stays as it is; of others the name, password and host are known."""
+    lines = ["numpy==2", "a @ git+https://github.com/me/a@v1", "b @ git+ssh://git@host/b@v1"]
+    assert without_logins(lines) == (lines, {})
+    lines = [f"-e git+https://me:{CANARY}%40@Host:8443/a@v1#egg=a", f"b @ GIT+HTTP://{CANARY}@h/b"]
+    bare, logins = without_logins(lines)
+    assert bare == ["-e git+https://Host:8443/a@v1#egg=a", "b @ GIT+HTTP://h/b"]
+    assert logins == {"https://host:8443": ("me", f"{CANARY}@"), "http://h": (CANARY, "")}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "x @ git+ssh://me:{}@127.0.0.1/x",
+        "x @ hg+https://me:{}@127.0.0.1/x",
+        "x @ svn+https://me:{}@127.0.0.1/x",
+        "-e bzr+http://{}@127.0.0.1/x#egg=x",
+        "x @ git+file://me:{}@127.0.0.1/x",
+        "x @ GIT+SSH://me:{}@127.0.0.1/x",
+        "a @ git+https://me:{}@host/a\nb @ git+https://you:{}@host/b",
+    ],
+)
+def test_other_passwords_are_refused(
+    server: Server, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    """What no askpass can be given to is not handed to an installer at all."""
+    monkeypatch.setattr(process, "start", lambda *words, **named: pytest.fail("started"))
+    with pytest.raises(errors.ColabMagicsError) as raised:
+        lines = text.replace("{}", PASSWORD).splitlines()
+        Job(lambda text: None, (), installer=Uv()).install(lines)
+    assert PASSWORD not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://me:{}@{at}/private-x.git",
+        "http://{}@{at}/private-x.git",
+        "http://{at}/private-x.git?private_token={}",
+        "http://me:pa/{}@{at}/x.git",
+        "ssh://git:{}@{at}/x.git",
+        "git://me:{}@{at}/x.git",
+        "HTTP://me:{}@{at}/x.git",
+        "ghp_a1B2a1B2a1B2a1B2a1B2a1B2a1B2a1B2a1B2@{at}:x",
+        "http://{at}/ghp_a1B2a1B2a1B2a1B2a1B2a1B2a1B2a1B2a1B2/x.git",
+    ],
+)
+def test_a_clone_is_given_no_password(
+    run: Cells, server: Server, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    """An address that holds one is refused before git is started, and not repeated."""
+    monkeypatch.setattr(process, "start", lambda *words, **named: pytest.fail("started"))
+    text = url.replace("{}", PASSWORD).replace("{at}", server.at.partition("//")[2])
+    reply = run.attempt(f"%github clone {text}")
+    assert type(reply.error).__name__ == "UsageError" and not server.asked
+    assert PASSWORD not in reply.shown + str(reply.error) and "ghp_" not in reply.shown
+
+
+def test_a_clone_whose_origin_holds_a_password(run: Cells, server: Server) -> None:
+    """One that a person has made with a token in its address is left alone: git would show it."""
+    url = server.make("x", a="1")
+    run(f"%github clone {url}")
+    config = Path("x/.git/config")
+    config.write_text(config.read_text().replace("://", f"://me:{PASSWORD}@"))
+    asked = len(server.asked)
+    reply = run.attempt(f"%github clone {url} --update")
+    assert isinstance(reply.error, errors.SourceError) and len(server.asked) == asked
+    assert PASSWORD not in reply.shown + str(reply.error)
+
+
+@pytest.mark.parametrize("deep", [False, True])
+def test_a_submodule_whose_address_holds_a_password(run: Cells, server: Server, deep: bool) -> None:
+    """Also where a submodule of a submodule has it, nothing of it reaches git's arguments."""
+    inner, url = server.make("inner", a="1"), server.make("outer", a="1")
+    git(server.folder / "outer", "submodule", "add", "-q", inner, "inner")
+    modules = server.folder / "outer/.gitmodules"
+    modules.write_text(modules.read_text().replace("://", f"://me:{PASSWORD}@"))
+    server.commit("outer")
+    if deep:
+        middle, url = url, server.make("top", a="1")
+        git(server.folder / "top", "submodule", "add", "-q", middle, "middle")
+        server.commit("top")
+    asked = len(server.asked)
+    reply = run.attempt(f"%github clone {url} --submodules")
+    assert isinstance(reply.error, errors.SourceError) and len(server.asked) > asked
+    assert PASSWORD not in reply.shown + str(reply.error)
+    assert not [path for path in server.asked[asked:] if "inner" in path]
+    assert list(Path().iterdir()) == []

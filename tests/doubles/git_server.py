@@ -17,7 +17,7 @@ import threading
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List
 from urllib.parse import urlsplit
 
 PASSWORD = "canary-9b1e4d"
@@ -56,6 +56,8 @@ class Server:
         self.asked: List[str] = []
         self.sent: List[str] = []
         self.stall = self.die = 0
+        #: Called at each request, while who asks waits for the answer.
+        self.looks: Callable[[], object] = lambda: None
         self.stalled, self.go_on = threading.Event(), threading.Event()
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
         self._http.daemon_threads = True
@@ -116,6 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self, body: bytes) -> None:
         server: Server = self.server.git  # type: ignore[attr-defined]
         server.asked.append(self.path)
+        server.looks()
         if self.path.startswith("/private") and not self._may():
             self._send(401, b"", {"WWW-Authenticate": 'Basic realm="git"'})
         elif "/info/lfs/" in self.path:

@@ -2,11 +2,12 @@
 
 import re
 from typing import NamedTuple, Optional
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
-from ...errors import hide, usage_error
+from ...errors import hide, usage_error, userinfo_spans
+from ...tokens import find, looks_secret
 
-__all__ = ["Address", "same"]
+__all__ = ["Address", "holds_login", "same"]
 
 _SHORT = re.compile(r"(?P<repository>[A-Za-z0-9][\w-]*/[\w.-]+?)(?P<git>\.git)?(@(?P<ref>\S+))?")
 _URL = re.compile(
@@ -71,22 +72,33 @@ class Address(NamedTuple):
 
 
 def _check(url: str) -> None:
-    """``UsageError`` where a URL is none, or where a secret may stand before its host.
+    """``UsageError`` where a URL is none, or where a secret may stand in it: git would be given it.
 
     Servers take a token as the name too, so that over http only names that say nothing are let in.
     """
     try:
         parts = urlsplit(url)
+        port = parts.port  # noqa: F841 - it raises where it is none: part of a password perhaps
     except ValueError:
+        hide(url)
         raise usage_error("%github: that is no URL.", "Check its brackets.") from None
     name = parts.username if parts.scheme in ("http", "https") else ""
-    secret = parts.password or ("" if name in _NAMES else name)
-    if secret:
-        hide(secret)
+    secrets = [parts.password or ("" if name in _NAMES else name)]
+    secrets += [value for key, value in parse_qsl(parts.query) if looks_secret(key, value)]
+    secrets += [url] if find(unquote(url)) else []
+    if any(secrets):
+        for secret in filter(None, secrets):
+            hide(secret)
         raise usage_error(
             "%github: that URL holds a password, a token or a name; take it out of the cell.",
             "Keep a token: %secret set NAME, and name it: --token NAME",
         )
+
+
+def holds_login(text: str) -> bool:
+    """Tell whether a text, such as a configuration of git's, holds a URL with a secret in it."""
+    names = (text[start:end] for start, end in userinfo_spans(text))
+    return any(":" in name or name not in _NAMES for name in names)
 
 
 def same(one: Optional[str], other: str) -> bool:

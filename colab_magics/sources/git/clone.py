@@ -6,9 +6,9 @@ where nothing in it is a person's: no changed file, and no commit that only it h
 
 import os
 import shutil
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from typing import List
+from typing import List, Sequence
 
 from ...arguments import quote
 from ...display import files
@@ -18,7 +18,7 @@ from ...host import Host
 from ...locks import alone
 from ...secrets.base import value
 from ...steps import Outcome, Progress
-from .address import same
+from .address import holds_login, same
 from .program import Git
 from .repair import known, repair
 from .repository import MOVING, SEEN, SHA, SOME, Repository, at
@@ -94,6 +94,11 @@ def _clone(step: CloneStep, git: Git, place: Path) -> Repository:
 
 def _moved(step: CloneStep, git: Git, found: Repository, host: Host) -> Outcome:
     """What became of a clone that is there."""
+    if holds_login(found.origin or ""):
+        raise SourceError(
+            f"The address of {step.label} holds a login, which git would show to every process.",
+            f"Take it out: git -C {step.label} remote set-url origin {step.address.url}",
+        )
     if not same(found.origin, step.address.url):
         raise SourceError(
             f"{step.label} is a clone of {found.origin or 'nothing'}; it was left alone.",
@@ -180,7 +185,7 @@ def _check_out(step: CloneStep, git: Git, found: Repository, commit: str) -> Non
     brought = step.extras | found.brought  # what came once is moved on too
     if "submodules" in brought:
         depth = ("--depth", "1") if step.depth else ()
-        git(folder, "submodule", "update", "--progress", "--init", "--recursive", *depth)
+        _submodules(git, folder, depth)
     if "large files" in brought:
         _large_files(step, git, folder)
     seen = "\n".join([step.ref, commit, *sorted(brought), ""])
@@ -191,6 +196,21 @@ def _check_out(step: CloneStep, git: Git, found: Repository, commit: str) -> Non
 def _first(git: Git, folder: Path) -> str:
     done = git.attempt(folder, "symbolic-ref", "-q", "--short", "refs/remotes/origin/HEAD")
     return "" if done.status or not done.lines else done.lines[-1].replace("origin/", "", 1)
+
+
+def _submodules(git: Git, folder: Path, depth: Sequence[str]) -> None:
+    """Bring the submodules, level by level: git is given no address that holds a login."""
+    with suppress(OSError):
+        if holds_login((folder / ".gitmodules").read_text(encoding="utf-8", errors="replace")):
+            raise SourceError(
+                "The address of a submodule holds a login, which git would show to every process.",
+                "Leave --submodules out, or tell its authors.",
+            )
+    git(folder, "submodule", "update", "--progress", "--init", *depth)
+    staged = "\n".join(git(folder, "ls-files", "-s", "-z")).split("\0")
+    for path in (one.partition("\t")[2] for one in staged if one.startswith("160000 ")):
+        if (folder / path / ".gitmodules").is_file():
+            _submodules(git, folder / path, depth)
 
 
 def _large_files(step: CloneStep, git: Git, folder: Path) -> None:

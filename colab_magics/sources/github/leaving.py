@@ -4,7 +4,7 @@ import json
 from typing import Any, Dict, Iterator, List
 
 from ...errors import SourceError, conceal
-from ...tokens import assigned, find
+from ...tokens import assigned, find, readings
 
 __all__ = ["check_file", "check_notebook", "check_text"]
 
@@ -18,21 +18,23 @@ def check_notebook(name: str, notebook: Dict[str, Any]) -> None:
     """`SourceError` names the cell that holds a secret, in its text or its outputs."""
     for number, cell in enumerate(notebook.get("cells", ()), 1):
         for part in cell:
-            held = _held(_texts(cell[part]), code=part == "source")
+            texts = [*_texts(cell[part]), *(_joined(cell[part]) if part == "outputs" else ())]
+            held = _held(texts, code=part == "source")
             if held:
                 where = "" if part == "source" else f", in its {part}"
                 first = _first_line(cell)
                 raise SourceError(
                     f"{name}: cell {number}{first}{where} holds {held}; {_NOTHING}", _TODO
                 )
-    held = _held(_texts(notebook.get("metadata", {})))
+    rest = {key: part for key, part in notebook.items() if key != "cells"}
+    held = _held([*_texts(rest), json.dumps(rest)])
     if held:
-        raise SourceError(f"{name}: the notebook's metadata holds {held}; {_NOTHING}", _TODO)
+        raise SourceError(f"{name}: what is beside its cells holds {held}; {_NOTHING}", _TODO)
 
 
 def check_file(name: str, data: bytes) -> None:
     """`SourceError` names the line of a file that holds a secret."""
-    if name.rpartition("/")[2].startswith(".env"):
+    if name.rpartition("/")[2].startswith((".env", "kaggle.json")):
         raise SourceError(f"{name} is where secrets are kept; {_NOTHING}", "Leave it out.")
     text = data.decode("utf-8", "replace")
     held = _held([text], code=True)
@@ -57,15 +59,30 @@ def _held(texts: "Iterator[str] | List[str]", code: bool = False) -> str:
     In code it may be what a name is given that says so: ``password = "..."``.
     """
     for text in texts:
-        if conceal(text) != text:
-            return "a secret that is known here"
-        kinds = find(text)
-        if kinds:
-            return f"what looks like {kinds[0]}"
+        for reading in readings(text):
+            if conceal(reading) != reading:
+                return "a secret that is known here"
+            kinds = find(reading)
+            if kinds:
+                return f"what looks like {kinds[0]}"
         name = assigned(text) if code else ""
         if name:
             return f"what looks like a secret, given to {name}"
     return ""
+
+
+def _joined(outputs: Any) -> Iterator[str]:
+    """The texts of all outputs of a cell as one, since a program may print in pieces; each stream's
+    own, too, since two are mixed.
+    """
+    pieces: Dict[str, List[str]] = {}
+    for output in outputs if isinstance(outputs, list) else ():
+        if isinstance(output, dict):
+            data = output.get("data")
+            text = data.get("text/plain") if isinstance(data, dict) else output.get("text")
+            for kind in ("all", str(output.get("name"))):
+                pieces.setdefault(kind, []).extend(_texts(text))
+    yield from dict.fromkeys("".join(texts) for texts in pieces.values() if len(texts) > 1)
 
 
 def _texts(part: Any) -> Iterator[str]:
@@ -81,7 +98,7 @@ def _texts(part: Any) -> Iterator[str]:
         for key, one in part.items():
             yield from _texts(key)
             # JSON that a front end draws is one text as it is read, whatever its parts are.
-            yield json.dumps(one) if key == "application/json" else ""
+            yield json.dumps(one) if key == "application/json" or key.endswith("+json") else ""
             yield from _texts(one)
 
 
