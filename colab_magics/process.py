@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Callable, List, Mapping, Optional, Sequence, Tuple, TypeVar, cast
 
@@ -54,15 +55,17 @@ def run(
         pass_fds=keeps if os.name == "posix" else (),
     )
     lines: List[str] = []
+    heard: queue.Queue[Optional[str]] = queue.Queue()
     try:
         # A thread reads: the program is never blocked by a full pipe, whatever happens here.
-        heard: queue.Queue[Optional[str]] = queue.Queue()
         reader = threading.Thread(target=_read, args=(process, lines, heard), daemon=True)
         reader.start()
         _listen(heard, on_line, time.monotonic() + timeout)
         status = process.wait()
     except KeyboardInterrupt:
         _stop(process, lines, holds)
+        with suppress(queue.Empty):  # it may have said more while it was held
+            _listen(heard, on_line, time.monotonic())
         raise
     except queue.Empty:
         _finish(process)

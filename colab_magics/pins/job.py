@@ -3,7 +3,7 @@
 import importlib
 import shutil
 from pathlib import Path
-from typing import Callable, Dict, List, Optional, Protocol, Sequence, Tuple
+from typing import Callable, Dict, Iterable, List, Optional, Protocol, Sequence, Tuple
 
 from ..errors import InstallFailed
 from ..files import private_folder
@@ -12,6 +12,7 @@ from ..registry import choose
 from ..steps import Progress
 from .cuda import advice
 from .installed import versions
+from .journal import note
 from .options import authenticated
 from .plan import Plan, Watch
 from .settings import PipSettings, read_settings
@@ -80,6 +81,15 @@ class Installer(Protocol):
 
     def aside(self, line: str) -> bool:
         """Whether a line is for `in_place` and `planned` alone, and for no person."""
+
+    def touches(self, line: str, after: str) -> List[str]:
+        """The names in a line that says what is about to be changed here.
+
+        ``after`` is the last line before it that was for people.
+        """
+
+    def records(self, names: Iterable[str]) -> List[Path]:
+        """The ``RECORD`` of each wheel that it may have been putting in place of these names."""
 
 
 def _deaf(line: str, aside: bool) -> None:
@@ -195,15 +205,29 @@ class Job:
 
     def uninstall(self, names: Sequence[str]) -> Said:
         """Uninstall distributions."""
+        self._note(names)
         return self._run(self._installer.removal(names))
+
+    def records(self, names: Iterable[str]) -> List[Path]:
+        """See `Installer`."""
+        return self._installer.records(names)
+
+    def _note(self, names: Iterable[str]) -> None:
+        """Where a journal is kept, these names are in it before they change."""
+        if self._keeps:
+            note(names)
 
     def _run(self, command: Sequence[str], fresh: bool = False, hears: Hears = _deaf) -> Said:
         uncached = {"UV_NO_CACHE": "1", "PIP_NO_CACHE_DIR": "1"} if fresh else {}
-        aside = self._installer.aside
+        aside, last = self._installer.aside, ""
 
         def hear(line: str) -> None:
+            nonlocal last
+            self._note(self._installer.touches(line, last))  # first of all: it goes on meanwhile
             hears(line, aside(line))
-            None if aside(line) else self._progress(line)
+            if not aside(line):
+                last = line
+                self._progress(line)
 
         try:
             done = run(
