@@ -81,10 +81,11 @@ def carry_out(job: Job, work: Work) -> Done:
         _after_failure(job, now, error)
         raise
     put_back(job, now.options, _texts(now, lost - whole.present().keys()))
+    changes = _changes(now)  # while the journal is there, which says what was to be changed
     _keep_last(now)
     whole.discard(journal.planned())
     journal.drop()
-    return Done(_changes(now), tuple(sorted(damaged & whole.present().keys())))
+    return Done(changes, tuple(sorted(damaged & whole.present().keys())))
 
 
 def _names(texts: Sequence[str]) -> Set[str]:
