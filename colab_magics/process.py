@@ -8,6 +8,7 @@ import signal
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar, cast
@@ -100,9 +101,9 @@ def run(
         pass_fds=keeps if os.name == "posix" else (),
     )
     lines: List[str] = []
+    heard: queue.Queue[Optional[str]] = queue.Queue()
     try:
         # A thread reads: the program is never blocked by a full pipe, whatever happens here.
-        heard: queue.Queue[Optional[str]] = queue.Queue()
         reader = threading.Thread(target=_read, args=(process, lines, heard), daemon=True)
         reader.start()
         idle = Idle(process.pid, lambda: holds(lines)) if silence else None
@@ -110,6 +111,8 @@ def run(
         status = process.wait()
     except KeyboardInterrupt:
         _stop(process, lines, holds)
+        with suppress(queue.Empty):  # it may have said more while it was held
+            _listen(heard, on_line, time.monotonic())
         raise
     except queue.Empty:
         _finish(process)
@@ -163,8 +166,8 @@ def _listen(
     heard: "queue.Queue[Optional[str]]",
     on_line: Callable[[str], None],
     until: float,
-    idle: Optional[Idle],
-    silence: float,
+    idle: Optional[Idle] = None,
+    silence: float = 0,
 ) -> None:
     """Pass the lines on; ``queue.Empty`` where the program has not ended by then."""
     while True:

@@ -54,7 +54,7 @@ def apply(step: "PinStep", host: Host, progress: Progress) -> Outcome:
     names = [_name(text) for text in wanted.texts]
     mark(done.changes, names, before)
     behind = stale(names)
-    new = sorted(broken() - unmet) if done.changes else []
+    new = sorted(broken() - unmet) if done.changes or done.repaired else []
     breaks = (f"This breaks: {text}" for text in new)
     hint = ". ".join(filter(None, [done.mended, *done.notes, *breaks]))
     error = restart(behind) if behind else None

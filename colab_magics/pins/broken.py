@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 from importlib import metadata
-from typing import TYPE_CHECKING, Dict, Optional, Set
+from typing import TYPE_CHECKING, AbstractSet, Dict, Optional, Set
 
 from .installed import canonical_name, head, values, versions
 
@@ -12,10 +12,11 @@ if TYPE_CHECKING:
 __all__ = ["broken"]
 
 
-def broken() -> Set[str]:
+def broken(among: Optional[AbstractSet[str]] = None) -> Set[str]:
     """A text for each need that is not met: ``pandas 2.2.3 needs numpy<2, not 2.1.3``.
 
-    As ``pip check`` does it, in-process; needs of extras do not count.
+    As ``pip check`` does it, in-process; needs of extras do not count. ``among``: only those
+    that these canonical names have, or that they are to meet.
     """
     here = versions()
     found = set()
@@ -23,8 +24,9 @@ def broken() -> Set[str]:
         said = head(one)
         name = "".join(values("Name", said)[:1])
         for need in map(_need, values("Requires-Dist", said)) if name else ():
+            ends = {canonical_name(name), canonical_name(need.name)} if need and among else set()
             unmet = _unmet(need, here) if need else ""
-            if unmet:
+            if unmet and (among is None or ends & among):
                 found.add(f"{name} {''.join(values('Version', said)[:1])} {unmet}")
     return found
 

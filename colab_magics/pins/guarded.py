@@ -1,20 +1,21 @@
 """Changing the environment so that it is never left broken.
 
-What is to be done is on disk before it begins (`journal`); afterwards each changed distribution
-is looked at file by file (`whole`). A failure is rolled back. What was cut by a kill is repaired
-by the next change, before anything else.
+What is to be done is on disk before it begins, and what the installer is about to change before
+it does so (`journal`); afterwards each changed distribution is looked at file by file (`whole`).
+A failure is rolled back. What was cut by a kill is repaired by the next change. Both touch only
+what that installer was about to change: what anybody else did meanwhile is theirs.
 """
 
-import time
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import AbstractSet, Callable, Dict, List, Optional, Sequence, Tuple
+from dataclasses import dataclass
+from typing import AbstractSet, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from ..errors import ColabMagicsError, InstallFailed
 from . import journal, whole
+from .broken import broken
 from .job import Job
 from .journal import History, Journal
-from .requirements import carries_secret
+from .requirements import carries_secret, key
 
 __all__ = ["Changes", "Done", "Work", "carry_out", "put_back", "text_of", "verify"]
 
@@ -28,18 +29,14 @@ class Done:
 
     changes: Changes
     repaired: Tuple[str, ...] = ()
-    #: An earlier installation had been cut off after it changed something.
-    resumed: bool = False
     #: What was said of the plan before it was carried out.
     notes: Tuple[str, ...] = ()
 
     @property
     def mended(self) -> str:
-        """What is to be said of an earlier installation that was cut off; empty: none was."""
-        if not self.resumed:
-            return ""
+        """What is to be said of an earlier installation that was cut off; empty: nothing."""
         if not self.repaired:
-            return "An earlier install was cut off; nothing was damaged."
+            return ""
         named = ", ".join(self.repaired[:5]) + (", ..." if len(self.repaired) > 5 else "")
         many = f"{len(self.repaired)} packages were" if len(self.repaired) > 1 else "1 package was"
         return f"An earlier install was cut off; {many} damaged and repaired: {named}"
@@ -53,108 +50,129 @@ class Work:
     options: Tuple[str, ...]
     do: Callable[[], None]
 
-    def begun(self, old: Optional[Journal], line: Dict[str, str]) -> Journal:
-        """The journal of this work; one that takes over from a cut one keeps its beginning."""
+    def begun(
+        self, line: Dict[str, str], old: Optional[Journal], lost: AbstractSet[str]
+    ) -> Journal:
+        """The journal of this work; what an earlier one has ``lost`` still counts as there."""
         asked = tuple(text for text in self.asked if not carries_secret(text))
         options = tuple(line for line in self.options if not carries_secret(line))
         line = {name: value for name, value in line.items() if not carries_secret(value)}
-        if old is None:
-            return Journal(asked, options, whole.present(), whole.sources(), journal.clock(), line)
-        # With this process's number; should this be cut too, each place may be the one to ask.
-        both = tuple(dict.fromkeys((*asked, *old.asked)))
-        fresh = Journal(both, (*options, *old.options), old.before, old.origins, old.since)
-        return replace(fresh, line={**old.line, **line})
+        before, origins = whole.present(), whole.sources()
+        if old is not None:
+            before.update((name, old.before[name]) for name in lost)
+            origins = {**old.origins, **origins}
+        return Journal(asked, options, before, origins, journal.clock(), line)
 
 
 def carry_out(job: Job, work: Work) -> Done:
     """Do the work: afterwards all is whole, or as it was, or a journal says what to repair."""
-    old = _unfinished()
-    damaged = whole.cut(old.since, old.before) if old else {}
-    now = work.begun(old, job.line)
-    journal.write(now)
-    whole.hide(damaged)
-    try:
-        if old is not None and not set(old.asked) <= set(work.asked):
-            with suppress(ColabMagicsError):  # `put_back` does what it can
-                job.of(old.line).install([*old.options, *old.asked])
-        work.do()
-        if old is not None:
-            put_back(job, now.options, _texts(now, now.before.keys() - whole.present().keys()))
-    except BaseException as error:
-        _after_failure(job, now, error, resumed=old is not None)
-        raise
-    if old is not None:
-        whole.discard(now.since)
-    changes = _changes(now.before)
-    if changes:
-        sources = {name: url for name, url in now.origins.items() if name in changes}
-        journal.keep_last(History(changes, sources))
-    journal.drop()
-    names = tuple(sorted(name for name in damaged if not name.startswith("~")))
-    return Done(changes, names, old is not None)
-
-
-def _unfinished() -> Optional[Journal]:
-    """The journal of an installation that was cut off after it changed something."""
-    if not journal.pending():
-        return None
-    old = journal.read()
-    if old is None or _as_it_was(old):
+    old = journal.read() if journal.pending() else None
+    damaged = _take_away(old) if old else set()
+    if old is None or not (damaged or broken(journal.planned())):
         journal.drop()
-        return None
-    return old
+    elif not set(old.asked) <= set(work.asked):
+        _finish(job, old, damaged - _names(work.asked))
+    lost = damaged & old.before.keys() - whole.present().keys() if old else set()
+    now = work.begun(job.line, old, lost)
+    journal.write(now)
+    try:
+        work.do()
+    except BaseException as error:
+        _after_failure(job, now, error)
+        raise
+    put_back(job, now.options, _texts(now, lost - whole.present().keys()))
+    changes = _changes(now)  # while the journal is there, which says what was to be changed
+    _keep_last(now)
+    whole.discard(journal.planned())
+    journal.drop()
+    return Done(changes, tuple(sorted(damaged & whole.present().keys())))
 
 
-def _as_it_was(now: Journal, trusting: bool = False) -> bool:
-    return whole.present() == now.before and not whole.cut(now.since, now.before, trusting)
+def _names(texts: Sequence[str]) -> Set[str]:
+    return {key(text).split(";")[0] for text in texts}
 
 
-def _changes(before: Dict[str, str]) -> Changes:
-    after = whole.present()
+# ---------------------------------------------------------------------- what was cut
+def _take_away(old: Journal) -> Set[str]:
+    """Uninstall what an installation that was cut off has left in pieces; name that, and the lost.
+
+    Those are of what it was about to change. Where that is not known it had hardly begun: then
+    what was there before may be in pieces, but what is gone was uninstalled by somebody.
+    """
+    planned = journal.planned()
+    names = planned or {*old.before, *_names(old.asked)}
+    torn = whole.torn(names, old.since, known=bool(planned))
+    journal.note(torn)  # from here on they are lost, should this be cut too
+    whole.remove(torn)
+    return {*torn, *(planned & old.before.keys() - whole.present().keys())}
+
+
+def _finish(job: Job, old: Journal, lost: AbstractSet[str]) -> None:
+    """Install what a cut line asked for; then what is lost still, as it was before.
+
+    What is there in another version by now stays as it is.
+    """
+    here = whole.present()
+    new = {name: f"{name}=={here[name]}" for name in here if here[name] != old.before.get(name)}
+    texts = [new.get(name, text) for text in old.asked for name in _names([text])]
+    stays = [new[name] for name in sorted(new.keys() & journal.planned())]
+    with suppress(ColabMagicsError):  # where it fails, what was there before will do
+        job.of(old.line).install(list(dict.fromkeys([*old.options, *texts, *stays])))
+    put_back(job, old.options, _texts(old, lost & old.before.keys() - whole.present().keys()))
+
+
+# ---------------------------------------------------------------------- what an installer did
+def _ours(now: Journal) -> Set[str]:
+    """What the installer was asked for, and what it was about to change."""
+    return journal.planned() | _names(now.asked)
+
+
+def _changes(now: Journal) -> Changes:
+    before, after = now.before, whole.present()
     return {
         name: (before.get(name, ""), after.get(name, ""))
-        for name in sorted(before.keys() | after.keys())
+        for name in sorted(_ours(now))
         if before.get(name) != after.get(name)
     }
 
 
-# ---------------------------------------------------------------------- when it goes wrong
-def _after_failure(job: Job, now: Journal, error: BaseException, resumed: bool) -> None:
+def _keep_last(now: Journal) -> None:
+    changes = _changes(now)
+    if changes:
+        sources = {name: url for name, url in now.origins.items() if name in changes}
+        journal.keep_last(History(changes, sources))
+
+
+def _after_failure(job: Job, now: Journal, error: BaseException) -> None:
     """See that all is as it was; else the journal stays, and says what to repair."""
-    if _as_it_was(now, trusting=not resumed):
+    torn, changes = whole.torn(_ours(now), now.since), _changes(now)
+    if not torn and not changes:
         journal.drop()
-    elif resumed:
-        whole.restore()
     elif isinstance(error, Exception):
         try:
-            _roll_back(job, now)
+            _roll_back(job, now, torn)
         except InstallFailed:
             raise InstallFailed(
                 f"{error.args[0].splitlines()[0] if error.args else error} This was in the midst "
                 "of the installation, and what was there before could not be put back.",
                 "Free disk space or check the network, then run it again: that repairs it.",
             ) from error
-    elif not (
-        whole.cut(now.since, now.before, trusting=True)
-        or now.before.keys() - whole.present().keys()
-    ):
-        journal.keep_last(History(_changes(now.before), now.origins))  # it was held to its end
+    elif not torn and all(new for _, new in changes.values()):  # it was held to its end
+        _keep_last(now)
         journal.drop()
 
 
-def _roll_back(job: Job, now: Journal) -> None:
+def _roll_back(job: Job, now: Journal, torn: whole.Places) -> None:
     """Put everything back that an installer changed before it failed."""
-    whole.hide(whole.cut(now.since, now.before, trusting=True))
-    whole.orphans(now.since)
-    new = sorted(whole.present().keys() - now.before.keys())
+    whole.remove(torn)
+    whole.sweep(job.records(_ours(now)), now.since)
+    changes = _changes(now)
+    new = [name for name, (old, _) in changes.items() if not old]
     if new:
         job.uninstall(new)
-    here = whole.present()
-    lost = {name for name, old in now.before.items() if here.get(name) != old}
-    put_back(job, now.options, _texts(now, lost))
-    whole.orphans(now.since)
-    whole.discard(now.since)
-    if not _as_it_was(replace(now, since=time.time() + 60)):
+    put_back(job, now.options, _texts(now, {name for name, (old, _) in changes.items() if old}))
+    whole.discard(journal.planned())
+    if whole.torn(_ours(now), now.since) or _changes(now):
         raise InstallFailed("What was there before could not be put back.")
     journal.drop()
 
@@ -167,11 +185,15 @@ def put_back(job: Job, options: Sequence[str], texts: Sequence[str]) -> None:
     """Install versions from before, and nothing with them; `InstallFailed` if one is lost."""
     if not texts:
         return
-    status, said = job.install([*options, *texts], more=["--no-deps"])
+    status, said = job.install([*options, *texts], more=_ALONE)
     if status:
         from .explain import explain
 
         raise explain(texts, job.settings, said)
+
+
+#: Words for either installer: just these, whatever is there.
+_ALONE = ("--no-deps", "--force-reinstall")
 
 
 def text_of(name: str, version: str, origins: Dict[str, str]) -> str:
@@ -179,17 +201,19 @@ def text_of(name: str, version: str, origins: Dict[str, str]) -> str:
     return f"{name} @ {origins[name]}" if origins.get(name) else f"{name}=={version}"
 
 
-def verify(again: Callable[[], int], names: Sequence[str]) -> None:
-    """See that these distributions are whole, else have them installed ``again``, once.
+def verify(job: Job, options: Sequence[str]) -> None:
+    """See that all that was to be changed is whole; else have it installed once more.
 
     `InstallFailed` where files are missing after that. Sizes that are wrong in the same way both
     times are the package's own mistake.
     """
+    names = journal.planned()
     first = whole.faults(names)
     if not first:
         return
-    whole.hide(whole.infos(first))
-    status = again()
+    here, origins = whole.present(), whole.sources()
+    texts = [text_of(name, here[name], origins) for name in sorted(first)]
+    status, _ = job.install([*options, *texts], more=_ALONE, fresh=True)
     second = whole.faults(names)
     bad = [
         name for name, found in second.items() if None in found.values() or found != first.get(name)
@@ -200,4 +224,3 @@ def verify(again: Callable[[], int], names: Sequence[str]) -> None:
             f"{', '.join(lost)} not installed whole: files are missing, also on a second try.",
             "Check the disk, and what else changes this environment; then run it again.",
         )
-    whole.discard(time.time() + 60)

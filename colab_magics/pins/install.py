@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Dict, FrozenSet, List, Optional, Sequence
 from ..display import Report
 from ..errors import InstallFailed
 from ..steps import Progress
-from . import whole
 from .guarded import Changes, Done, Work, carry_out, verify
 from .installed import canonical_name, find, versions, why_not
 from .job import KERNEL, Job
@@ -90,13 +89,10 @@ def _bring(
     job: Job, wanted: "Wanted", newest: Optional[Sequence[str]], lock: Optional["Lock"]
 ) -> None:
     """Have the installer do it, and look at what it has done."""
-    lines, names = _lines(wanted), _names(wanted)
-    before = whole.present()
-    status, said = job.install(lines, _again(wanted), shown=names, newest=newest)
+    status, said = job.install(_lines(wanted), _again(wanted), shown=_names(wanted), newest=newest)
     if status:
         raise _failure(job, wanted, said, lock)
-    changed = [name for name, version in whole.present().items() if before.get(name) != version]
-    verify(lambda: job.install(lines, fresh=True)[0], [*changed, *names])
+    verify(job, wanted.lines)
 
 
 def _lines(wanted: "Wanted") -> List[str]:

@@ -6,18 +6,30 @@ import re
 import shutil
 import signal
 from pathlib import Path
-from typing import Callable, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple, TypeVar
+from typing import (
+    Callable,
+    Dict,
+    Iterable,
+    List,
+    Mapping,
+    Optional,
+    Protocol,
+    Sequence,
+    Tuple,
+    TypeVar,
+)
 
 from ..controls import has_controls
-from ..errors import InstallFailed
+from ..errors import InstallFailed, NotStarted
 from ..files import scratch_folder
 from ..process import SilenceError, run
 from ..registry import choose
 from ..steps import Progress
 from .cuda import advice
-from .index import asked
 from .git_login import Logins, git_environment, without_logins
+from .index import asked
 from .installed import versions
+from .journal import note
 from .options import authenticated
 from .plan import Plan, Watch
 from .settings import PipSettings, read_settings
@@ -95,6 +107,15 @@ class Installer(Protocol):
 
     def aside(self, line: str) -> bool:
         """Whether a line is for `in_place` and `planned` alone, and for no person."""
+
+    def touches(self, line: str, after: str) -> List[str]:
+        """The names in a line that says what is about to be changed here.
+
+        ``after`` is the last line before it that was for people.
+        """
+
+    def records(self, names: Iterable[str]) -> List[Path]:
+        """The ``RECORD`` of each wheel that it may have been putting in place of these names."""
 
 
 def _deaf(line: str, aside: bool) -> None:
@@ -212,6 +233,7 @@ class Job:
 
     def uninstall(self, names: Sequence[str]) -> Said:
         """Uninstall distributions."""
+        self._note(names)
         return self._with_any(lambda folder: self._run(self._installer.removal(names)))
 
     def _upgrade(self, names: Optional[Sequence[str]]) -> List[str]:
@@ -258,6 +280,15 @@ class Job:
         lines, self._logins = without_logins([*self._installer.options(self.settings), *lines])
         _write(wanted, lines)
 
+    def records(self, names: Iterable[str]) -> List[Path]:
+        """See `Installer`."""
+        return self._installer.records(names)
+
+    def _note(self, names: Iterable[str]) -> None:
+        """Where a journal is kept, these names are in it before they change."""
+        if self._keeps:
+            note(names)
+
     def _run(
         self,
         command: Sequence[str],
@@ -271,10 +302,15 @@ class Job:
         """
         uncached = {"UV_NO_CACHE": "1", "PIP_NO_CACHE_DIR": "1"} if fresh else {}
         aside, environment = self._installer.aside, self._installer.environment(self.settings)
+        last = ""
 
         def hear(line: str) -> None:
+            nonlocal last
+            self._note(self._installer.touches(line, last))  # first of all: it goes on meanwhile
             hears(line, aside(line))
-            None if aside(line) else self._progress(line)
+            if not aside(line):
+                last = line
+                self._progress(line)
 
         seconds = self.settings.patience(os.environ)
         try:
@@ -290,7 +326,7 @@ class Job:
             raise self._silent(seconds) from None
         except TimeoutError as error:
             raise InstallFailed(f"{self._installer.name} was ended: {error}.") from None
-        except OSError as error:  # not there, not executable, or made for another machine
+        except NotStarted as error:  # not there, not executable, or made for another machine
             raise _Broken(error.strerror or type(error).__name__) from None
         finally:
             importlib.invalidate_caches()

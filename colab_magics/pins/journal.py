@@ -2,7 +2,8 @@
 
 The journal lies beside the site-packages that it is about, where it outlives the kernel. It is
 *unfinished* while it exists and nobody holds its lock: the lock is inherited by the installer,
-so that it is held until both that program and the kernel which started it have ended.
+so that it is held until both that program and the kernel which started it have ended. Beside it
+stands the *plan*: the names that the installer says it is about to change, as it says them.
 """
 
 import json
@@ -14,7 +15,7 @@ import zlib
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, Optional, Set, Tuple
 
 from ..errors import InstallFailed
 from ..locks import alone, lock
@@ -31,7 +32,9 @@ __all__ = [
     "keep_last",
     "last",
     "locked",
+    "note",
     "pending",
+    "planned",
     "read",
     "write",
 ]
@@ -147,10 +150,25 @@ def write(journal: Journal) -> None:
         ) from None
 
 
+def note(names: Iterable[str]) -> None:
+    """Write down what an installer is about to change, before it does; in any spelling."""
+    with suppress(OSError), _place("plan").open("a", encoding="utf-8") as stream:
+        stream.writelines(f"{name}\n" for name in names)
+
+
+def planned() -> Set[str]:
+    """Canonical names of all that was noted since there was no journal."""
+    try:
+        return {*map(_named, _place("plan").read_text(encoding="utf-8").split())}
+    except OSError:
+        return set()
+
+
 def drop() -> None:
     """The installation has ended, and what is installed is whole."""
-    with suppress(FileNotFoundError):
-        _place("journal").unlink()
+    for kind in ("plan", "journal"):
+        with suppress(FileNotFoundError):
+            _place(kind).unlink()
 
 
 def last() -> Optional[History]:

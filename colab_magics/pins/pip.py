@@ -5,7 +5,7 @@ import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, Iterable, List, Optional, Sequence
 
 from .installed import canonical_name, find
 from .plan import Item, Plan
@@ -82,3 +82,12 @@ class Pip:
     def aside(self, line: str) -> bool:
         """See `Installer`: nothing."""
         return False
+
+    def touches(self, line: str, after: str) -> List[str]:
+        """See `Installer`."""
+        head, _, names = line.partition("Installing collected packages:")
+        return [] if head else [name.strip() for name in names.split(",") if name.strip()]
+
+    def records(self, names: Iterable[str]) -> List[Path]:
+        """See `Installer`: it installs one after the other, and takes back what fails itself."""
+        return []

@@ -10,10 +10,11 @@ import tempfile
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, Iterable, List, Optional, Sequence
 from urllib.parse import urlsplit
 
 from ..files import own_folder
+from ..process import run
 from .plan import Item, Plan
 from .settings import PipSettings
 
@@ -168,3 +169,15 @@ class Uv:
     def aside(self, line: str) -> bool:
         """See `Installer`: what `_TELLS` adds."""
         return line.startswith(("DEBUG ", "  Installed: ", "  Requested: "))
+
+    def touches(self, line: str, after: str) -> List[str]:
+        """See `Installer`; anywhere else it speaks of the environments that it builds in."""
+        found = _FOUND.match(line) if after.startswith("Resolved ") else None
+        return [found.group(2)] if found else []
+
+    def records(self, names: Iterable[str]) -> List[Path]:
+        """See `Installer`: those of its cache, in all versions."""
+        done = run([str(find_uv()), "cache", "dir"], {**_cache(), **os.environ})
+        wheels = Path(done.lines[-1] if done.lines else "", "archive-v0")
+        patterns = (f"*/{name.replace('-', '_')}-*.dist-info/RECORD" for name in names)
+        return [record for pattern in patterns for record in wheels.glob(pattern)]

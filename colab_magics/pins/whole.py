@@ -14,26 +14,25 @@ import sys
 import sysconfig
 from contextlib import suppress
 from pathlib import Path
-from typing import Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
+from typing import AbstractSet, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
 __all__ = [
     "Faults",
-    "cut",
+    "Places",
     "discard",
     "faults",
-    "hide",
-    "infos",
-    "orphans",
     "present",
-    "restore",
+    "remove",
     "sources",
+    "sweep",
+    "torn",
 ]
 
 #: File of a RECORD → its size here, None where it is missing.
 Faults = Dict[str, Optional[int]]
+#: Canonical name → dist-info folders.
+Places = Dict[str, List[Path]]
 
-#: The end of the name of a dist-info folder that is hidden while its package is repaired.
-_HIDDEN = ".cut"
 #: Seconds by which the times of files may lag behind the clock.
 _SLACK = 0.05
 
@@ -76,12 +75,6 @@ def sources() -> Dict[str, str]:
             at = f"{control['vcs']}+{said['url']}@{control['commit_id']}" if control else ""
             found[_name(info)] = at or str(said["url"])
     return found
-
-
-def infos(names: Iterable[str]) -> Dict[str, List[Path]]:
-    """Canonical name → the dist-info folders of these distributions."""
-    wanted, found = set(names), _named()
-    return {name: found[name] for name in found if name in wanted}
 
 
 def _named() -> Dict[str, List[Path]]:
@@ -128,7 +121,8 @@ def _faults(info: Path) -> Faults:
 def faults(names: Iterable[str]) -> Dict[str, Faults]:
     """Those of these distributions that are not whole; what has no RECORD is not judged."""
     found: Dict[str, Faults] = {}
-    for name, places in infos(names).items():
+    named = _named()
+    for name, places in ((name, named[name]) for name in {*names} & named.keys()):
         for info in places:
             found.setdefault(name, {}).update(_faults(info))
         if len({info.parent for info in places}) < len(places):
@@ -136,30 +130,34 @@ def faults(names: Iterable[str]) -> Dict[str, Faults]:
     return {name: lacks for name, lacks in found.items() if lacks}
 
 
-def cut(since: float, before: Mapping[str, str], trusting: bool = False) -> Dict[str, List[Path]]:
-    """Canonical name → dist-info folders of what was touched since then and may be in pieces.
+def torn(names: AbstractSet[str], since: float, known: bool = True) -> Places:
+    """Those of these distributions that an installer has left in pieces, touched since then.
 
-    ``before`` are the versions that were there. After a kill nothing that is newer is believed,
-    since a RECORD itself may have been cut short; ``trusting``, where the installer has ended by
-    itself, what its RECORD says is. What nobody touched since then is left alone.
+    What is ``known`` to have been about to change has a RECORD that an installer has finished.
+    Files of other sizes are what somebody has edited; that of a cut write is not listed yet.
     """
     return {
         name: places
-        for name, places in _named().items()
-        if any(_in_pieces(info, since, before, trusting) for info in places)
-        or (trusting and name in faults([name]) and any(_touched(p, since) for p in places))
+        for name, infos in _named().items()
+        for places in [[info for info in infos if _in_pieces(info, since, known)]]
+        if name in names and places
     }
 
 
-def _in_pieces(info: Path, since: float, before: Mapping[str, str], trusting: bool) -> bool:
-    touched = _touched(info, since)
-    if info.name.startswith("~"):  # what pip moved aside, to move it back or delete it
-        return touched
-    if touched or before.get(_name(info)) != _version(info):
-        named = all((info / one).exists() for one in ("METADATA", "RECORD"))
-        return not trusting or not named or bool(_faults(info))
-    gone = [path for path, here in _faults(info).items() if here is None]
-    return any(_touched(info.parent / path, since) for path in gone)
+def _in_pieces(info: Path, since: float, known: bool) -> bool:
+    gone = [path for path, here in _faults(info).items() if not here]
+    if not (gone or not (info / "METADATA").exists() or (known and not _finished(info))):
+        return False
+    return any(_touched(path, since) for path in (info, *(info.parent / path for path in gone)))
+
+
+def _finished(info: Path) -> bool:
+    """Whether an installer came to write the RECORD, the last thing it does, to its end."""
+    with suppress(OSError):
+        text = (info / "RECORD").read_text(encoding="utf-8", errors="replace")
+        listed = (f"{info.name}/{name}," in text for name in ("INSTALLER", "RECORD"))
+        return text.endswith("\n") and all(listed)
+    return False
 
 
 def _touched(path: Path, since: float) -> bool:
@@ -172,65 +170,43 @@ def _touched(path: Path, since: float) -> bool:
 
 
 # ---------------------------------------------------------------------- taking away
-def hide(found: Mapping[str, List[Path]]) -> None:
-    """Make damaged distributions look uninstalled, so that any installer puts them back."""
-    for infos in found.values():
-        for info in infos:
-            hidden = info.with_name(f"~~{info.name}{_HIDDEN}")
-            shutil.rmtree(hidden, ignore_errors=True)
-            info.rename(hidden)
-
-
-def _hidden() -> Iterator[Path]:
-    for place in _sites():
-        yield from sorted(place.glob(f"~~*{_HIDDEN}"))
-
-
-def restore() -> None:
-    """Show again what is hidden and could not be put back: its files are still there."""
-    for hidden in _hidden():
-        shown = hidden.with_name(hidden.name[2 : -len(_HIDDEN)])
-        if not shown.exists():
-            hidden.rename(shown)
-
-
-def discard(since: float) -> None:
-    """Delete what a cut has left, now that its packages are repaired.
-
-    These are the files of hidden distributions that nobody owns now, and folders that pip has
-    moved aside since then.
-    """
-    hidden = list(_hidden())
-    owned = _owned() if hidden else set()
-    for info in hidden:
+def remove(found: Places) -> None:
+    """Uninstall distributions, as far as they say what is theirs; what others list stays."""
+    infos = [info for places in found.values() for info in places]
+    owned = _owned(infos) if infos else set()
+    for info in infos:
         for path, _ in _recorded(info):
-            _remove(Path(os.path.normpath(info.parent / path)), owned)
-        shutil.rmtree(info, ignore_errors=True)
+            if info.name not in Path(path).parts:  # that goes last: it says what is in pieces
+                _remove(Path(os.path.normpath(info.parent / path)), owned)
+        shutil.rmtree(info)
+
+
+def sweep(records: Iterable[Path], since: float) -> None:
+    """Delete files that are newer, that these RECORDs list, and that nobody owns."""
+    rows = {row for record in records for row, _ in _recorded(record.parent)}
+    owned = _owned() if rows else set()
     for place in _sites():
-        for aside in place.glob("~*"):
-            if _touched(aside, since):
-                shutil.rmtree(aside) if aside.is_dir() else aside.unlink()
+        for path in (Path(os.path.normpath(place / row)) for row in sorted(rows)):
+            if path.is_file() and _touched(path, since):
+                _remove(path, owned)
 
 
-def orphans(since: float) -> None:
-    """Delete files that appeared in site-packages since then and that nobody owns.
-
-    Only for an installation that has just failed in this process: later they may be a person's.
-    """
-    owned = _owned()
+def discard(names: AbstractSet[str]) -> None:
+    """Delete what pip has moved aside of these distributions: its first letter is a ``~``."""
     for place in _sites():
-        for folder, _, files in os.walk(str(place)):
-            for file in files:
-                path = Path(folder, file)
-                if path.suffix != ".pyc" and path.lstat().st_ctime >= since:
-                    _remove(path, owned)
+        infos = [*place.glob("*.dist-info")]
+        those = [info for info in infos if any(_name(info)[1:] == name[1:] for name in names)]
+        rows = (row for info in those for row, _ in _recorded(info))
+        tops = {Path(row).parts[0] for row in rows} | {info.name for info in those}
+        for aside in (place / f"~{top[1:]}" for top in tops if top != ".."):
+            if aside.is_dir():
+                shutil.rmtree(aside)
 
 
-def _owned() -> Set[str]:
+def _owned(without: Iterable[Path] = ()) -> Set[str]:
     """Every file that an installed distribution lists."""
-    return {
-        os.path.normpath(info.parent / path) for info in _infos() for path, _ in _recorded(info)
-    }
+    infos = [info for info in _infos() if info not in without]
+    return {os.path.normpath(info.parent / path) for info in infos for path, _ in _recorded(info)}
 
 
 def _remove(path: Path, owned: Set[str]) -> None:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Dict, List, NamedTuple
+from typing import Any, Callable, Dict, List, NamedTuple
 
 import pytest
 from doubles.many import Many, damage, imports, leftovers
@@ -85,14 +85,21 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("cache")
 
 
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """With ``--long`` all is done by pip too."""
+    both = ["uv", "pip"] if metafunc.config.getoption("--long") else ["uv"]
+    metafunc.parametrize("installer", both)
+
+
 @pytest.fixture
-def environment(tmp_path: Path, many: Many, cache: Path) -> Environment:
+def environment(tmp_path: Path, many: Many, cache: Path, installer: str) -> Environment:
     """An environment with the ten in their first version; the second is in uv's cache."""
     machine = Machine.make(tmp_path / "environment", tmp_path / "machine", "")
     variables = {**machine.variables, "PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(many.wheels)}
     del variables["PIP_INDEX_URL"]
     # Copies take longer than links and can be cut within a file; other file systems need them.
     variables.update(UV_LINK_MODE="copy", UV_CACHE_DIR=str(cache))
+    variables.update({"PIP_SRC": "src"} if installer == "pip" else {})  # uv has no such setting
     site = next((tmp_path / "environment").rglob("site-packages"))
     made = Environment(machine, site, variables, many.one, many.two)
     if not any(cache.iterdir()):
@@ -101,17 +108,28 @@ def environment(tmp_path: Path, many: Many, cache: Path) -> Environment:
     return made
 
 
+def by_hand(site: Path) -> Dict[str, float]:
+    """What somebody else has put there, and when; it is put there where it is not."""
+    for name in ("foreign-1.dist-info/METADATA", "foreign.py", "manya/foreign.py", "bare.pth"):
+        if not (site / name).exists():
+            (site / name).parent.mkdir(exist_ok=True)
+            (site / name).write_text("")
+    return {str(path): path.stat().st_mtime_ns for path in site.rglob("*foreign*")}
+
+
 def _children(pid: int) -> List[int]:
     """The processes that a process has started."""
     found = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True)
     return [int(word) for word in found.stdout.split()]
 
 
-def _kill_after(process: Any, seconds: float) -> None:
-    """SIGKILL for a process and its children, each with its group, after so many seconds."""
+def _kill_after(process: Any, seconds: float, changed: Callable[[], bool] = lambda: True) -> None:
+    """SIGKILL for a process and its children, each with its group, so long after a change."""
     if process.stdin is not None and not process.stdin.closed:
         process.stdin.write("\n")
         process.stdin.flush()
+    while process.poll() is None and not changed():
+        time.sleep(0.001)
     time.sleep(seconds)  # the moment itself is what is tested
     for pid in [process.pid, *_children(process.pid)]:
         try:
@@ -136,14 +154,21 @@ def test_a_killed_install_is_repaired(environment: Environment, long: bool) -> N
     at, broken, fooled, bare_broken = environment.two, 0, 0, 0
     for _ in range(rounds):
         at = environment.one if at is environment.two else environment.two
-        _kill_after(environment.begin(at), chance.uniform(0.05, 1.0) * taken)
+        seconds, since = chance.uniform(0.05, 1.0) * taken, environment.site.stat().st_mtime_ns
+        if "PIP_SRC" in environment.variables:  # it resolves for most of the time
+            changed = lambda: environment.site.stat().st_mtime_ns != since  # noqa: E731, B023
+            _kill_after(environment.begin(at), seconds / 4, changed)
+        else:
+            _kill_after(environment.begin(at), seconds)
         broken += bool(damage(environment.site))
+        theirs = by_hand(environment.site)
         said = environment.pin(at)
         assert damage(environment.site) == {}, said
+        assert theirs == by_hand(environment.site)
         assert leftovers(environment.site) == []
         assert environment.pin(at).startswith("10 pins already hold")
         imports(environment.machine.python, environment.variables)
-    if long:
+    if long and "PIP_SRC" not in environment.variables:
         bare_broken, fooled = _bare(environment, chance, rounds)
         print(f"\nbare uv: {bare_broken} of {rounds} kills leave damage,", end=" ")
         print(f"{fooled} are still damaged after the same uv pip install")
@@ -188,8 +213,10 @@ def test_another_line_repairs_too(environment: Environment, long: bool) -> None:
     taken = _timed(environment.begin(environment.two))
     for _ in range(10 if long else 1):
         _kill_after(environment.begin(environment.one), chance.uniform(0.4, 0.9) * taken)
-        environment.pin(["tinypkg==1.0"])
-        assert damage(environment.site) == {} and leftovers(environment.site) == []
+        theirs = by_hand(environment.site)
+        said = environment.pin(["tinypkg==1.0"])
+        assert damage(environment.site) == {} and leftovers(environment.site) == [], said
+        assert theirs == by_hand(environment.site)
         environment.pin(environment.two)
         shutil.rmtree(next(environment.site.glob("tinypkg-*")))
         environment.pin(["tinypkg==1.0"])

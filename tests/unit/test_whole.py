@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Callable, List
+from typing import Callable, List, Tuple, cast
 
 import pytest
 
 from colab_magics.errors import InstallFailed
 from colab_magics.pins import guarded, journal, whole
+from colab_magics.pins.job import Job
 from colab_magics.pins.journal import Journal
 
 Put = Callable[..., Path]
@@ -32,7 +33,7 @@ def put(place: Path) -> Put:
 
     def add(name: str, version: str, *rows: str) -> Path:
         info = place / f"{name}-{version}.dist-info"
-        info.mkdir()
+        info.mkdir(exist_ok=True)
         (info / "METADATA").write_text("12345")
         (place / f"{name}.py").write_text("1234567")
         lines = [f"{info.name}/METADATA,,5", f"{name}.py,,7", f"{info.name}/RECORD,,", *rows]
@@ -78,55 +79,92 @@ def test_an_empty_record_is_a_fault(put: Put) -> None:
     assert list(whole.faults(["one"])["one"].values()) == [None]
 
 
-def test_nothing_newer_than_a_cut_is_believed(put: Put) -> None:
-    """After a kill what is newer counts as damaged, and what is older does not."""
-    put("old", "1")
-    since = time.time() + 1
-    assert whole.cut(since, {"old": "1"}) == {}
-    assert set(whole.cut(since, {"old": "0"})) == {"old"}
-    assert set(whole.cut(since - 60, {"old": "1"})) == {"old"}
-    assert whole.cut(since - 60, {"old": "1"}, trusting=True) == {}
+def test_only_what_is_in_pieces_and_was_touched_is_torn(place: Path, put: Put) -> None:
+    """Whole by its RECORD, of another name, or as it was before the cut: left alone."""
+    for name in ("whole", "edited", "gone", "bare", "theirs"):
+        info = put(name, "1", f"{name}-1.dist-info/INSTALLER,,2")
+        (info / "INSTALLER").write_text("uv")
+    (place / "edited.py").write_text("somebody has written into this")
+    (place / "gone.py").unlink()
+    (place / "theirs.py").unlink()
+    (place / "bare-1.dist-info/RECORD").unlink()
+    put("unfinished", "1")
+    names = {"whole", "edited", "gone", "bare", "unfinished"}
+    assert set(whole.torn(names, 0)) == {"gone", "bare", "unfinished"}
+    assert set(whole.torn(names, 0, known=False)) == {"gone"}
+    assert whole.torn(names, time.time() + 60) == {}
 
 
-def test_what_is_hidden_is_not_installed_and_comes_back(place: Path, put: Put) -> None:
-    """Hidden, a distribution is not there for any installer; restored, it is as it was."""
-    put("one", "1")
-    (place / "~ip-1.dist-info").mkdir()
-    before = sorted(path.name for path in place.iterdir())
-    whole.hide(whole.cut(0, {}))
-    assert whole.present() == {}
-    assert [path.name for path in place.glob("*.dist-info")] == []
-    whole.restore()
-    assert sorted(path.name for path in place.iterdir()) == before
+@pytest.mark.parametrize("ending", ["", "one.py,,", "one-1.dist-info/INSTALLER,,2\none.py"])
+def test_a_record_that_was_cut_is_not_finished(place: Path, put: Put, ending: str) -> None:
+    """One that does not list itself and its installer, or stops within a line, is torn."""
+    info = put("one", "1")
+    (info / "INSTALLER").write_text("uv")
+    (info / "RECORD").write_text(f"one-1.dist-info/RECORD,,\n{ending}")
+    assert set(whole.torn({"one"}, 0)) == {"one"}
+    (info / "RECORD").write_text("one-1.dist-info/INSTALLER,,2\none-1.dist-info/RECORD,,\n")
+    assert whole.torn({"one"}, 0) == {}
 
 
-def test_discarding_keeps_what_others_own(place: Path, put: Put) -> None:
-    """With a damaged distribution its own files go, those of others stay."""
-    put("one", "1", "shared.txt,,")
-    whole.hide(whole.infos(["one"]))
+def test_removing_keeps_what_others_own(place: Path, put: Put) -> None:
+    """With a torn distribution its own files go, those of others and of nobody stay."""
+    info = put("one", "1", "shared.txt,,")
     (place / "shared.txt").write_text("")
+    (place / "own.txt").write_text("")
     put("two", "1", "shared.txt,,")
-    whole.discard(time.time() + 60)
+    whole.remove({"one": [info]})
     names = sorted(path.name for path in place.iterdir())
-    assert names == ["shared.txt", "two-1.dist-info", "two.py"]
+    assert names == ["own.txt", "shared.txt", "two-1.dist-info", "two.py"]
+
+
+def test_sweeping_takes_only_newer_files_that_nobody_owns(place: Path, put: Put) -> None:
+    """What a wheel lists goes where it is new and unowned; a file beside it stays."""
+    put("one", "1")
+    for name in ("half.py", "other.py"):
+        (place / name).write_text("")
+    record = place.parent / "half-1.dist-info" / "RECORD"
+    record.parent.mkdir()
+    record.write_text("half.py,,\none.py,,\n")
+    whole.sweep([record], time.time() + 60)
+    assert (place / "half.py").exists()
+    whole.sweep([record], 0)
+    assert sorted(path.name for path in place.glob("*.py")) == ["one.py", "other.py"]
+
+
+def test_what_pip_moved_aside_goes_with_its_name(place: Path, put: Put) -> None:
+    """Folders with a ``~`` in place of the first letter, of these names and of no others."""
+    (put("one", "1", "pack/m.py,,") / "METADATA").unlink()
+    for name in ("~ne-1.dist-info", "~ack", "~wn"):
+        (place / name).mkdir()
+    whole.discard({"one"})
+    assert sorted(path.name for path in place.glob("~*")) == ["~wn"]
+
+
+class Again:
+    """A job that installs the one distribution again, once or for good without its module."""
+
+    def __init__(self, put: Put, mends: bool) -> None:
+        self.put, self.mends, self.tries = put, mends, 0
+
+    def install(self, lines: List[str], **more: object) -> Tuple[int, Tuple[str, ...]]:
+        self.tries += 1
+        assert lines == ["one==1"]
+        info = self.put("one", "1")
+        if not self.mends:
+            (info.parent / "one.py").unlink()
+        return 0, ()
 
 
 def test_an_installer_that_leaves_a_file_out_is_run_once_more(place: Path, put: Put) -> None:
     """Files that are missing after a success: a second try, then an error that names it."""
     put("one", "1")
     (place / "one.py").unlink()
-    tries: List[int] = []
-
-    def again(mends: bool) -> int:
-        tries.append(1)
-        put("one", "1")
-        (place / "one.py").unlink() if not mends else None
-        return 0
-
+    journal.note(["one"])
+    fails, mends = Again(put, False), Again(put, True)
     with pytest.raises(InstallFailed, match="one not installed whole"):
-        guarded.verify(lambda: again(False), ["one"])
-    guarded.verify(lambda: again(True), ["one"])
-    assert len(tries) == 2
+        guarded.verify(cast("Job", fails), ())
+    guarded.verify(cast("Job", mends), ())
+    assert (fails.tries, mends.tries) == (1, 1)
     assert whole.faults(["one"]) == {}
 
 
@@ -137,16 +175,16 @@ def test_when_it_began_is_by_the_clock_of_files(
     clock = time.time
     monkeypatch.setattr(time, "time", lambda: clock() + 3600)
     info = put("half", "1")
-    begun = guarded.Work((), (), lambda: None).begun(None, {})
+    begun = guarded.Work((), (), lambda: None).begun({}, None, set())
     (info / "RECORD").unlink()
-    assert [*whole.cut(begun.since, begun.before)] == ["half"]
+    assert [*whole.torn({"half"}, begun.since)] == ["half"]
 
 
 def test_a_journal_survives_and_holds_no_secret(place: Path) -> None:
     """What is read is what was written; a requirement with a password is not in it."""
     secret = "one @ https://me:hunter2@127.0.0.1/one.whl"
     work = guarded.Work((secret, "two==2"), (), lambda: None)
-    now = work.begun(None, {"index-url": "https://me:hunter2@127.0.0.1/simple", "pre": "1"})
+    now = work.begun({"index-url": "https://me:hunter2@127.0.0.1/simple", "pre": "1"}, None, set())
     assert not journal.pending()
     journal.write(now)
     assert journal.pending()
