@@ -8,11 +8,12 @@ import hashlib
 import json
 import os
 import tempfile
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, List, NamedTuple, Tuple
+from typing import Any, Callable, Iterator, List, NamedTuple, Tuple
 
 from ...files import cache, named
+from ...locks import alone
 
 __all__ = [
     "Entry",
@@ -20,8 +21,8 @@ __all__ = [
     "digest",
     "is_folder",
     "keep",
-    "lock_of",
     "looked_at",
+    "only",
     "part_of",
     "recall",
     "same",
@@ -71,23 +72,52 @@ def recall(target: Path) -> Entry:
 
 
 def keep(target: Path, entry: Entry) -> None:
-    """Remember it, whole or not at all; a cache that cannot be written is done without."""
+    """Remember it, whole or not at all, and nothing where there is nothing to be remembered.
+
+    A cache that cannot be written is done without.
+    """
     place = _place(target)
     with suppress(OSError):
+        if entry == Entry():
+            place.unlink()
+            return
         place.parent.mkdir(parents=True, exist_ok=True)
         handle, fresh = tempfile.mkstemp(prefix=".~", dir=str(place.parent))
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as stream:
-                json.dump(entry._asdict(), stream)
+                stream.write(json.dumps(entry._asdict()))
             Path(fresh).replace(place)
         finally:
             with suppress(FileNotFoundError):
                 Path(fresh).unlink()
 
 
-def lock_of(target: Path) -> Path:
-    """The file whose lock is held while something is done to a target."""
-    return _place(target).with_suffix(".lock")
+@contextmanager
+def only(target: Path, waiting: Callable[[float], None]) -> Iterator[None]:
+    """Alone with a target, as `alone` is; its lock is gone afterwards.
+
+    Where the lock cannot be made, without it. One that was waited for may have been taken away
+    meanwhile, and another made in its place: then that one is waited for.
+    """
+    path = _place(target).with_suffix(".lock")
+    with ExitStack() as held:
+        with suppress(OSError):
+            while not _leads_to(path, held.enter_context(alone(path, waiting))):
+                held.close()
+            held.callback(_unlinked, path)
+        yield
+
+
+def _leads_to(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False
+
+
+def _unlinked(path: Path) -> None:
+    with suppress(OSError):  # Windows keeps what is open
+        path.unlink()
 
 
 def part_of(place: Path) -> Path:
