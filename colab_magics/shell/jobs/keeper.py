@@ -45,7 +45,7 @@ class Keeper(Listener):
         """Start the job, and stay until the last of its processes has ended."""
         told = self._told
         # What is written from here on has to have room, whatever the job does to the disk.
-        said = (told["shown"], told["copy"], host(), boot())
+        said = (told["shown"], told["copy"], host())
         reserve(self._folder, FACTS, len(json.dumps(said)))
         for name in (SEEN, END):
             reserve(self._folder, name)
