@@ -4,7 +4,6 @@ It holds no recipe: the setup cell is read from the notebook each time (see `rec
 """
 
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
-from weakref import WeakKeyDictionary
 
 from ..drive.base import default_mount_point, root
 from ..errors import bad_input, conceal
@@ -28,7 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "host_for", "session_of"]
 
-_SESSIONS: "WeakKeyDictionary[Any, Session]" = WeakKeyDictionary()
+#: Where a shell keeps its session: they know each other, and go together.
+_KEPT = "_colab_magics_session"
 
 
 def host_for(shell: Any = None, start: Any = None) -> Host:
@@ -40,9 +40,10 @@ def host_for(shell: Any = None, start: Any = None) -> Host:
 
 def session_of(shell: Any) -> "Session":
     """The session of a shell; it outlives reloading the extension."""
-    if shell not in _SESSIONS:
-        _SESSIONS[shell] = Session(shell)
-    return _SESSIONS[shell]
+    if not hasattr(shell, _KEPT):
+        setattr(shell, _KEPT, Session(shell))
+    session: Session = getattr(shell, _KEPT)
+    return session
 
 
 class Session:

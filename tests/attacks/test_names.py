@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 from shell.cells import Cells, new_shell
 
+from colab_magics.magics.session import session_of
 from colab_magics.pins.environments import made
 from colab_magics.shell.braces import expand
 from colab_magics.shell.jobs import identity
@@ -245,3 +248,18 @@ def test_a_name_of_the_user_s_own_is_python(run: Cells) -> None:
     run("open = 'a'; In = ['b']; _mine = 8; exit = 7")
     text = "{exit} {open} {In[0]} {_mine} {len(In)}"
     assert expand(text, run.shell.user_ns, run.shell.user_ns_hidden) == "7 a b 8 1"
+
+
+# ---------------------------------------------------------------------- what a session holds
+def test_a_session_goes_with_its_shell() -> None:
+    """A shell that nobody holds any more is free, with its variables: no table of ours holds it."""
+
+    class Shell:
+        user_ns: Dict[str, Any] = {}
+
+    shell = Shell()
+    assert session_of(shell) is session_of(shell) and session_of(Shell()) is not session_of(shell)
+    gone = weakref.ref(shell)
+    del shell
+    gc.collect()
+    assert gone() is None

@@ -40,7 +40,8 @@ def nb(run: Cells) -> Iterator[Path]:
 
 def clone(folder: Path, branch: str = "work") -> None:
     """A clone of ``o/r``, as far as its files say."""
-    (folder / ".git").mkdir()
+    for name in ("objects", "refs"):  # without them it is none to git
+        (folder / ".git" / name).mkdir(parents=True)
     (folder / ".git/HEAD").write_text(f"ref: refs/heads/{branch}\n")
     (folder / ".git/config").write_text('[remote "origin"]\n\turl = git@github.com:o/r.git\n')
 
@@ -60,7 +61,7 @@ def test_for_a_repository_that_is_named(run: Cells) -> None:
 
 
 def test_for_the_clone_that_the_notebook_lies_in(run: Cells, nb: Path) -> None:
-    """Origin, branch and path are read from its files."""
+    """Origin, branch and path are those that git says."""
     clone(Path.cwd())
     shown = run("%github badge")
     assert "/github/o/r/blob/work/sub/nb.ipynb)" in shown

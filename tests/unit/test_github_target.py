@@ -125,10 +125,11 @@ def test_the_target_stands_beside_the_lock() -> None:
     "origin", ["https://github.com/o/r.git", "git@github.com:o/r.git", "ssh://git@github.com/o/r"]
 )
 def test_the_clone_that_a_notebook_lies_in(tmp_path: Path, origin: str) -> None:
-    """Read from the files of ``.git``, above the notebook's folder; another host is none."""
+    """As git says of the ``.git`` above the notebook's folder; another host is none."""
     git = tmp_path / ".git"
     (tmp_path / "a").mkdir()
-    git.mkdir()
+    for name in ("objects", "refs"):  # without them it is none to git
+        (git / name).mkdir(parents=True)
     (git / "HEAD").write_text("ref: refs/heads/feature/x\n")
     (git / "config").write_text(f'[remote "origin"]\n\turl = {origin}\n')
     assert in_folder(tmp_path / "a/nb.ipynb") == Target("o/r", "feature/x", "a/nb.ipynb")

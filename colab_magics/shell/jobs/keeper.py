@@ -44,6 +44,11 @@ class Keeper(Listener):
     def run(self) -> None:
         """Start the job, and stay until the last of its processes has ended."""
         told = self._told
+        # What is written from here on has to have room, whatever the job does to the disk.
+        said = (told["shown"], told["copy"], host())
+        reserve(self._folder, FACTS, len(json.dumps(said)))
+        for name in (SEEN, END):
+            reserve(self._folder, name)
         if told["copy"]:
             what = f"{told['name']}: {told['shown']}, on {host()}, {_now()}"
             self._copy = Copy(Path(told["copy"]), self._log, what)
@@ -84,7 +89,6 @@ class Keeper(Listener):
             "host": host(),
             "copy": self._told["copy"],
         }
-        reserve(self._folder, END)
         put(self._folder, FACTS, facts)
         os.chdir("/")  # a drive is to be unmounted all the same
         try:

@@ -138,9 +138,9 @@ def put(place: Path, name: str, record: Record) -> None:
     os.replace(new, place / name)  # noqa: PTH105
 
 
-def reserve(place: Path, name: str) -> None:
-    """Keep room for a file of a start: a job that fills the disk is to be seen to end."""
-    _new(place, name).write_bytes(b" " * _SIZE)
+def reserve(place: Path, name: str, more: int = 0) -> None:
+    """Keep room for a file of a start, and ``more`` bytes: a job may fill the disk at once."""
+    _new(place, name).write_bytes(b" " * (_SIZE + more))
 
 
 def _new(place: Path, name: str) -> Path:

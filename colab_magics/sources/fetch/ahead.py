@@ -14,13 +14,12 @@ from typing import Callable, Dict, Iterable, Optional, Tuple
 from ...errors import ColabMagicsError
 from ...files import cache, named
 from ...host import Host
-from ...locks import alone
 from .download import Download, Got
 from .kinds import source
 from .look import look
 from .meter import AT_ONCE, Track
 from .source import Request
-from .state import Entry, keep, lock_of, part_of, recall
+from .state import Entry, keep, only, part_of, recall
 from .step import FetchStep
 from .web import Web
 
@@ -94,7 +93,7 @@ class _Begun(threading.Thread):
         """Bring it; a failure is nothing here, since the line will meet it too."""
         with self._turns, suppress(KeyboardInterrupt, ColabMagicsError, OSError):
             self._web.check()
-            with alone(lock_of(self._part), self._elsewhere):
+            with only(self._part, self._elsewhere):
                 request = source(self.step.url).request
                 known = recall(self._part).part
                 self._got = self._download(request, known).run(self._web, self._host)

@@ -4,6 +4,7 @@ Sources: PKWARE's APPNOTE.TXT (zip), POSIX's pax (tar), and the first bytes that
 bzip2, xz, Zstandard (RFC 8878) and 7z begin with.
 """
 
+import io
 import re
 import tarfile
 import zipfile
@@ -40,6 +41,11 @@ _BEFORE = {
     *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
 }
 _HEAD = 1 << 20
+#: What the members of a tar are; all else is refused.
+_KINDS = {
+    **dict.fromkeys(tarfile.REGULAR_TYPES, "file"),
+    **{tarfile.DIRTYPE: "folder", tarfile.SYMTYPE: "symlink", tarfile.LNKTYPE: "hardlink"},
+}
 
 
 def members(archive: Path, label: str, expect: Expect) -> Iterator[Member]:
@@ -145,24 +151,58 @@ def _rest(stream: Counted, label: str) -> Iterator[bytes]:
         yield from stream.rest()
 
 
+class _Forward:
+    """A stream as ``tarfile`` reads it: as many bytes as it asks for, and never backwards."""
+
+    def __init__(self, stream: Counted) -> None:
+        self._read, self._at = io.BufferedReader(stream, 1 << 18).read, 0
+
+    def read(self, size: int) -> bytes:
+        """That many bytes, fewer at the end."""
+        block = self._read(size)
+        self._at += len(block)
+        return block
+
+    def tell(self) -> int:
+        """How much was read."""
+        return self._at
+
+    def seek(self, to: int) -> None:
+        """Read on to there."""
+        while self._at < to and self.read(min(to - self._at, 1 << 20)):
+            pass
+
+
 def _tar(stream: Counted, label: str) -> Iterator[Member]:
-    read: Any = stream
+    read: Any = _Forward(stream)
     with tarfile.open(
         fileobj=read,
-        mode="r|",
-        bufsize=1 << 18,
+        mode="r:",
         tarinfo=_Header,
         encoding="utf-8",
         errors="surrogateescape",
     ) as found:
         kept: Any = found
         for entry in found:
-            yield _of_tar(found, entry, label)
+            yield _of_tar(found, read, entry, label)
             kept.members = []  # it would hold each of a million
 
 
-def _of_tar(found: tarfile.TarFile, entry: tarfile.TarInfo, label: str) -> Member:
-    kinds = (("file", entry.isfile()), ("folder", entry.isdir()), ("symlink", entry.issym()))
-    kind = next((kind for kind, it_is in (*kinds, ("hardlink", entry.islnk())) if it_is), "other")
-    data = blocks(lambda: found.extractfile(entry), label)
+def _of_tar(found: tarfile.TarFile, stream: _Forward, entry: tarfile.TarInfo, label: str) -> Member:
+    kind = _KINDS.get(entry.type, "other")
+    if entry.issparse():
+        data = blocks(lambda: found.extractfile(entry), label)
+    else:
+        data = _content(stream, entry.size, label)
     return Member(entry.name, kind, entry.mode, float(entry.mtime), entry.linkname, data)
+
+
+def _content(stream: _Forward, size: int, label: str) -> Iterator[bytes]:
+    """What follows the head of a member, before the next one is asked for."""
+    while size:
+        with sound(label):
+            block = stream.read(min(size, 1 << 20))
+            if not block:
+                raise EOFError("it ends within a member")
+        size -= len(block)
+        yield block

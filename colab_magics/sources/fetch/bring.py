@@ -34,9 +34,15 @@ def brought(steps: Sequence[FetchStep], host: Host, progress: Progress) -> Outco
     lists = at_once(
         [partial(_jobs, one, host, webs[one.token], meter) for one in settled], meter, progress
     )
-    jobs = [job for future in lists for job in future.result()]
+    found = [future.result() for future in lists]
+    jobs = [job for those in found for job in those]
     with _folders({job.step.place(host).parent for job in jobs}):
         done = at_once([partial(fetch, job) for job in jobs], meter, progress)
+    came = {job.request for job, future in zip(jobs, done) if not future.exception()}
+    for one, those in zip(settled, found):
+        if source(one.url).several and came.intersection(job.request for job in those):
+            urls = tuple(job.request.typed for job in those)
+            keep(memory(one, host), Entry(one.url, files=urls))
     _raise_first([future.exception() for future in done])
     return _told([future.result() for future in done])
 
@@ -54,7 +60,6 @@ def _jobs(step: FetchStep, host: Host, web: Web, meter: Meter) -> List[Job]:
     if not meant.several:
         return [Job(step, found[0], host, web, meter)]
     _refuse_twice([one.name for one in found])
-    keep(memory(step, host), Entry(step.url, files=tuple(one.typed for one in found)))
     return [Job(replace(step, url=one.typed), one, host, web, meter) for one in found]
 
 

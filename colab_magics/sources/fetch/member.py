@@ -1,5 +1,6 @@
 """What the readers of archives share: a member, how much may come, and what damage is."""
 
+import io
 import os
 import stat
 import time
@@ -74,14 +75,24 @@ class Budget:
             )
 
 
-class Counted:
+class Counted(io.RawIOBase):
     """A stream whose bytes are counted, and whose ``head`` can be looked at before it is read."""
 
     def __init__(self, stream: IO[bytes], archive: Path, label: str) -> None:
         self._stream, self._budget = stream, Budget(archive, label)
         self.head = self._unread = stream.read(512)
 
-    def read(self, size: int) -> bytes:
+    def readable(self) -> bool:
+        """See `io.RawIOBase`."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """See `io.RawIOBase`."""
+        block = self.read(len(buffer))
+        buffer[: len(block)] = block
+        return len(block)
+
+    def read(self, size: int = -1) -> bytes:
         """At most that many bytes; none at the end."""
         if self._unread:
             block, self._unread = self._unread[:size], self._unread[size:]
@@ -114,7 +125,8 @@ def sound(label: str) -> Iterator[None]:
 def blocks(opened: Callable[[], Any], label: str) -> Iterator[bytes]:
     """What a stream holds, opened when it is asked for the first time."""
     with sound(label), opened() as stream:
-        yield from iter(lambda: stream.read(_BLOCK), b"")
+        while block := stream.read(_BLOCK):
+            yield block
 
 
 def kind_of(mode: int) -> str:

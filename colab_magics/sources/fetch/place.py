@@ -3,7 +3,7 @@
 import os
 import shutil
 from pathlib import Path
-from typing import Callable, Dict, List, Sequence, Set, Tuple
+from typing import Callable, Container, Dict, List, Sequence, Set, Tuple
 
 from ...controls import visible
 from ...errors import SourceError
@@ -53,15 +53,13 @@ def put_members(
     clear(beside)  # of one that was killed
     try:
         beside.mkdir(0o700)
-        found = unpack(archive, beside, fresh.strip, told, name)
-        was, members = recall(at).members, [_member(beside, path) for path, _ in found]
-        there, replaced = _there(beside, folder, members, {*was}, over)
+        made = beside / "files"
+        found = unpack(archive, made, fresh.strip, told, name)
+        was, members = recall(at).members, [_member(made, path) for path, _ in found]
+        there, replaced = _there(made, folder, members, {*was}, over)
         now = tuple(there.get(one.path, one) for one in members)
         keep(at, fresh._replace(sha256="", members=(*was, *now)))
-        for path in (one.path for one in members if one.path not in there):
-            target = folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (beside / path).replace(target)
+        _move(made, folder, "", there)
         _remove_old(folder, was, {one.path for one in members})
         keep(at, fresh._replace(members=now))
         return replaced
@@ -70,8 +68,20 @@ def put_members(
 
 
 def _member(folder: Path, path: str) -> Member:
-    stat = os.lstat(str(folder / path))
+    stat = os.lstat(f"{folder}{os.sep}{path}")  # tens of thousands: no object is made for any
     return Member(path, stat.st_size, stat.st_mtime_ns)
+
+
+def _move(fresh: Path, folder: Path, path: str, stays: Container[str]) -> None:
+    """Move what a folder holds, whole folders where there are none; the paths of ``stays`` stay."""
+    with os.scandir(f"{fresh}{os.sep}{path}") as entries:
+        for entry in sorted(entries, key=lambda entry: entry.name):
+            below = f"{path}/{entry.name}" if path else entry.name
+            target = f"{folder}{os.sep}{below}"
+            if entry.is_dir(follow_symlinks=False) and os.path.lexists(target):
+                _move(fresh, folder, below, stays)
+            elif below not in stays:
+                os.replace(entry.path, target)  # noqa: PTH105
 
 
 def _there(
@@ -85,20 +95,17 @@ def _there(
     found: Dict[str, Member] = {}
     bad: List[str] = []
     others: List[str] = []
-    parents = {parent for one in members for parent in Path(one.path).parents}
-    # Each archive's links stay inside, but with those of another one they may lead anywhere.
-    links = {parent for parent in parents if (folder / parent).is_symlink() and parent.name}
+    folders = {"": "folder"}
     for one in members:
         path, target = one.path, folder / one.path
-        if links.intersection(Path(path).parents):
+        above = _kind(folder, path.rpartition("/")[0], folders)
+        if above == "other":
             bad.append(path)
+        if above != "folder":
             continue
         try:
             there = _member(folder, path)
         except FileNotFoundError:
-            continue
-        except NotADirectoryError:
-            bad.append(path)
             continue
         if there == one and there in known:
             continue  # as it was moved here, and ours
@@ -111,6 +118,21 @@ def _there(
     if bad or (others and not over):
         raise _refused(sorted([*bad, *others]))
     return found, bool(others)
+
+
+def _kind(folder: Path, path: str, known: Dict[str, str]) -> str:
+    """Whether a path is a ``folder``, is ``absent``, or is or lies below an ``other`` thing.
+
+    A link is no folder: each archive's stay inside, but with those of another one they may lead
+    anywhere.
+    """
+    if path not in known:
+        known[path] = _kind(folder, path.rpartition("/")[0], known)
+        if known[path] == "folder":
+            place = f"{folder}{os.sep}{path}"
+            there = os.path.lexists(place)
+            known[path] = ("folder" if is_folder(Path(place)) else "other") if there else "absent"
+    return known[path]
 
 
 def _refused(bad: Sequence[str]) -> SourceError:

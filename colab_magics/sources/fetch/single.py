@@ -8,14 +8,13 @@ from typing import ContextManager, NamedTuple, Optional
 from ...display import amount, files
 from ...errors import SourceError
 from ...host import Host
-from ...locks import alone_if_possible
 from .ahead import take
 from .download import Download, Got
 from .look import Look, look, memory
 from .meter import Meter, Track
 from .place import put, put_members
 from .source import Request
-from .state import Entry, digest, keep, lock_of, part_of, recall
+from .state import Entry, digest, keep, only, part_of, recall
 from .step import FetchStep
 from .web import Web
 
@@ -55,7 +54,7 @@ def fetch(job: Job) -> Done:
         job.web.check()
 
     try:
-        with alone_if_possible(lock_of(step.place(host)), waits):
+        with only(step.place(host), waits):
             seen = look(step, host)
             kept = _kept(step, seen, host)
             return kept or _fetched(job, seen, track)
@@ -99,7 +98,12 @@ def _fetched(job: Job, seen: Look, track: Track) -> Done:
     )
     known = step.update and seen.whole and seen.entry.url == step.url
     known = known and seen.wanted in ("", seen.entry.sha256)
-    got = early or download.run(job.web, host, seen.entry.tag if known else "")
+    try:
+        got = early or download.run(job.web, host, seen.entry.tag if known else "")
+    except BaseException:
+        if not part.exists():  # nothing of it can be gone on with
+            keep(part, Entry())
+        raise
     if got.same:
         said = f"{step.label()}: still the same, {_short(seen.entry.sha256)}"
         return Done(_recorded(step, host), False, said)
@@ -161,7 +165,7 @@ def _put(job: Job, got: Got, part: Path) -> Done:
 
 def _alone(path: Path, place: Path) -> ContextManager[object]:
     """The lock of a place that only the server's answer has named."""
-    return alone_if_possible(lock_of(path)) if path != place else nullcontext()
+    return only(path, lambda seconds: None) if path != place else nullcontext()
 
 
 def _unpack(job: Job, seen: Look, got: Got, part: Path, track: Track) -> Done:

@@ -7,11 +7,12 @@ hashed again, or fetched again and compared.
 import hashlib
 import json
 import os
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, List, NamedTuple, Tuple
+from typing import Any, Callable, Iterator, List, NamedTuple, Tuple
 
 from ...files import cache, named, save
+from ...locks import alone
 
 __all__ = [
     "Entry",
@@ -19,8 +20,8 @@ __all__ = [
     "digest",
     "is_folder",
     "keep",
-    "lock_of",
     "looked_at",
+    "only",
     "part_of",
     "recall",
     "same",
@@ -70,16 +71,45 @@ def recall(target: Path) -> Entry:
 
 
 def keep(target: Path, entry: Entry) -> None:
-    """Remember it, whole or not at all; a cache that cannot be written is done without."""
+    """Remember it, whole or not at all, and nothing where there is nothing to be remembered.
+
+    A cache that cannot be written is done without.
+    """
     place = _place(target)
     with suppress(OSError):
+        if entry == Entry():
+            place.unlink()
+            return
         place.parent.mkdir(parents=True, exist_ok=True)
         save(place, json.dumps(entry._asdict()))
 
 
-def lock_of(target: Path) -> Path:
-    """The file whose lock is held while something is done to a target."""
-    return _place(target).with_suffix(".lock")
+@contextmanager
+def only(target: Path, waiting: Callable[[float], None]) -> Iterator[None]:
+    """Alone with a target, as `alone` is; its lock is gone afterwards.
+
+    Where the lock cannot be made, without it. One that was waited for may have been taken away
+    meanwhile, and another made in its place: then that one is waited for.
+    """
+    path = _place(target).with_suffix(".lock")
+    with ExitStack() as held:
+        with suppress(OSError):
+            while not _leads_to(path, held.enter_context(alone(path, waiting))):
+                held.close()
+            held.callback(_unlinked, path)
+        yield
+
+
+def _leads_to(path: Path, handle: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(handle))
+    except FileNotFoundError:
+        return False
+
+
+def _unlinked(path: Path) -> None:
+    with suppress(OSError):  # Windows keeps what is open
+        path.unlink()
 
 
 def part_of(place: Path) -> Path:

@@ -12,6 +12,8 @@ from ...display import amount, files
 from ...errors import SourceError
 from ...steps import Progress
 from .member import Budget, Member
+from .names import is_git
+from .state import is_folder
 
 __all__ = ["Tree"]
 
@@ -21,6 +23,8 @@ MANY, DEEP = 10**6, 100
 #: Bytes between two looks at the free space, and how much of it is left to others.
 _LOOK, _SPARE = 1 << 24, 5 * 10**8
 _BLOCK = 1 << 20
+#: A new file: nothing that is there is opened, nor is a link followed.
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 #: What Windows does not have in a name.
 _ODD = re.compile(r'[<>:"|?*\\\x00-\x1f]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', re.I)
 
@@ -32,15 +36,14 @@ _DRIVE = re.compile("[A-Za-z]:" if os.name == "nt" else r"[A-Za-z]:[/\\]")
 class Tree:
     """A fresh folder that members are written into; `SourceError` where one is not to be trusted.
 
-    Each folder in it was made here, and nothing is written below a link: whatever a path leads
-    through is inside. ``strip`` leading parts are taken off each path.
+    It is there, and empty. Each folder in it was made here, and nothing is written below a link:
+    whatever a path leads through is inside. ``strip`` leading parts are taken off each path.
     """
 
     def __init__(
         self, folder: Path, strip: int, budget: Budget, progress: Progress, label: str
     ) -> None:
-        folder.mkdir()
-        self._base, self._strip, self._label = folder, strip, label
+        self._base, self._strip, self._label = f"{folder}{os.sep}", strip, label
         self._budget, self._progress = budget, progress
         self._mask = folder.stat().st_mode & 0o755
         self._folders: Set[Parts] = {()}
@@ -84,11 +87,13 @@ class Tree:
     def _parts(self, name: str) -> Parts:
         """The parts of a path, which must lead down."""
         rooted = name.startswith(("/", "\\")) or _DRIVE.match(name)
-        if rooted or ".." in re.split(r"[/\\]", name) or "\0" in name:
+        if rooted or (".." in name and ".." in re.split(r"[/\\]", name)) or "\0" in name:
             raise self._refused(name, "which leads out of the folder")
-        parts = tuple(part for part in name.split("/") if part not in ("", "."))
+        parts = tuple([part for part in name.split("/") if part not in ("", ".")])
         if len(parts) > DEEP:
             raise self._refused(name, "which is too deep")
+        if is_git(name):
+            raise self._refused(name, "which git would run programs of")
         if os.name == "nt" and any(_ODD.search(part) for part in parts):
             raise self._refused(name, "which Windows does not allow")
         return parts
@@ -98,28 +103,29 @@ class Tree:
         if parts in self._folders:
             return
         self._folder(parts[:-1])
-        place = self._base.joinpath(*parts)
+        place = self._base + "/".join(parts)
         try:
-            place.mkdir()
+            os.mkdir(place)  # noqa: PTH102 - here and below: tens of thousands
         except FileExistsError:  # a folder only where the system takes ``A`` for ``a``
-            if place.is_symlink() or not place.is_dir():
+            if not is_folder(Path(place)):
                 raise self._refused("/".join(parts), "both as a folder and as none") from None
         self._folders.add(parts)
         self._one_more()
 
     def _write(self, parts: Parts, member: Member) -> None:
         """Write a file or a link where nothing is; `FileExistsError` where something is."""
-        place = self._base.joinpath(*parts)
+        path = "/".join(parts)
+        place = self._base + path
         if member.kind == "symlink":
-            if not _inside(member.target, len(parts) - 1):
+            if not _inside(member.target, len(parts) - 1) or is_git(member.target):
                 raise self._refused(member.name, "a link that leads out of the folder")
-            place.symlink_to(member.target)
-            self.files["/".join(parts)] = os.lstat(str(place)).st_size
+            os.symlink(member.target, place)  # noqa: PTH211
+            self.files[path] = os.lstat(place).st_size
             return
         data = self._linked(member) if member.kind == "hardlink" else member.data
-        self.files["/".join(parts)] = self._copy(data, place)
-        if member.mode:  # what its owner may, and others as far as they may read what is new here
-            place.chmod(member.mode & self._mask | 0o600)
+        # What its owner may, and others as far as they may read what is new here.
+        mode = member.mode & self._mask | 0o600 if member.mode else 0o666
+        self.files[path] = self._copy(data, place, mode)
         if member.mtime is not None:
             with suppress(OSError, OverflowError, ValueError):
                 os.utime(place, (member.mtime, member.mtime))
@@ -127,22 +133,26 @@ class Tree:
     def _linked(self, member: Member) -> Iterator[bytes]:
         """What a hard link holds, to be copied: who edits one file means one file."""
         parts = self._parts(member.target)[self._strip :]
-        place = self._base.joinpath(*parts)
+        place = Path(self._base, *parts)
         if "/".join(parts) not in self.files or place.is_symlink():
             raise self._refused(member.name, "a link to what is not in it")
         with place.open("rb") as stream:
             yield from iter(lambda: stream.read(_BLOCK), b"")
 
     # ------------------------------------------------------------------ how much there is
-    def _copy(self, data: Iterator[bytes], place: Path) -> int:
+    def _copy(self, data: Iterator[bytes], place: str, mode: int) -> int:
         """Write a new file; gives its size."""
         size = 0
-        with place.open("xb") as stream:  # "x": nor through a link
+        handle = os.open(place, _NEW, mode)
+        try:
             for block in data:
                 size += len(block)
                 self._budget.spend(len(block))
                 self._look()
-                stream.write(block)
+                while block:  # a disk that gets full takes some of it first
+                    block = block[os.write(handle, block) :]
+        finally:
+            os.close(handle)
         self._say()
         return size
 
@@ -155,7 +165,7 @@ class Tree:
         self._fits(0)
 
     def _fits(self, size: int) -> None:
-        disk = shutil.disk_usage(str(self._base))
+        disk = shutil.disk_usage(self._base)
         if disk.free - size < min(_SPARE, disk.total // 20):
             raise SourceError(
                 f"The disk has only {amount(disk.free)} left, too little for {self._label}; "

@@ -13,6 +13,7 @@ from ...errors import SourceError
 from ...files import scratch_folder
 from ...process import Environment, Finished, run
 from .address import Address
+from .repository import QUIET
 
 __all__ = ["Git"]
 
@@ -68,6 +69,8 @@ class Git:
             raise SourceError("git is not installed.", "Install it: %apt git")
         command = [git, "-C", str(folder)]
         command += [part for each in self._settings() for part in ("-c", each)]
+        if words[0] != "lfs":  # it puts hooks there, for what is pushed
+            command += QUIET
         with self._environment() as environment:
             environment.update({"GIT_INDEX_FILE": str(index)} if index is not None else {})
             try:

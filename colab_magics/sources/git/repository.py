@@ -1,19 +1,27 @@
-"""What a clone on disk is, read from its files: no process is started.
+"""What a clone on disk is, as git says: it may be a linked work tree, or keep its refs otherwise.
 
-Source: git's documentation, "gitrepository-layout" and "git-pack-refs".
+Source: git's documentation, "git-rev-parse", "git-for-each-ref" and "git-worktree".
 """
 
-import configparser
+import os
 import re
+import shutil
 from pathlib import Path
 from typing import FrozenSet, NamedTuple, Optional, Tuple
 
-__all__ = ["MOVING", "SEEN", "SHA", "SOME", "Repository", "at"]
+from ...process import run
+
+__all__ = ["MOVING", "QUIET", "SEEN", "SHA", "SOME", "Repository", "at"]
 
 #: In the git directory: the ref and the commit that we checked out last, and what came with it.
 SEEN = "colab-magics"
 #: There while the work tree is being changed.
 MOVING = "colab-magics-moving"
+
+#: Settings of a clone that have git run programs; a person's own git runs them all the same.
+QUIET = ("-c", f"core.hooksPath={os.devnull}", "-c", "core.fsmonitor=false")
+#: Seconds for what is read from the disk alone.
+_PATIENCE = 30.0
 
 SHA = re.compile(r"[0-9a-f]{40}([0-9a-f]{24})?")
 SOME = re.compile(r"[0-9a-f]{7,64}")
@@ -28,24 +36,18 @@ class Repository(NamedTuple):
     @property
     def head(self) -> str:
         """The commit that is checked out; empty where there is none yet."""
-        text = self._text("HEAD")
-        return self._ref(text[5:].strip()) if text.startswith("ref: ") else text.strip()
+        return "".join(_ask(self.git, "rev-parse", "-q", "--verify", "HEAD")[-1:])
 
     @property
     def branch(self) -> str:
         """The branch that is checked out; empty where HEAD is detached."""
-        text = self._text("HEAD")
-        return text[5:].strip().replace("refs/heads/", "", 1) if text.startswith("ref: ") else ""
+        name = "".join(_ask(self.git, "symbolic-ref", "-q", "HEAD")[-1:])
+        return name.replace("refs/heads/", "", 1)
 
     @property
     def origin(self) -> Optional[str]:
         """The URL of ``origin``."""
-        parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
-        try:
-            parser.read_string(re.sub(r"(?m)^\s+", "", self._text("config")))
-        except configparser.Error:
-            return None
-        return parser.get('remote "origin"', "url", fallback=None)
+        return "".join(_ask(self.git, "config", "--get", "remote.origin.url")[-1:]) or None
 
     @property
     def said(self) -> str:
@@ -80,15 +82,11 @@ class Repository(NamedTuple):
         return next((found for found in map(self._ref, places) if found), "")
 
     def _ref(self, name: str) -> str:
-        """The commit of a ref; an annotated tag's own, which ``packed-refs`` names beside it."""
-        text = self._text(name).strip()
-        if SHA.fullmatch(text):
-            return text
-        lines = self._text("packed-refs").splitlines()
-        for at_line, line in enumerate(lines):
-            if line.endswith(f" {name}"):
-                peeled = "".join(lines[at_line + 1 : at_line + 2])
-                return peeled[1:] if peeled.startswith("^") else line.split()[0]
+        """The commit of a ref, that of an annotated tag too."""
+        form = "--format=%(refname) %(*objectname) %(objectname)"
+        for words in map(str.split, _ask(self.git, "for-each-ref", form, name)):
+            if words[:1] == [name]:
+                return words[1]
         return ""
 
     def _text(self, name: str) -> str:
@@ -103,8 +101,25 @@ def at(folder: Path) -> Optional[Repository]:
     git = folder / ".git"
     if git.is_dir():
         return Repository(folder, git)
-    try:
-        text = git.read_text(encoding="utf-8")  # a work tree, or a submodule
-    except (OSError, UnicodeDecodeError):
+    if not git.is_file():
         return None
-    return Repository(folder, folder / text[8:].strip()) if text.startswith("gitdir: ") else None
+    found = _ask(git, "rev-parse", "--absolute-git-dir")  # a linked work tree, or a submodule
+    return Repository(folder, Path(found[-1])) if found else None
+
+
+def _ask(git: Path, *words: str) -> Tuple[str, ...]:
+    """What git says of a repository, behind its warnings; nothing where it cannot.
+
+    A stranger may have made it: none of these words runs what its settings name, and what is not
+    there is not fetched for them, which would.
+    """
+    program = shutil.which("git")
+    if program is None:
+        return ()
+    variables = {name: value for name, value in os.environ.items() if name[:4] != "GIT_"}
+    variables.update(GIT_ALLOW_PROTOCOL="none", GIT_TERMINAL_PROMPT="0", LC_ALL="C")
+    try:
+        done = run([program, f"--git-dir={git}", *QUIET, *words], variables, timeout=_PATIENCE)
+    except TimeoutError:
+        return ()
+    return () if done.status else done.lines

@@ -1,0 +1,85 @@
+"""Jobs where the disk is full: what one needs is there before it starts."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Callable, Iterator
+
+import pytest
+from doubles.small_disk import mounted
+from shell.cells import Cells, new_shell
+
+from colab_magics.shell.jobs import launch
+from colab_magics.shell.jobs.job import every, find
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or shutil.which("bash") is None, reason="elsewhere: Linux with bash"
+)
+
+#: In a keeper: what it writes of a job that has started is written when the disk is full.
+_LATE = """
+import os, time
+from colab_magics.shell.jobs import keeper
+started = keeper.Keeper.started
+def late(self, family):
+    while os.statvfs(self._folder).f_bavail:
+        time.sleep(0.01)
+    started(self, family)
+keeper.Keeper.started = late
+"""
+
+
+@pytest.fixture
+def disk(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """One small disk for all: home, the working directory, temporary files."""
+    place = home / "disk"
+    place.mkdir()
+    with mounted(place, "size=3m"):
+        (place / "tmp").mkdir()
+        monkeypatch.setenv("HOME", str(place))
+        for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setattr(tempfile, "tempdir", str(place / "tmp"))
+        monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
+        monkeypatch.chdir(place)
+        yield place
+        for one in every():
+            if one.running:
+                launch.stop(one, 0.1)
+
+
+def until(true: Callable[[], Any], seconds: float = 20.0) -> Any:
+    """Wait for something to be true."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.01)
+    return true()
+
+
+@pytest.mark.parametrize("length", [1, 5000], ids=["short", "long"])
+def test_a_job_that_fills_the_disk_at_once(
+    home: Path, disk: Path, monkeypatch: pytest.MonkeyPatch, length: int
+) -> None:
+    """It is started, seen to run and to end, and how it ended is known."""
+    (home / "late").mkdir()
+    (home / "late" / "late.py").write_text(_LATE)
+    code = launch._CODE.replace("; {}", f"; sys.path.insert(0, {str(home / 'late')!r}); {{}}")
+    monkeypatch.setattr(launch, "_CODE", code.replace("; {}", "; import late; {}"))
+    run = Cells(new_shell())
+    run("%load_ext colab_magics")
+    go = home / "go"
+    command = f"cat /dev/zero > zeros; until [ -e {go} ]; do sleep 0.05; done; exit 3"
+    run(f"%shell --background one {command} {'#' * length}")
+    now = find("one")
+    assert now is not None and now.state == "running"
+    assert os.statvfs(disk).f_bavail == 0
+    go.touch()
+    until(lambda: not getattr(find("one"), "running", True))
+    ended = find("one")
+    assert ended is not None and (ended.state, ended.status) == ("failed", 3)
