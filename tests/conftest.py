@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import zlib
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple
@@ -68,7 +69,8 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
                 continue
             if report.when != "call" and state == "passed":
                 continue
-            tried, held = dict(report.user_properties).get("held", (1, int(state == "passed")))
+            noted = dict(getattr(report, "user_properties", ()))
+            tried, held = noted.get("held", (1, int(state == "passed")))
             row = table.setdefault(subject[len("tests/") : -len(".py")], [0, 0])
             row[0] += tried
             row[1] += held
@@ -96,6 +98,22 @@ def held(record_property: Callable[[str, object], None]) -> Callable[[int, int],
 def long(request: pytest.FixtureRequest) -> bool:
     """Whether to run all rounds of a long test."""
     return bool(request.config.getoption("--long"))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A browser for all the tests."""
+    from browser.window import CHROMIUM
+
+    driver = pytest.importorskip("playwright.sync_api", reason="elsewhere: no browser")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = next(filter(None, map(shutil.which, names)), None)
+    if found is None:
+        pytest.skip("Chromium is not installed")
+    with driver.sync_playwright() as player:
+        browser = player.chromium.launch(executable_path=found, args=CHROMIUM)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(autouse=True)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import pytest
 from kernel.files import notebook
 
-from .window import CHROMIUM, KERNEL, Server, Window
+from .window import KERNEL, Server, Window
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 #: The kinds of front end: ``rtc`` is with jupyter-collaboration, ``bare`` without our extension.
 PLAIN = ("lab", "notebook")
 TOGETHER = ("lab-rtc", "notebook-rtc")
@@ -55,20 +53,6 @@ def _collaboration() -> bool:
     except ImportError:
         return False
     return True
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """A browser for all the tests."""
-    from playwright.sync_api import sync_playwright
-
-    found = next(filter(None, map(shutil.which, NAMES)), None)
-    if found is None:
-        pytest.skip("Chromium is not installed")
-    with sync_playwright() as player:
-        browser = player.chromium.launch(executable_path=found, args=CHROMIUM)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")

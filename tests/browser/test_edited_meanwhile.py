@@ -26,7 +26,8 @@ if hasattr(writer, "ask"):
     writer.ask = slow
 """
 HOSTILE = """\
-import uuid
+import copy, uuid
+earlier = copy.deepcopy(get_ipython().kernel.get_parent("shell"))
 from ipykernel.comm import Comm
 from colab_magics.notebook import frontend
 from colab_magics.host import Host
@@ -36,14 +37,16 @@ print("foreign text", say(action="put", text="rm -rf", expected=None))
 print("unknown action", say(action="run"))
 """
 FORGED = """\
-import copy, uuid
 kernel = get_ipython().kernel
-parent = copy.deepcopy(kernel.get_parent("shell"))
-parent["header"]["session"] = "somebody-else"
-content = {"comm_id": uuid.uuid4().hex, "target_name": "colab_magics",
-  "data": {"action": "put", "nonce": uuid.uuid4().hex, "expected": None,
-           "text": "# colab_magics:setup v1\\nprint('hostile')"}}
-kernel.session.send(kernel.iopub_socket, "comm_open", content, parent=parent)
+another = copy.deepcopy(kernel.get_parent("shell"))
+another["header"]["session"] = "somebody-else"
+keep = {"action": "keep", "what": "gpu", "value": "T4"}
+put = {"action": "put", "expected": None, "text": "# colab_magics:setup v1\\nprint('hostile')"}
+for parent in (another, earlier):
+    for data in (put, keep):
+        content = {"comm_id": uuid.uuid4().hex, "target_name": "colab_magics",
+                   "data": {**data, "nonce": uuid.uuid4().hex}}
+        kernel.session.send(kernel.iopub_socket, "comm_open", content, parent=parent)
 print("sent")
 """
 
@@ -120,10 +123,13 @@ def test_two_setup_cells_are_refused(server: Server, open_notebook: Open) -> Non
 
 @on("notebook", long=EVERY)
 def test_hostile_messages_change_nothing(server: Server, open_notebook: Open) -> None:
-    """A text without our marker, an unknown action, another window's session: all refused."""
+    """A text without our marker, an unknown action, another window's session, a cell that has
+    ended: all refused.
+    """
     window = open_notebook(server, HOSTILE, FORGED, "print('after')")
     shown = window.run(0, "unknown action")
     assert "foreign text refused" in shown and "unknown action refused" in shown
     window.run(1, "sent")
     window.run(2, "after")
     assert window.texts == [HOSTILE, FORGED, "print('after')"]
+    assert window.js("return panel.context.model.sharedModel.getMetadata('accelerator')") is None

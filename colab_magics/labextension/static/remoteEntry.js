@@ -6,7 +6,8 @@
  *
  * What it may do: for the notebook whose own connection delivered the message, read, insert,
  * replace or delete the one code cell whose leading comments carry our marker, keep in the notebook's
- * metadata the lock, the GPU that Colab is to be asked for and where it is saved on GitHub, and save;
+ * metadata the lock, the GPU that Colab is to be asked for and where it is saved on GitHub, and save,
+ * all while the cell that asks for it runs;
  * give its own kernel the notebook as it stands, when a cell of it saves it; restart the kernel whose
  * running cell asks for it, and run the setup cell and the cells that were under way. It sets no
  * trust and no other metadata, and does nothing when a notebook is opened.
@@ -20,7 +21,10 @@
   const LARGE = 4e6; // bytes of a notebook; servers close a connection on which too much comes
   const DOUBT = 300; // ms in which what has been waiting for this page arrives
   const ENDED = new Set(['restarting', 'autorestarting', 'dead']);
-  const MARKER = /^(?:#.*\n|[ \t]*\n)*#\s*colab_magics:setup v\d+\b/;
+  /* Python's `is_setup` reads it alike; tests/attacks/markers.json holds what both are to say. */
+  const LINE_END = /\r\n|[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]/; // of Python's str.splitlines
+  const MARKER = /^#[ \t]*colab_magics:setup v[0-9]+(?![0-9A-Za-z_])/;
+  const LEADING = /^(?:#|[ \t]*$)/;
   /* What may be kept in the notebook's metadata, where, and what it looks like. */
   const KEPT = {
     lock: { key: TARGET, name: 'lock', test: /^(?:lock-version = |gzip:|off$)/ },
@@ -40,11 +44,20 @@
     return (await versions[key].get())();
   }
 
+  /* Whether a cell is a setup cell: the marker stands in its leading comments. */
+  function isSetup(text) {
+    for (const line of text.split(LINE_END)) {
+      if (MARKER.test(line)) return true;
+      if (!LEADING.test(line)) return false;
+    }
+    return false;
+  }
+
   /* The places of all setup cells. */
   function setupCells(notebook) {
     const found = [];
     notebook.cells.forEach((cell, index) => {
-      if (cell.cell_type === 'code' && MARKER.test(cell.getSource())) found.push(index);
+      if (cell.cell_type === 'code' && isSetup(cell.getSource())) found.push(index);
     });
     return found;
   }
@@ -61,8 +74,9 @@
 
   /* Keep a value beside whatever else is in the notebook's metadata; null takes it out. */
   function keep(notebook, what, value) {
-    const known = KEPT[what];
-    if (!known || (value !== null && !known.test.test(value))) return { status: 'refused' };
+    const known = Object.hasOwn(KEPT, what) ? KEPT[what] : null;
+    const fits = value === null || (typeof value === 'string' && known && known.test.test(value));
+    if (!known || !fits) return { status: 'refused' };
     const { [known.name]: old, ...rest } = notebook.getMetadata(known.key) || {};
     const now = value === null ? rest : { ...rest, [known.name]: value };
     if (Object.keys(now).length) notebook.setMetadata(known.key, now);
@@ -74,7 +88,7 @@
 
   /* Put the text where `expected` stands; null is no cell. */
   function put(notebook, text, expected) {
-    if (text !== null && !MARKER.test(text)) return { status: 'refused' };
+    if (text !== null && !(typeof text === 'string' && isSetup(text))) return { status: 'refused' };
     const now = read(notebook);
     if (now.status !== 'ok') return now;
     if (now.text !== expected) return { status: 'conflict' };
@@ -135,13 +149,15 @@
     return { status: 'ok', notebook: null, saved: await saved(context) };
   }
 
-  async function answer(panel, data) {
+  async function answer(panel, data, request) {
     const context = panel.context;
     const notebook = context.model.sharedModel;
     if (data.action === 'hello') return { status: 'ok', path: context.path };
     if (data.action === 'read') return { ...read(notebook), path: context.path };
     if (data.action === 'whole') return { ...(await whole(context)), path: context.path };
     if (data.action !== 'put' && data.action !== 'keep') return { status: 'refused' };
+    /* A message that comes at another time is nobody's wish. */
+    if (!asker(panel.content, request)) return { status: 'gone' };
     const file = context.contentsModel;
     if (context.model.readOnly || (file && file.writable === false)) return { status: 'read-only' };
     const done =
@@ -181,7 +197,16 @@
     });
   }
 
-  const running = cell => cell.outputArea && cell.outputArea.future;
+  /* The cell that runs, in this notebook, and whose run the message belongs to: a cell keeps its
+   * future when it has ended. */
+  function asker(notebook, request) {
+    const { batch } = stateOf(notebook);
+    return notebook.widgets.find(cell => {
+      const run = cell.outputArea && cell.outputArea.future;
+      const under = batch.some(entry => entry.cell === cell && !entry.done);
+      return run && under && run.msg.header.msg_id === request.msg_id;
+    });
+  }
 
   /* The setup cell once, then what was under way, in its order; no cell twice. */
   function plan(notebook, asking) {
@@ -261,9 +286,7 @@
   /* Restart now, or offer it below the cell that asks; answered before anything happens. */
   function onRestart(panel, data, request) {
     const notebook = panel.content;
-    const asking = notebook.widgets.find(
-      cell => running(cell) && running(cell).msg.header.msg_id === request.msg_id
-    );
+    const asking = asker(notebook, request);
     if (!asking) return { status: 'gone' };
     if (data.now && stateOf(notebook).reasons.has(data.reason)) return { status: 'again' };
     const cells = data.alone ? [] : plan(notebook, asking);
@@ -282,7 +305,7 @@
       reply =
         data.action === 'restart'
           ? onRestart(panel, data, message.parent_header)
-          : await answer(panel, data);
+          : await answer(panel, data, message.parent_header);
     } catch (error) {
       reply = { status: 'failed', why: String(error) };
     }

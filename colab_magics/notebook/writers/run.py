@@ -21,7 +21,7 @@ FILE = "notebook-file"
 def exchange_read(shared: Path, name: str = CELL) -> Optional[str]:
     """The setup cell (or what is kept, see `kept`) as it stands, or None where there is none."""
     try:
-        return (shared / name).read_bytes().decode("utf-8")
+        return (shared / name).read_bytes().decode("utf-8", "surrogatepass")
     except FileNotFoundError:
         return None
 
@@ -33,7 +33,8 @@ def exchange_write(shared: Path, text: Optional[str], name: str = CELL) -> None:
             (shared / name).unlink()
         return
     fresh = shared / (name + ".new")
-    fresh.write_bytes(text.encode("utf-8"))
+    # A name that is not UTF-8 has halves of characters here.
+    fresh.write_bytes(text.encode("utf-8", "surrogatepass"))
     fresh.replace(shared / name)
 
 

@@ -1,0 +1,105 @@
+"""The setup cell, as Python and the front-end extension know it, and when that may write."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+
+import pytest
+
+from colab_magics.setup.cell import is_setup
+
+HERE = Path(__file__).parent
+EXTENSION = HERE.parents[1] / "colab_magics" / "labextension" / "static" / "remoteEntry.js"
+#: What is and what is not a setup cell: one table for both languages.
+CASES: List[Tuple[str, bool]] = [
+    (case["text"], case["setup"])
+    for case in json.loads((HERE / "markers.json").read_text(encoding="utf-8"))
+]
+SETUP = "# colab_magics:setup v1\n%reload_ext colab_magics"
+LOCK = "lock-version = '1.0'"
+
+Ask = Callable[[List[str], Dict[str, Any], str], Dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def ask(chromium: Any) -> Iterator[Ask]:
+    """Ask the real extension, in a browser, about a notebook that `extension.js` plays."""
+    page = chromium.new_page()
+    for script in (EXTENSION, HERE / "extension.js"):
+        page.add_script_tag(content=script.read_text(encoding="utf-8"))
+    yield lambda *about: page.evaluate("about => ask(...about)", list(about))
+    page.close()
+
+
+def test_python_knows_a_setup_cell(held: Callable[[int, int], None]) -> None:
+    """Each text of the table is a setup cell, or none, as it says."""
+    wrong = [text for text, setup in CASES if is_setup(text) != setup]
+    held(len(CASES), len(CASES) - len(wrong))
+    assert not wrong
+
+
+def test_the_extension_knows_the_same(ask: Ask, held: Callable[[int, int], None]) -> None:
+    """The extension calls each text of the table what it is, where it reads and where it writes."""
+    wrong = []
+    for text, setup in CASES:
+        seen = ask([text], {"action": "read"}, "never")["answer"]["text"] is not None
+        put = {"action": "put", "text": text, "expected": None}
+        taken = ask([], put, "running")["answer"]["status"] == "ok"
+        if seen != setup or taken != setup:
+            wrong.append(text)
+    held(len(CASES), len(CASES) - len(wrong))
+    assert not wrong
+
+
+def test_each_end_of_a_line_of_python_is_in_the_table() -> None:
+    """No separator of ``str.splitlines`` is left out: the extension has a list of its own."""
+    ends = {chr(n) for n in range(0x110000) if len(f"a{chr(n)}b".splitlines()) > 1}
+    assert all(any(f"# a{end}# colab" in text for text, _ in CASES) for end in ends)
+
+
+def test_many_lines_are_read_in_linear_time(ask: Ask) -> None:
+    """A cell of 100,000 comments or blank lines is read at once, in both languages."""
+    for line in ("# a\r\n", "\r\n", "#\r", " \n"):
+        assert not is_setup(line * 100_000)
+        assert ask([line * 100_000], {"action": "read"}, "never")["answer"]["text"] is None
+
+
+@pytest.mark.parametrize("when", ["running", "ended", "never"])
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"action": "put", "text": SETUP, "expected": None},
+        {"action": "keep", "what": "lock", "value": LOCK},
+        {"action": "keep", "what": "gpu", "value": "T4"},
+    ],
+    ids=lambda data: data["action"] + data.get("what", ""),
+)
+def test_a_notebook_is_changed_only_while_its_cell_runs(
+    ask: Ask, data: Dict[str, Any], when: str
+) -> None:
+    """What the kernel sends at another time changes nothing."""
+    done = ask(["x = 1"], data, when)
+    changed = done["texts"] != ["x = 1"] or bool(done["metadata"])
+    assert done["answer"]["status"] == ("ok" if when == "running" else "gone")
+    assert changed == (when == "running")
+
+
+@pytest.mark.parametrize(
+    ("what", "value"),
+    [
+        *((name, None) for name in ("__proto__", "constructor", "toString", "hasOwnProperty", "")),
+        *((name, "T4") for name in ("__proto__", "constructor", "valueOf")),
+        *(("gpu", value) for value in (["T4"], 5, {"a": 1}, True, "t4", "T4\n", "")),
+        ("lock", [LOCK]),
+        ("github", "path=../x y"),
+        (None, None),
+        (["gpu", "lock"], "T4"),
+    ],
+)
+def test_only_what_is_listed_is_kept(ask: Ask, what: object, value: Optional[object]) -> None:
+    """Names of JavaScript's own, and values that are no text, are refused; nothing changes."""
+    data = {"action": "keep", "what": what, "value": value}
+    done = ask(["x = 1"], data, "running")
+    assert done["answer"]["status"] == "refused" and not done["metadata"]
