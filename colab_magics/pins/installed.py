@@ -2,10 +2,12 @@
 
 import json
 import re
+import sys
+from functools import lru_cache
 from importlib import metadata
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Tuple
 from urllib.parse import urlsplit
 
 from .requirements import split_extras
@@ -38,11 +40,34 @@ def _find(name: str) -> Optional[Tuple[metadata.Distribution, str]]:
 
     wanted = canonicalize_name(name)
     # Older wheels kept dots in their folder's name, which Python 3.8 does not fold.
-    for found in chain(metadata.distributions(name=wanted), metadata.distributions()):
+    for found in chain(metadata.distributions(name=wanted), _by_name(wanted)):
         own, version = _named(head(found))
         if own == wanted:
             return found, version
     return None
+
+
+def _by_name(wanted: str) -> Iterator[metadata.Distribution]:
+    """The distribution that names itself so, whatever its folder is called; read once a change."""
+    folders = tuple((entry, _changed(entry)) for entry in sys.path)
+    found = _scanned(folders).get(wanted)
+    if found is not None:
+        yield found
+
+
+@lru_cache(1)
+def _scanned(folders: Tuple[Tuple[str, int], ...]) -> Dict[str, metadata.Distribution]:
+    found: Dict[str, metadata.Distribution] = {}
+    for one in metadata.distributions():
+        found.setdefault(canonical(one), one)
+    return found
+
+
+def _changed(folder: str) -> int:
+    try:
+        return Path(folder or ".").stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def canonical_name(name: str) -> str:
