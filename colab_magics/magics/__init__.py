@@ -6,7 +6,16 @@ A new magic is one file with a subclass of `Magic` and one line in `MAGICS`.
 from functools import partial
 from typing import Any, Callable, Dict, List, Optional
 
-__all__ = ["AROUND", "MAGICS", "VERBATIM", "LazyMagic", "register", "rewritten", "unregister"]
+__all__ = [
+    "AROUND",
+    "MAGICS",
+    "VERBATIM",
+    "LazyMagic",
+    "register",
+    "rewritten",
+    "unregister",
+    "unrolled",
+]
 
 MAGICS = {
     "pin": "colab_magics.magics.pin:PinMagic",
@@ -111,6 +120,28 @@ def _body(lines: List[str]) -> List[str]:
     return lines[:filled] + list(cell_magic(leading_indent(lines[filled:])))
 
 
+#: Line magics in one cell that IPython transforms itself: each time it reads all of the cell anew,
+#: and after 500 it gives up.
+_FEW = 50
+
+
+def unrolled(transform: Callable[[List[str]], List[str]], lines: List[str]) -> List[str]:
+    """A setup cell of many line magics, each of which IPython has transformed by itself.
+
+    What else the cell holds is left to IPython, as are magics in a string, a bracket or a block.
+    """
+    if sum(line.startswith("%") for line in lines) < _FEW or lines[0].startswith("%%"):
+        return lines
+    from ..setup.cell import is_setup, statements
+
+    if not is_setup("".join(lines)):
+        return lines
+    result: List[str] = []
+    for statement, is_magic in statements(lines):
+        result += transform(list(statement)) if is_magic else statement
+    return result
+
+
 def register(shell: Any) -> None:
     """Add the magics, their completion and the recording at the end of each cell."""
     from .session import session_of
@@ -132,6 +163,9 @@ def register(shell: Any) -> None:
         undo.append(partial(shell.events.unregister, event, handler))
     shell.input_transformers_cleanup.append(rewritten)
     undo.append(partial(shell.input_transformers_cleanup.remove, rewritten))
+    many = partial(unrolled, shell.input_transformer_manager.do_token_transforms)
+    shell.input_transformers_cleanup.append(many)
+    undo.append(partial(shell.input_transformers_cleanup.remove, many))
     undo.append(session.close)
     setattr(shell, _UNDO, undo)
 

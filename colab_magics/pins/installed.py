@@ -3,8 +3,9 @@
 import json
 import re
 import sys
-from contextlib import suppress
+from functools import lru_cache
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Tuple
 from urllib.parse import urlsplit
@@ -38,30 +39,35 @@ def _find(name: str) -> Optional[Tuple[metadata.Distribution, str]]:
     from packaging.utils import canonicalize_name
 
     wanted = canonicalize_name(name)
-    for found in _candidates(wanted):
+    # Older wheels kept dots in their folder's name, which Python 3.8 does not fold.
+    for found in chain(metadata.distributions(name=wanted), _by_name(wanted)):
         own, version = _named(head(found))
         if own == wanted:
             return found, version
     return None
 
 
-def _candidates(wanted: str) -> Iterator[metadata.Distribution]:
-    """Distributions that may have a canonical name: those whose folder is named so come first.
-
-    Older wheels kept dots or dashes in their folder's name, which Python does not fold. To read
-    all that is installed takes 0.1 s, for each of what may be thousands of names.
-    """
-    yield from metadata.distributions(name=wanted)
-    spelled = re.compile(re.escape(wanted).replace(r"\-", "[-_.]+") + "-", re.IGNORECASE)
-    if any(map(spelled.match, _folders())):
-        yield from metadata.distributions()
+def _by_name(wanted: str) -> Iterator[metadata.Distribution]:
+    """The distribution that names itself so, whatever its folder is called; read once a change."""
+    folders = tuple((entry, _changed(entry)) for entry in sys.path)
+    found = _scanned(folders).get(wanted)
+    if found is not None:
+        yield found
 
 
-def _folders() -> Iterator[str]:
-    """The names of the folders that say what is installed."""
-    for place in sys.path:
-        with suppress(OSError):
-            yield from (one.name for one in Path(place).iterdir() if one.name.endswith("-info"))
+@lru_cache(1)
+def _scanned(folders: Tuple[Tuple[str, int], ...]) -> Dict[str, metadata.Distribution]:
+    found: Dict[str, metadata.Distribution] = {}
+    for one in metadata.distributions():
+        found.setdefault(canonical(one), one)
+    return found
+
+
+def _changed(folder: str) -> int:
+    try:
+        return Path(folder or ".").stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def canonical_name(name: str) -> str:

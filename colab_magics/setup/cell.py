@@ -9,7 +9,7 @@ import re
 import tokenize
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import List, Optional, Sequence, Tuple
+from typing import Iterator, List, Optional, Sequence, Tuple
 
 from ..arguments import quote, split, split_comment, split_flags
 from ..controls import has_controls, visible
@@ -29,6 +29,7 @@ __all__ = [
     "render",
     "render_step",
     "sound_text",
+    "statements",
     "step_line",
 ]
 
@@ -102,26 +103,35 @@ def parse(source: str) -> List[Line]:
             "Upgrade: %pip install -U colab-magics, then restart.",
         )
     lines: List[Line] = []
-    texts = source.split("\n")
+    for texts, is_magic in statements(source.split("\n")):
+        found = _MAGIC.match(texts[0]) if is_magic else None
+        if found is not None and found.group(1) in STEPS:
+            lines.append(_read(found.group(1), texts))
+        else:
+            lines += map(Line, texts)
+    return lines
+
+
+def statements(texts: Sequence[str]) -> Iterator[Tuple[Sequence[str], bool]]:
+    """The lines of a cell, those of one magic together; and whether they are a line magic of it.
+
+    Which is none in a string, a bracket or a block.
+    """
     code: List[str] = []  # since the last whole statement in the first column
     at = 0
     while at < len(texts):
-        escaped, found = _ESCAPED.match(texts[at]), _MAGIC.match(texts[at])
+        escaped = _ESCAPED.match(texts[at])
         if escaped is None or _inside(code):
-            code.append(texts[at])
-            lines.append(Line(texts[at]))
+            code.append(texts[at].rstrip("\n"))
+            yield texts[at : at + 1], False
             at += 1
             continue
         end = at + 1
-        while texts[end - 1].endswith("\\") and end < len(texts):
+        while texts[end - 1].rstrip("\n").endswith("\\") and end < len(texts):
             end += 1
-        if found is not None and found.group(1) in STEPS:
-            lines.append(_read(found.group(1), texts[at:end]))
-        else:
-            lines += map(Line, texts[at:end])
+        yield texts[at:end], texts[at].startswith("%")
         code = [*code, escaped.group(1) + "pass"] if escaped.group(1) else []
         at = end
-    return lines
 
 
 def render(lines: Sequence[Line]) -> str:
@@ -197,7 +207,7 @@ def sound_text(step: Step) -> str:
     return "\n".join(map(_sound, step.parts()))
 
 
-@lru_cache(100)  # a line is proved when its step is done, and wherever it is then merged into
+@lru_cache(5000)  # proved when its step is done, and wherever it is then merged into
 def _is_sound(step: Step, text: str) -> bool:
     hidden = any(map(has_controls, step.arguments()))
     return not hidden and [line.step for line in parse(text)] == [step]
