@@ -19,6 +19,27 @@ def main(arguments: Optional[List[str]] = None) -> int:
     130 with one line after a signal, at any moment: imports are made below for that reason.
     """
     exit_at_once()
+    status = _main(arguments)
+    if arguments is None:
+        _leave(status)
+    return status
+
+
+def _leave(status: int) -> None:
+    """End this process, without what Python does at its end: that takes long after a run, and a
+    signal that comes meanwhile would be its status.
+    """
+    import os
+
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            status = status or 1
+    os._exit(status)
+
+
+def _main(arguments: Optional[List[str]]) -> int:
     from .errors import bad_input
     from .system_errors import explain_system_errors
 

@@ -24,7 +24,7 @@ print("begun", file=sys.stderr, flush=True)
 from colab_magics import execution
 {prelude}
 from colab_magics.__main__ import main
-sys.exit(main(sys.argv[1:]))
+main()
 """
 
 
@@ -109,7 +109,7 @@ def interrupted(ended: Ended, path: Path) -> Optional[str]:
     texts = shown(path)
     kept = [text for text in texts if text]
     done = re.findall(r"^\[ *(\d+)/", ended.out, re.M)
-    if ended.status <= 0:  # it came when all was done, or when Python itself was ending
+    if ended.status == 0:  # it came when all was done
         good = ended.errors in ("", "interrupted\n") and len(kept) == len(texts)
     else:
         good = ended.status == 130 and ended.errors.count("\n") == 1

@@ -97,7 +97,7 @@ def test_a_cell_may_end_in_its_own_way(tmp_path: Path) -> None:
     """What a cell does when it is interrupted is done, though a second signal comes at the end."""
     cell = (
         f"import time\ntry:\n    open({str(tmp_path / 'there')!r}, 'w').close(); time.sleep(600)\n"
-        "finally:\n    time.sleep(1); print('saved')"
+        "finally:\n    time.sleep(0.2); print('saved')"
     )
     path = notebook(tmp_path / "notebooks" / "nb.ipynb", cell, "print('never')")
     run = Started(path)
