@@ -45,7 +45,8 @@ class Measuring:
         try:
             sampler.begin()
         except Exception as error:  # the cell is run all the same
-            failed = (*failed, f"The sampler cannot be started: {error}")
+            why = getattr(error, "strerror", None) or error
+            failed = (*failed, f"The sampler cannot be started: {why}")
         self._running.append(_Running(call, depth, used, sampler, failed, time.perf_counter()))
 
     def end(self, result: Any, depth: int) -> None:

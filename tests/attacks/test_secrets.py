@@ -237,9 +237,10 @@ def test_an_installer_is_given_no_password_of_git(
     (server.folder / "private-mine" / "pyproject.toml").write_text(PROJECT)
     server.commit("private-mine")
     said: List[str] = []
-    job = Job(lambda text: said.append(str(text)), (), installer=installer())
+    line_options = {"no-deps": "true"}
+    job = Job(lambda text: said.append(str(text)), (), line_options, installer=installer())
     text = line.format(url.replace("://", f"://me:{PASSWORD}@"))
-    (status, lines), _ = job.rehearse([text], more=["--no-deps"])
+    (status, lines), _ = job.rehearse([text])
     assert PASSWORD in server.sent and (status == 0 or installer is Pip), lines
     assert PASSWORD not in "".join([*lines, *said])
 

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
@@ -131,7 +132,8 @@ def kill(process: subprocess.Popen[str]) -> None:
         ["ps", "-o", "pid=", "--ppid", str(process.pid)], capture_output=True, text=True
     )
     for pid in [process.pid, *map(int, found.stdout.split())]:
-        os.killpg(pid, signal.SIGKILL)
+        with suppress(ProcessLookupError):  # it has ended meanwhile
+            os.killpg(pid, signal.SIGKILL)
     process.communicate()
 
 

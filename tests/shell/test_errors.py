@@ -80,11 +80,11 @@ def files(home: Path) -> Path:
 
 
 def on_disk(folder: Path) -> Dict[str, Tuple[int, bytes]]:
-    """All files and folders below a folder, except IPython's own."""
+    """All files and folders below a folder, except IPython's own and caches, where locks are."""
     return {
         str(path): (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
         for path in sorted(folder.rglob("*"))
-        if ".ipython" not in path.parts
+        if not {".ipython", ".cache"} & set(path.parts)
     }
 
 

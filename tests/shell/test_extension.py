@@ -38,7 +38,8 @@ def state(shell: Any) -> Dict[str, Any]:
         "post": list(shell.input_transformers_post),
         "ast": list(shell.ast_transformers),
         "completers": {name: list(found) for name, found in completers.strs.items()},
-        "attributes": {name for name in vars(shell) if "colab" in name},
+        # The session stays: it outlives reloading, and goes with its shell.
+        "attributes": {name for name in vars(shell) if "colab" in name and "session" not in name},
         "names": {name for name in shell.user_ns if "colab" in name},
     }
 
