@@ -15,19 +15,23 @@ from pathlib import Path
 from typing import Any, Dict, Optional, Set
 
 from . import files
-from .errors import NotebookError
+from .errors import NotebookError, bad_input
 from .execution import Failure, Options, Outcome, Run, Say, execute
 from .notebook.document import Document
 from .notebook.kept import KEPT
 from .notebook.servers import held_by
 from .notebook.writers.run import FILE, exchange_read, exchange_write
 from .pins.environments.make import ensure
-from .pins.environments.pythons import runs
+from .pins.environments.pythons import runs, version_of
 from .pins.step import PinStep
 from .setup.cell import is_setup, parse
 from .signals import Requests, held
 
 __all__ = ["Failure", "Options", "Result", "run"]
+
+
+#: A notebook that gives another reason each time is run from the top so often.
+RESTARTS = 20
 
 
 @dataclass(frozen=True)
@@ -231,16 +235,19 @@ def _until_done(saved: _Saved, options: Options, say: Say, requests: Requests) -
         last = execute(saved.document, folder, saved.shared, options, say, requests, save)
         outcome = last if last.ran or not requests.count else outcome
         failure = outcome.failure
-        restart = failure is not None and failure.name in {"RestartRequired", "OtherPython"}
-        if failure is None or not restart or requests.count:
+        if failure is None or requests.count:
+            return outcome
+        other = failure.name == "OtherPython"
+        if not other and failure.name != "RestartRequired":
             return outcome
         reason = re.sub(r" \([^)]*\)", "", failure.message)  # less how many modules are loaded
-        if reason in reasons:
+        version = _asked(failure.message)
+        if reason in reasons or len(reasons) == RESTARTS or (other and not version):
             return outcome
         reasons.add(reason)
-        say(f"restarting the kernel and running from the top: {failure.message.splitlines()[0]}")
-        if failure.name == "OtherPython":
-            version = _ASKED.findall(failure.message)[0]
+        first = (failure.message.splitlines() or ["it asks for that"])[0]
+        say(f"restarting the kernel and running from the top: {first}")
+        if other:
             try:
                 with requests.interruptible():
                     options = _elsewhere(options, version, saved.path, say)
@@ -248,8 +255,13 @@ def _until_done(saved: _Saved, options: Options, say: Say, requests: Requests) -
                 return outcome
 
 
-#: The version in the message of an `OtherPython`.
-_ASKED = re.compile(r"asks for Python ([\d.]+);")
+def _asked(message: str) -> str:
+    """The version in the message of an `OtherPython`; empty where a notebook made its own."""
+    match = re.search(r"asks for Python ([\d.]+);", message)
+    try:
+        return version_of(match.group(1)) if match else ""
+    except bad_input():
+        return ""
 
 
 def _python_of(text: str) -> str:

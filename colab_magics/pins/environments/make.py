@@ -115,7 +115,7 @@ def _installed(python: Path, *texts: str) -> str:
     done = run([str(python), "-I", "-c", _VERIFY], timeout=120)
     if done.status:
         raise _failed("the kernel in it does not start", done)
-    return done.lines[-1].strip()
+    return done.lines[-1].strip() if done.lines else ""
 
 
 def _create(folder: Path, version: str, **variables: str) -> None:
