@@ -69,9 +69,10 @@ def _work_of(session: int) -> Optional[_Work]:
     """What the processes of a session have done.
 
     None where none is listed, or one of them has a Python at work: that builds a package, which
-    may wait for as long as it likes.
+    may wait for as long as it likes; and where one waits for the lock of another program.
     """
     ticks, moved = 0, {}
+    waiting = _lock_waiters()
     sockets: Set[str] = set()
     for folder in _PROC.glob("[0-9]*"):
         with suppress(OSError, IndexError):  # it has ended meanwhile
@@ -79,6 +80,8 @@ def _work_of(session: int) -> Optional[_Work]:
             words = rest.split()
             if int(words[_SESSION]) != session:
                 continue
+            if folder.name in waiting:
+                return None
             if folder.name != str(session) and b"(python" in name:
                 return None
             ticks += int(words[_USER]) + int(words[_SYSTEM])
@@ -92,6 +95,14 @@ def _work_of(session: int) -> Optional[_Work]:
             if f"socket:[{inode}]" in sockets:
                 received[str(inode)] = count
     return _Work(ticks / os.sysconf("SC_CLK_TCK"), moved, received)
+
+
+def _lock_waiters() -> Set[str]:
+    """The processes that wait for a lock on a file: ``->`` marks them in ``/proc/locks``."""
+    with suppress(OSError):
+        lines = [line.split() for line in (_PROC / "locks").read_text().splitlines()]
+        return {words[5] for words in lines if len(words) > 5 and words[1] == "->"}
+    return set()
 
 
 def _connections() -> Iterator[Tuple[int, int]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import socket
 import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Thread
+from threading import Thread, Timer
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import pytest
@@ -23,6 +24,7 @@ from colab_magics.pins.explain import explain
 from colab_magics.pins.job import Job
 from colab_magics.pins.pip import Pip
 from colab_magics.pins.settings import PATIENCE, PipSettings
+from colab_magics.process import run
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="elsewhere: asks /proc")
 
@@ -360,3 +362,14 @@ def test_an_index_that_never_answers_adds_nothing(monkeypatch: pytest.MonkeyPatc
         failed = explain(["tinypkg==1.0"], PipSettings({"index-url": address}), said)
         assert time.monotonic() - started < SOON
     assert failed.what == f"Not installed: {said[0].split('cause: ')[1]}"
+
+
+def test_a_lock_of_another_program_is_waited_for(tmp_path: Path) -> None:
+    """Who waits for a lock in a cache is not silent, though nothing comes and nothing is done."""
+    with (tmp_path / "lock").open("w") as held_by_us:
+        fcntl.flock(held_by_us, fcntl.LOCK_EX)
+        released = Timer(3 * LIMIT, fcntl.flock, (held_by_us, fcntl.LOCK_UN))
+        released.start()
+        done = run(["flock", str(tmp_path / "lock"), "echo", "mine"], silence=LIMIT)
+        released.join()
+    assert (done.status, done.lines) == (0, ("mine",))
