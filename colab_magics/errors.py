@@ -26,7 +26,7 @@ import json
 import re
 import subprocess
 from typing import Iterator, List, Optional, Sequence, Set, Tuple, Type
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 from .controls import visible
 
@@ -49,6 +49,7 @@ __all__ = [
     "conceal",
     "hidden",
     "hide",
+    "holds_secret",
     "scrub",
     "usage_error",
     "userinfo_spans",
@@ -92,6 +93,11 @@ def conceal(text: str) -> str:
     for value in sorted(_HIDDEN, key=len, reverse=True):
         text = text.replace(value, "****")
     return text
+
+
+def holds_secret(text: str) -> bool:
+    """Tell whether a secret that is known here stands in a text, also as a URL writes it."""
+    return any(conceal(reading) != reading for reading in (text, unquote(text)))
 
 
 class Veil:

@@ -7,7 +7,8 @@ commit or an image in Base64 is none.
 import re
 from base64 import b64decode
 from html import unescape
-from typing import Dict, Iterator, Pattern, Tuple
+from typing import Dict, Iterator, Match, Pattern, Tuple
+from urllib.parse import unquote
 
 __all__ = ["assigned", "find", "looks_secret", "readings"]
 
@@ -65,10 +66,16 @@ _PICTURE = 1 << 16
 
 # A scheme is short: without a limit a long list of numbers or names would take minutes.
 _PASSWORD = re.compile(r"\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@\"'<>]*:([^\s/@\"'<>]+)@[\w.\[-]", re.I)
-#: What stands in a URL for the password that a person is to put there.
+#: What stands in a URL for the password that a person, or a program, is to put there. A percent
+#: sign or a dollar alone is a part of a password: ``p%40ss`` is how ``p@ss`` is written.
 _STANDS_FOR = re.compile(
-    r".*[{}$%].*|\*+|x+|\.+|(my|your)?[-_]?(password|passwd|pass|pwd|secret|token|key)", re.I
+    r".*\{.*\}.*|\$\w+|\$\(.*\)|%\(\w+\)s|%[sdr]|%\w+%|\*+|x+|\.+"
+    r"|(my|your)?[-_]?(password|passwd|pass|pwd|secret|token|key)",
+    re.I,
 )
+#: How code, ``repr`` and JSON write what cannot be typed.
+_ESCAPE = re.compile(r"\\(?:([nrt\"'\\])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4}))")
+_LETTERS = {"n": "\n", "r": "\r", "t": "\t"}
 
 #: A literal behind ``=``, the name before it (also ``environ["NAME"]``), and a line ``%env``.
 _LITERAL = re.compile(r"=\s*[rbuRBU]?([\"'])(?P<value>[\w.~!@#%^&*+/=-]{8,})\1")
@@ -159,7 +166,8 @@ def find(text: str) -> Tuple[str, ...]:
 
 
 def readings(text: str) -> Iterator[str]:
-    """Yield a text as it is, then as a terminal and a browser show it, and what Base64 in it says.
+    """Yield a text as it is, then as a terminal and a browser show it, as a program reads what is
+    written as escapes in it, as a server reads it in a URL, and what Base64 in it says.
 
     A secret in it is one in any of these readings. UTF-16 is read by leaving its zeros out.
     """
@@ -169,8 +177,17 @@ def readings(text: str) -> Iterator[str]:
         yield plain
     if "&" in plain or "<" in plain:
         yield unescape(unescape(_TAG.sub("", plain)))
+    if "\\" in plain:
+        yield _UNSEEN.sub("", _ESCAPE.sub(_unescaped, plain))
+    if "%" in plain:
+        yield unquote(plain)
     found = [one.group() for one in _BASE64.finditer(plain)]
     yield "\n".join(_decoded(one) for one in found if len(one) < _PICTURE and not one.isdigit())
+
+
+def _unescaped(escape: Match[str]) -> str:
+    letter, *codes = escape.groups()
+    return _LETTERS.get(letter, letter) if letter else chr(int(codes[0] or codes[1], 16))
 
 
 def _decoded(text: str) -> str:

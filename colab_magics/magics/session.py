@@ -6,7 +6,7 @@ It holds no recipe: the setup cell is read from the notebook each time (see `rec
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from ..drive.base import default_mount_point, root
-from ..errors import bad_input, conceal
+from ..errors import bad_input, holds_secret
 from ..host import Host
 from ..notebook.frontend import present
 from ..notebook.locate import RunningCell, Site, locate, place
@@ -95,7 +95,7 @@ class Session:
         if is_expanded(text):
             say("Setup cell: not remembered: IPython would expand $ and braces in that line")
             return
-        if conceal(text) != text:
+        if holds_secret(text):
             say("Setup cell: not remembered: a secret stands in that line; take it out of the cell")
             return
         self.cell.append((step, step.note(self.host)))

@@ -126,6 +126,7 @@ def authenticated(
             "Set it first, to USER:PASSWORD or a token: %secret NAME",
         )
     hide(secret)
+    hide(secret.partition(":")[2])  # an index may answer with it alone
     urls = " ".join(found.get(name, "") for name in ("index-url", "extra-index-url")).split()
     _check_servers(urls)
     login = quote(secret if ":" in secret else f"__token__:{secret}", safe=":")

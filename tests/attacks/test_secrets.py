@@ -7,7 +7,8 @@ import shutil
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any, Callable, Iterator, List
+from urllib.parse import quote
 
 import pytest
 from doubles.far import configure, folder
@@ -16,13 +17,15 @@ from shell.cells import Cells
 from shell.conftest import bare, run
 
 from colab_magics import errors, process
-from colab_magics.errors import scrub
+from colab_magics.errors import hide, holds_secret, scrub
 from colab_magics.magics.session import session_of
 from colab_magics.pins.git_login import without_logins
 from colab_magics.pins.job import Job
+from colab_magics.pins.options import authenticated
 from colab_magics.pins.pip import Pip
 from colab_magics.pins.requirements import carries_secret
 from colab_magics.pins.uv import Uv
+from colab_magics.tokens import find
 
 __all__ = ["bare", "run"]
 
@@ -333,3 +336,46 @@ def test_a_submodule_whose_address_holds_a_password(run: Cells, server: Server, 
     assert PASSWORD not in reply.shown + str(reply.error)
     assert not [path for path in server.asked[asked:] if "inner" in path]
     assert list(Path().iterdir()) == []
+
+
+#: Passwords in a URL that a person typed, and whether each is one or stands for one.
+TYPED = {
+    "p%40sswordlong": True,
+    "pa$sword99": True,
+    "50%25off": True,
+    "{password}": False,
+    "x{password}": False,
+    "$PASSWORD": False,
+    "${PASSWORD}": False,
+    "%(password)s": False,
+    "%PASSWORD%": False,
+    "****": False,
+}
+
+
+@pytest.mark.parametrize(("password", "is_secret"), TYPED.items())
+def test_a_password_in_a_url_is_told_from_its_placeholder(password: str, is_secret: bool) -> None:
+    """An escape or a dollar in a password does not make it a placeholder."""
+    assert bool(find(f"postgresql://bob:{password}@db.example/x")) is is_secret
+
+
+@pytest.mark.parametrize(
+    "write", [str, quote, lambda text: "".join(f"%{ord(c):02x}" for c in text)]
+)
+def test_a_known_secret_is_not_recorded(run: Cells, write: Callable[[str], str]) -> None:
+    """A secret that was read in this kernel stands in no line, however a URL writes it."""
+    secret = "aZ+bc/9fQ2x7Lk8=="
+    run.shell.user_ns.update(address=f"https://h.test/?s={write(secret)}")
+    hide(secret)
+    run('%env_persist "ADDRESS={address}"')
+    session = session_of(run.shell)
+    assert [*session.pending, *session.cell] == []
+
+
+def test_an_index_that_answers_with_its_login(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The password of --index-auth alone is hidden too: an index may put it into a version."""
+    monkeypatch.setattr(errors, "_HIDDEN", set())
+    monkeypatch.setenv("INDEX_LOGIN", f"somebody:{CANARY}")
+    authenticated({"index-url": "https://h.test/simple", "index-auth": "INDEX_LOGIN"})
+    assert CANARY not in scrub(f"demo 1.0+{CANARY} installed")
+    assert holds_secret(f'version = "1.0+{CANARY}"')

@@ -87,11 +87,15 @@ class Lock:
             raise _unreadable() from None
         return cls(data)
 
-    def encode(self) -> str:
-        """The lock as text for the notebook's metadata; packed where it is large."""
+    def text(self) -> str:
+        """The lock as a ``pylock.toml``."""
         import tomli_w
 
-        text = tomli_w.dumps(self.data)
+        return tomli_w.dumps(self.data)
+
+    def encode(self) -> str:
+        """The lock as text for the notebook's metadata; packed where it is large."""
+        text = self.text()
         data = text.encode("utf-8")
         if len(data) <= _LARGE:
             return text
