@@ -142,7 +142,7 @@ def test_a_job_that_fills_the_disk(run: Cells, disk: Path, code: str) -> None:
     ended = job("one")
     assert ended.state == ("failed" if code == "exit 3" else "killed")
     assert known(run, "one")["log"] and "The log is not whole: No space left" in ended.trouble
-    assert shutil.disk_usage(disk).free == 0
+    assert shutil.disk_usage(disk).free < 2**14  # the room of small files that are gone
 
 
 def test_a_job_is_stopped_where_the_disk_is_full(run: Cells, disk: Path) -> None:

@@ -465,7 +465,8 @@ def test_a_time_out_ends_what_ignores_it(run: Cells) -> None:
 
 def test_a_stop_that_is_cut_off_leaves_no_mark(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
     """A job that goes on after it is not told as stopped when it ends well."""
-    run("%shell --background one trap '' TERM; until [ -e go ]; do sleep 0.02; done")
+    run("%shell --background one trap '' TERM; > deaf; until [ -e go ]; do sleep 0.02; done")
+    until(lambda: Path("deaf").exists())
 
     def interrupted(*given: object) -> None:
         raise KeyboardInterrupt
