@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import zlib
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple
@@ -11,6 +12,11 @@ from typing import Any, Callable, Dict, Iterator, List, Tuple
 import pytest
 
 from colab_magics.pins import journal
+
+# Whoever starts the tests in the background has set signals to be ignored, and what they start
+# would ignore Ctrl-C too.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: In CI a part that could have been installed and is missing is a failure, not a skip.
 STRICT = bool(os.environ.get("COLAB_MAGICS_STRICT"))

@@ -74,7 +74,9 @@ def rehearse(
 def _job(wanted: "Wanted", lock: Optional["Lock"], job: Job) -> Job:
     """The job with what the lock holds it to."""
     if lock is not None:
-        job.locked += lock.constraints({str(requirement(text).url) for text in wanted.texts})
+        named = [requirement(text) for text in wanted.texts]
+        urls = {canonical_name(one.name): one.url for one in named if one.url}
+        job.locked += lock.constraints(urls)
     return job
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, List, Tuple
 
 from ..arguments import split_comment
-from ..errors import ColabMagicsError, usage_error, userinfo_spans
+from ..errors import ColabMagicsError, bad_input, usage_error, userinfo_spans
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -118,7 +118,8 @@ def read_file(path: Path, above: Tuple[Path, ...] = ()) -> Tuple[List[str], List
         raise ColabMagicsError(f"{path.name} includes itself.", "Take that line out of it.")
     found: List[str] = []
     options: List[str] = []
-    for line in _logical_lines(path.read_text(encoding="utf-8-sig", errors="replace")):
+    lines = _logical_lines(path.read_text(encoding="utf-8-sig", errors="replace"))
+    for number, line in enumerate(lines, 1):
         included = _INCLUDED.match(line)
         if included:
             inner = read_file(path.parent / included.group(1), (*above, path.resolve()))
@@ -127,8 +128,20 @@ def read_file(path: Path, above: Tuple[Path, ...] = ()) -> Tuple[List[str], List
         elif line.startswith("-"):
             options.append(_placed(line, path.parent))
         else:
-            found.append(normal(line))
+            found.append(_checked(line, path.name, number))
     return found, options
+
+
+def _checked(line: str, name: str, number: int) -> str:
+    """The requirement of a file as it is kept; what is none is not shown: it may be a secret."""
+    try:
+        text = normal(line)
+        requirement(text)
+    except bad_input():
+        raise usage_error(
+            f"{name} holds what is no requirement, in its entry {number}.", "Name another file."
+        ) from None
+    return text
 
 
 def _placed(line: str, folder: Path) -> str:

@@ -41,6 +41,24 @@ def find_uv() -> Optional[str]:
         return shutil.which("uv")
 
 
+def _config() -> Dict[str, str]:
+    """Have uv read the settings of this user or this machine alone.
+
+    By itself it reads ``uv.toml`` and ``pyproject.toml`` where the kernel stands and above: what a
+    clone or an archive has put there would name the index. Source: uv's "Configuration files".
+    """
+    if {"UV_CONFIG_FILE", "UV_NO_CONFIG"} & os.environ.keys():
+        return {}
+    if os.name == "nt":
+        folders = [os.environ.get("APPDATA", ""), os.environ.get("PROGRAMDATA", "")]
+    else:
+        home = os.environ.get("XDG_CONFIG_HOME") or str(Path("~/.config").expanduser())
+        folders = [home, *os.environ.get("XDG_CONFIG_DIRS", "/etc/xdg").split(":"), "/etc"]
+    places = [Path(folder, "uv", "uv.toml") for folder in folders if folder]
+    own = next((place for place in places if place.is_file()), None)
+    return {"UV_NO_CONFIG": "1"} if own is None else {"UV_CONFIG_FILE": str(own)}
+
+
 def _cache() -> Dict[str, str]:
     """A cache of its own for uv where the user's own cannot be written."""
     from platformdirs import user_cache_dir
@@ -107,7 +125,7 @@ class Uv:
         boxed = {"UV_HTTP_CONNECT_TIMEOUT": late, "UV_HTTP_RETRIES": "2"}
         boxed.update(GIT_HTTP_LOW_SPEED_LIMIT="1", GIT_HTTP_LOW_SPEED_TIME=late)
         own = {**boxed, **os.environ, **quiet, **added}
-        return {**_cache(), **own, "UV_HTTP_TIMEOUT": late}
+        return {**_cache(), **_config(), **own, "UV_HTTP_TIMEOUT": late}
 
     def options(self, settings: PipSettings) -> List[str]:
         """Lines for the requirements file that say what no variable can."""

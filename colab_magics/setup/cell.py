@@ -189,7 +189,7 @@ def step_line(step: Step, note: str = "") -> Line:
     `NotebookError` where it would not be read back; a note that would be more than one is left out.
     """
     text = _sound(step)
-    if has_controls(note) or is_expanded(note):
+    if has_controls(note) or is_expanded(note) or note.rstrip().endswith(("\\", "?")):
         note = ""
     comment = " " * max(2, 28 - len(text)) + "# " + note if note else ""
     return Line(text + comment, step, comment)

@@ -56,8 +56,9 @@ def test_constraints_hold_versions_and_hashes() -> None:
     """A package from a URL only where a line names that URL: no other place gets in unseen."""
     only = ["tinyapp==1.0 --hash=sha256:" + "a" * 64]
     assert list(lock().constraints()) == only
-    assert list(lock().constraints({"https://evil.example/x.zip"})) == only
-    assert list(lock().constraints({ARCHIVE}))[1:] == [
+    assert list(lock().constraints({"tinyzip": "https://evil.example/x.zip"})) == only
+    assert list(lock().constraints({"tinyapp": ARCHIVE})) == only
+    assert list(lock().constraints({"tinyzip": ARCHIVE}))[1:] == [
         f"tinyzip @ {ARCHIVE} --hash=sha256:" + "b" * 64
     ]
 

@@ -11,7 +11,7 @@ import re
 import sys
 import zlib
 from dataclasses import dataclass, field
-from typing import Any, Container, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Tuple
 from urllib.parse import unquote, urlsplit
 
 from ...controls import visible
@@ -127,16 +127,16 @@ class Lock:
         """Whether both name the same set for the same lines, whenever they were made."""
         return (self.lines, self.packages) == (other.lines, other.packages)
 
-    def constraints(self, urls: Container[str] = ()) -> Iterator[str]:
+    def constraints(self, urls: Optional[Mapping[str, str]] = None) -> Iterator[str]:
         """Its packages as the lines of a constraints file, each with its hash.
 
-        Those from a URL, only where the lines name it too: ``urls``.
+        Those from a URL, only where the lines name it too: ``urls``, by canonical name.
 
         Constraints let in nothing that the lines themselves do not ask for: what nobody reads in
         the metadata cannot install another package, or one from elsewhere.
         """
         for one in self.packages:
-            if "archive" in one and one["archive"]["url"] in urls:
+            if "archive" in one and one["archive"]["url"] == (urls or {}).get(one["name"]):
                 pairs = _hashes(one["archive"])
                 yield f"{one['name']} @ {one['archive']['url']}" + "".join(_written(pairs))
             elif files_of(one):
@@ -271,7 +271,7 @@ def check_package(package: Mapping[str, Any]) -> None:
         _demand(_matches(_VERSION, package["version"]))
         Version(package["version"])
     if "archive" in package:
-        _demand(_is_plain(package["archive"]["url"]))
+        _demand(_is_plain(package["archive"]["url"]), "://" in package["archive"]["url"])
         files.append(package["archive"])
     for file in files:
         _check_file(file)
@@ -281,7 +281,7 @@ def _check_file(file: Mapping[str, Any]) -> None:
     places = [file[key] for key in ("url", "path") if key in file]
     size, hashes = file.get("size", 0), file["hashes"]
     _demand(bool(places), *map(_is_plain, places))
-    _demand(len(file_name(file)) <= _LONGEST)
+    _demand(len(file_name(file)) <= _LONGEST, _is_plain(file_name(file)))
     _demand(type(size) is int and 0 <= size < 2**63)
     _demand(isinstance(hashes, dict), bool(hashes))
     for kind, value in hashes.items():
