@@ -95,8 +95,8 @@ class Machine:
         return subprocess.CompletedProcess(command, process.returncode, out, errors)
 
     def cli(self, *words: object, cwd: Optional[Path] = None) -> subprocess.CompletedProcess[str]:
-        """Run ``colab-magics`` to its end."""
-        return self.run("-m", "colab_magics", *words, cwd=cwd)
+        """Run ``colab-magics`` to its end, once: it starts a kernel again by itself."""
+        return self._run(("-m", "colab_magics", *words), cwd, subprocess.DEVNULL)
 
     def execute(self, path: Path, output: Path, **options: bool) -> None:
         """Run a notebook as nbclient does, in its own folder, and save the run elsewhere."""

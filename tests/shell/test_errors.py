@@ -23,7 +23,7 @@ BAD = [
     ("%pin --nosuch numpy", "--nosuch"),
     ("%pin -r", "-r"),
     ("%pin -r nofile.txt", "nofile.txt"),
-    ("%pin -r bad.txt", "numpy=*"),
+    ("%pin -r bad.txt", "entry 1"),
     ("%pin https://127.0.0.1/x.whl", "https://127.0.0.1/x.whl"),
     ("%%pin\n--index-url https://127.0.0.1/", "nothing to pin"),
     ("%pin --pre", "nothing to pin"),
