@@ -19,8 +19,10 @@ from ..steps import parse as parse_step
 from .origin import install_lines
 
 __all__ = [
+    "ESCAPES",
     "FORMAT",
     "Line",
+    "escapes",
     "is_expanded",
     "is_setup",
     "new_cell",
@@ -46,6 +48,13 @@ _OURS = re.compile(
     r"%(setup write( --all)?|(re)?load_ext colab_magics|pip install\b.*colab.magics)\s*"
 )
 _MANY = 5
+#: As many lines of a cell begin with an escape, behind them a magic is called in plain Python:
+#: IPython gives a cell up that has 500, before any line of it has run.
+ESCAPES = 400
+#: What IPython itself makes of a magic's line.
+_CALL = re.compile(
+    r"""get_ipython\(\)\.run_line_magic\('([A-Za-z_]\w*)', ('[^'\\]*'|"[^"\\]*")\)(\s+#.*)?"""
+)
 
 
 @dataclass(frozen=True)
@@ -66,7 +75,15 @@ class Line:
         """This line saying ``step`` instead; unchanged where it says so already."""
         if step == self.step:
             return self
-        return replace(self, step=step, text=_sound(step, self.flags) + self.comment)
+        line = replace(self, step=step, text=_sound(step, self.flags) + self.comment)
+        return line.called() if _CALL.match(self.text) else line
+
+    def called(self) -> "Line":
+        """This line of a step in plain Python, where that is read back as the same."""
+        code = self.text[1 : len(self.text) - len(self.comment)].replace("\\\n    ", "")
+        word, _, rest = code.partition(" ")
+        text = f"get_ipython().run_line_magic({word!r}, {rest!r}){self.comment}"
+        return replace(self, text=text) if [x.step for x in parse(text)] == [self.step] else self
 
 
 def is_setup(source: str) -> bool:
@@ -105,23 +122,33 @@ def parse(source: str) -> List[Line]:
     lines: List[Line] = []
     for texts, is_magic in statements(source.split("\n")):
         found = _MAGIC.match(texts[0]) if is_magic else None
+        call = _CALL.fullmatch(texts[0]) if is_magic else None
         if found is not None and found.group(1) in STEPS:
             lines.append(_read(found.group(1), texts))
+        elif call is not None and call.group(1) in STEPS:
+            meant = _read(call.group(1), [f"%{call.group(1)} {call.group(2)[1:-1]}"])
+            lines.append(replace(meant, text=texts[0], comment=call.group(3) or ""))
         else:
             lines += map(Line, texts)
     return lines
 
 
+def escapes(lines: Sequence[Line]) -> int:
+    """How many lines IPython has to transform before it runs their cell."""
+    return sum(_ESCAPED.match(line.text) is not None for line in lines)
+
+
 def statements(texts: Sequence[str]) -> Iterator[Tuple[Sequence[str], bool]]:
     """The lines of a cell, those of one magic together; and whether they are a line magic of it.
 
-    Which is none in a string, a bracket or a block.
+    Which is none in a string, a bracket or a block. It may be called in plain Python.
     """
     code: List[str] = []  # since the last whole statement in the first column
     at = 0
     while at < len(texts):
+        called = _CALL.fullmatch(texts[at].rstrip("\n"))
         escaped = _ESCAPED.match(texts[at])
-        if escaped is None or _inside(code):
+        if not (called or escaped) or _inside(code):
             code.append(texts[at].rstrip("\n"))
             yield texts[at : at + 1], False
             at += 1
@@ -129,8 +156,8 @@ def statements(texts: Sequence[str]) -> Iterator[Tuple[Sequence[str], bool]]:
         end = at + 1
         while texts[end - 1].rstrip("\n").endswith("\\") and end < len(texts):
             end += 1
-        yield texts[at:end], texts[at].startswith("%")
-        code = [*code, escaped.group(1) + "pass"] if escaped.group(1) else []
+        yield texts[at:end], called is not None or texts[at].startswith("%")
+        code = [*code, escaped.group(1) + "pass"] if escaped and escaped.group(1) else []
         at = end
 
 

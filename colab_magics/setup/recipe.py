@@ -8,7 +8,7 @@ import re
 from typing import Dict, FrozenSet, Iterator, List, Optional, Sequence, Set, Tuple
 
 from ..steps import Step
-from .cell import Line, is_setup, render_step, step_line
+from .cell import ESCAPES, Line, escapes, is_setup, render_step, step_line
 
 __all__ = ["Entry", "Merged", "forget", "merge"]
 
@@ -57,6 +57,7 @@ class _Merge:
 
     def __init__(self, lines: Sequence[Line], word: str) -> None:
         self.before = list(lines)
+        self.escapes = escapes(lines)
         self.lines: List[Optional[Line]] = list(lines)
         self.new: Dict[int, List[Line]] = {}
         #: Rank → where a new line of it goes.
@@ -121,7 +122,9 @@ class _Merge:
         if not homes and first.rank not in self.places:
             self.places[first.rank] = _place(self.before, first)
         place = homes[0] if homes else self.places[first.rank]
-        self.new.setdefault(place, []).append(step_line(step, note))
+        line = step_line(step, note)
+        self.escapes += 1
+        self.new.setdefault(place, []).append(line if self.escapes <= ESCAPES else line.called())
         self._leave(group, None)
 
     def _leave(self, group: Sequence[Entry], home: Optional[int]) -> None:

@@ -91,6 +91,31 @@ def test_a_setup_cell_of_two_thousand_lines_runs(run: Cells, long: bool) -> None
     assert growth(work, 200) < 8
 
 
+@pytest.mark.parametrize("word", LINES)
+def test_a_setup_cell_of_two_thousand_lines_runs_anywhere(word: str) -> None:
+    """What is written by us is read by IPython alone, and is read back as it was meant."""
+    steps = [x.step for x in parse(texts(LINES[word], 2000)) if x.step]
+    lines, _ = merge(new_cell(), [(step, "a note") for step in steps])
+    cell = render(lines)
+    assert TransformerManager().transform_cell(cell).count("run_line_magic") >= len(lines) - 6
+    assert parse(cell) == lines
+    parts = [part for line in lines if line.step for part in line.step.parts()]
+    assert parts == [part for step in steps for part in step.parts()]
+
+
+def test_a_line_in_plain_python_stays_one(run: Cells) -> None:
+    """A later step takes its place; between brackets and in a string it is none."""
+    call = "get_ipython().run_line_magic('pin', 'a==1')"
+    (line,) = parse(f"{call}  # why")
+    assert line.step is not None and line.comment == "  # why"
+    (other,) = parse("%pin a==2")
+    assert other.step is not None
+    changed, _ = merge([line], [(other.step, "")])
+    assert render(changed) == "get_ipython().run_line_magic('pin', 'a==2')  # why"
+    for text in (f"f(\n{call}\n)", f'x = """\n{call}\n"""', f"if x:\n    {call}", call + "; f()"):
+        assert not any(line.step for line in parse(text))
+
+
 #: What may stand between many lines.
 BETWEEN: Tuple[str, ...] = (
     "x = 1",

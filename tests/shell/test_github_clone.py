@@ -339,6 +339,18 @@ def test_the_token_is_for_its_server_alone(run: Cells, server: Server, tmp_path:
         other.close()
 
 
+@pytest.mark.parametrize("name", ["", "git@"])
+def test_the_token_goes_before_a_netrc(name: str, run: Cells, server: Server, home: Path) -> None:
+    """A login for the same server in ``~/.netrc`` is not sent in the token's place."""
+    (home / ".netrc").write_text("machine 127.0.0.1 login me password netrc-canary")
+    (home / ".netrc").chmod(0o600)
+    url = server.make("private", README="hello").replace("//", f"//{name}")
+    run(f"%github clone {url} --token GH_TOKEN")
+    assert server.sent and set(server.sent) == {PASSWORD}
+    config = Path("private/.git/config").read_text()
+    assert url in config and (name or "@" not in config.split("url = ")[1].split("\n")[0])
+
+
 def test_the_names_that_stand_for_a_token(run: Cells, server: Server) -> None:
     """``git@`` and ``x-access-token@`` say nothing, and the token is sent with them."""
     url = server.make("private", README="hello")

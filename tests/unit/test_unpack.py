@@ -27,6 +27,7 @@ from hypothesis import strategies as st
 
 from colab_magics.errors import SourceError
 from colab_magics.sources.fetch import member, seven, tree
+from colab_magics.sources.fetch.archives import members
 from colab_magics.sources.fetch.unpack import unpack
 
 posix = pytest.mark.skipif(os.name == "nt", reason="elsewhere: POSIX modes, links and signals")
@@ -721,3 +722,39 @@ def test_a_program_does_not_outlive_its_bomb(
     assert "grows to" in refused(top, "x", b"\x28\xb5\x2f\xfd" + bytes(9))
     with pytest.raises(ProcessLookupError):
         os.kill(int(Path(f"{script}.pid").read_text()), 0)
+
+
+@given(
+    name=st.text(
+        st.characters(blacklist_categories=("Cs",), blacklist_characters="\0"), min_size=1
+    ),
+    mode=st.integers(0, 0o7777),
+    mtime=st.integers(-5, 2**40),
+    form=st.sampled_from([tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]),
+    flipped=st.one_of(st.none(), st.integers(0, 511)),
+)
+def test_the_head_of_a_file_is_read_as_tarfile_reads_it(
+    name: str, mode: int, mtime: int, form: int, flipped: Any
+) -> None:
+    """Name, mode, size and time, in each format; and a head with a wrong byte is none."""
+    info = tarfile.TarInfo(name)
+    info.mode, info.mtime, info.size = mode, mtime, 3
+    try:
+        raw = bytearray(info.tobuf(form, "utf-8", "surrogateescape") + b"abc".ljust(512, b"\0"))
+    except (ValueError, UnicodeError):
+        return  # more than that format has room for
+    if flipped is not None:
+        raw[flipped] ^= 1
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.tar"
+        path.write_bytes(bytes(raw) + bytes(1024))
+        try:
+            with tarfile.open(path) as peer:
+                (entry,) = peer
+        except (tarfile.TarError, ValueError):
+            with pytest.raises(SourceError):
+                list(members(path, "x.tar", lambda size: None))
+            return
+        (found,) = members(path, "x.tar", lambda size: None)
+        assert (found.name, found.mode, found.mtime) == (entry.name, entry.mode, entry.mtime)
+        assert flipped is not None or found.kind == "file"

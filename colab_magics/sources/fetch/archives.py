@@ -6,11 +6,12 @@ bzip2, xz, Zstandard (RFC 8878) and 7z begin with.
 
 import io
 import re
+import struct
 import tarfile
 import zipfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Iterator
+from typing import Any, Iterator, Optional
 
 from ...errors import SourceError
 from . import seven
@@ -41,6 +42,8 @@ _BEFORE = {
     *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
 }
 _HEAD = 1 << 20
+#: Name, mode, size, time, checksum, kind and the path before the name.
+_USTAR = struct.Struct("100s 8s 16x 12s 12s 8s c 188x 155s 12x")
 #: What the members of a tar are; all else is refused.
 _KINDS = {
     **dict.fromkeys(tarfile.REGULAR_TYPES, "file"),
@@ -113,6 +116,9 @@ class _Header(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf: Any, encoding: str, errors: str) -> "_Header":
         """One block, read; `EOFError` where it is neither a head nor the end."""
+        plain = cls._plain(buf, encoding, errors) if len(buf) == tarfile.BLOCKSIZE else None
+        if plain is not None:
+            return plain
         try:
             found = super().frombuf(buf, encoding, errors)
         except tarfile.HeaderError as error:
@@ -121,6 +127,28 @@ class _Header(tarfile.TarInfo):
             raise EOFError(str(error)) from None
         if found.size < 0 or (found.type in _BEFORE and found.size > _HEAD):
             raise EOFError("no such head is in a sound archive")
+        return found
+
+    @classmethod
+    def _plain(cls, buf: bytes, encoding: str, errors: str) -> "Optional[_Header]":
+        """The head of a regular file, which most are: ``tarfile`` takes four times as long.
+
+        None where it is anything else, or not written in the plain form of POSIX's ustar.
+        """
+        name, mode, size, mtime, checksum, kind, prefix = _USTAR.unpack(buf)
+        if kind != tarfile.REGTYPE:
+            return None
+        try:
+            octal = [int(text.split(b"\0")[0] or b"0", 8) for text in (mode, size, mtime, checksum)]
+        except ValueError:  # large numbers are in base 256
+            return None
+        if octal[3] != 256 + sum(buf[:148]) + sum(buf[156:]) or min(octal) < 0:
+            return None
+        found = cls()
+        found.mode, found.size, found.mtime, found.chksum = octal
+        found.type = kind
+        parts = [part.split(b"\0")[0] for part in (prefix, name) if part[0]]
+        found.name = b"/".join(parts).decode(encoding, errors)
         return found
 
 

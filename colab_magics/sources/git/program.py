@@ -32,6 +32,8 @@ case "$1" in
   *) exit 1;;
 esac
 """
+#: The name that goes with a token where the address has none.
+_USER = "x-access-token"
 #: Seconds after which a server that sends nothing at all is given up; git itself waits for ever.
 SILENCE = 60
 #: What is the same for all: no prompt, no work in the background, no advice.
@@ -85,8 +87,11 @@ class Git:
     def _settings(self) -> List[str]:
         settings = [*_SETTINGS, "http.lowSpeedLimit=1", f"http.lowSpeedTime={SILENCE}"]
         if self.token:  # a helper of the user's would store it; a path is no part of the question
-            server = f"{self.address.scheme}://{self.address.host}"
-            settings += ["credential.helper=", f"credential.{server}.useHttpPath=false"]
+            scheme, host = self.address.scheme, self.address.host
+            settings += ["credential.helper=", f"credential.{scheme}://{host}.useHttpPath=false"]
+            # A login is asked for before the first request, where ~/.netrc has another one.
+            settings += ["http.emptyAuth=true"]
+            settings += [f"url.{scheme}://{_USER}@{host}/.insteadOf={scheme}://{host}/"]
         return settings
 
     @contextmanager
@@ -108,7 +113,7 @@ class Git:
             variables.update(GIT_ASKPASS=str(script), COLAB_MAGICS_TOKEN=self.token)
             scheme, server = self.address.scheme, self.address.host
             variables["COLAB_MAGICS_SERVER"] = f"{scheme}://{server}"
-            user = self.address.user or "x-access-token"
+            user = self.address.user or _USER
             variables["COLAB_MAGICS_USER"] = f"{scheme}://{user}@{server}"
             yield variables
         finally:
