@@ -14,13 +14,13 @@ __all__ = ["__version__", "load_ipython_extension", "unload_ipython_extension"]
 
 def load_ipython_extension(ipython: Any) -> None:
     """Register the magics; each is imported when it is first used."""
-    from .magics import register
+    from .extension.registration import register
 
     register(ipython)
 
 
 def unload_ipython_extension(ipython: Any) -> None:
     """Take back all that loading added; lines not yet in the notebook stay remembered."""
-    from .magics import unregister
+    from .extension.registration import unregister
 
     unregister(ipython)

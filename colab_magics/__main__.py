@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, List, Optional, TextIO
 
-from .signals import INTERRUPTED, exit_at_once, held
+from .core.signals import INTERRUPTED, exit_at_once, held
 
 if TYPE_CHECKING:
     import argparse
@@ -40,8 +40,8 @@ def _leave(status: int) -> None:
 
 
 def _main(arguments: Optional[List[str]]) -> int:
-    from .errors import bad_input
-    from .system_errors import explain_system_errors
+    from .core.errors import bad_input
+    from .core.system_errors import explain_system_errors
 
     _show_anything()
     options = _parser().parse_args(arguments)
@@ -77,7 +77,7 @@ def _print(text: object, stream: Optional[TextIO] = None) -> None:
     """
     import os
 
-    from .display import printable
+    from .core.display import printable
 
     stream = stream or sys.stdout
     try:
@@ -129,8 +129,8 @@ def _parser() -> argparse.ArgumentParser:
 def _version(text: str) -> str:
     import argparse
 
-    from .errors import bad_input
-    from .pins.environments.pythons import version_of
+    from .core.errors import bad_input
+    from .pin.environments.interpreters import version_of
 
     try:
         return version_of(text)
@@ -139,7 +139,7 @@ def _version(text: str) -> str:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from .runner import Options, run
+    from .run.runner import Options, run
 
     how = Options(options.timeout, options.kernel, options.python or "")
     result = run(options.notebook, options.output, how, _print)
@@ -166,15 +166,15 @@ def _setup(options: argparse.Namespace) -> int:
 
 
 def _show(options: argparse.Namespace) -> int:
-    from .notebooks import show
+    from .cli import show
 
     _print(show(options.notebook))
     return 0
 
 
 def _check(options: argparse.Namespace) -> int:
-    from .display import Report
-    from .notebooks import check
+    from .cli import check
+    from .core.display import Report
 
     found = check(options.notebook)
     _print(Report(("In this environment:",), found))
@@ -183,7 +183,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _write(options: argparse.Namespace) -> int:
-    from .notebooks import write
+    from .cli import write
 
     record = write(options.notebook, options.lines)
     _print(f"{options.notebook}: {', '.join(record.changes) or 'all of it was there already'}")
@@ -191,8 +191,8 @@ def _write(options: argparse.Namespace) -> int:
 
 
 def _forget(options: argparse.Namespace) -> int:
-    from .errors import ColabMagicsError
-    from .notebooks import forget
+    from .cli import forget
+    from .core.errors import ColabMagicsError
 
     if bool(options.step) == options.all:
         raise ColabMagicsError("Which line?", "Name one (numpy, drive), or --all.")

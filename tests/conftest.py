@@ -11,7 +11,7 @@ from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import pytest
 
-from colab_magics.pins import journal
+from colab_magics.pin import journal
 
 # Whoever starts the tests in the background has set signals to be ignored, and what they start
 # would ignore Ctrl-C too.

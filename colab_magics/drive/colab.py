@@ -10,11 +10,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Optional
 
-from ..errors import DriveError
-from ..host import Host
-from ..steps import Progress
-from .base import State, Wanted, leave
+from ..core.errors import DriveError
+from ..core.host import Host
+from ..core.steps import Progress
 from .mounts import mounted, read_only
+from .providers import State, Wanted, leave
 
 __all__ = ["Colab", "listed"]
 

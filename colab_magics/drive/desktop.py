@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 from typing import Iterator, List, Optional
 
-from ..errors import DriveError
-from ..host import Host
-from ..steps import Progress
-from .base import State, Wanted, leave, short
+from ..core.errors import DriveError
+from ..core.host import Host
+from ..core.steps import Progress
+from .providers import State, Wanted, leave, short
 
 __all__ = ["NAMES", "Desktop"]
 

@@ -5,7 +5,7 @@ import shutil
 from pathlib import Path
 from typing import NamedTuple, Optional, Tuple
 
-from ..process import run
+from ..core.process import run
 
 __all__ = ["MOUNTS", "Mounted", "fusermount", "mounted", "read_only"]
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, FrozenSet, List, Optional, Tuple
 
-from ..arguments import Parser
-from ..errors import DriveError, usage_error
-from ..host import Host
-from ..registry import load
-from ..steps import Outcome, Progress, Step, Verdict
-from .base import PROVIDERS, Provider, Refused, State, Wanted, default_mount_point, root
+from ..core.arguments import Parser
+from ..core.errors import DriveError, usage_error
+from ..core.host import Host
+from ..core.registry import load
+from ..core.steps import Outcome, Progress, Step, Verdict
+from .providers import PROVIDERS, Provider, Refused, State, Wanted, default_mount_point, root
 
 __all__ = ["DriveStep", "Passed", "current", "parse", "remember", "standing"]
 

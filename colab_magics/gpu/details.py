@@ -4,7 +4,7 @@ import os
 from dataclasses import dataclass
 from typing import Optional, Sequence, Tuple
 
-from .devices import Gpu, number
+from .model import Gpu, number
 
 __all__ = ["Details", "Process", "rows"]
 

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import List, NamedTuple, Optional, Protocol, Sequence, Tuple
 
-from ..registry import load
+from ..core.registry import load
 from .fatbin import Capability, Kernels
 
 __all__ = [

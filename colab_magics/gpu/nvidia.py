@@ -7,11 +7,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Iterator, List, NamedTuple, Optional, Tuple
 
+from .cuda_visible import Named, seen, wanted
 from .details import Details
-from .devices import Found, Gpu, Reading
+from .model import Found, Gpu, Reading
 from .nvidia_details import details, processes
 from .nvml import Unavailable, advice, query, session
-from .visible import Named, seen, wanted
 
 __all__ = ["Driver", "Nvidia", "driver"]
 

@@ -17,8 +17,8 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, List, Optional, Tuple
 
-from ..process import start
-from .sampling import Tally
+from ..core.process import start
+from .sampler_process import Tally
 
 __all__ = ["PATIENCE", "Sampler", "Samples"]
 
@@ -26,7 +26,10 @@ __all__ = ["PATIENCE", "Sampler", "Samples"]
 PATIENCE = 5.0
 
 #: Neither the user's folders nor site-packages' start-up hooks; what it needs is named.
-_CODE = "import sys; sys.path += sys.argv[2:]; from colab_magics.gpu.sampling import main; main({})"
+_CODE = (
+    "import sys; sys.path += sys.argv[2:]; "
+    "from colab_magics.gpu.sampler_process import main; main({})"
+)
 
 
 @dataclass(frozen=True)

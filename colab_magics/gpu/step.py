@@ -4,13 +4,13 @@ import re
 from dataclasses import dataclass
 from typing import ClassVar, FrozenSet, List, Optional, Sequence, Tuple
 
-from ..arguments import Parser
-from ..errors import GpuUnmet, usage_error
-from ..host import Host
-from ..steps import Outcome, Progress, Step, Verdict
-from .devices import Found, Gpu, advice, cards, describe, find, names
+from ..core.arguments import Parser
+from ..core.errors import GpuUnmet, usage_error
+from ..core.host import Host
+from ..core.steps import Outcome, Progress, Step, Verdict
+from .cuda_visible import NAME
 from .frameworks import FRAMEWORKS, unusable, verdicts
-from .visible import NAME
+from .model import Found, Gpu, advice, cards, describe, find, names
 
 __all__ = ["GpuRequire", "GpuStep", "changed", "parse"]
 

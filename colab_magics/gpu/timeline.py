@@ -4,7 +4,7 @@ import base64
 from html import escape
 from typing import Callable, List, Optional, Sequence, Tuple
 
-from .sampling import Tally
+from .sampler_process import Tally
 
 __all__ = ["Line", "lines", "picture", "sparkline"]
 

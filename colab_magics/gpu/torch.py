@@ -10,7 +10,7 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Set, 
 
 from .fatbin import Capability, kernels
 from .frameworks import Build, folder_of
-from .measured import Peak
+from .measurement import Peak
 
 __all__ = ["Torch", "TorchMemory"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 from .details import Details
-from .devices import Found, Gpu, Reading
+from .model import Found, Gpu, Reading
 
 __all__ = ["DEVICES", "Tpu"]
 

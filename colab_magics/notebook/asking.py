@@ -12,7 +12,7 @@ from http.client import HTTPConnection, HTTPException
 from typing import Any, Callable, Dict
 from urllib.parse import unquote, urlsplit
 
-from ..errors import ServerError
+from ..core.errors import ServerError
 
 __all__ = ["request"]
 

@@ -9,9 +9,9 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
-from ..errors import NotebookError
-from .json_text import leading, member, members, parse
-from .kept import KEY, changed
+from ..core.errors import NotebookError
+from .json_edit import leading, member, members, parse
+from .metadata_keys import KEY, changed
 from .shape import malformed
 
 __all__ = ["ROLE", "Document", "several"]

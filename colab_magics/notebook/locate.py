@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Callable, Optional
 from urllib.parse import unquote, urlsplit
 
-from .. import files
-from ..errors import NotebookError
-from ..host import Host
+from ..core import files
+from ..core.errors import NotebookError
+from ..core.host import Host
 from .document import Document
 from .servers import own
 

@@ -8,14 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Optional
 
-from .. import files
-from ..errors import NotebookError
-from ..host import Host
-from .colab import notebook
+from ..core import files
+from ..core.errors import NotebookError
+from ..core.host import Host
+from .colab_message import notebook
+from .comm import ask, present
 from .document import Document
-from .frontend import ask, present
-from .kept import KEPT
 from .locate import Site, place
+from .metadata_keys import KEPT
 from .servers import own
 from .writers.run import exchange_read
 

@@ -8,9 +8,9 @@ and the first queued cell may still run in the old process; so the queue is refu
 import time
 from typing import Any, Callable, Dict, NoReturn, Optional
 
-from ..errors import NotebookError, ServerError
-from ..host import Host
-from .frontend import ask
+from ..core.errors import NotebookError, ServerError
+from ..core.host import Host
+from .comm import ask
 from .servers import Server
 
 __all__ = ["late", "offer", "restart", "restart_by_server"]

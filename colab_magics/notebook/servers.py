@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
-from .. import files
-from ..errors import NotebookError, ServerError
+from ..core import files
+from ..core.errors import NotebookError, ServerError
 from .document import Document
 
 __all__ = ["Server", "colab", "held_by", "own", "saved_as", "servers"]

@@ -1,1 +1,1 @@
-"""The record: the setup cell as text, and how steps get into it."""
+"""``%setup``: what is recorded, how it stands, and how it is written or forgotten."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Collection, Dict, List, Mapping, Optional, Set, Tuple
 
-from .kinds import Kind
+from .dialects import Kind
 
 __all__ = ["Carried", "Said", "lay"]
 

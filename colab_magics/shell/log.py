@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, List, Optional
 
-from ..files import cache
+from ..core.files import cache
 
 __all__ = ["Log", "folder"]
 

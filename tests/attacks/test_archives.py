@@ -11,8 +11,8 @@ from typing import Callable, List
 
 import pytest
 
-from colab_magics.errors import SourceError
-from colab_magics.sources.fetch.unpack import unpack
+from colab_magics.core.errors import SourceError
+from colab_magics.fetch.extract import unpack
 
 #: Paths with a part that git takes for ``.git`` on some system: its fsck refuses the same.
 GIT = (

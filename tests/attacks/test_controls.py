@@ -6,7 +6,7 @@ import sys
 import unicodedata
 from typing import Callable
 
-from colab_magics.controls import clean_name, has_controls, visible
+from colab_magics.core.controls import clean_name, has_controls, visible
 
 #: Unicode's Bidi_Control property, from UAX #9.
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"

@@ -20,11 +20,11 @@ from shell.cells import Cells
 from shell.conftest import bare, run, server
 from shell.test_fetch import archive
 
-from colab_magics import files, locks
-from colab_magics.errors import NotebookError, SourceError
-from colab_magics.host import Host
-from colab_magics.secrets import base
-from colab_magics.sources.fetch.state import Entry, keep, part_of
+from colab_magics.core import file_lock, files
+from colab_magics.core.errors import NotebookError, SourceError
+from colab_magics.core.host import Host
+from colab_magics.fetch.cache import Entry, keep, part_of
+from colab_magics.secret import lookup
 
 __all__ = ["bare", "run", "server"]  # fixtures
 
@@ -245,7 +245,7 @@ def test_nobody_else_can_open_a_lock(tmp_path: Path) -> None:
         old.touch()
         old.chmod(0o666)
         for path in (old, tmp_path / "made" / "x.lock"):
-            with locks.alone(path):
+            with file_lock.alone(path):
                 modes = [stat.S_IMODE(one.stat().st_mode) for one in (path, path.parent)]
             assert modes == [0o600, 0o700], path
     finally:
@@ -258,7 +258,7 @@ def test_who_shares_an_environment_shares_its_locks(shared: Shared, mode: int) -
     """In a folder that its group may write, the group may lock; nobody else."""
     os.chown(shared.folder, 0, TEAM)
     shared.folder.chmod(mode)
-    code = "\nwith locks.alone(where / 'made' / 'x.lock'): print('mine')"
+    code = "\nwith file_lock.alone(where / 'made' / 'x.lock'): print('mine')"
     for user in (NOBODY, OTHER):
         assert as_user(user, code, shared.folder, TEAM) == "mine"
     made = shared.folder / "made"
@@ -276,7 +276,7 @@ def test_a_planted_folder_of_locks(shared: Shared) -> None:
     own.chmod(0o755)
     (shared.folder / "writing").symlink_to(own)
     os.lchown(shared.folder / "writing", NOBODY, NOBODY)
-    with locks.alone_if_possible(shared.folder / "writing" / "x.lock"):
+    with file_lock.alone_if_possible(shared.folder / "writing" / "x.lock"):
         assert stat.S_IMODE(own.stat().st_mode) == 0o755
 
 
@@ -302,9 +302,9 @@ def test_a_lock_that_was_planted(shared: Shared, kind: str) -> None:
         raise AssertionError("waited for a stranger")
 
     for _ in range(2):
-        with pytest.raises(OSError), locks.alone(path, waiting):
+        with pytest.raises(OSError), file_lock.alone(path, waiting):
             pass
-        with locks.alone_if_possible(path, waiting):
+        with file_lock.alone_if_possible(path, waiting):
             pass
     assert not shared.harmed() and not shared.own.with_name("new").exists()
     if held_by_them is not None:
@@ -374,7 +374,7 @@ def test_a_dotenv_of_a_parent_folder(
         os.lchown(path, OTHER, OTHER)
     code = (
         "try:\n"
-        "    found, place = base.find(Host(start=where), 'TOKEN', 'dotenv')\n"
+        "    found, place = lookup.find(Host(start=where), 'TOKEN', 'dotenv')\n"
         "    print('found', found, place.called)\n"
         "except ColabMagicsError as error:\n"
         "    print('refused', error.details)\n"
@@ -392,24 +392,24 @@ def test_a_dotenv_that_does_not_count_hides_none(home: Path, monkeypatch: Any) -
         (folder / ".env").write_text(f"TOKEN={value}-value\n")
         (folder / ".env").chmod(0o600 if value == "top" else 0o666)
     host = Host(start=start)
-    assert base.find(host, "TOKEN", "dotenv")[0] == "here-value"
+    assert lookup.find(host, "TOKEN", "dotenv")[0] == "here-value"
     (start / ".env").unlink()
-    assert base.find(host, "TOKEN", "dotenv")[0] == "top-value"
+    assert lookup.find(host, "TOKEN", "dotenv")[0] == "top-value"
 
 
 def test_where_secrets_are_kept(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Written through no link that stands in the place of the new file; nobody else can read it."""
-    from colab_magics.secrets import kept
+    from colab_magics.secret import stores
 
-    monkeypatch.setattr(kept, "_path", lambda: home / "config" / "secrets.json")
+    monkeypatch.setattr(stores, "_path", lambda: home / "config" / "secrets.json")
     own = home / "own"
     own.write_text("own")
     (home / "config").mkdir()
     for name in ("secrets.json.new", ".secrets.json.new", "secrets.new"):
         (home / "config" / name).symlink_to(own)
-    kept.File().set("TOKEN", "value-of-it")
-    assert own.read_text() == "own" and kept.File().get(Host(), "TOKEN") == "value-of-it"
-    modes = [stat.S_IMODE(p.stat().st_mode) for p in (home / "config", kept._path())]
+    stores.File().set("TOKEN", "value-of-it")
+    assert own.read_text() == "own" and stores.File().get(Host(), "TOKEN") == "value-of-it"
+    modes = [stat.S_IMODE(p.stat().st_mode) for p in (home / "config", stores._path())]
     assert modes == [0o700, 0o600]
 
 

@@ -10,10 +10,10 @@ import pytest
 from doubles.index import make_wheel
 from doubles.watched import Watched, watch
 
-from colab_magics.errors import bad_input
-from colab_magics.pins.job import Job
-from colab_magics.pins.requirements import read_file
-from colab_magics.pins.uv import Uv
+from colab_magics.core.errors import bad_input
+from colab_magics.pin.installer import Job
+from colab_magics.pin.requirements import read_file
+from colab_magics.pin.uv import Uv
 
 #: Settings of uv's that name an index.
 SETTINGS = {

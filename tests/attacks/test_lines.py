@@ -17,16 +17,16 @@ from hypothesis import strategies as st
 from IPython.core.inputtransformer2 import TransformerManager
 from shell.cells import Cells
 
-from colab_magics.arguments import split
-from colab_magics.controls import has_controls
-from colab_magics.errors import NotebookError, bad_input
-from colab_magics.notebooks import write
-from colab_magics.setup import origin
-from colab_magics.setup.cell import parse, render, step_line
-from colab_magics.shell.directory import DirectoryStep
-from colab_magics.sources.github import gist
-from colab_magics.steps import STEPS
-from colab_magics.steps import parse as parse_step
+from colab_magics.cd_persist.step import DirectoryStep
+from colab_magics.cli import write
+from colab_magics.core.arguments import split
+from colab_magics.core.controls import has_controls
+from colab_magics.core.errors import NotebookError, bad_input
+from colab_magics.core.steps import STEPS
+from colab_magics.core.steps import parse as parse_step
+from colab_magics.github import gists
+from colab_magics.record import origin
+from colab_magics.record.cell import parse, render, step_line
 
 Held = Callable[[int, int], None]
 
@@ -111,7 +111,7 @@ def test_the_name_of_a_gist(held: Held) -> None:
         file = {f"../.{name}.ipynb": {"content": "{}"}}
         answer = SimpleNamespace(json={"files": file})
         api = Mock(return_value=answer)
-        found, _ = gist.fetch(api, "1", "")
+        found, _ = gists.fetch(api, "1", "")
         good += not has_controls(found) and not found.startswith(".") and "/" not in found
     held(len(NAMES), good)
     assert good == len(NAMES)

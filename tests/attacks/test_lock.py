@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from colab_magics.errors import NotebookError
-from colab_magics.pins.install import rehearse
-from colab_magics.pins.lock.lock import Lock, environment
-from colab_magics.pins.step import Wanted
+from colab_magics.core.errors import NotebookError
+from colab_magics.pin.install import rehearse
+from colab_magics.pin.lock.model import Lock, environment
+from colab_magics.pin.step import Wanted
 
 tomli_w = pytest.importorskip("tomli_w")
 
@@ -305,7 +305,7 @@ def test_lines_of_constraints_are_what_they_say(
 
 def test_a_lock_in_metadata_of_any_type(held: Callable[[int, int], None]) -> None:
     """Metadata that is no text, at any level, is no lock; nothing is raised."""
-    from colab_magics.notebook.kept import lock_in
+    from colab_magics.notebook.metadata_keys import lock_in
 
     values: List[Any] = [None, 7, [], {}, "x", {"colab_magics": None}, {"colab_magics": []}]
     values += [{"colab_magics": {"lock": value}} for value in (None, 7, [], {}, True)]

@@ -8,7 +8,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import pytest
 
-from colab_magics.setup.cell import is_setup
+from colab_magics.record.cell import is_setup
 
 HERE = Path(__file__).parent
 EXTENSION = HERE.parents[1] / "colab_magics" / "labextension" / "static" / "remoteEntry.js"

@@ -15,12 +15,12 @@ from typing import Any, Callable, Dict, Iterator, List
 import pytest
 from shell.cells import Cells, new_shell
 
-from colab_magics.magics.session import session_of
-from colab_magics.pins.environments import made
-from colab_magics.shell.braces import expand
-from colab_magics.shell.jobs import identity
-from colab_magics.shell.jobs.job import every, find
-from colab_magics.shell.jobs.records import FACTS, folder, names
+from colab_magics.extension.recorder import session_of
+from colab_magics.jobs import identity
+from colab_magics.jobs.job import every, find
+from colab_magics.jobs.store import FACTS, folder, names
+from colab_magics.pin.environments import store
+from colab_magics.shell.interpolation import expand
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere: Linux")
 
@@ -77,9 +77,9 @@ def plant(place: Path, facts: Any) -> Path:
 # ---------------------------------------------------------------------- environments
 def ready(folder: str, **record: Any) -> Path:
     """An environment that is ready, with other fields in its record."""
-    place = made.root() / folder
-    made.interpreter_in(place).parent.mkdir(parents=True)
-    made.interpreter_in(place).touch()
+    place = store.root() / folder
+    store.interpreter_in(place).parent.mkdir(parents=True)
+    store.interpreter_in(place).touch()
     known = {"name": folder, "python": "3.8", "notebook": "/n.ipynb", "made": 1.0, "version": "1.0"}
     (place / "made.json").write_text(json.dumps({**known, **record}))
     return place
@@ -88,7 +88,7 @@ def ready(folder: str, **record: Any) -> Path:
 def test_only_a_listed_environment_is_removed(run: Cells, held: Held, home: Path) -> None:
     """No path takes away anything; the name of one takes away that one."""
     ready("one")
-    (made.root().parent / "mine").write_text("mine")
+    (store.root().parent / "mine").write_text("mine")
     before, good = listing(home / "data"), 0
     for name in PATHS:
         reply = run.attempt(f"%pin environments remove '{name}'")
@@ -96,14 +96,14 @@ def test_only_a_listed_environment_is_removed(run: Cells, held: Held, home: Path
     held(len(PATHS), good)
     assert good == len(PATHS)
     run("%pin environments remove one")
-    assert not (made.root() / "one").exists() and (made.root().parent / "mine").exists()
+    assert not (store.root() / "one").exists() and (store.root().parent / "mine").exists()
 
 
 def test_a_linked_environment_is_left_alone(run: Cells, home: Path) -> None:
     """A link among them leads elsewhere: it is neither listed nor removed."""
     other = ready("one").rename(home / "other")
-    (made.root() / "one").symlink_to(other)
-    assert made.listed() == [] and made.find("one") is None
+    (store.root() / "one").symlink_to(other)
+    assert store.listed() == [] and store.find("one") is None
     assert run.attempt("%pin environments remove one").error is not None
     assert (other / "made.json").exists()
 
@@ -126,7 +126,7 @@ def test_a_linked_environment_is_left_alone(run: Cells, home: Path) -> None:
 def test_a_record_that_is_not_ours_is_no_environment(run: Cells, record: Dict[str, Any]) -> None:
     """Each field is what we write, and the name that of the folder: nothing else is ready."""
     ready("one", **record)
-    assert made.find("one") is None and made.listed() == []
+    assert store.find("one") is None and store.listed() == []
     assert "There are none" in run("%pin environments")
 
 

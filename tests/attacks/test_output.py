@@ -11,11 +11,11 @@ from IPython.core.error import UsageError
 from kernel.files import notebook
 
 from colab_magics.__main__ import main
-from colab_magics.controls import visible
-from colab_magics.display import Bar, Report
-from colab_magics.errors import ColabMagicsError, usage_error
-from colab_magics.host import Host
-from colab_magics.magics._base import Status
+from colab_magics.core.controls import visible
+from colab_magics.core.display import Bar, Report
+from colab_magics.core.errors import ColabMagicsError, usage_error
+from colab_magics.core.host import Host
+from colab_magics.extension.magic import Status
 
 #: What terminals obey, or people do not see.
 SENT = {

@@ -12,11 +12,11 @@ from typing import Any, Callable, Iterator, List
 
 import pytest
 
-from colab_magics.shell.guard import Guard
-from colab_magics.shell.jobs import launch
-from colab_magics.shell.jobs.job import find
+from colab_magics.jobs import launch
+from colab_magics.jobs.job import find
 from colab_magics.shell.processes import MARK, Family, began, read
-from colab_magics.shell.run import Listener, run
+from colab_magics.shell.reaper import Guard
+from colab_magics.shell.runner import Listener, run
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere: Linux")
 

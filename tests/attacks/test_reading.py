@@ -12,8 +12,8 @@ from typing import Any, Callable, Dict, List
 import pytest
 from kernel.files import notebook
 
-from colab_magics import files
 from colab_magics.__main__ import main
+from colab_magics.core import files
 
 CANARY = "canary-in-the-file"
 #: The commands that read a notebook without a kernel; the last one is refused before it has one.

@@ -11,9 +11,9 @@ from typing import Tuple
 
 import pytest
 
-from colab_magics.sources.git.address import Address
-from colab_magics.sources.git.program import Git
-from colab_magics.sources.git.repository import Repository, at
+from colab_magics.github.git import Git
+from colab_magics.github.repository import Repository, at
+from colab_magics.github.urls import Address
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32" or shutil.which("git") is None, reason="elsewhere: POSIX with git"

@@ -14,17 +14,17 @@ import pytest
 import requests
 from doubles.certificate import self_signed
 
-from colab_magics import errors
-from colab_magics.errors import SourceError
-from colab_magics.host import Host
-from colab_magics.pins.index import ask
-from colab_magics.pins.options import authenticated
-from colab_magics.pins.settings import PipSettings
-from colab_magics.sources.fetch import line, web
-from colab_magics.sources.fetch.kinds import source
-from colab_magics.sources.fetch.source import Request
-from colab_magics.sources.fetch.web import Web
-from colab_magics.sources.github.api import Api
+from colab_magics.core import errors
+from colab_magics.core.errors import SourceError
+from colab_magics.core.host import Host
+from colab_magics.fetch import http, line
+from colab_magics.fetch.http import Web
+from colab_magics.fetch.source import Request
+from colab_magics.fetch.urls import source
+from colab_magics.github.api import Api
+from colab_magics.pin.index import ask
+from colab_magics.pin.options import authenticated
+from colab_magics.pin.pip_config import PipSettings
 
 CANARY = "canary-51d0c7e2"
 LOGIN = base64.b64encode(f"me:{CANARY}".encode())
@@ -83,8 +83,8 @@ class Raw:
 def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Raw]]:
     """Make servers; each is closed behind the test."""
     monkeypatch.setattr(errors, "_HIDDEN", set())
-    monkeypatch.setattr(web, "PAUSE", 0.01)
-    monkeypatch.setattr(web, "TRIES", 1)
+    monkeypatch.setattr(http, "PAUSE", 0.01)
+    monkeypatch.setattr(http, "TRIES", 1)
     made: List[Raw] = []
 
     def make(certificate: Optional[Tuple[Path, Path]] = None) -> Raw:
@@ -170,7 +170,7 @@ def test_a_redirect_takes_no_secret_along(servers: Callable[..., Raw], name: str
         found = Web(threading.Event(), CANARY, "MY_TOKEN").open(request, request.url, {})
         status = found.got.status_code
         found.got.close()
-    except (SourceError, web.Again) as error:
+    except (SourceError, http.Again) as error:
         assert CANARY not in str(error)
     assert other.secrets == 0, other.asked
     assert home.secrets == len(home.asked)

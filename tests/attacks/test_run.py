@@ -25,7 +25,7 @@ RAISED = [
 def test_an_error_of_our_name(name: str, message: str, times: int, tmp_path: Path) -> None:
     """The run ends with status 1 and no traceback, however often the cell asks for a restart."""
     path = notebook(tmp_path / "notebooks" / "nb.ipynb", _RAISE.format(name=name, message=message))
-    run = Started(path, prelude="from colab_magics import runner; runner.RESTARTS = 1")
+    run = Started(path, prelude="from colab_magics.run import runner; runner.RESTARTS = 1")
     ended = run.ended()
     assert ended.status == 1 and "Traceback" not in ended.errors
     assert ended.out.count("failed") == times

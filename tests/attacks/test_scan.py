@@ -14,9 +14,9 @@ from urllib.parse import quote
 
 import pytest
 
-from colab_magics import errors
-from colab_magics.errors import SourceError, hide
-from colab_magics.sources.github.leaving import check_file, check_notebook
+from colab_magics.core import errors
+from colab_magics.core.errors import SourceError, hide
+from colab_magics.github.secret_scan import check_file, check_notebook
 
 TOKEN = "ghp_" + "a1B2" * 9
 KNOWN = "my-own-word-7c1f"

@@ -16,16 +16,16 @@ from doubles.git_server import PASSWORD, Server, git
 from shell.cells import Cells
 from shell.conftest import bare, run
 
-from colab_magics import errors, process
-from colab_magics.errors import hide, holds_secret, scrub
-from colab_magics.magics.session import session_of
-from colab_magics.pins.git_login import without_logins
-from colab_magics.pins.job import Job
-from colab_magics.pins.options import authenticated
-from colab_magics.pins.pip import Pip
-from colab_magics.pins.requirements import carries_secret
-from colab_magics.pins.uv import Uv
-from colab_magics.tokens import find
+from colab_magics.core import errors, process
+from colab_magics.core.errors import hide, holds_secret, scrub
+from colab_magics.core.secret_scan import find
+from colab_magics.extension.recorder import session_of
+from colab_magics.pin.git_login import without_logins
+from colab_magics.pin.installer import Job
+from colab_magics.pin.options import authenticated
+from colab_magics.pin.pip import Pip
+from colab_magics.pin.requirements import carries_secret
+from colab_magics.pin.uv import Uv
 
 __all__ = ["bare", "run"]
 

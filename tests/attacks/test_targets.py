@@ -16,9 +16,9 @@ from kernel.files import notebook
 from shell.cells import Cells
 from shell.conftest import bare, run
 
-from colab_magics import errors
-from colab_magics.sources.github import content
-from colab_magics.sources.github.target import Target
+from colab_magics.core import errors
+from colab_magics.github import contents
+from colab_magics.github.target import Target
 
 __all__ = ["bare", "run"]
 
@@ -29,7 +29,7 @@ EVIL = "repository=evil/repo&branch=main&path=nb.ipynb"
 def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHub]:
     """GitHub with a repository of the user's and one of somebody else's."""
     monkeypatch.setattr(errors, "_HIDDEN", set())
-    monkeypatch.setattr(content, "_LAST", {})
+    monkeypatch.setattr(contents, "_LAST", {})
     monkeypatch.delenv("GITHUB_TOKEN", raising=False)
     monkeypatch.setenv("GH_TOKEN", TOKEN)
     found = GitHub()

@@ -49,7 +49,7 @@ def seconds(folder: Path, url: str, environment: Dict[str, str], before: str) ->
 
 def main() -> None:
     """Both ways, once each."""
-    off = "from colab_magics.magics import _base; _base.begin = lambda session: None"
+    off = "from colab_magics.extension import magic; magic.begin = lambda session: None"
     server = ThreadingHTTPServer(("127.0.0.1", 0), Slow)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     url = f"http://127.0.0.1:{server.server_address[1]}/data.bin"

@@ -25,9 +25,9 @@ def main() -> None:
     from doubles import far
     from IPython.core.interactiveshell import InteractiveShell
 
-    from colab_magics.drive.rclone_mount import Mount
+    from colab_magics.core.host import Host
+    from colab_magics.drive.rclone.mount import Mount
     from colab_magics.drive.step import standing
-    from colab_magics.host import Host
 
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)

@@ -32,8 +32,8 @@ IDLE = 10.0
 
 def look() -> None:
     """``%gpu`` once loaded, and one sample of two cards."""
-    from colab_magics.gpu.devices import cards, describe, find, names
     from colab_magics.gpu.frameworks import verdicts
+    from colab_magics.gpu.model import cards, describe, find, names
     from colab_magics.gpu.nvidia import Nvidia
 
     def show() -> None:
@@ -64,7 +64,7 @@ def cells() -> Any:
 
 def share(shell: Any) -> None:
     """The sampler's own processor time at ten samples a second."""
-    from colab_magics.magics.session import session_of
+    from colab_magics.extension.recorder import session_of
 
     pid = session_of(shell).beside[0]._idle[-1].pid
     before = _busy(pid)
@@ -134,7 +134,7 @@ def main() -> None:
     """Where there is no GPU, again in a process whose NVML is the double."""
     from doubles import nvml
 
-    from colab_magics.gpu.devices import find
+    from colab_magics.gpu.model import find
 
     if not find().gpus and "FAKE_NVML" not in os.environ:
         with tempfile.TemporaryDirectory() as folder:

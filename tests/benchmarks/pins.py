@@ -30,8 +30,8 @@ OURS = """\
 import sys, time
 started = time.perf_counter()
 from pathlib import Path
-from colab_magics.host import Host
-from colab_magics.pins.line import parse
+from colab_magics.core.host import Host
+from colab_magics.pin.parse import parse
 parse(sys.argv[1:]).apply(Host(None, Path.cwd()), lambda line: None)
 print(time.perf_counter() - started)
 """
@@ -41,8 +41,8 @@ def no_op() -> None:
     """Five pins that hold: ours in-process, pip as ``%pip install`` runs it."""
     from importlib.metadata import version
 
-    from colab_magics.host import Host
-    from colab_magics.pins.line import parse
+    from colab_magics.core.host import Host
+    from colab_magics.pin.parse import parse
 
     words = [f"{name}=={version(name)}" for name in PINS]
     step, host = parse(words), Host(None, Path.cwd())
@@ -57,11 +57,11 @@ def lock() -> None:
     """Locking what is behind the pins, and asking whether it holds; needs the index."""
     from uv import find_uv_bin
 
-    from colab_magics.host import Host
-    from colab_magics.pins.installed import versions
-    from colab_magics.pins.line import parse
-    from colab_magics.pins.lock.lock import Lock
-    from colab_magics.pins.lock.make import make
+    from colab_magics.core.host import Host
+    from colab_magics.pin.environment import versions
+    from colab_magics.pin.lock.make import make
+    from colab_magics.pin.lock.model import Lock
+    from colab_magics.pin.parse import parse
 
     step, host = parse(["jupyter-client", "requests"]), Host(None, Path.cwd())
     assert step is not None
@@ -83,7 +83,7 @@ def lock() -> None:
 
 def verdict() -> None:
     """Which distributions own what is loaded, with 2,000 modules in ``sys.modules``."""
-    from colab_magics.pins.loaded import owned
+    from colab_magics.pin.loaded import owned
 
     for at in range(MODULES - len(sys.modules)):
         module = types.ModuleType(f"made_{at}")

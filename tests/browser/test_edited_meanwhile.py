@@ -10,9 +10,9 @@ SETUP = "# colab_magics:setup v1\n%reload_ext colab_magics\n%drive mount"
 SLOW = """\
 %load_ext colab_magics
 import itertools, os, pathlib, time
-from colab_magics.notebook import frontend
+from colab_magics.notebook import comm
 from colab_magics.notebook.writers import frontend as writer
-numbers, real = itertools.count(), frontend.ask
+numbers, real = itertools.count(), comm.ask
 def slow(host, action, **data):
     if action == "put":
         number = next(numbers)
@@ -21,7 +21,7 @@ def slow(host, action, **data):
             while not os.path.exists(f"{name}-go-{{number}}"):
                 time.sleep(0.02)
     return real(host, action, **data)
-frontend.ask = slow
+comm.ask = slow
 if hasattr(writer, "ask"):
     writer.ask = slow
 """
@@ -29,10 +29,10 @@ HOSTILE = """\
 import copy, uuid
 earlier = copy.deepcopy(get_ipython().kernel.get_parent("shell"))
 from ipykernel.comm import Comm
-from colab_magics.notebook import frontend
-from colab_magics.host import Host
+from colab_magics.notebook import comm
+from colab_magics.core.host import Host
 host = Host(get_ipython())
-say = lambda **data: (frontend.ask(host, **data) or {}).get("status")
+say = lambda **data: (comm.ask(host, **data) or {}).get("status")
 print("foreign text", say(action="put", text="rm -rf", expected=None))
 print("unknown action", say(action="run"))
 """

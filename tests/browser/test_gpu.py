@@ -60,8 +60,8 @@ def test_the_cost_of_a_cell_is_drawn(server: Server, busy: str, open_notebook: O
 def test_a_request_is_kept_where_colab_reads_it(server: Server, open_notebook: Open) -> None:
     """In the metadata on disk, beside what Colab has there; what is no name is not taken."""
     ask = (
-        "from colab_magics.notebook.frontend import ask\n"
-        "from colab_magics.magics.session import session_of\n"
+        "from colab_magics.notebook.comm import ask\n"
+        "from colab_magics.extension.recorder import session_of\n"
         "host = session_of(get_ipython()).host\n"
         "print([ask(host, 'keep', what=what, value='x y')['status'] for what in ('gpu', 'kernel')])"
     )

@@ -10,7 +10,7 @@ from typing import Any, Iterator
 
 import pytest
 
-from colab_magics.pins.environments.pythons import local
+from colab_magics.pin.environments.interpreters import local
 
 from .conftest import EVERY, Open, on
 from .kernels import register

@@ -13,7 +13,7 @@ import pytest
 from doubles.index import make_wheel, serve
 from kernel.files import notebook, setup_text, shown
 
-from colab_magics.pins.uv import find_uv
+from colab_magics.pin.uv import find_uv
 
 WHEEL = os.environ.get("COLAB_MAGICS_WHEEL", "")
 

@@ -14,7 +14,7 @@ import pytest
 from kernel.files import notebook, setup_text, shown
 from kernel.machine import Machine
 
-from colab_magics.setup.cell import new_cell, parse
+from colab_magics.record.cell import new_cell, parse
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

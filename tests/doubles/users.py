@@ -28,11 +28,11 @@ _AS = """
 import fcntl, json, os, stat, sys, tempfile, time
 from pathlib import Path
 import dotenv, platformdirs, encodings.idna
-from colab_magics import files, locks
-from colab_magics.errors import ColabMagicsError
-from colab_magics.host import Host
-from colab_magics.pins import uv
-from colab_magics.secrets import base, hosts, kept, local
+from colab_magics.core import file_lock, files
+from colab_magics.core.errors import ColabMagicsError
+from colab_magics.core.host import Host
+from colab_magics.pin import uv
+from colab_magics.secret import hosts, local, lookup, stores
 platformdirs.user_cache_dir("x"), platformdirs.user_state_dir("x")
 os.setgroups([{group}])
 os.setgid({group})

@@ -19,7 +19,7 @@ from typing import Any, List, NoReturn, Tuple
 import uv
 from shell.cells import Cells, Reply, new_shell
 
-from colab_magics.errors import bad_input
+from colab_magics.core.errors import bad_input
 
 OURS = {os.path.realpath(sys.executable), os.path.realpath(uv.find_uv_bin())}
 SHELLS = {"sh", "bash", "zsh", "dash"}

@@ -18,10 +18,10 @@ from kernel.files import notebook, shown
 #: Says when a signal is ours to handle: before that it ends Python itself, as it ends any program.
 _COMMAND = """\
 import sys
-from colab_magics.signals import exit_at_once
+from colab_magics.core.signals import exit_at_once
 exit_at_once()
 print("begun", file=sys.stderr, flush=True)
-from colab_magics import execution
+from colab_magics.run import execution
 {prelude}
 from colab_magics.__main__ import main
 main()

@@ -21,11 +21,11 @@ from doubles.files_server import Server
 from doubles.small_disk import mounted
 from shell.cells import Cells, Child, new_shell
 
-from colab_magics.errors import SourceError
-from colab_magics.files import MEMORY
-from colab_magics.sources.fetch import web
-from colab_magics.sources.fetch.place import put_members
-from colab_magics.sources.fetch.state import Entry, recall
+from colab_magics.core.errors import SourceError
+from colab_magics.core.files import MEMORY
+from colab_magics.fetch import http
+from colab_magics.fetch.cache import Entry, recall
+from colab_magics.fetch.install import put_members
 
 Held = Callable[[int, int], None]
 
@@ -100,7 +100,7 @@ def test_the_time_grows_with_the_files(memory: Path, kind: str, long: bool) -> N
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from colab_magics.sources.fetch import place
+from colab_magics.fetch import install
 left = int(sys.argv[3])
 def hook(event, given):
     global left
@@ -109,10 +109,10 @@ def hook(event, given):
         if left < 0:
             os.kill(os.getpid(), signal.SIGKILL)
 sys.addaudithook(hook)
-from colab_magics.sources.fetch.state import Entry
+from colab_magics.fetch.cache import Entry
 folder = Path(sys.argv[2])
 fresh = Entry("https://h/x", sha256="0" * 64)
-place.put_members(Path(sys.argv[1]), folder, "x", folder / ":unpacked", fresh, False, print)
+install.put_members(Path(sys.argv[1]), folder, "x", folder / ":unpacked", fresh, False, print)
 """
 
 
@@ -161,7 +161,7 @@ def test_a_fetch_that_failed_leaves_nothing(
     home: Path, held: Held, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither a lock nor a record stays in the folder or the cache, however it failed."""
-    monkeypatch.setattr(web, "PAUSE", 0.01)
+    monkeypatch.setattr(http, "PAUSE", 0.01)
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
     data, wrong = b"x" * 300_000, hashlib.sha256(b"other").hexdigest()

@@ -16,9 +16,9 @@ from doubles import far
 from kernel.files import notebook
 from shell.cells import PACKAGE, Cells, new_shell
 
-from colab_magics import system_errors
-from colab_magics.errors import ColabMagicsError, NotebookError, bad_input
-from colab_magics.system_errors import explain_system_errors
+from colab_magics.core import system_errors
+from colab_magics.core.errors import ColabMagicsError, NotebookError, bad_input
+from colab_magics.core.system_errors import explain_system_errors
 
 SETUP = "# colab_magics:setup v1\n%reload_ext colab_magics\n%cd_persist data"
 SHOW, CHECK = ("setup", "show"), ("setup", "check")

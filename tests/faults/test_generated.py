@@ -20,8 +20,8 @@ from typing import Callable, Dict, Iterator, List, NamedTuple, Tuple
 import pytest
 from shell.cells import PACKAGE, TESTS
 
-from colab_magics.magics import AROUND, MAGICS
-from colab_magics.registry import load
+from colab_magics.core.registry import load
+from colab_magics.extension.registration import AROUND, MAGICS
 
 #: Lines for each magic with ``--long``, over all environments; in a slice.
 MANY, FEW = 500, 5

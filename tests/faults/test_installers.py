@@ -17,14 +17,14 @@ from doubles.watched import watch
 from integration.test_install import ALONE, Notebook, with_pip
 from kernel.machine import Machine
 
-from colab_magics.errors import InstallFailed
-from colab_magics.pins import job as job_module
-from colab_magics.pins import uv as uv_module
-from colab_magics.pins.explain import explain
-from colab_magics.pins.job import Job
-from colab_magics.pins.pip import Pip
-from colab_magics.pins.settings import PATIENCE, PipSettings
-from colab_magics.process import run
+from colab_magics.core.errors import InstallFailed
+from colab_magics.core.process import run
+from colab_magics.pin import installer as job_module
+from colab_magics.pin import uv as uv_module
+from colab_magics.pin.failure import explain
+from colab_magics.pin.installer import Job
+from colab_magics.pin.pip import Pip
+from colab_magics.pin.pip_config import PATIENCE, PipSettings
 
 pytestmark = pytest.mark.skipif(not Path("/proc").is_dir(), reason="elsewhere: asks /proc")
 
@@ -76,7 +76,7 @@ class Other(Pip):
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
     """Put something in the place of uv, and a little installer in the place of pip."""
     monkeypatch.setenv("UV_HTTP_TIMEOUT", str(LIMIT))
-    monkeypatch.setattr(job_module, "INSTALLERS", ("colab_magics.pins.uv:Uv", f"{__name__}:Other"))
+    monkeypatch.setattr(job_module, "INSTALLERS", ("colab_magics.pin.uv:Uv", f"{__name__}:Other"))
 
     def put(content: Any) -> None:
         place = tmp_path / f"uv-{len(list(tmp_path.iterdir()))}"
@@ -183,7 +183,7 @@ def test_an_answer_is_no_fault(fake: Callable[[Any], None]) -> None:
 
 def test_no_installer_works(fake: Callable[[Any], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """Where none is left, the error names each and what is the matter with it."""
-    monkeypatch.setattr(job_module, "INSTALLERS", ("colab_magics.pins.uv:Uv",))
+    monkeypatch.setattr(job_module, "INSTALLERS", ("colab_magics.pin.uv:Uv",))
     fake("#!/bin/sh\nexit 1\n")
     with pytest.raises(InstallFailed, match=r"uv: it ended with 1, without a word"):
         rehearse("tinypkg==1.0")
@@ -355,7 +355,7 @@ def test_few_questions_after_a_failure(tmp_path: Path, held: Callable[[int, int]
 
 def test_an_index_that_never_answers_adds_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """The installer's own sentence comes all the same, after a few seconds in all."""
-    monkeypatch.setattr("colab_magics.pins.explain.PATIENCE", 0.5)
+    monkeypatch.setattr("colab_magics.pin.failure.PATIENCE", 0.5)
     said = ["  cause: Because tinypkg==1.0 depends on other==2, it cannot be used."]
     with listening(say_nothing) as address:
         started = time.monotonic()

@@ -14,8 +14,8 @@ import pytest
 from doubles.small_disk import mounted
 from shell.cells import Cells, new_shell
 
-from colab_magics.shell.jobs import launch
-from colab_magics.shell.jobs.job import every, find
+from colab_magics.jobs import launch
+from colab_magics.jobs.job import every, find
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or shutil.which("bash") is None, reason="elsewhere: Linux with bash"
@@ -24,13 +24,13 @@ pytestmark = pytest.mark.skipif(
 #: In a keeper: what it writes of a job that has started is written when the disk is full.
 _LATE = """
 import os, time
-from colab_magics.shell.jobs import keeper
-started = keeper.Keeper.started
+from colab_magics.jobs import supervisor
+started = supervisor.Keeper.started
 def late(self, family):
     while os.statvfs(self._folder).f_bavail:
         time.sleep(0.01)
     started(self, family)
-keeper.Keeper.started = late
+supervisor.Keeper.started = late
 """
 
 

@@ -18,7 +18,7 @@ import pytest
 from doubles.users import TEAM, as_user, root_only
 
 import colab_magics
-from colab_magics import files
+from colab_magics.core import files
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="elsewhere: POSIX signals and links")
 Held = Callable[[int, int], None]
@@ -29,7 +29,8 @@ _WRITES = """
 import os, sys
 from itertools import count
 from pathlib import Path
-from colab_magics import files, notebooks
+from colab_magics import cli
+from colab_magics.core import files
 path = Path(sys.argv[1])
 def work():
     for number in count():
@@ -37,9 +38,9 @@ def work():
             path.with_name(f"x-{number % 5}.ipynb").unlink(missing_ok=True)
             files.create(path.with_name(f"x-{number % 5}.ipynb"), path.read_bytes())
         elif number % 2:
-            notebooks.forget(path, ["secret"])
+            cli.forget(path, ["secret"])
         else:
-            notebooks.write(path, [f"%secret NAME{number}"])
+            cli.write(path, [f"%secret NAME{number}"])
 print("ready", flush=True)
 for line in sys.stdin:
     pid = os.fork()
@@ -52,7 +53,7 @@ for line in sys.stdin:
 #: Holds a folder of its own as long as it lives.
 _HOLDS = """
 import sys, time
-from colab_magics import files
+from colab_magics.core import files
 for _ in range(3):
     folder = files.scratch_folder(sys.argv[1])
     (folder / "secret").write_text("x")

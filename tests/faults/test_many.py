@@ -10,8 +10,8 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from shell.cells import Cells
 
-from colab_magics.setup.cell import new_cell, parse, render
-from colab_magics.setup.recipe import merge
+from colab_magics.record.cell import new_cell, parse, render
+from colab_magics.record.merge import merge
 
 HEAD = render(new_cell()[:3])
 #: A line of each kind of which there may be many.

@@ -25,9 +25,9 @@ pytestmark = pytest.mark.skipif(os.name != "posix", reason="elsewhere: kills gro
 _PIN = """\
 import sys
 from pathlib import Path
-from colab_magics.host import Host
-from colab_magics.pins.step import PinStep
-from colab_magics.steps import perform
+from colab_magics.core.host import Host
+from colab_magics.pin.step import PinStep
+from colab_magics.core.steps import perform
 outcome = perform(PinStep(tuple(sys.argv[1:])), Host(start=Path.cwd()), lambda text: None)
 print(outcome.message)
 print(outcome.hint)

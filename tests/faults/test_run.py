@@ -11,8 +11,8 @@ from typing import Dict, List
 import pytest
 from kernel.files import notebook, shown, whole
 
-from colab_magics.execution import SHARE, _Saves
 from colab_magics.notebook.document import Document
+from colab_magics.run.execution import SHARE, _Saves
 
 from .runs import Started
 

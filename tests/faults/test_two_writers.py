@@ -15,8 +15,9 @@ from typing import Any, Callable, List
 import pytest
 
 import colab_magics
-from colab_magics import files, notebooks
-from colab_magics.errors import NotebookError
+from colab_magics import cli
+from colab_magics.core import files
+from colab_magics.core.errors import NotebookError
 
 Held = Callable[[int, int], None]
 
@@ -24,8 +25,9 @@ Held = Callable[[int, int], None]
 _WORKER = """
 import json, sys, time
 from pathlib import Path
-from colab_magics import files, notebooks
-from colab_magics.errors import ColabMagicsError
+from colab_magics import cli
+from colab_magics.core import files
+from colab_magics.core.errors import ColabMagicsError
 from colab_magics.notebook import servers
 print("ready", flush=True)
 for line in sys.stdin:
@@ -34,9 +36,9 @@ for line in sys.stdin:
     time.sleep(max(0, at - time.time()))
     try:
         if verb == "write":
-            notebooks.write(path, [word])
+            cli.write(path, [word])
         elif verb == "forget":
-            notebooks.forget(path, [word])
+            cli.forget(path, [word])
         else:  # as a run does: what was read long ago is what it replaces
             data = files.read(path)
             book = json.loads(data)
@@ -86,7 +88,7 @@ def _fresh(path: Path) -> Path:
 
 
 def _names(path: Path) -> List[str]:
-    return re.findall(r"NAME_\d+_\d+", notebooks.show(path))
+    return re.findall(r"NAME_\d+_\d+", cli.show(path))
 
 
 @pytest.mark.timeout(1800)
@@ -115,7 +117,7 @@ def test_writers_of_each_kind(tmp_path: Path, long: bool, held: Held) -> None:
         workers = Workers(3, stack)
         for number in range(rounds):
             path = _fresh(tmp_path / "x.ipynb")
-            notebooks.write(path, ["%secret OLD", "%secret GONE"])
+            cli.write(path, ["%secret OLD", "%secret GONE"])
             acts = [("write", f"%env_persist NEW=n{number}"), ("forget", "secret"), ("save", "run")]
             said = workers.at_once(path, *acts)
             book = json.loads(path.read_text())
@@ -145,7 +147,7 @@ def test_what_others_write_is_merged_anew(tmp_path: Path, monkeypatch: pytest.Mo
         return plain(*words, **more)
 
     monkeypatch.setattr(files, "replace", replaced)
-    assert notebooks.write(path, ["%secret NAME"]).changes == ("%secret NAME",)
+    assert cli.write(path, ["%secret NAME"]).changes == ("%secret NAME",)
     sources = ["".join(cell["source"]) for cell in json.loads(path.read_text())["cells"]]
     assert "%secret NAME" in sources[0] and sources[1:] == ["x = 1", "theirs"]
 
@@ -169,11 +171,11 @@ def test_one_that_does_not_end_holds_nobody_up(
     assert has.wait(10)
     try:
         with pytest.raises(NotebookError) as caught:
-            notebooks.write(path, ["%secret NAME"])
+            cli.write(path, ["%secret NAME"])
         assert caught.value.todo and path.read_bytes() == before
         with pytest.raises(NotebookError):
             files.replace(path, b"x", expected=before)
     finally:
         free.set()
         thread.join()
-    assert notebooks.write(path, ["%secret NAME"]).changes
+    assert cli.write(path, ["%secret NAME"]).changes

@@ -16,9 +16,10 @@ from doubles.archive import Archive
 from IPython.core.interactiveshell import InteractiveShell
 from shell.cells import Cells, Child, new_shell
 
-from colab_magics.errors import SourceError
-from colab_magics.host import Host
-from colab_magics.sources import apt, apt_get, dpkg
+from colab_magics.apt import apt_get, dpkg
+from colab_magics.apt import step as apt
+from colab_magics.core.errors import SourceError
+from colab_magics.core.host import Host
 
 pytestmark = [
     pytest.mark.once,
@@ -252,7 +253,7 @@ def test_killed_while_it_installs(
     os.mkfifo(begun)
     archive.add("needs-slow", Depends="slow")
     archive.add("slow", script=f"[ -p {gate} ] || exit 0\necho > {begun}\ncat {gate}", when=when)
-    there = "from pathlib import Path\nfrom colab_magics.sources import apt_get, dpkg\n"
+    there = "from pathlib import Path\nfrom colab_magics.apt import apt_get, dpkg\n"
     there += f"dpkg.STATUS, apt_get.LISTS = map(Path, {(str(archive.status), str(archive.lists))})"
     with Child(dict(os.environ)) as killed:
         killed(there)

@@ -19,7 +19,7 @@ from kernel.files import notebook, setup_text, shown
 from kernel.machine import Machine
 from test_install import ALONE, Notebook, Serve, serve, wheels
 
-from colab_magics.pins.environments.pythons import local, platform
+from colab_magics.pin.environments.interpreters import local, platform
 
 __all__ = ["serve", "wheels"]
 
@@ -28,7 +28,7 @@ PYENV = os.environ.get("PYENV_ROOT") or str(Path.home() / ".pyenv")
 _ENSURE = """\
 import sys
 from pathlib import Path
-from colab_magics.pins.environments.make import ensure
+from colab_magics.pin.environments.make import ensure
 where, version, *texts = sys.argv[1:]
 print(ensure(Path(where), version, lambda text: None, texts).interpreter)
 """

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from colab_magics.gpu.fatbin import Kernels, architecture, kernels
-from colab_magics.pins.uv import find_uv
+from colab_magics.pin.uv import find_uv
 
 #: What NVIDIA's own ``cuobjdump --list-elf`` (of CUDA 12.8) lists for it.
 TORCHAUDIO = (50, 60, 70, 75, 80, 86, 90, 100, 120)

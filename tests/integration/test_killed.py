@@ -24,10 +24,10 @@ pytestmark = [
 _PIN = """\
 import sys
 from pathlib import Path
-from colab_magics.host import Host
-from colab_magics.pins.step import PinStep
-from colab_magics.steps import perform
-import packaging.requirements, packaging.utils, colab_magics.pins.install
+from colab_magics.core.host import Host
+from colab_magics.pin.step import PinStep
+from colab_magics.core.steps import perform
+import packaging.requirements, packaging.utils, colab_magics.pin.install
 print("ready", flush=True)
 sys.stdin.readline()
 outcome = perform(PinStep(tuple(sys.argv[1:])), Host(start=Path.cwd()), lambda text: None)

@@ -161,7 +161,7 @@ def rows(gpu):
     return [[*row(one), plain(gpu.temperature()), plain(gpu.power_usage())] for one in found]
 print(json.dumps([row for gpu in nvitop.Device.all() for row in rows(gpu)]))
 """
-OURS = "import json; from colab_magics.magics.gpu import as_json; print(json.dumps(as_json()))"
+OURS = "import json; from colab_magics.gpu.magic import as_json; print(json.dumps(as_json()))"
 
 
 @pytest.mark.parametrize(

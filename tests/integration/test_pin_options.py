@@ -105,7 +105,7 @@ def test_a_cut_install_is_repaired_from_its_own_index(
     either.child(f"%pin --no-record tinypkg==3.0 --index-url {other.url}")
     line = {"index-url": other.url}
     either.child(
-        "import time; from colab_magics.pins.journal import Journal, write\n"
+        "import time; from colab_magics.pin.journal import Journal, write\n"
         f"write(Journal(('tinypkg==3.0',), (), {{}}, {{}}, time.time() - 60, {line}))"
     )
     (package,) = either.machine.python.parent.parent.rglob("tinypkg/__init__.py")

@@ -15,7 +15,7 @@ from doubles.watched import Watched
 from test_install import Notebook, Serve, make, notebook, serve, wheels
 from test_pin_options import SECRET, either, names, project
 
-from colab_magics.display import amount
+from colab_magics.core.display import amount
 
 __all__ = ["either", "make", "notebook", "project", "serve", "wheels"]
 
@@ -25,8 +25,8 @@ pytestmark = pytest.mark.once
 #: Installs as the magic does, and prints the reports that are shown meanwhile.
 SHOWN = """
 import json
-from colab_magics.magics.session import session_of
-from colab_magics.steps import parse
+from colab_magics.extension.recorder import session_of
+from colab_magics.core.steps import parse
 said = []
 step = parse("pin", {words!r})
 outcome = step.apply(session_of(get_ipython()).host, said.append)

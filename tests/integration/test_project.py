@@ -39,7 +39,7 @@ PINS = [f"demo-{name}" for name in ("one", "two", "three", "four", "five", "six"
 #: Where the system's packages are is no setting of anybody's: a machine of its own has them apart.
 _STARTUP = """\
 from pathlib import Path
-from colab_magics.sources import apt_get, dpkg
+from colab_magics.apt import apt_get, dpkg
 dpkg.STATUS, apt_get.LISTS = Path({status!r}), Path({lists!r})
 """
 

@@ -299,7 +299,7 @@ def test_a_server_that_is_gone(newest: Drive, tmp_path: Path) -> None:
     folder = tmp_path / "served"
     folder.mkdir()
     child = newest.child()
-    child("from colab_magics.drive import rclone_flush; rclone_flush.STALLED = 2")
+    child("from colab_magics.drive.rclone import rclone_flush; rclone_flush.STALLED = 2")
     with far.served(newest.program, "webdav", folder) as remote:
         newest.configure(cloud=remote)
         child("%drive mount -q")
@@ -358,8 +358,8 @@ def test_a_flush_says_how_much_is_left(newest: Drive) -> None:
     child("%drive mount -q")
     child(f"open({str(newest.files / 'large')!r}, 'wb').write(bytes(12_000_000))")
     child(
-        "from pathlib import Path\nfrom colab_magics.drive.base import Wanted\n"
-        "from colab_magics.drive.rclone import Rclone\nsaid = []\n"
+        "from pathlib import Path\nfrom colab_magics.drive.providers import Wanted\n"
+        "from colab_magics.drive.rclone.provider import Rclone\nsaid = []\n"
         "Rclone().flush(None, Wanted(Path.home() / 'drive'), said.append)"
     )
     said = child("print(*dict.fromkeys(said), sep='\\n')").splitlines()

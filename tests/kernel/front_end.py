@@ -21,9 +21,9 @@ PATIENCE = 60
 
 #: No page here has the front-end extension. Finding that out takes three seconds in each kernel.
 HURRY = """\
-from colab_magics.notebook import frontend
-frontend.PATIENCE, frontend.AGAIN = 0.1, (2, 0.1)
-del frontend"""
+from colab_magics.notebook import comm
+comm.PATIENCE, comm.AGAIN = 0.1, (2, 0.1)
+del comm"""
 
 
 @dataclass(frozen=True)

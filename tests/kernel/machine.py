@@ -143,7 +143,7 @@ def _variables(folder: Path, home: Path, index: str) -> Dict[str, str]:
 
 def _uv() -> Path:
     """The folder of uv, which pins need here: the environments have no pip."""
-    from colab_magics.pins.uv import find_uv
+    from colab_magics.pin.uv import find_uv
 
     found = find_uv()
     assert found is not None, "uv is a dependency; it is not installed"

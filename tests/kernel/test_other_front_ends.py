@@ -122,7 +122,7 @@ def test_colab_without_its_browser(kernel: Kernel, how: str) -> None:
     """A session of Colab's command line does not give the notebook: replaced, and said so."""
     page = kernel.open(Colab, ASKED, LOAD + "\n%cd_persist a", "1 + 1")
     page.answers, page.error = how != "silent", "not here" if how == "error" else None
-    page.run("import colab_magics.notebook.colab as colab; colab.PATIENCE = 1", silent=True)
+    page.run("import colab_magics.notebook.colab_message as colab; colab.PATIENCE = 1", silent=True)
     page.play_ok(1)
     page.play_ok(0)
     assert "%cd_persist a" in page.cells[0]

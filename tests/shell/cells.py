@@ -59,8 +59,8 @@ class Cells:
 
     def steps(self) -> List[str]:
         """The lines that are remembered and not in a notebook yet."""
-        from colab_magics.magics.session import session_of
-        from colab_magics.setup.cell import step_line
+        from colab_magics.extension.recorder import session_of
+        from colab_magics.record.cell import step_line
 
         return [step_line(*entry).text for entry in session_of(self.shell).pending]
 

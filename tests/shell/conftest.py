@@ -11,8 +11,8 @@ import pytest
 from doubles import nvml
 from doubles.files_server import CANARY, Server
 
-from colab_magics import errors
-from colab_magics.sources.fetch import kinds, web
+from colab_magics.core import errors
+from colab_magics.fetch import http, urls
 
 from .cells import Cells, new_shell
 
@@ -45,7 +45,7 @@ def bare(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cells]:
 @pytest.fixture
 def run(bare: Cells) -> Iterator[Cells]:
     """A fresh shell with the extension loaded: ``run(cell)`` gives the text shown."""
-    from colab_magics.pins.loaded import STALE
+    from colab_magics.pin.loaded import STALE
 
     bare("%load_ext colab_magics")
     yield bare
@@ -87,12 +87,12 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
 def server(monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[Server]:
     """A web server; secrets that a test makes known are forgotten behind it."""
     monkeypatch.setattr(errors, "_HIDDEN", set())
-    monkeypatch.setattr(web, "PAUSE", 0.01)
+    monkeypatch.setattr(http, "PAUSE", 0.01)
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     monkeypatch.setenv("MY_TOKEN", CANARY)
     for name in ("HF_ENDPOINT", "KAGGLE_USERNAME", "KAGGLE_KEY", "KAGGLE_CONFIG_DIR"):
         monkeypatch.delenv(name, raising=False)
     with Server() as found:
         for name in ("google", "hugging face", "kaggle", "zenodo"):
-            monkeypatch.setitem(kinds.BASES, name, found.at)
+            monkeypatch.setitem(urls.BASES, name, found.at)
         yield found

@@ -7,8 +7,8 @@ from typing import Callable
 
 import pytest
 
-from colab_magics.errors import SourceError
-from colab_magics.sources import dpkg
+from colab_magics.apt import dpkg
+from colab_magics.core.errors import SourceError
 
 from .cells import Cells
 

@@ -12,11 +12,11 @@ import doubles
 import pytest
 from doubles import far
 
+from colab_magics.core.errors import DriveError
+from colab_magics.core.host import Host
+from colab_magics.core.registry import load
 from colab_magics.drive import colab
-from colab_magics.drive.base import PROVIDERS, Provider, Wanted, root
-from colab_magics.errors import DriveError
-from colab_magics.host import Host
-from colab_magics.registry import load
+from colab_magics.drive.providers import PROVIDERS, Provider, Wanted, root
 
 from .cells import Cells
 

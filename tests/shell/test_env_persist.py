@@ -11,7 +11,7 @@ from typing import Iterator
 
 import pytest
 
-from colab_magics import errors
+from colab_magics.core import errors
 
 from .cells import Cells
 

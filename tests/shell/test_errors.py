@@ -9,7 +9,7 @@ from typing import Dict, List, Tuple, Union
 import pytest
 from IPython.core.error import UsageError
 
-from colab_magics.errors import ColabMagicsError
+from colab_magics.core.errors import ColabMagicsError
 
 from .cells import Cells
 from .conftest import Distribution
@@ -123,7 +123,7 @@ def test_bad_notebook(
     word: str,
 ) -> None:
     """A notebook that cannot be written safely is left alone, and the lines stay pending."""
-    monkeypatch.setattr("colab_magics.files.PATIENCE", 0)
+    monkeypatch.setattr("colab_magics.core.files.PATIENCE", 0)
     path = files / "n.ipynb"
     notebook(path, *content) if isinstance(content, list) else path.write_text(content)
     run("%cd_persist data")

@@ -19,7 +19,7 @@ import pytest
 from doubles.files_server import CANARY, Server, google, moved, zenodo
 from doubles.small_disk import mounted
 
-from colab_magics.errors import SourceError
+from colab_magics.core.errors import SourceError
 
 from .cells import Cells, Child
 
@@ -353,7 +353,7 @@ def test_the_next_run_goes_on_where_one_gave_up(run: Cells, server: Server) -> N
 
 def test_a_part_that_was_complete_is_not_fetched_again(run: Cells, server: Server) -> None:
     """It died between the last byte and the name: the server has nothing to add."""
-    from colab_magics.sources.fetch.state import Entry, keep
+    from colab_magics.fetch.cache import Entry, keep
 
     url = server.put("/a.bin", DATA)
     Path(".a.bin.colab-magics-part").write_bytes(DATA)
@@ -946,7 +946,7 @@ def test_what_is_no_archive_leaves_nothing(run: Cells, server: Server, data: byt
 
 def test_a_glance_at_ten_thousand_files(run: Cells, server: Server) -> None:
     """It takes ten times as long at most as asking the system for each file."""
-    from colab_magics.magics.session import session_of
+    from colab_magics.extension.recorder import session_of
 
     url = server.put("/x.zip", archive(**{f"{n % 100}__{n}": str(n) for n in range(10_000)}))
     run(f"%fetch {url} data --unpack")
@@ -1017,8 +1017,8 @@ def test_bare_shows_what_is_remembered(run: Cells, server: Server) -> None:
 
 def test_how_far_it_is_is_said_in_a_line(run: Cells, server: Server) -> None:
     """Of one file and of several, as it goes on."""
-    from colab_magics.magics.session import session_of
-    from colab_magics.sources.fetch.line import parse
+    from colab_magics.extension.recorder import session_of
+    from colab_magics.fetch.line import parse
 
     host = session_of(run.shell).host
     for count, wanted in ((1, "data1/f0.bin: 2"), (3, "3 files: ")):
@@ -1058,7 +1058,7 @@ def test_tab_offers_what_fits(run: Cells) -> None:
 
 def test_a_glance_is_enough(run: Cells, server: Server) -> None:
     """A few targets that hold are checked in some milliseconds."""
-    from colab_magics.magics.session import session_of
+    from colab_magics.extension.recorder import session_of
 
     urls = [server.put(f"/f{n}.bin", DATA) for n in range(4)]
     run(f"%fetch {' '.join(urls)} data/")

@@ -13,9 +13,9 @@ import pytest
 from doubles.files_server import Server
 from doubles.git_server import Server as GitServer
 
-from colab_magics.errors import SourceError
-from colab_magics.files import cache
-from colab_magics.sources.fetch import ahead
+from colab_magics.core.errors import SourceError
+from colab_magics.core.files import cache
+from colab_magics.fetch import prefetch
 
 from .cells import Cells, Child
 from .test_fetch import left
@@ -42,7 +42,7 @@ def until(server: Server, run: Cells, asked: int = 1) -> None:
 
 
 def _going() -> List[str]:
-    return [one.name for one in threading.enumerate() if type(one).__module__ == ahead.__name__]
+    return [one.name for one in threading.enumerate() if type(one).__module__ == prefetch.__name__]
 
 
 def kept() -> List[str]:

@@ -15,10 +15,10 @@ from typing import Iterator
 import pytest
 from doubles.small_disk import fill, mounted
 
-from colab_magics import files
-from colab_magics.errors import CommandFailed
-from colab_magics.shell.jobs import launch
-from colab_magics.shell.jobs.job import every
+from colab_magics.core import files
+from colab_magics.core.errors import CommandFailed
+from colab_magics.jobs import launch
+from colab_magics.jobs.job import every
 
 from .cells import Cells
 from .test_jobs import job, known, until

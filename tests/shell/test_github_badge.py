@@ -12,8 +12,8 @@ from IPython.core.error import UsageError
 from IPython.utils.capture import capture_output
 from kernel.files import notebook
 
-from colab_magics import errors
-from colab_magics.sources.github.target import Target
+from colab_magics.core import errors
+from colab_magics.github.target import Target
 
 from .cells import Cells
 

@@ -15,10 +15,10 @@ from urllib.parse import quote
 import pytest
 from doubles.git_server import PASSWORD, Server, git, pointer
 
-from colab_magics import errors
-from colab_magics.errors import SourceError
-from colab_magics.sources.git import program
-from colab_magics.sources.git.program import Git
+from colab_magics.core import errors
+from colab_magics.core.errors import SourceError
+from colab_magics.github import git as program
+from colab_magics.github.git import Git
 
 from .cells import Cells, Child
 
@@ -660,7 +660,7 @@ def test_bare_shows_what_is_remembered(run: Cells, server: Server) -> None:
 
 def test_the_words_of_git_are_heard_as_it_works(server: Server, tmp_path: Path) -> None:
     """Progress that git writes over and over on one line arrives line by line."""
-    from colab_magics.process import run as run_program
+    from colab_magics.core.process import run as run_program
 
     script = "import sys\nfor n in range(3): sys.stdout.write(f'{n}\\r'); sys.stdout.flush()"
     heard: List[str] = []

@@ -12,10 +12,10 @@ import pytest
 from doubles.github_api import TOKEN, GitHub, Repo
 from kernel.files import code, notebook, whole
 
-from colab_magics import errors
-from colab_magics.errors import NotebookError, SourceError
-from colab_magics.secrets import hosts
-from colab_magics.sources.github import content
+from colab_magics.core import errors
+from colab_magics.core.errors import NotebookError, SourceError
+from colab_magics.github import contents
+from colab_magics.secret import hosts
 
 from .cells import Cells
 
@@ -27,7 +27,7 @@ def canary(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The token is in the environment; what is known of secrets is forgotten behind each test."""
     monkeypatch.setattr(errors, "_HIDDEN", set())
     monkeypatch.setattr(hosts, "_SILENT", [])
-    monkeypatch.setattr(content, "_LAST", {})
+    monkeypatch.setattr(contents, "_LAST", {})
     monkeypatch.delenv("GITHUB_TOKEN", raising=False)
     monkeypatch.delenv("MINE", raising=False)
     monkeypatch.setenv("GH_TOKEN", TOKEN)
@@ -205,7 +205,7 @@ def test_large_files(
     run: Cells, github: GitHub, repo: Repo, nb: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Above the contents interface's size by blobs; what GitHub does not take is said plainly."""
-    monkeypatch.setattr(content, "SMALL", 100)
+    monkeypatch.setattr(contents, "SMALL", 100)
     run("%github save me/work")
     assert [c.split("/")[-1] for c in github.changes] == ["blobs", "trees", "commits", "main"]
     assert read(repo)["cells"]

@@ -69,8 +69,8 @@ def test_in_html_memory_and_load_are_bars(on: On) -> None:
     cell = "print(get_ipython().run_line_magic('gpu', '-q -o'))"
     assert "Tesla T4" in on("two")(cell)
     html = on("two")(
-        "from colab_magics.magics.gpu import Cards, drawn\n"
-        "from colab_magics.gpu.devices import find\n"
+        "from colab_magics.gpu.magic import Cards, drawn\n"
+        "from colab_magics.gpu.model import find\n"
         "print(Cards(('', '', 'news'), shown=drawn(find().gpus)).html())"
     )
     rows = [row.split("</tr>")[0] for row in html.split("<tr>")[1:]]
@@ -173,7 +173,7 @@ def test_a_library_that_the_loader_does_not_find(library: Path, tmp_path: Path) 
 def test_after_a_fork_it_is_asked_again(on: On) -> None:
     """A child process that was forked asks the driver by itself."""
     cell = (
-        "import os\nfrom colab_magics.gpu.devices import find\n"
+        "import os\nfrom colab_magics.gpu.model import find\n"
         "find()\nread, write = os.pipe()\nif os.fork() == 0:\n"
         "    os.write(write, find().gpus[0].name.encode())\n    os._exit(0)\n"
         "os.wait()\nprint(os.read(read, 99).decode())"
@@ -345,7 +345,7 @@ def test_a_card_that_programs_do_not_see(
     hidden = said.startswith(" · hidden")
     with Child({**nvml.environment(library, scenario), **home}) as child:
         assert child("%gpu").splitlines()[0].endswith(f"driver 550.54.14 (CUDA up to 12.4){said}")
-        seen = child("from colab_magics.gpu.devices import *; print(names(cards(find().gpus)))")
+        seen = child("from colab_magics.gpu.model import *; print(names(cards(find().gpus)))")
         assert ("T4" in seen) != hidden
         answer = child.attempt("%gpu require T4")
         assert bool(answer.error) == hidden

@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 import pytest
 from doubles import nvml
 
-from colab_magics.gpu.measured import Measured
+from colab_magics.gpu.measurement import Measured
 
 from .cells import Child
 
@@ -159,7 +159,7 @@ def test_interrupted_while_it_runs(start: Start, tmp_path: Path) -> None:
 def sampler(child: Child) -> int:
     """The process that measures for a child, once it has measured."""
     find = (
-        "from colab_magics.magics.session import session_of\n"
+        "from colab_magics.extension.recorder import session_of\n"
         "print(session_of(get_ipython()).beside[0]._idle[-1].pid)"
     )
     child("%%gpu -q\npass")

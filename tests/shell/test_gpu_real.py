@@ -16,7 +16,7 @@ from typing import Any, Dict, Iterator, List
 
 import pytest
 
-from colab_magics.gpu.devices import find
+from colab_magics.gpu.model import find
 
 from .cells import Child
 

@@ -15,13 +15,13 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import pytest
 
-from colab_magics.errors import CommandFailed, hide
-from colab_magics.magics import background, following
+from colab_magics.core.errors import CommandFailed, hide
+from colab_magics.jobs import identity, launch, magic_follow, magic_start
+from colab_magics.jobs import job as module
+from colab_magics.jobs import log as logs
+from colab_magics.jobs.job import Job, every, find
+from colab_magics.jobs.store import FACTS, SEEN, folder
 from colab_magics.shell import processes
-from colab_magics.shell.jobs import identity, launch, logs
-from colab_magics.shell.jobs import job as module
-from colab_magics.shell.jobs.job import Job, every, find
-from colab_magics.shell.jobs.records import FACTS, SEEN, folder
 
 from .cells import Cells, Child
 
@@ -231,7 +231,7 @@ def test_a_new_job_keeps_the_log_of_the_one_before(run: Cells) -> None:
 def test_the_same_line_in_two_kernels_at_once(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
     """The later one finds out when it gets its turn, and says that it runs already."""
     run("%shell --background one sleep 60")
-    monkeypatch.setattr(background, "free", lambda name, shown: None)
+    monkeypatch.setattr(magic_start, "free", lambda name, shown: None)
     assert "one runs already: %jobs follow one" in run("%shell --background one sleep 60")
     reply = run.attempt("%shell --background one true")
     assert type(reply.error).__name__ == "UsageError" and "one runs already" in reply.shown
@@ -264,7 +264,7 @@ def test_an_interrupted_start_is_none(run: Cells, tmp_path: Path, number: int) -
     slow = f"slow = lambda: str([open({str(begun)!r}, 'w'), {waits}])"
     try:
         with child() as kernel:
-            kernel("from colab_magics.shell.jobs import launch")
+            kernel("from colab_magics.jobs import launch")
             kernel(f"launch._CODE = {keepers(f'import os, time; {slow}; keeper.boot = slow')!r}")
             kernel.ask(f"%shell --background one echo $$ > {tmp_path}/pid; exec sleep 60")
             until(begun.exists)
@@ -343,12 +343,12 @@ def test_a_job_outlives_its_kernel(run: Cells, tmp_path: Path, number: int) -> N
 #: Has a kernel say that it waits for a job.
 _TELLS = """\
 from pathlib import Path
-from colab_magics.magics import following
-looked = following._later
+from colab_magics.jobs import magic_follow
+looked = magic_follow._later
 def later(job, tick):
     Path("waiting").touch()
     return looked(job, tick)
-following._later = later"""
+magic_follow._later = later"""
 
 
 def test_ctrl_c_in_the_kernel_does_not_reach_a_job(run: Cells) -> None:
@@ -624,7 +624,7 @@ def test_a_copy_that_does_not_end_is_not_waited_for(
     run: Cells, monkeypatch: pytest.MonkeyPatch, drive: Drive
 ) -> None:
     """After a while ``wait`` and ``follow`` say so; the job has succeeded all the same."""
-    monkeypatch.setattr(following, "COPY", 0.2)
+    monkeypatch.setattr(magic_follow, "COPY", 0.2)
     run(f"%shell --background one --log {drive.path} echo hello")
     for verb in ("wait", "follow"):
         assert "one: The copy of its log is not complete yet" in run(f"%jobs {verb} one")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from IPython.core.error import UsageError
 
-from colab_magics.arguments import quote
-from colab_magics.display import Report
-from colab_magics.errors import ColabMagicsError, InstallFailed
+from colab_magics.core.arguments import quote
+from colab_magics.core.display import Report
+from colab_magics.core.errors import ColabMagicsError, InstallFailed
 
 from .cells import Cells
 from .conftest import Distribution
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("nothing_starts")
 @pytest.fixture
 def no_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     """A dry run says only what differs: no installer is asked for its plan."""
-    monkeypatch.setattr("colab_magics.pins.install.rehearse", lambda *given: Report())
+    monkeypatch.setattr("colab_magics.pin.install.rehearse", lambda *given: Report())
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from IPython.core.error import UsageError
 
-from colab_magics.errors import ColabMagicsError, RestartRequired
-from colab_magics.pins.loaded import STALE, Owned, Stale
+from colab_magics.core.errors import ColabMagicsError, RestartRequired
+from colab_magics.pin.loaded import STALE, Owned, Stale
 
 from .cells import PACKAGE, Cells
 from .conftest import Distribution
@@ -102,9 +102,9 @@ def test_in_a_terminal(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(PACKAGE))
     monkeypatch.setenv("TERM", "dumb")
     code = (
-        "from colab_magics.pins.loaded import STALE, Owned, Stale; "
+        "from colab_magics.pin.loaded import STALE, Owned, Stale; "
         "STALE['packaging'] = Stale('1.0', '2.0', Owned(1, 0)); "
-        "from colab_magics.pins import journal; from pathlib import Path; "  # as in this process
+        "from colab_magics.pin import journal; from pathlib import Path; "  # as in this process
         "journal._place = lambda kind: Path.home() / f'pins.{kind}'"
     )
     words = ["-m", "IPython", "--simple-prompt", "--no-banner", "--colors=NoColor"]

@@ -14,11 +14,11 @@ from typing import Any, Dict, Iterator, List, Optional
 import doubles
 import pytest
 
-from colab_magics import errors
-from colab_magics.errors import SourceError
-from colab_magics.registry import load
-from colab_magics.secrets import hosts, kept, local
-from colab_magics.secrets.base import PLACES, Kept, value
+from colab_magics.core import errors
+from colab_magics.core.errors import SourceError
+from colab_magics.core.registry import load
+from colab_magics.secret import hosts, local, stores
+from colab_magics.secret.lookup import PLACES, Kept, value
 
 from .cells import Cells, Child
 
@@ -370,7 +370,7 @@ def test_a_place_for_files_that_is_none(
 ) -> None:
     """Where no file can be made that is said, on setting and on deleting; nothing is kept."""
     (home / "file").write_text("")
-    monkeypatch.setattr(kept, "_path", lambda: home / "file" / "secrets.json")
+    monkeypatch.setattr(stores, "_path", lambda: home / "file" / "secrets.json")
     for line in ("%secret set TOKEN --to file", "%secret delete TOKEN"):
         reply = run.attempt(line)
         assert isinstance(reply.error, SourceError)
@@ -397,7 +397,7 @@ def test_it_is_taken_out_of_all_that_is_said(run: Cells, monkeypatch: pytest.Mon
     ):
         reply = run.attempt(line)
         nowhere(reply.shown, str(reply.error or ""), "".join(run.steps()))
-    from colab_magics.display import Report
+    from colab_magics.core.display import Report
 
     drawn = Report((CANARY,), ((CANARY, "x"),), (CANARY,))._repr_mimebundle_()
     assert drawn["text/plain"].count("****") == 3
@@ -468,7 +468,7 @@ def test_a_value_behind_the_name(run: Cells, typed: List[str]) -> None:
 
 def test_for_other_magics_it_is_named(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
     """`value` gives it by name; what is no name is refused without being repeated."""
-    from colab_magics.host import Host
+    from colab_magics.core.host import Host
 
     monkeypatch.setenv("TOKEN", CANARY)
     assert value(Host(), "TOKEN") == CANARY

@@ -9,9 +9,9 @@ from typing import Any, Dict, List
 import pytest
 from IPython.core.error import UsageError
 
-from colab_magics.errors import NotebookError, SetupDiffers
-from colab_magics.magics.session import session_of
-from colab_magics.setup.cell import is_setup
+from colab_magics.core.errors import NotebookError, SetupDiffers
+from colab_magics.extension.recorder import session_of
+from colab_magics.record.cell import is_setup
 
 from .cells import Cells
 

@@ -17,12 +17,12 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import pytest
 
-from colab_magics import errors
-from colab_magics.errors import CommandFailed, hide
-from colab_magics.magics.shell import parse
+from colab_magics.core import errors
+from colab_magics.core.errors import CommandFailed, hide
 from colab_magics.shell import log
-from colab_magics.shell.run import Listener
-from colab_magics.shell.run import run as shell_run
+from colab_magics.shell.magic import parse
+from colab_magics.shell.runner import Listener
+from colab_magics.shell.runner import run as shell_run
 
 from .cells import PACKAGE, TESTS, Cells, Child
 
@@ -536,7 +536,7 @@ def test_a_time_out_is_said_where_errors_are_ignored(run: Cells) -> None:
 
 def test_what_does_not_end_is_ended_by_force(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
     """A command that hears no signal is killed after a while."""
-    monkeypatch.setattr("colab_magics.shell.run.GRACE", 0.1)
+    monkeypatch.setattr("colab_magics.shell.runner.GRACE", 0.1)
     reply = run.attempt("%shell --timeout 0.2 trap '' TERM; while :; do sleep 0.01; done")
     assert "not done in 0.2 s" in str(reply.error) and "ended by force" in reply.shown
 
@@ -561,7 +561,7 @@ def test_an_output_that_fails_leaves_no_program(
     def fail(*given: object) -> None:
         raise OSError("no front end any more")
 
-    monkeypatch.setattr("colab_magics.magics.heard.Heard.heard", fail)
+    monkeypatch.setattr("colab_magics.shell.magic_output.Heard.heard", fail)
     cell = f"%shell exec 9> '{tmp_path}/held'; echo x; sleep 60"
     assert "no front end" in str(run.attempt(cell).error)
     os.set_blocking(held, True)
@@ -676,7 +676,7 @@ def test_a_time_out_leaves_nothing_behind(
     run: Cells, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     """After the time no program of the command runs, wherever it went and what it ignores."""
-    monkeypatch.setattr("colab_magics.shell.run.GRACE", 0.1)
+    monkeypatch.setattr("colab_magics.shell.runner.GRACE", 0.1)
     os.mkfifo(tmp_path / "held")
     held = os.open(tmp_path / "held", os.O_RDONLY | os.O_NONBLOCK)
     reply = run.attempt(f"%shell --timeout 0.5 exec 9> '{tmp_path}/held'; {command}")

@@ -6,7 +6,7 @@ from typing import List
 
 from hypothesis import strategies as st
 
-from colab_magics.steps import Step, parse
+from colab_magics.core.steps import Step, parse
 
 MARKER = "# colab_magics:setup v1 - what is this?"
 
@@ -114,7 +114,7 @@ def step(word: str, *words: str) -> Step:
 
 def statements(text: str) -> List[str]:
     """The lines of a text, continuation lines joined to the first, as `Line.text` holds them."""
-    from colab_magics.setup.cell import parse as parse_cell
+    from colab_magics.record.cell import parse as parse_cell
 
     return [line.text for line in parse_cell(text)]
 

@@ -8,7 +8,7 @@ from typing import Callable, Iterator, Mapping
 import pytest
 from hypothesis import HealthCheck, settings
 
-from colab_magics.pins.loaded import STALE
+from colab_magics.pin.loaded import STALE
 
 Distribution = Callable[..., Path]
 

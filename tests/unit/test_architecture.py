@@ -15,19 +15,19 @@ from typing import Any, Dict, List, Tuple
 import pytest
 
 import colab_magics
-from colab_magics import errors
-from colab_magics.drive.base import PROVIDERS, Provider
-from colab_magics.errors import ColabMagicsError
-from colab_magics.gpu.devices import VENDORS, Vendor
-from colab_magics.magics import MAGICS
+from colab_magics.core import errors
+from colab_magics.core.errors import ColabMagicsError
+from colab_magics.core.registry import choose, load
+from colab_magics.core.steps import STEPS, Step, parse
+from colab_magics.drive.providers import PROVIDERS, Provider
+from colab_magics.extension.registration import MAGICS
+from colab_magics.fetch.urls import KINDS
+from colab_magics.gpu.model import VENDORS, Vendor
 from colab_magics.notebook.writers import WRITERS
-from colab_magics.pins.job import INSTALLERS, Installer
-from colab_magics.registry import choose, load
-from colab_magics.secrets.base import PLACES, Place
-from colab_magics.setup.cell import parse as parse_cell
-from colab_magics.setup.record import Writer
-from colab_magics.sources.fetch.kinds import KINDS
-from colab_magics.steps import STEPS, Step, parse
+from colab_magics.pin.installer import INSTALLERS, Installer
+from colab_magics.record.cell import parse as parse_cell
+from colab_magics.record.record import Writer
+from colab_magics.secret.lookup import PLACES, Place
 
 MODULES = [
     "colab_magics",

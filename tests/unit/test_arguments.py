@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from IPython.core.error import UsageError
 
-from colab_magics.arguments import FLAGS, Parser, quote, split, split_comment, split_flags
+from colab_magics.core.arguments import FLAGS, Parser, quote, split, split_comment, split_flags
 
 #: Words as people may type them: anything that can be seen, and the space.
 printable = st.text(st.characters(blacklist_categories=("C", "Z")) | st.just(" "), max_size=20)

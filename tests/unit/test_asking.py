@@ -13,7 +13,7 @@ from typing import Iterator, Optional
 import pytest
 from doubles.certificate import self_signed
 
-from colab_magics.errors import ServerError
+from colab_magics.core.errors import ServerError
 from colab_magics.notebook import asking
 
 

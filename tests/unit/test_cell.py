@@ -10,9 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from IPython.core.inputtransformer2 import TransformerManager
 
-from colab_magics.arguments import split
-from colab_magics.errors import NotebookError
-from colab_magics.setup.cell import (
+from colab_magics.core.arguments import split
+from colab_magics.core.errors import NotebookError
+from colab_magics.core.steps import Step
+from colab_magics.record.cell import (
     FORMAT,
     Line,
     is_setup,
@@ -23,7 +24,6 @@ from colab_magics.setup.cell import (
     render_step,
     step_line,
 )
-from colab_magics.steps import Step
 
 from .cells import MARKER, STEP_LINES, cells, pin, step, steps, texts
 

@@ -7,8 +7,8 @@ from typing import List, Optional
 import pytest
 
 from colab_magics.gpu.nvidia import Driver
-from colab_magics.pins import cuda
-from colab_magics.pins.plan import Item
+from colab_magics.pin import cuda
+from colab_magics.pin.plan import Item
 
 T4 = Driver("550.54.14", (12, 4), True)
 OLD = Driver("470.1", (11, 4), True)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colab_magics.errors import NotebookError
+from colab_magics.core.errors import NotebookError
 from colab_magics.notebook.document import ROLE, Document
-from colab_magics.setup.cell import is_setup
+from colab_magics.record.cell import is_setup
 
 from .cells import MARKER
 

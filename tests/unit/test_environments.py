@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from IPython.core.error import UsageError
 
-from colab_magics.pins.environments import made, pythons
-from colab_magics.pins.environments.made import Environment, name_of
-from colab_magics.pins.line import parse
-from colab_magics.setup.cell import new_cell, render_step
-from colab_magics.setup.recipe import merge
+from colab_magics.pin.environments import interpreters, store
+from colab_magics.pin.environments.store import Environment, name_of
+from colab_magics.pin.parse import parse
+from colab_magics.record.cell import new_cell, render_step
+from colab_magics.record.merge import merge
 
 from .cells import pin
 
@@ -39,25 +39,25 @@ def test_other_notebooks_and_versions_have_others() -> None:
 def test_what_is_no_version_is_refused(text: str) -> None:
     """Only X.Y and X.Y.Z from 3.8 on; nothing else reaches uv or a path."""
     with pytest.raises(UsageError):
-        pythons.version_of(text)
+        interpreters.version_of(text)
 
 
 def test_only_what_is_ready_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without ``made.json``, or without an interpreter, there is no environment."""
-    monkeypatch.setattr(made, "root", lambda: tmp_path)
+    monkeypatch.setattr(store, "root", lambda: tmp_path)
     one = Environment("one", "3.8", "/n.ipynb", 1.0)
     one.interpreter.parent.mkdir(parents=True)
     one.interpreter.write_text("")
-    assert made.find("one") is None and made.listed() == []
+    assert store.find("one") is None and store.listed() == []
     one.keep()
-    assert made.find("one") == one and made.listed() == [one]
+    assert store.find("one") == one and store.listed() == [one]
     (one.folder / "made.json").write_text("{")
-    assert made.find("one") is None
+    assert store.find("one") is None
     one.keep()
     one.interpreter.unlink()
-    assert made.find("one") is None
-    assert made.remove("one") and not one.folder.exists()
-    assert not made.remove("one") and not made.remove("") and not made.remove("../x")
+    assert store.find("one") is None
+    assert store.remove("one") and not one.folder.exists()
+    assert not store.remove("one") and not store.remove("") and not store.remove("../x")
 
 
 def test_lines_of_another_python_stand_apart() -> None:
@@ -74,8 +74,8 @@ def test_lines_of_another_python_stand_apart() -> None:
 
 def test_a_line_for_another_python_does_not_hold_here(tmp_path: Path) -> None:
     """It differs, whatever is installed; for this Python it is judged as ever."""
-    from colab_magics.host import Host
+    from colab_magics.core.host import Host
 
     host = Host(None, tmp_path)
     assert pin("pytest", "--python", "3.99").check(host).state == "differs"
-    assert pin("pytest", "--python", pythons.platform()).check(host).state == "ok"
+    assert pin("pytest", "--python", interpreters.platform()).check(host).state == "ok"

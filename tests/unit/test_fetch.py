@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colab_magics.errors import SourceError
-from colab_magics.setup.cell import parse as parse_cell
-from colab_magics.setup.cell import render
-from colab_magics.setup.recipe import merge
-from colab_magics.sources.fetch.google import shared
-from colab_magics.sources.fetch.kinds import source
-from colab_magics.sources.fetch.line import parse
-from colab_magics.sources.fetch.source import file_name
-from colab_magics.sources.fetch.step import FetchStep
+from colab_magics.core.errors import SourceError
+from colab_magics.fetch.google_drive import shared
+from colab_magics.fetch.line import parse
+from colab_magics.fetch.source import file_name
+from colab_magics.fetch.step import FetchStep
+from colab_magics.fetch.urls import source
+from colab_magics.record.cell import parse as parse_cell
+from colab_magics.record.cell import render
+from colab_magics.record.merge import merge
 
 A, B = "https://host/a.bin", "https://host/b.bin"
 HASH = "0" * 64

@@ -16,8 +16,8 @@ from doubles.small_disk import fill, mounted
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colab_magics import files
-from colab_magics.errors import NotebookError
+from colab_magics.core import files
+from colab_magics.core.errors import NotebookError
 
 posix = pytest.mark.skipif(os.name == "nt", reason="elsewhere: POSIX modes, links and signals")
 OLD, NEW = b"old\r\n\xff", b"new\n"
@@ -141,8 +141,8 @@ def run(script: str, path: Path) -> subprocess.CompletedProcess[str]:
 _AS_NOBODY = f"""
 import os, sys
 from pathlib import Path
-from colab_magics import files
-from colab_magics.errors import NotebookError
+from colab_magics.core import files
+from colab_magics.core.errors import NotebookError
 import platformdirs
 platformdirs.user_cache_dir()
 if os.geteuid() == 0:
@@ -158,7 +158,7 @@ except NotebookError as error:
 _LIMITED = f"""
 import resource, signal, sys
 from pathlib import Path
-from colab_magics import files
+from colab_magics.core import files
 signal.signal(signal.SIGXFSZ, signal.{{handler}})
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 files.replace(Path(sys.argv[1]), b"x" * 100000, expected={OLD!r})

@@ -8,14 +8,14 @@ from typing import Any, Dict
 import pytest
 from IPython.core.error import UsageError
 
-from colab_magics import errors
-from colab_magics.errors import SourceError
+from colab_magics.core import errors
+from colab_magics.core.errors import SourceError
+from colab_magics.github.badges import badges
+from colab_magics.github.contents import sha_of
+from colab_magics.github.secret_scan import check_file, check_notebook
+from colab_magics.github.target import Source, Target, check_branch, check_path, in_folder
 from colab_magics.notebook.document import Document
-from colab_magics.notebook.kept import KEPT
-from colab_magics.sources.github.badges import badges
-from colab_magics.sources.github.content import sha_of
-from colab_magics.sources.github.leaving import check_file, check_notebook
-from colab_magics.sources.github.target import Source, Target, check_branch, check_path, in_folder
+from colab_magics.notebook.metadata_keys import KEPT
 
 GIST = "0123456789abcdef0123"
 TOKEN = "ghp_" + "a1B2" * 9

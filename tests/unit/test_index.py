@@ -17,11 +17,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.version import Version
 
-import colab_magics.pins.explain as explain_module
-from colab_magics.errors import InstallFailed
-from colab_magics.pins.explain import explain
-from colab_magics.pins.index import Unreachable, files_of
-from colab_magics.pins.settings import PipSettings
+import colab_magics.pin.failure as explain_module
+from colab_magics.core.errors import InstallFailed
+from colab_magics.pin.failure import explain
+from colab_magics.pin.index import Unreachable, files_of
+from colab_magics.pin.pip_config import PipSettings
 
 MINOR = sys.version_info[1]
 PYTHON = f"Python 3.{MINOR}"

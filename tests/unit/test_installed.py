@@ -10,8 +10,8 @@ from typing import Any, Optional
 
 import pytest
 
-from colab_magics.pins.installed import canonical, find, source_of, versions, why_not
-from colab_magics.pins.requirements import requirement
+from colab_magics.pin.environment import canonical, find, source_of, versions, why_not
+from colab_magics.pin.requirements import requirement
 
 from .conftest import Distribution
 

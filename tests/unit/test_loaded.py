@@ -8,7 +8,7 @@ from typing import Iterator
 
 import pytest
 
-from colab_magics.pins.loaded import STALE, Owned, Stale, mark, owned, stale
+from colab_magics.pin.loaded import STALE, Owned, Stale, mark, owned, stale
 
 from .conftest import Distribution
 

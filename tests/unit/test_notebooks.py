@@ -8,10 +8,10 @@ from typing import List
 
 import pytest
 
-from colab_magics import notebooks
-from colab_magics.errors import NotebookError
-from colab_magics.runner import Options, run
-from colab_magics.setup.cell import parse
+from colab_magics import cli
+from colab_magics.core.errors import NotebookError
+from colab_magics.record.cell import parse
+from colab_magics.run.runner import Options, run
 
 
 def notebook(path: Path, *sources: str) -> Path:
@@ -27,7 +27,7 @@ def notebook(path: Path, *sources: str) -> Path:
 
 def steps(path: Path) -> List[str]:
     """The lines of the setup cell that are steps."""
-    return [line.text for line in parse(notebooks.show(path)) if line.step]
+    return [line.text for line in parse(cli.show(path)) if line.step]
 
 
 def test_the_lines_of_its_own_cells_are_taken(tmp_path: Path) -> None:
@@ -35,10 +35,10 @@ def test_the_lines_of_its_own_cells_are_taken(tmp_path: Path) -> None:
     path = notebook(
         tmp_path / "x.ipynb", "import os\n%pin numpy==2.1.3", "%cd_persist x", "%pin a==1"
     )
-    record = notebooks.write(path, [])
+    record = cli.write(path, [])
     assert record.state == "saved"
     assert steps(path) == ["%pin numpy==2.1.3 a==1", "%cd_persist x"]
-    assert notebooks.write(path, []).state == "unchanged"
+    assert cli.write(path, []).state == "unchanged"
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_what_is_no_line_to_remember_is_passed_over(tmp_path: Path, source: str)
     path = notebook(tmp_path / "x.ipynb", source)
     before = path.read_bytes()
     with pytest.raises(NotebookError, match=r"x\.ipynb has no magic line to remember"):
-        notebooks.write(path, [])
+        cli.write(path, [])
     assert path.read_bytes() == before
 
 
@@ -69,11 +69,11 @@ def test_forgetting_all_gives_the_file_back(tmp_path: Path) -> None:
     """What was written is taken out again, to the byte."""
     path = notebook(tmp_path / "x.ipynb", "x = 1")
     before = path.read_bytes()
-    notebooks.write(path, ["%pin numpy==2.1.3", "%drive mount"])
+    cli.write(path, ["%pin numpy==2.1.3", "%drive mount"])
     assert steps(path) == ["%drive mount", "%pin numpy==2.1.3"]
-    notebooks.forget(path, ["numpy"])
+    cli.forget(path, ["numpy"])
     assert steps(path) == ["%drive mount"]
-    notebooks.forget(path, [])
+    cli.forget(path, [])
     assert path.read_bytes() == before
 
 
@@ -85,7 +85,7 @@ def test_a_line_that_cannot_be_remembered_is_refused(tmp_path: Path, line: str) 
     path = notebook(tmp_path / "x.ipynb", "x = 1")
     before = path.read_bytes()
     with pytest.raises(NotebookError):
-        notebooks.write(path, ["%gpu", line])
+        cli.write(path, ["%gpu", line])
     assert path.read_bytes() == before
 
 
@@ -93,16 +93,16 @@ def test_a_bare_name_takes_no_version_back(tmp_path: Path) -> None:
     """``%pin six`` in a cell, and an exact pin in the setup cell: the exact one stays."""
     path = notebook(tmp_path / "x.ipynb", "# colab_magics:setup v1\n%pin six==1.15.0", "%pin six")
     before = path.read_bytes()
-    assert notebooks.write(path, []).changes == ()
+    assert cli.write(path, []).changes == ()
     assert path.read_bytes() == before
 
 
 def test_the_body_of_a_pin_cell_is_read(tmp_path: Path) -> None:
     """What ``%%pin`` asks for in its body is remembered, unless it was to leave no trace."""
     path = notebook(tmp_path / "x.ipynb", "\n%%pin six==1.15.0\nhumanize==4.9.0  # sizes")
-    assert notebooks.write(path, []).changes == ("%pin six==1.15.0", "%pin humanize==4.9.0")
+    assert cli.write(path, []).changes == ("%pin six==1.15.0", "%pin humanize==4.9.0")
     path = notebook(tmp_path / "y.ipynb", "%%pin --dry-run\nsix==1.15.0", "%pin humanize==4.9.0")
-    assert notebooks.write(path, []).changes == ("%pin humanize==4.9.0",)
+    assert cli.write(path, []).changes == ("%pin humanize==4.9.0",)
 
 
 def test_a_notebook_in_another_language_is_not_run_as_python(tmp_path: Path) -> None:

@@ -11,14 +11,14 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from IPython.core.error import UsageError
 
-from colab_magics.errors import ColabMagicsError
-from colab_magics.pins.line import parse as parse_pin
-from colab_magics.pins.options import authenticated
-from colab_magics.pins.requirements import split_extras, written
-from colab_magics.setup.cell import new_cell, parse, render
-from colab_magics.setup.forgetting import forget
-from colab_magics.setup.recipe import merge
-from colab_magics.steps import Step
+from colab_magics.core.errors import ColabMagicsError
+from colab_magics.core.steps import Step
+from colab_magics.pin.options import authenticated
+from colab_magics.pin.parse import parse as parse_pin
+from colab_magics.pin.requirements import split_extras, written
+from colab_magics.record.cell import new_cell, parse, render
+from colab_magics.record.forgetting import forget
+from colab_magics.record.merge import merge
 
 from .cells import pin
 

@@ -10,9 +10,9 @@ from typing import Callable, List
 
 import pytest
 
-from colab_magics.display import Report, amount
-from colab_magics.pins.plan import Item, Plan, Watch, table
-from colab_magics.pins.uv import Uv
+from colab_magics.core.display import Report, amount
+from colab_magics.pin.plan import Item, Plan, Watch, table
+from colab_magics.pin.uv import Uv
 
 Distribution = Callable[..., Path]
 

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from IPython.core.error import UsageError
 
-from colab_magics.errors import ColabMagicsError
-from colab_magics.pins.requirements import (
+from colab_magics.core.errors import ColabMagicsError
+from colab_magics.pin.requirements import (
     body_words,
     carries_secret,
     key,

@@ -11,8 +11,8 @@ from typing import Any, Dict, List
 
 import pytest
 
-from colab_magics.pins.settings import PipSettings, configuration_files, read_settings
-from colab_magics.pins.uv import Uv
+from colab_magics.pin.pip_config import PipSettings, configuration_files, read_settings
+from colab_magics.pin.uv import Uv
 
 ONE, TWO = "https://one.example/simple", "https://two.example/simple"
 

@@ -10,7 +10,7 @@ import uuid
 
 import pytest
 
-from colab_magics.tokens import assigned, find, looks_secret
+from colab_magics.core.secret_scan import assigned, find, looks_secret
 
 _ALNUM = "Zq3Xv7Lm9Tb2Kc5Wd8Rf1Hg4Jp6Ns0Yt7Uae"  # 36 characters
 

@@ -25,10 +25,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colab_magics.errors import SourceError
-from colab_magics.sources.fetch import member, seven, tree
-from colab_magics.sources.fetch.archives import members
-from colab_magics.sources.fetch.unpack import unpack
+from colab_magics.core.errors import SourceError
+from colab_magics.fetch import member, seven, tree
+from colab_magics.fetch.archive import members
+from colab_magics.fetch.extract import unpack
 
 posix = pytest.mark.skipif(os.name == "nt", reason="elsewhere: POSIX modes, links and signals")
 ODD = "\u00fcn\u00ef \u00f6"

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colab_magics import errors
-from colab_magics.errors import Veil, conceal, hide
+from colab_magics.core import errors
+from colab_magics.core.errors import Veil, conceal, hide
 
 SECRET = "hf_canary_value"
 

@@ -6,7 +6,7 @@ from typing import List, Optional
 
 import pytest
 
-from colab_magics.gpu.visible import Named, seen
+from colab_magics.gpu.cuda_visible import Named, seen
 
 CARDS = (Named(0, "GPU-aa-1"), Named(1, "GPU-ab-2"), Named(2, "GPU-b-3"))
 DIVIDED = (Named(None, "MIG-a"), Named(None, "MIG-b"))

@@ -9,10 +9,10 @@ from typing import Callable, List, Tuple, cast
 
 import pytest
 
-from colab_magics.errors import InstallFailed
-from colab_magics.pins import guarded, journal, whole
-from colab_magics.pins.job import Job
-from colab_magics.pins.journal import Journal
+from colab_magics.core.errors import InstallFailed
+from colab_magics.pin import integrity, journal, transaction
+from colab_magics.pin.installer import Job
+from colab_magics.pin.journal import Journal
 
 Put = Callable[..., Path]
 
@@ -22,7 +22,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty site-packages, and a journal of its own."""
     site = tmp_path / "site"
     site.mkdir()
-    monkeypatch.setattr(whole, "_sites", lambda: [site])
+    monkeypatch.setattr(integrity, "_sites", lambda: [site])
     monkeypatch.setattr(journal, "_place", lambda kind: tmp_path / f"pins.{kind}")
     return site
 
@@ -50,7 +50,7 @@ def test_a_missing_or_short_file_is_a_fault(place: Path, put: Put) -> None:
     put("gone", "1")
     (place / "short.py").write_text("123")
     (place / "gone.py").unlink()
-    assert whole.faults(["good", "short", "gone"]) == {
+    assert integrity.faults(["good", "short", "gone"]) == {
         "short": {"short.py": 3},
         "gone": {"gone.py": None},
     }
@@ -60,23 +60,23 @@ def test_what_may_be_missing(place: Path, put: Put) -> None:
     """Compiled files may be gone; a line without a size holds where the file is there."""
     (place / "empty.txt").write_text("anything")
     put("one", "1", "__pycache__/one.cpython-311.pyc,,99", "empty.txt,,", '"a, b.txt",,')
-    assert whole.faults(["one"]) == {"one": {"a, b.txt": None}}
+    assert integrity.faults(["one"]) == {"one": {"a, b.txt": None}}
 
 
 def test_a_file_of_two_owners_has_the_size_of_either(place: Path, put: Put) -> None:
     """Where the later of two owners has written a file, the earlier one is no less whole."""
     (place / "both.txt").write_text("12345")
     put("one", "1", "both.txt,,3")
-    assert whole.faults(["one"]) == {"one": {"both.txt": 5}}
+    assert integrity.faults(["one"]) == {"one": {"both.txt": 5}}
     put("two", "1", "both.txt,,5")
-    assert whole.faults(["one", "two"]) == {}
+    assert integrity.faults(["one", "two"]) == {}
 
 
 def test_an_empty_record_is_a_fault(put: Put) -> None:
     """A RECORD that lists not even itself was cut while it was written."""
     info = put("one", "1")
     (info / "RECORD").write_text("")
-    assert list(whole.faults(["one"])["one"].values()) == [None]
+    assert list(integrity.faults(["one"])["one"].values()) == [None]
 
 
 def test_only_what_is_in_pieces_and_was_touched_is_torn(place: Path, put: Put) -> None:
@@ -90,9 +90,9 @@ def test_only_what_is_in_pieces_and_was_touched_is_torn(place: Path, put: Put) -
     (place / "bare-1.dist-info/RECORD").unlink()
     put("unfinished", "1")
     names = {"whole", "edited", "gone", "bare", "unfinished"}
-    assert set(whole.torn(names, 0)) == {"gone", "bare", "unfinished"}
-    assert set(whole.torn(names, 0, known=False)) == {"gone"}
-    assert whole.torn(names, time.time() + 60) == {}
+    assert set(integrity.torn(names, 0)) == {"gone", "bare", "unfinished"}
+    assert set(integrity.torn(names, 0, known=False)) == {"gone"}
+    assert integrity.torn(names, time.time() + 60) == {}
 
 
 @pytest.mark.parametrize("ending", ["", "one.py,,", "one-1.dist-info/INSTALLER,,2\none.py"])
@@ -101,9 +101,9 @@ def test_a_record_that_was_cut_is_not_finished(place: Path, put: Put, ending: st
     info = put("one", "1")
     (info / "INSTALLER").write_text("uv")
     (info / "RECORD").write_text(f"one-1.dist-info/RECORD,,\n{ending}")
-    assert set(whole.torn({"one"}, 0)) == {"one"}
+    assert set(integrity.torn({"one"}, 0)) == {"one"}
     (info / "RECORD").write_text("one-1.dist-info/INSTALLER,,2\none-1.dist-info/RECORD,,\n")
-    assert whole.torn({"one"}, 0) == {}
+    assert integrity.torn({"one"}, 0) == {}
 
 
 def test_removing_keeps_what_others_own(place: Path, put: Put) -> None:
@@ -112,7 +112,7 @@ def test_removing_keeps_what_others_own(place: Path, put: Put) -> None:
     (place / "shared.txt").write_text("")
     (place / "own.txt").write_text("")
     put("two", "1", "shared.txt,,")
-    whole.remove({"one": [info]})
+    integrity.remove({"one": [info]})
     names = sorted(path.name for path in place.iterdir())
     assert names == ["own.txt", "shared.txt", "two-1.dist-info", "two.py"]
 
@@ -125,9 +125,9 @@ def test_sweeping_takes_only_newer_files_that_nobody_owns(place: Path, put: Put)
     record = place.parent / "half-1.dist-info" / "RECORD"
     record.parent.mkdir()
     record.write_text("half.py,,\none.py,,\n")
-    whole.sweep([record], time.time() + 60)
+    integrity.sweep([record], time.time() + 60)
     assert (place / "half.py").exists()
-    whole.sweep([record], 0)
+    integrity.sweep([record], 0)
     assert sorted(path.name for path in place.glob("*.py")) == ["one.py", "other.py"]
 
 
@@ -136,7 +136,7 @@ def test_what_pip_moved_aside_goes_with_its_name(place: Path, put: Put) -> None:
     (put("one", "1", "pack/m.py,,") / "METADATA").unlink()
     for name in ("~ne-1.dist-info", "~ack", "~wn"):
         (place / name).mkdir()
-    whole.discard({"one"})
+    integrity.discard({"one"})
     assert sorted(path.name for path in place.glob("~*")) == ["~wn"]
 
 
@@ -162,10 +162,10 @@ def test_an_installer_that_leaves_a_file_out_is_run_once_more(place: Path, put: 
     journal.note(["one"])
     fails, mends = Again(put, False), Again(put, True)
     with pytest.raises(InstallFailed, match="one not installed whole"):
-        guarded.verify(cast("Job", fails), ())
-    guarded.verify(cast("Job", mends), ())
+        transaction.verify(cast("Job", fails), ())
+    transaction.verify(cast("Job", mends), ())
     assert (fails.tries, mends.tries) == (1, 1)
-    assert whole.faults(["one"]) == {}
+    assert integrity.faults(["one"]) == {}
 
 
 def test_when_it_began_is_by_the_clock_of_files(
@@ -175,15 +175,15 @@ def test_when_it_began_is_by_the_clock_of_files(
     clock = time.time
     monkeypatch.setattr(time, "time", lambda: clock() + 3600)
     info = put("half", "1")
-    begun = guarded.Work((), (), lambda: None).begun({}, None, set())
+    begun = transaction.Work((), (), lambda: None).begun({}, None, set())
     (info / "RECORD").unlink()
-    assert [*whole.torn({"half"}, begun.since)] == ["half"]
+    assert [*integrity.torn({"half"}, begun.since)] == ["half"]
 
 
 def test_a_journal_survives_and_holds_no_secret(place: Path) -> None:
     """What is read is what was written; a requirement with a password is not in it."""
     secret = "one @ https://me:hunter2@127.0.0.1/one.whl"
-    work = guarded.Work((secret, "two==2"), (), lambda: None)
+    work = transaction.Work((secret, "two==2"), (), lambda: None)
     now = work.begun({"index-url": "https://me:hunter2@127.0.0.1/simple", "pre": "1"}, None, set())
     assert not journal.pending()
     journal.write(now)

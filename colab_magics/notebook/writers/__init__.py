@@ -6,8 +6,8 @@ A writer is made by ``module:Class`` called without arguments and then asked
 
 from typing import Any, Tuple
 
-from ...host import Host
-from ...registry import choose
+from ...core.host import Host
+from ...core.registry import choose
 from ..locate import RunningCell, Site
 
 __all__ = ["WRITERS", "writer_for"]

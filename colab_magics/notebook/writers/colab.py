@@ -6,8 +6,8 @@ is not public). Its own copy of the notebook says which, once the cell has ended
 
 from typing import List, Optional
 
-from ...errors import NotebookError
-from ..colab import texts
+from ...core.errors import NotebookError
+from ..colab_message import texts
 from ..document import several
 from .in_place import InPlaceWriter
 

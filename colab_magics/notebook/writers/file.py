@@ -6,8 +6,8 @@ It is not among `WRITERS`: a kernel whose notebook no front end holds has none o
 from pathlib import Path
 from typing import Callable, Optional
 
-from ... import files
-from ...errors import NotebookError
+from ...core import files
+from ...core.errors import NotebookError
 from ..document import Document
 from ..servers import held_by
 

@@ -6,11 +6,11 @@ Nothing is written behind the front end's back, so nothing that was typed there 
 import time
 from typing import Any, Dict, Optional
 
-from ...errors import NotebookError
-from ...files import Conflict
-from ...host import Host
+from ...core.errors import NotebookError
+from ...core.files import Conflict
+from ...core.host import Host
+from ..comm import absence, ask, present
 from ..document import several
-from ..frontend import absence, ask, present
 from ..locate import RunningCell, Site
 from ..metadata import holds
 from ..servers import saved_as

@@ -6,7 +6,7 @@ answer by replacing the running cell; no extension is needed.
 
 from typing import Any, Optional, Tuple
 
-from ...host import Host
+from ...core.host import Host
 from ..locate import RunningCell, Site
 
 __all__ = ["InPlaceWriter"]

@@ -7,7 +7,7 @@ the notebook together with the outputs.
 from pathlib import Path
 from typing import Optional
 
-from ...host import Host
+from ...core.host import Host
 from ..locate import RunningCell, Site
 
 __all__ = ["CELL", "FILE", "RunWriter", "exchange_read", "exchange_write"]

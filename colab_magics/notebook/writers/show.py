@@ -2,8 +2,8 @@
 
 from typing import Optional
 
-from ...display import printable
-from ...host import Host
+from ...core.display import printable
+from ...core.host import Host
 from ..locate import RunningCell, Site
 
 __all__ = ["ShowWriter"]

@@ -1,0 +1,1 @@
+"""``%apt``: packages of the system, where dpkg does not have them yet."""

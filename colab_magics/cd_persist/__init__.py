@@ -1,0 +1,1 @@
+"""``%cd_persist``: the working directory, the same on every run."""

@@ -1,0 +1,83 @@
+"""``%cd_persist``."""
+
+from pathlib import Path
+from typing import Any, List, Optional
+
+from ..core.errors import usage_error
+from ..core.steps import parse
+from ..drive.magic import healed
+from ..drive.step import current
+from ..extension.magic import Call, Magic, say
+from .step import DirectoryStep
+
+__all__ = ["DirectoryMagic"]
+
+
+class DirectoryMagic(Magic):
+    """Change the working directory, and remember it in the notebook's setup cell.
+
+    A relative path counts from the directory in which the kernel started, so that it
+    means the same on every run. Nothing is created.
+
+    Examples
+    --------
+    ::
+
+        %cd_persist                   # where we are
+        %cd_persist data
+        %cd_persist ~/project
+        %cd_persist drive:project     # under the drive, wherever it is mounted
+        %cd_persist -                 # back to where we were
+
+    Options
+    -------
+    ``-q``: say nothing. ``-o``: return the outcome. ``--no-record``: do not remember it.
+    """
+
+    name = "cd_persist"
+    offers = ("drive:", "~/", "-")
+
+    def run(self, call: Call) -> Any:
+        """Change the directory, and keep IPython's own history of directories true."""
+        self.no_body(call)
+        step = parse(self.name, call.words) if call.words != ("-",) else self._back()
+        if not isinstance(step, DirectoryStep):
+            return self.bare(call)
+        if step.path.startswith("drive:"):
+            back = healed(self.host, current(self.host))
+            if back and "quiet" not in call.flags:
+                say(back)
+        before = self.host.cwd
+        outcome = self.perform(step, call)
+        if before is not None and before != self.host.cwd:
+            self.host.shell.user_ns.setdefault("_dh", [before]).append(Path.cwd())
+        return outcome
+
+    def bare(self, call: Call) -> Any:
+        """Show the directory."""
+        cwd = self.host.cwd
+        if cwd is None:
+            say("The directory that the kernel was in is gone. Leave it: %cd_persist PATH")
+        else:
+            say(f"in {self.host.spell(cwd)}")
+        return cwd
+
+    def _back(self) -> Optional[DirectoryStep]:
+        """The directory before this one, in IPython's history."""
+        cwd = self.host.cwd
+        for entry in reversed(self.host.shell.user_ns.get("_dh", [])):
+            if Path(entry) != cwd and Path(entry).is_dir():
+                return DirectoryStep(self.host.spell(Path(entry)))
+        raise usage_error("%cd_persist -: there is no directory to go back to.", "Name one.")
+
+    def complete(self, line: str, symbol: str) -> List[str]:
+        """Folders below the start directory, home or the drive."""
+        head, slash, _ = symbol.rpartition("/")
+        prefix = head + slash if slash else symbol.partition(":")[0] + ":" if ":" in symbol else ""
+        try:
+            folder = self.host.resolve(prefix or ".")
+            names = sorted(p.name for p in folder.iterdir() if p.is_dir())
+        except Exception:
+            return super().complete(line, symbol)
+        found = [f"{prefix}{name}/" for name in names if not name.startswith(".")]
+        return [text for text in found if text.startswith(symbol)] + super().complete(line, symbol)

@@ -1,0 +1,113 @@
+"""``colab-magics setup``: the setup cell of a notebook on disk, without a kernel.
+
+Nothing of the notebook is executed.
+"""
+
+from pathlib import Path
+from typing import List, Optional, Sequence, Tuple
+
+from .core import files
+from .core.arguments import split
+from .core.errors import NotebookError, bad_input
+from .core.steps import parse as parse_step
+from .extension.recorder import host_for
+from .notebook.document import Document
+from .notebook.writers.file import FileWriter
+from .pin.requirements import body_words
+from .record.cell import Line, is_setup, parse
+from .record.forgetting import forget as drop
+from .record.merge import Entry
+from .record.record import Record, edit
+from .record.record import write as put
+from .setup.status import Row, verdicts
+
+__all__ = ["check", "forget", "show", "write"]
+
+
+#: Flags as they are typed, and as they are read.
+_NO_TRACE = {"--no-record", "--dry-run", "no_record", "dry_run"}
+
+
+def show(path: Path) -> str:
+    """The text of the setup cell."""
+    text = Document.parse(files.read(path), path.name).setup_text(is_setup)
+    if text is None:
+        raise NotebookError(
+            f"{path.name} has no setup cell.", f"Make one: colab-magics run {path.name}"
+        )
+    return text
+
+
+def check(path: Path) -> Tuple[Row, ...]:
+    """How each line stands in the environment of this program."""
+    return verdicts(parse(show(path)), host_for(start=path.resolve().parent))
+
+
+def write(path: Path, lines: Sequence[str]) -> Record:
+    """Put magic lines into the setup cell: those given, else those of the notebook's own cells."""
+    entries = _entries(lines) if lines else _found(Document.parse(files.read(path), path.name))
+    if not entries:
+        raise NotebookError(
+            f"{path.name} has no magic line to remember.", "Give one: '%pin numpy==2.1.3'"
+        )
+    with files.locked(path):
+        return put(FileWriter(path, is_setup), entries, path.name)
+
+
+def forget(path: Path, selector: Sequence[str]) -> Record:
+    """Take lines out; with no selector, the cell."""
+    show(path)
+    with files.locked(path):
+        record = edit(FileWriter(path, is_setup), lambda lines: drop(lines or [], selector))
+    if not record.changes:
+        raise NotebookError(f"No line for {' '.join(selector)}.", "See: colab-magics setup show")
+    return record
+
+
+def _entries(lines: Sequence[str]) -> List[Entry]:
+    found = []
+    for line in lines:
+        entry = _entry(line)
+        if entry is None:
+            raise NotebookError(f"Not a line to remember: {line}", "For instance: '%drive mount'")
+        found.append(entry)
+    return found
+
+
+def _found(document: Document) -> List[Entry]:
+    """The steps among the lines of the notebook's own cells; what cannot be read is passed over."""
+    found: List[Entry] = []
+    for cell in document.heads:
+        source = document.source(cell)
+        if cell.get("cell_type") != "code" or is_setup(source):
+            continue
+        if source.lstrip().startswith("%%"):  # IPython passes over blank lines before it
+            found += _pinned_in(source.lstrip())
+            continue
+        found += [(line.step, "") for line in parse(source) if line.step and _wanted(line)]
+    return found
+
+
+def _pinned_in(source: str) -> List[Entry]:
+    """The pins of a ``%%pin`` cell; other cell magics are not for a setup cell."""
+    first, _, body = source.partition("\n")
+    if first.split()[0] != "%%pin" or not _wanted(Line(source, flags=split(first[5:]).flags)):
+        return []
+    step = parse_step("pin", [*split(first[5:]).words, *body_words(body)])
+    return [(step, "")] if step else []
+
+
+def _wanted(line: Line) -> bool:
+    """Not what was typed to leave no trace, nor what IPython would expand: its meaning is open."""
+    return not _NO_TRACE & set(line.flags) and not set(line.text) & set("${}")
+
+
+def _entry(line: str) -> Optional[Entry]:
+    if not line.startswith("%"):
+        return None
+    word, _, rest = line[1:].partition(" ")
+    try:
+        step = parse_step(word, split(rest).words)
+    except bad_input() as error:
+        raise NotebookError(*str(error).split("\n", 1)) from None
+    return None if step is None else (step, "")

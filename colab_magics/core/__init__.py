@@ -1,0 +1,1 @@
+"""What all parts stand on: steps and the host, errors, files, processes, words on a line."""

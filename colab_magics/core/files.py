@@ -1,0 +1,440 @@
+"""Reading and replacing a file that others may be writing too."""
+
+import errno
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import stat
+import tempfile
+import threading
+import time
+from contextlib import contextmanager, suppress
+from io import FileIO
+from pathlib import Path
+from typing import BinaryIO, Dict, Iterator, List, Optional, Tuple
+
+from .errors import NotebookError
+from .file_lock import PLAIN, alone_if_possible, is_own, try_lock
+
+__all__ = [
+    "MEMORY",
+    "Conflict",
+    "cache",
+    "clear",
+    "create",
+    "locked",
+    "named",
+    "own_folder",
+    "private_folder",
+    "read",
+    "replace",
+    "roomy",
+    "save",
+    "scratch_folder",
+    "state_folder",
+    "told",
+    "with_room",
+]
+
+#: Linux keeps in memory what is written there.
+MEMORY = Path("/dev/shm")  # noqa: S108 - each folder that is made there is private
+#: What a few small files may take, in bytes; and how many they are.
+_ROOM, _FEW = 2**20, 10
+#: Seconds to wait for a writer that truncates in place (Jupyter Server does) to finish.
+PATIENCE = 2.0
+#: Bytes that are compared at once.
+_PIECE = 2**20
+#: Bytes of the largest file that is read; reading it as JSON takes several times as much memory.
+LARGEST = 2**29
+#: Seconds to wait for another process that writes the same file.
+WAIT = 30.0
+#: What this thread has locked already.
+_LOCKED = threading.local()
+#: Folders of this process, with the open handles that lock them.
+_SCRATCH: Dict[Path, int] = {}
+_BINARY = getattr(os, "O_BINARY", 0)
+
+
+class Conflict(NotebookError):
+    """What was to be replaced is not what was read. `setup.record` reads again, and merges anew."""
+
+    def __init__(self, name: str = "The notebook") -> None:
+        super().__init__(
+            f"{name} was changed by something else meanwhile; it was not overwritten.",
+            "Run this again: it starts from the file as it is now.",
+        )
+
+
+def read(path: Path) -> bytes:
+    """The bytes of a file; an empty one is read again for a while, since it may be being saved."""
+    until = time.monotonic() + PATIENCE
+    while True:
+        data = _bytes(path)
+        if data or time.monotonic() > until:
+            return data
+        time.sleep(0.02)
+
+
+def _bytes(path: Path) -> bytes:
+    """The bytes of a regular file; opening a pipe could wait for ever, and a device has no end."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        with os.fdopen(os.open(str(path), flags), "rb") as stream:
+            about = os.fstat(stream.fileno())
+            if not stat.S_ISREG(about.st_mode):
+                raise NotebookError(f"{path.name} is a device or a pipe.", "Name a file.")
+            if about.st_size > LARGEST:
+                raise NotebookError(f"{path.name} is larger than 512 MB.", "Name a smaller file.")
+            # What /proc lists has no size, and perhaps no end.
+            return stream.read() if about.st_size else b""
+    except FileNotFoundError:
+        raise NotebookError(f"There is no {path.name}.", "Check the path.") from None
+    except IsADirectoryError:
+        raise NotebookError(f"{path.name} is a folder.", "Name a file.") from None
+    except PermissionError:
+        raise NotebookError(f"{path.name} may not be read.", "Check its owner.") from None
+    except OSError as error:
+        raise NotebookError(
+            f"{path.name} cannot be read: {error.strerror or error}.", "Check the path."
+        ) from None
+    except ValueError:  # a zero byte, or half a character that this system's names cannot hold
+        raise NotebookError("No file can have this name.", "Check the path.") from None
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Write a file as the only process of this user, from reading it on until it is replaced.
+
+    What another one writes in between would be lost. `NotebookError` after `WAIT` seconds.
+    """
+    target, mine = path.resolve(), _LOCKED.__dict__.setdefault("targets", set())
+    if target in mine:
+        yield
+        return
+
+    def waiting(seconds: float) -> None:
+        if seconds > WAIT:
+            raise NotebookError(
+                f"{path.name} is being written by another program.", "Run this when it has ended."
+            )
+
+    with alone_if_possible(cache("writing") / f"{named(target)}.lock", waiting):
+        mine.add(target)
+        try:
+            yield
+        finally:
+            mine.remove(target)
+
+
+def replace(path: Path, data: bytes, expected: bytes) -> bool:
+    """Put ``data`` in the place of ``expected``, whole or not at all; False: it was there already.
+
+    Keeps mode, owner, attributes and links. Refused with `NotebookError`, nothing changed, when the
+    file is read-only or has no space; with `Conflict` where it does not hold ``expected`` any more.
+    Proved by reading back.
+    """
+    with told(path), locked(path):
+        target = path.resolve()
+        if data == expected and _holds(target, data):
+            return False
+        was = os.lstat(target)
+        if not was.st_mode & stat.S_IWUSR or not os.access(target, os.W_OK):
+            raise NotebookError(f"{path.name} is read-only.", "Make it writable, or save a copy.")
+        with _beside(target, data) as (stream, beside):
+            alike = _make_alike(stream.fileno(), target, was)
+            if not _holds(target, expected) or not os.path.samestat(was, os.lstat(target)):
+                raise Conflict(path.name)
+            if alike:
+                _move(stream, beside, target)
+            else:
+                _write_into(target, was, data, expected)
+        if not _holds(target, data):
+            raise Conflict(path.name)
+        return True
+
+
+def _holds(path: Path, data: bytes) -> bool:
+    """Whether these are the bytes of a file; piece by piece, since both may be large."""
+    if not data or path.stat().st_size != len(data):
+        return read(path) == data  # one that is being saved has none for a moment
+    with path.open("rb") as stream:
+        pieces = range(0, len(data), _PIECE)
+        same = all(stream.read(_PIECE) == data[at : at + _PIECE] for at in pieces)
+        return same and not stream.read(1)
+
+
+def create(path: Path, data: bytes) -> bool:
+    """Put a file where none is, whole or not at all; False: it was there already, like that.
+
+    `NotebookError` where something else is there, which is left as it is.
+    """
+    with told(path, "nothing was made", "name another place"), locked(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file() and read(path) == data:
+            return False
+        if os.path.lexists(path):
+            raise _differs(path)
+        with _beside(path, data, 0o666) as (stream, beside):
+            _move(stream, beside, path, over=False)
+        if read(path) != data:
+            raise Conflict(path.name)
+        return True
+
+
+def save(path: Path, text: str) -> None:
+    """Put a small file for this user alone in its place, whole or not at all; never through a link.
+
+    For one that is written by one process at a time: what a killed one left is taken away.
+    """
+    fresh = path.with_name(f"{path.name}.new")
+    with suppress(FileNotFoundError):
+        fresh.unlink()
+    handle = os.open(str(fresh), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as stream:
+            stream.write(text)
+        fresh.replace(path)
+    except BaseException:
+        fresh.unlink()
+        raise
+
+
+def clear(place: Path) -> None:
+    """Take away what lies where a folder is to be made, as far as can be; follows no link."""
+    if place.is_symlink():
+        place.unlink()
+    shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def told(
+    path: Path, left: str = "it is as it was", todo: str = "save a copy elsewhere"
+) -> Iterator[None]:
+    """`NotebookError` in the place of an OSError that says why a file was not written."""
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        todo = f"Make space, or {todo}" if full else todo.capitalize()
+        raise NotebookError(
+            f"{path.name} could not be written: {error.strerror or error}; {left}.", f"{todo}."
+        ) from None
+
+
+@contextmanager
+def _beside(target: Path, data: bytes, mode: int = 0o600) -> Iterator[Tuple[BinaryIO, Path]]:
+    """A new file in the folder of another, with its new bytes on the disk; deleted in the end.
+
+    It is locked as long as its writer lives, so that the next one can tell what a kill has left.
+    """
+    start = f".~{target.name if len(os.fsencode(target.name)) < 200 else named(target)}-"
+    ours = re.compile(re.escape(start) + r"[0-9a-f]{16}\.tmp")
+    _remove_abandoned(target.parent, ours)
+    beside = target.with_name(f"{start}{secrets.token_hex(8)}.tmp")
+    try:
+        handle = os.open(str(beside), os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY, mode)
+    except PermissionError:
+        raise NotebookError(
+            f"The folder of {target.name} may not be written.", "Save a copy elsewhere."
+        ) from None
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            try_lock(handle)
+            stream.write(data)
+            stream.flush()
+            os.fsync(handle)
+            yield stream, beside
+    finally:
+        with suppress(FileNotFoundError):
+            beside.unlink()
+
+
+def _remove_abandoned(folder: Path, ours: "re.Pattern[str]") -> None:
+    """Delete what this user's processes have left that have ended: nobody holds its lock."""
+    found: List[Path] = []
+    with suppress(OSError):
+        found = [Path(one.path) for one in os.scandir(folder) if ours.fullmatch(one.name)]
+    for path in found:
+        with suppress(OSError):
+            handle = os.open(str(path), os.O_RDONLY | PLAIN)
+            try:
+                of = os.fstat(handle)
+                if not is_own(of) or not try_lock(handle):
+                    continue
+                if stat.S_ISREG(of.st_mode):
+                    path.unlink()
+                elif of.st_mode & 0o777 == 0o700:
+                    shutil.rmtree(path)
+            finally:
+                os.close(handle)
+
+
+def _move(stream: BinaryIO, beside: Path, target: Path, over: bool = True) -> None:
+    """Put a new file in its place if it still is what was written.
+
+    It is closed before: not all file systems move an open one.
+    """
+    if not os.path.samestat(os.fstat(stream.fileno()), os.lstat(beside)):
+        raise Conflict(target.name)
+    stream.close()
+    if over:
+        beside.replace(target)
+        return
+    try:
+        os.link(beside, target)  # unlike a move it takes no place that somebody took meanwhile
+    except FileExistsError:
+        raise _differs(target) from None
+    except OSError:  # a file system without links
+        target.touch(exist_ok=False)
+        beside.replace(target)
+
+
+def _make_alike(handle: int, target: Path, was: os.stat_result) -> bool:
+    """Give a new file what an old one has beside its bytes; whether it has all of it."""
+    if not hasattr(os, "fchown"):
+        return True  # Windows
+    mode = was.st_mode & 0o777  # and no bit that would lend somebody our rights
+    with suppress(OSError):  # only root may give a file to its owner
+        os.fchown(handle, was.st_uid, was.st_gid)
+    with suppress(OSError):
+        os.fchmod(handle, mode)
+    attributes = _copy_attributes(handle, target)
+    now = os.fstat(handle)
+    same = (now.st_uid, now.st_gid, now.st_mode & 0o777) == (was.st_uid, was.st_gid, mode)
+    return same and attributes and was.st_nlink == 1
+
+
+def _copy_attributes(handle: int, target: Path) -> bool:
+    """Give a new file the extended attributes and access lists of another, where there are such."""
+    if not hasattr(os, "listxattr"):
+        return True
+    try:
+        names = os.listxattr(target, follow_symlinks=False)
+    except OSError:
+        return True
+    try:
+        has = os.listxattr(handle)  # of the folder, which gives them to what is new in it
+        for name in {*has} - {*names}:
+            os.removexattr(handle, name)
+        for name in names:
+            value = os.getxattr(target, name, follow_symlinks=False)
+            if name not in has or os.getxattr(handle, name) != value:
+                os.setxattr(handle, name, value)
+    except OSError:
+        return False
+    return True
+
+
+def _write_into(target: Path, was: os.stat_result, data: bytes, expected: bytes) -> None:
+    """Write into a file of another owner, or of several names, which a new one would not have.
+
+    A kill in between may leave a part of each: the new bytes are on the disk beside it then. What
+    was longer is first written over by white space: before it is cut off, a notebook reads well.
+    """
+    flags = os.O_RDWR | PLAIN | _BINARY
+    with os.fdopen(os.open(str(target), flags), "r+b", buffering=0) as stream:
+        if not os.path.samestat(was, os.fstat(stream.fileno())) or stream.read() != expected:
+            raise Conflict(target.name)
+        try:
+            _fill(stream, data.ljust(len(expected), b"\n"), len(data))
+        except BaseException:
+            _fill(stream, expected, len(expected))  # it has that room already
+            raise
+
+
+def _fill(stream: FileIO, data: bytes, size: int) -> None:
+    """Write over all of an open file, and cut it to a size."""
+    stream.seek(0)
+    left = memoryview(data)
+    while left:
+        left = left[stream.write(left) :]
+    stream.truncate(size)
+    os.fsync(stream.fileno())
+
+
+def _differs(path: Path) -> NotebookError:
+    return NotebookError(
+        f"{path.name} is there and differs; it was left alone.", "Name another place."
+    )
+
+
+def cache(kind: str) -> Path:
+    """The folder of this user for what can be had again; it may not be there yet."""
+    from platformdirs import user_cache_dir
+
+    return Path(user_cache_dir("colab-magics", appauthor=False)) / kind
+
+
+def state_folder(kind: str) -> Path:
+    """The folder of this user for what is true of this machine; it may not be there yet."""
+    from platformdirs import user_state_dir
+
+    return Path(user_state_dir("colab-magics", appauthor=False)) / kind
+
+
+def named(path: Path) -> str:
+    """A name for what is kept about a path: the same each time, and short."""
+    return hashlib.sha256(str(path).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def private_folder(prefix: str, place: Optional[Path] = None) -> Path:
+    """A new folder that only this user can read; in the one for temporary files, if not told."""
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=place))
+
+
+def scratch_folder(prefix: str, place: Optional[Path] = None) -> Path:
+    """`private_folder` that nobody needs when this process has ended: the next one takes it away.
+
+    It is locked until then. It gets its name after that, so that the name tells what is locked.
+    """
+    for folder in [folder for folder in [*_SCRATCH] if not folder.exists()]:
+        with suppress(KeyError):  # another thread has
+            os.close(_SCRATCH.pop(folder))
+    fresh = private_folder(prefix, place)
+    ours = re.compile(re.escape(prefix) + r"[a-z0-9_]{8}\.scratch")
+    for around in {fresh.parent, MEMORY}:
+        _remove_abandoned(around, ours)
+    folder = fresh.with_name(f"{fresh.name}.scratch")
+    with suppress(OSError):  # Windows opens no folder
+        handle = os.open(str(fresh), os.O_RDONLY)
+        if try_lock(handle):
+            fresh.rename(folder)
+            _SCRATCH[folder] = handle
+            return folder
+        os.close(handle)
+    return fresh
+
+
+def own_folder(path: Path) -> Path:
+    """A folder that only this user can write: this one, made; a new one where that is another's."""
+    with suppress(FileExistsError):
+        path.mkdir(0o700)
+    found = os.lstat(path)
+    if stat.S_ISDIR(found.st_mode) and is_own(found) and not found.st_mode & 0o022:
+        return path
+    return scratch_folder(f"{path.name}-", path.parent)
+
+
+def with_room(size: int) -> Optional[Path]:
+    """Where so many bytes in some small files fit: among temporary files, else in memory.
+
+    A user whose disk is full is to be able to make space. None where they fit in neither.
+    """
+    places = [MEMORY]
+    with suppress(OSError):  # it has tried all, and none can be written
+        places.insert(0, Path(tempfile.gettempdir()))
+    return next((place for place in places if roomy(place, size)), None)
+
+
+def roomy(folder: Path, size: int) -> bool:
+    """Whether a folder may be written, and its disk has space for this and some small files."""
+    try:
+        free = shutil.disk_usage(folder).free
+        inodes = os.statvfs(folder) if hasattr(os, "statvfs") else None
+    except OSError:
+        return False
+    if inodes and inodes.f_files and inodes.f_favail < _FEW:  # full of files, not of bytes
+        return False
+    return free > size + _ROOM and os.access(folder, os.W_OK)

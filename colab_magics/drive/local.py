@@ -1,0 +1,101 @@
+"""The stand-in: a plain folder in the shape of a drive, without credentials and without Google.
+
+It never says that something is mounted, or Drive, without saying in the same line what it is.
+"""
+
+import os
+from pathlib import Path
+from typing import Optional
+
+from ..core.errors import DriveError
+from ..core.host import Host
+from ..core.steps import Progress
+from .colab import listed
+from .mounts import mounted
+from .providers import State, Wanted, leave, short
+
+__all__ = ["Folder"]
+
+
+class Folder:
+    """``MOUNTPOINT/MyDrive`` as a folder of this machine, or as a link to one."""
+
+    name = "folder"
+    heals = False
+
+    def available(self, host: Host, wanted: Wanted) -> Optional[str]:
+        """See `Provider`: always, but not on top of another one."""
+        if wanted.remote:
+            return "--remote belongs to rclone"
+        return "a drive is mounted there" if self._mounted(wanted.point) else None
+
+    def state(self, host: Host, wanted: Wanted) -> Optional[State]:
+        """See `Provider`."""
+        source, files = wanted.source, wanted.point / "MyDrive"
+        if self._mounted(wanted.point):  # which may hang
+            return None
+        if not files.is_dir():
+            return None
+        if source is not None and files.resolve() != source.resolve():
+            return State(False, f"{short(files)} is not the folder {short(source)}")
+        return State(True, self._words(host, files))
+
+    def mount(self, host: Host, wanted: Wanted, progress: Progress) -> str:
+        """Make the folder, or the link to ``source``."""
+        point, source, files = wanted.point, wanted.source, wanted.point / "MyDrive"
+        if source is not None and not source.is_dir():
+            raise DriveError(f"There is no folder {short(source)}.", "Make it, or check --from.")
+        try:
+            if source is None:
+                files.mkdir(parents=True, exist_ok=True)
+                return ""
+            point.mkdir(parents=True, exist_ok=True)
+            self._clear(files)
+            files.symlink_to(source, target_is_directory=True)
+        except OSError as error:
+            raise DriveError(
+                f"{short(files)} cannot be made: {error.strerror}.", "Name another MOUNTPOINT."
+            ) from None
+        return ""
+
+    def flush(self, host: Host, wanted: Wanted, progress: Progress) -> str:
+        """See `Provider`: there is nowhere to send anything to."""
+        return self._words(host, wanted.point / "MyDrive")
+
+    def unmount(self, host: Host, wanted: Wanted, progress: Progress) -> str:
+        """Take the link or the empty folder away; a folder with files in it stays."""
+        files = wanted.point / "MyDrive"
+        if files.is_dir() and not files.is_symlink() and any(files.iterdir()):
+            return (
+                f"Not Google Drive: {short(files)} is a folder on this machine; nothing is "
+                "uploaded, and its files stay where they are"
+            )
+        leave(host, wanted.point)
+        self._clear(files)
+        return (
+            f"{short(files)} is gone. It was not Google Drive but a folder on this machine; "
+            "nothing is uploaded"
+        )
+
+    def _mounted(self, point: Path) -> bool:
+        return listed(point) or mounted(point / "MyDrive") is not None
+
+    def _clear(self, files: Path) -> None:
+        """Make room for a link without losing a file."""
+        if files.is_symlink():
+            files.unlink()
+        elif files.is_dir():
+            if any(files.iterdir()):
+                raise DriveError(
+                    f"{short(files)} holds files; it was left alone.",
+                    "Name another MOUNTPOINT, or move the files.",
+                )
+            files.rmdir()
+
+    def _words(self, host: Host, files: Path) -> str:
+        what = f"a link to {short(files.resolve())}" if files.is_symlink() else "a folder"
+        more = ", it is lost with the machine" if host.ephemeral else ""
+        more += "" if os.access(str(files), os.W_OK) else ", read-only"
+        return (
+            f"Not Google Drive: {short(files)} is {what} on this machine; nothing is uploaded{more}"
+        )

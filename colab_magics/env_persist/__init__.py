@@ -1,0 +1,1 @@
+"""``%env_persist``: variables of the environment, the same on every run."""

@@ -1,0 +1,1 @@
+"""The edge to IPython: magics are registered, what a cell did is remembered and recorded."""

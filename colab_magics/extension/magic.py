@@ -1,0 +1,172 @@
+"""What every magic does alike: its line is read, its step applied, its outcome shown."""
+
+import sys
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, List, Optional, Tuple, Union
+
+from ..core.arguments import split
+from ..core.controls import visible
+from ..core.display import Report, printable
+from ..core.errors import usage_error
+from ..core.host import Host
+from ..core.steps import Outcome, Step, parse, perform
+from ..fetch.magic_prefetch import begin
+
+__all__ = ["Call", "Magic", "Status", "confirm", "say", "show"]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One use of a magic: its words, the common flags, the trailing comment, the cell's body."""
+
+    words: Tuple[str, ...]
+    flags: Tuple[str, ...] = ()
+    comment: str = ""
+    body: Optional[str] = None
+
+
+def show(report: object, live: bool = False) -> Any:
+    """Show a report, or what draws itself; a live one gives a handle to update it."""
+    from IPython.display import display
+
+    return display(report, display_id=True) if live else display(report)
+
+
+def say(*lines: str) -> None:
+    """Show lines of text."""
+    show(Report(lines))
+
+
+def confirm(host: Host, question: str) -> bool:
+    """Ask a person, who must be there, and tell whether the answer is yes."""
+    return host.person and input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+
+
+class Status:
+    """One display, updated in place until it shows the outcome.
+
+    Where no front end is live (executors compare outputs), only the outcome is displayed.
+    """
+
+    def __init__(self, host: Host, quiet: bool) -> None:
+        self._live = host.live and not quiet
+        self._terminal = not quiet and host.may_ask and not host.live and sys.stdout.isatty()
+        self._handle: Any = None
+        self._above = Report()
+
+    def __call__(self, said: Union[str, Report]) -> None:
+        """Say what is going on; a report stays above what is said after it."""
+        if self._terminal:
+            self._write(said)
+        line = (said,) if isinstance(said, str) else ()
+        self._above = said if isinstance(said, Report) else self._above
+        if not self._live:
+            return
+        now = replace(self._above, after=(*self._above.after, *line))
+        if self._handle is None:
+            self._handle = show(now, live=True)
+        else:
+            self._handle.update(now)
+
+    def _write(self, said: Union[str, Report]) -> None:
+        """A line over the one before it; a report above, once, since it cannot be updated."""
+        if isinstance(said, str):
+            text = visible(printable(said), keep="")[:100]
+        else:
+            text = "" if self._above.lines else f"{said.text()}\n"
+        sys.stdout.write(f"\r\x1b[K{text}")
+        sys.stdout.flush()
+
+    def done(self, report: Optional[Report]) -> None:
+        """Show the outcome in the same place; None where an error will be shown instead."""
+        if self._terminal:
+            sys.stdout.write("\r\x1b[K")
+        if self._handle is not None:
+            self._handle.update(report or Report())
+        elif report is not None:
+            show(report)
+
+
+class Magic:
+    """One magic. A subclass has a docstring (its help, with examples), `name` and `run`."""
+
+    name: ClassVar[str]
+    #: Flags that this magic understands and others do not.
+    own_flags: ClassVar[Tuple[str, ...]] = ()
+    #: Words that Tab offers after the name.
+    offers: ClassVar[Tuple[str, ...]] = ()
+
+    def __init__(self, session: Any) -> None:
+        self.session = session
+        self.host: Host = session.host
+
+    def __call__(self, line: str, cell: Optional[str] = None) -> Any:
+        """Run one use of the magic; gives its result where ``-o`` asks for it."""
+        parts = split(line)
+        if "help" in parts.flags:
+            say((self.__doc__ or "").strip())
+            return None
+        for flag in {"restart", "keep_going", "no_lock"} & {*parts.flags} - {*self.own_flags}:
+            raise usage_error(
+                f"%{self.name} has no --{flag.replace('_', '-')}.", f"Type %{self.name}? for help."
+            )
+        call = Call(tuple(parts.words), parts.flags, parts.comment, cell)
+        result = self.run(call)
+        return result if "output" in call.flags else None
+
+    def run(self, call: Call) -> Any:
+        """Do what the line says; by default: the step that it means."""
+        self.no_body(call)
+        step = parse(self.name, call.words)
+        return self.bare(call) if step is None else self.perform(step, call)
+
+    def bare(self, call: Call) -> Any:
+        """Show the state, and change nothing."""
+        raise usage_error(f"%{self.name}: nothing to do.", f"Type %{self.name}? for examples.")
+
+    def no_body(self, call: Call) -> None:
+        """Refuse a cell body where there is nothing to do with one."""
+        if call.body is not None and call.body.strip():
+            raise usage_error(f"%%{self.name} takes no body.", f"Use %{self.name}, one line.")
+
+    def perform(self, step: Step, call: Call) -> Optional[Outcome]:
+        """Apply a step, show what became of it, and keep it for the setup cell."""
+        quiet = "quiet" in call.flags
+        status = Status(self.host, quiet)
+        if "dry_run" in call.flags:
+            self.foresee(step, status)
+            return None
+        if step.word != "fetch":
+            begin(self.session)
+        try:
+            outcome = perform(step, self.host, status)
+        except BaseException:
+            status.done(None)
+            raise
+        status.done(None if quiet else self.report(outcome, call))
+        if outcome.step is not None and "no_record" not in call.flags:
+            self.session.remember(outcome.step)
+        if outcome.error is not None:
+            self.stop(outcome.error, call)
+        return outcome
+
+    def foresee(self, step: Step, status: Status) -> None:
+        """Show what would be done, and change nothing."""
+        try:
+            report = step.foreseen(self.host, status)
+        except BaseException:
+            status.done(None)
+            raise
+        status.done(report)
+
+    def stop(self, error: Exception, call: Call) -> None:
+        """Raise what a step ended with, although it is done and kept."""
+        raise error
+
+    def report(self, outcome: Outcome, call: Call) -> Report:
+        """What is shown of an outcome."""
+        return Report(tuple(text for text in (outcome.message, outcome.hint) if text))
+
+    def complete(self, line: str, symbol: str) -> List[str]:
+        """What Tab offers for a half-typed word."""
+        return [word for word in self.offers if word.startswith(symbol)]

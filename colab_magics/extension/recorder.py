@@ -1,0 +1,248 @@
+"""One kernel's memory: what the running cell did, and lines not yet in a notebook.
+
+It holds no recipe: the setup cell is read from the notebook each time (see `record`).
+"""
+
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+
+from ..core.errors import bad_input, holds_secret
+from ..core.host import Host
+from ..core.steps import Step, parts_of
+from ..drive.providers import default_mount_point, root
+from ..notebook.comm import present
+from ..notebook.locate import RunningCell, Site, locate, place
+from ..record.cell import Line, is_expanded, is_setup, parse, sound_text
+from ..record.merge import Entry, Merged
+from ..record.record import edit
+from ..session.limit import lent
+from .lock_keeper import Locking
+from .magic import say
+from .notices import Notices
+from .pending import Pending, edited
+from .recording import finish
+from .restart import after
+
+if TYPE_CHECKING:
+    from .hints import Before
+
+__all__ = ["Session", "host_for", "session_of"]
+
+#: Where a shell keeps its session: they know each other, and go together.
+_KEPT = "_colab_magics_session"
+
+
+def host_for(shell: Any = None, start: Any = None) -> Host:
+    """A host that knows the places that recorded paths may name."""
+    host = Host(shell, start)
+    host.places["drive"] = lambda: root(default_mount_point(host))
+    return host
+
+
+def session_of(shell: Any) -> "Session":
+    """The session of a shell; it outlives reloading the extension."""
+    if not hasattr(shell, _KEPT):
+        setattr(shell, _KEPT, Session(shell))
+    session: Session = getattr(shell, _KEPT)
+    return session
+
+
+class Session:
+    """See the module."""
+
+    def __init__(self, shell: Any) -> None:
+        self.host = host_for(shell)
+        self.host.notebook = lambda: place(self.host, self.site).path
+        self.host.clones = self._clones
+        self.host.extension = lambda: self.site.kind == "jupyter" and present(self.host)
+        self.source = ""
+        self.writing = False
+        self._before: Optional[Before] = None
+        #: What the running cell has done.
+        self.cell: List[Entry] = []
+        self._outer: List[Tuple[str, List[Entry], bool]] = []
+        self.held = Pending(self.host)
+        #: Client session → the setup cell as it was last run or written.
+        self.seen: Dict[str, str] = {}
+        #: Client session → where its notebook is saved, while it cannot be kept in the notebook.
+        self.targets: Dict[str, str] = {}
+        #: Where this kernel's user has said that a notebook is to be saved.
+        self.confirmed: Set[str] = set()
+        self.notices = Notices(self.host)
+        self.locks = Locking(self)
+        self.host.lock = self.locks.of
+        #: What a magic has running beside the kernel: told of the end of each cell by ``end(result,
+        #: depth)``, and ended by ``close()`` with the extension.
+        self.beside: List[Any] = []
+        self._time_left: Any = None
+
+    # ------------------------------------------------------------------ what magics ask
+    @property
+    def pending(self) -> List[Entry]:
+        """Lines of this notebook that are not in it yet."""
+        return self.held.entries
+
+    def forget_cell(self) -> None:
+        """The setup cell that was run is gone, or is to be."""
+        self.seen.pop(self.host.client, None)
+
+    def remember(self, step: Step) -> None:
+        """Keep a step that succeeded, to be recorded when the cell ends."""
+        try:
+            text = sound_text(step)
+        except bad_input() as error:
+            say(f"Setup cell: not remembered. {error}")
+            return
+        if is_expanded(text):
+            say("Setup cell: not remembered: IPython would expand $ and braces in that line")
+            return
+        if holds_secret(text):
+            say("Setup cell: not remembered: a secret stands in that line; take it out of the cell")
+            return
+        self.cell.append((step, step.note(self.host)))
+
+    def take(self) -> List[Entry]:
+        """All that is to be recorded, handed over: the caller records it now."""
+        entries = [*self.pending, *self.cell]
+        self.pending.clear()
+        self.cell = []
+        return entries
+
+    @property
+    def site(self) -> Site:
+        """What kind of place the running cell comes from."""
+        return locate(self.host)
+
+    def writer(self) -> Any:
+        """The writer that applies to the running cell, or None."""
+        return self.writers()[0]
+
+    def writers(self) -> Tuple[Any, Tuple[Tuple[str, str], ...]]:
+        """The writer that applies (or None), and (name, reason) of those that do not."""
+        from ..notebook.writers import writer_for
+
+        cell = RunningCell(self.source, self.writing, is_setup)
+        return writer_for(self.host, self.site, cell)
+
+    def lines(self) -> Tuple[Optional[List[Line]], str]:
+        """The setup cell's lines as far as the kernel can know them, and where they were read."""
+        writer = self.writer()
+        text = writer.read() if writer is not None else self._in_colab()
+        if text is not None:
+            return parse(text), "in the notebook"
+        text = self.seen.get(self.host.client)
+        return (None, "") if text is None else (parse(text), "as it was last run")
+
+    @property
+    def done(self) -> int:
+        """How many steps the running cell has done so far."""
+        return len(self.cell)
+
+    def standing(self, word: str) -> List[Step]:
+        """Each part of this kind that is recorded, or to be, those of the running cell last."""
+        steps = [line.step for line in self.lines()[0] or ()]
+        steps += [step for step, _ in (*self.pending, *self.cell)]
+        return parts_of(word, steps)
+
+    def _clones(self) -> Any:
+        from ..github.magic import places
+
+        return places(self)
+
+    @property
+    def running(self) -> str:
+        """The text of the running cell, also where it is what loads the extension."""
+        return self.source or str(self.host.request.get("content", {}).get("code", ""))
+
+    @property
+    def runs_setup(self) -> bool:
+        """Whether the running cell is the setup cell."""
+        return is_setup(self.running)
+
+    def since(self, word: str, done: int) -> List[Step]:
+        """Those of the running cell, less its first ``done`` steps."""
+        return parts_of(word, [step for step, _ in self.cell[done:]])
+
+    @property
+    def depth(self) -> int:
+        """In how many cells the running one is, itself counted: a cell may run another one."""
+        return len(self._outer)
+
+    def close(self) -> None:
+        """The extension is unloaded."""
+        while self.beside:
+            self.beside.pop().close()
+
+    def edit(self, change: Callable[[Sequence[Line]], Merged]) -> List[str]:
+        """Change what this cell did, what is pending, and the setup cell if it can be written."""
+        self.cell, changes = edited(self.cell, change)
+        changes += self.held.edit(change)
+        writer = self.writer()
+        if writer is not None:
+            self.locks.changed()
+            changes += edit(writer, lambda lines: change(lines or [])).changes
+        return list(dict.fromkeys(changes))
+
+    def _in_colab(self) -> Optional[str]:
+        """The setup cell in Colab's browser, where no writer is at hand that could read it."""
+        from ..notebook import colab_message
+
+        cells = colab_message.texts() if self.site.kind == "colab" else None
+        return next(filter(is_setup, cells or ()), None)
+
+    # ------------------------------------------------------------------ events of the shell
+    def begin(self, info: Any) -> None:
+        """``pre_run_cell``; it does not fire for the cell that first loads the extension."""
+        self._outer.append((self.source, self.cell, self.writing))
+        self.source = getattr(info, "raw_cell", None) or ""
+        self.cell, self.writing = [], False
+        self._before = None
+        self.locks.begin()
+        if "install" in self.source:  # most cells install nothing, and this imports what pins need
+            from .hints import look_before
+
+            self._before = look_before(self.source)
+
+    def end(self, result: Any) -> None:
+        """``post_run_cell``: record what the cell did; errors are shown, IPython drops them."""
+        self.source = getattr(result.info, "raw_cell", None) or ""
+        earlier = self.notices.unfinished()
+        try:
+            self._record(result)
+            self.locks.end()
+            earlier()
+            if self._before is not None:
+                from .hints import look_after
+
+                look_after(self, self.source, self._before)
+            if "!" in self.source:
+                from .lost_cd import look_after as look_after_cd
+
+                look_after_cd(self, self.source, result)
+        except bad_input() as error:
+            say(f"Setup cell: not written. {error}", *filter(None, [getattr(error, "details", "")]))
+        else:
+            if lent() and self.host.live:
+                self._tell_time(result)
+            if not self._outer[:-1]:  # a cell within another leaves it to that one
+                after(self.host, self.site, result.error_in_exec)
+        finally:  # a cell may be run from within another
+            outer = self._outer.pop() if self._outer else ("", [], False)
+            self.source, self.cell, self.writing = outer
+
+    def _tell_time(self, result: Any) -> None:
+        """Say that the machine's time runs out, where it does."""
+        if self._time_left is None:
+            from .time_left import TimeLeft
+
+            self._time_left = TimeLeft()
+        self._time_left.end(result, self.depth)
+
+    def _record(self, result: Any) -> None:
+        """Record what the cell did; what an interrupt leaves unrecorded is pending."""
+        try:
+            for one in self.beside:
+                one.end(result, self.depth)
+            finish(self, failed=not result.success)
+        except BaseException:
+            self.held.hold(self.cell)
+            raise

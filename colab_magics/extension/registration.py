@@ -1,0 +1,191 @@
+"""The magics: names, and where each is found when it is first used.
+
+A new magic is one file with a subclass of `Magic` and one line in `MAGICS`.
+"""
+
+from functools import partial
+from typing import Any, Callable, Dict, List, Optional
+
+__all__ = [
+    "AROUND",
+    "MAGICS",
+    "VERBATIM",
+    "LazyMagic",
+    "register",
+    "rewritten",
+    "unregister",
+    "unrolled",
+]
+
+MAGICS = {
+    "pin": "colab_magics.pin.magic:PinMagic",
+    "drive": "colab_magics.drive.magic:DriveMagic",
+    "github": "colab_magics.github.magic:GithubMagic",
+    "fetch": "colab_magics.fetch.magic:FetchMagic",
+    "apt": "colab_magics.apt.magic:AptMagic",
+    "env_persist": "colab_magics.env_persist.magic:EnvironmentMagic",
+    "cd_persist": "colab_magics.cd_persist.magic:DirectoryMagic",
+    "secret": "colab_magics.secret.magic:SecretMagic",
+    "gpu": "colab_magics.gpu.magic:GpuMagic",
+    "setup": "colab_magics.setup.magic:SetupMagic",
+    "shell": "colab_magics.shell.magic:ShellMagic",
+    "jobs": "colab_magics.jobs.magic:JobsMagic",
+    "session": "colab_magics.session.magic:SessionMagic",
+}
+
+#: Of those, which as cell magics only watch the cell, which runs as it would without them.
+AROUND = {"gpu"}
+
+#: Those whose line IPython leaves as it is: ``$`` in it is another language's.
+VERBATIM = {"shell"}
+
+#: What one loading added to a shell, as the calls that take it back.
+_UNDO = "_colab_magics_undo"
+
+
+class LazyMagic:
+    """What IPython calls and shows the help of; the magic itself is imported on first use."""
+
+    def __init__(self, name: str, session: Any) -> None:
+        self.__name__ = name
+        # IPython's own way takes the square of a line's length where there is nothing to expand.
+        self._ipython_magic_no_var_expand = True
+        self._session, self._magic = session, None
+
+    @property
+    def __doc__(self) -> Optional[str]:  # type: ignore[override]
+        """The help of the magic, for ``%name?``."""
+        text: Optional[str] = self.magic.__doc__
+        return text
+
+    @property
+    def magic(self) -> Any:
+        """The magic, made once."""
+        if self._magic is None:
+            from ..core.registry import load
+
+            self._magic = load(MAGICS[self.__name__])(self._session)
+        return self._magic
+
+    def __call__(self, line: str, cell: Optional[str] = None) -> Any:
+        """Run the magic on what stands behind its name; Ctrl-C shows one line, as a shell does."""
+        from ..core.system_errors import explain_system_errors, refuse_impossible_text
+
+        if self.__name__ not in VERBATIM and set(line) & set("${}"):
+            line = self._session.host.shell.var_expand(line, 2)  # run_line_magic, and who calls it
+        try:
+            refuse_impossible_text(line, cell or "")
+            with explain_system_errors():
+                return self.magic(line, cell)
+        except KeyboardInterrupt:
+            from ..shell.failed import interrupted
+
+            # The way through our code tells nobody anything, and under %xmode Verbose it tells
+            # the values of variables: the environment with its tokens, among them.
+            raise interrupted() from None
+
+    def complete(self, shell: Any, event: Any) -> List[str]:
+        """What Tab offers after this magic's name."""
+        found: List[str] = self.magic.complete(event.line, event.symbol)
+        return found
+
+
+def rewritten(lines: List[str]) -> List[str]:
+    """A cell that begins with a cell magic of ours, in a form that IPython runs as it is meant.
+
+    ``%%pin torch==1.5`` alone is a line magic: IPython refuses a cell magic without a body before
+    the magic is asked (7.34 and 9.18). ``%%gpu`` is asked first, and the rest stays a cell like
+    any other: with its errors, its last value, ``await``, and magics in it.
+    """
+    first = lines[0] if lines else ""
+    word, _, rest = first[2:].strip().partition(" ")
+    if not first.startswith("%%") or word not in MAGICS:
+        return lines
+    if not any(line.strip() for line in lines[1:]):
+        return [first[1:]] if rest else lines
+    if word not in AROUND:
+        return lines
+    return [f"get_ipython().run_cell_magic({word!r}, {rest.strip()!r}, ' ')\n", *_body(lines[1:])]
+
+
+# IPython would ask it too whether a half-typed cell is complete, and then run that at once.
+rewritten.has_side_effects = True  # type: ignore[attr-defined]
+
+
+def _body(lines: List[str]) -> List[str]:
+    """The lines below a cell magic, which may begin with another one."""
+    from IPython.core.inputtransformer2 import cell_magic, leading_indent
+
+    filled = next(at for at, line in enumerate(lines) if line.strip())
+    return lines[:filled] + list(cell_magic(leading_indent(lines[filled:])))
+
+
+#: Line magics in one cell that IPython transforms itself: each time it reads all of the cell anew,
+#: and after 500 it gives up.
+_FEW = 50
+
+
+def unrolled(transform: Callable[[List[str]], List[str]], lines: List[str]) -> List[str]:
+    """A setup cell of many line magics, each of which IPython has transformed by itself.
+
+    What else the cell holds is left to IPython, as are magics in a string, a bracket or a block.
+    """
+    if sum(line.startswith("%") for line in lines) < _FEW or lines[0].startswith("%%"):
+        return lines
+    from ..record.cell import is_setup, statements
+
+    if not is_setup("".join(lines)):
+        return lines
+    result: List[str] = []
+    for statement, is_magic in statements(lines):
+        result += transform(list(statement)) if is_magic else statement
+    return result
+
+
+def register(shell: Any) -> None:
+    """Add the magics, their completion and the recording at the end of each cell."""
+    from .recorder import session_of
+
+    unregister(shell)
+    session = session_of(shell)
+    undo: List[Callable[[], object]] = []
+    for name in MAGICS:
+        lazy = LazyMagic(name, session)
+        # Colab has a %shell of its own, which is there again after ours is gone.
+        before = {kind: found.get(name) for kind, found in shell.magics_manager.magics.items()}
+        shell.register_magic_function(lazy, "line_cell", name)
+        undo.append(partial(_remove_magic, shell, name, before))
+        for prefix in (f"%{name}", f"%%{name}"):
+            shell.set_hook("complete_command", lazy.complete, str_key=prefix)
+            undo.append(partial(_remove_completion, shell, prefix))
+    for event, handler in (("pre_run_cell", session.begin), ("post_run_cell", session.end)):
+        shell.events.register(event, handler)
+        undo.append(partial(shell.events.unregister, event, handler))
+    shell.input_transformers_cleanup.append(rewritten)
+    undo.append(partial(shell.input_transformers_cleanup.remove, rewritten))
+    many = partial(unrolled, shell.input_transformer_manager.do_token_transforms)
+    shell.input_transformers_cleanup.append(many)
+    undo.append(partial(shell.input_transformers_cleanup.remove, many))
+    undo.append(session.close)
+    setattr(shell, _UNDO, undo)
+
+
+def unregister(shell: Any) -> None:
+    """Take back what `register` added; pending lines stay with the shell's session."""
+    for call in getattr(shell, _UNDO, ()):
+        call()
+    if hasattr(shell, _UNDO):
+        delattr(shell, _UNDO)
+
+
+def _remove_magic(shell: Any, name: str, before: Dict[str, Any]) -> None:
+    magics: Dict[str, Dict[str, Any]] = shell.magics_manager.magics
+    for kind, found in magics.items():
+        if isinstance(found.get(name), LazyMagic):
+            del found[name]
+            if before.get(kind) is not None:
+                found[name] = before[kind]
+
+
+def _remove_completion(shell: Any, prefix: str) -> None:
+    shell.strdispatchers["complete_command"].strs.pop(prefix, None)

@@ -1,0 +1,45 @@
+"""One line below a cell when an hour, half an hour, ten minutes are left of this machine."""
+
+import time
+from typing import Any, Callable, Optional, Set
+
+from ..core.display import duration
+from ..core.errors import bad_input
+from ..session.limit import NOTICES
+from ..session.report import left
+from .magic import say
+
+__all__ = ["TimeLeft"]
+
+
+class TimeLeft:
+    """What one kernel has said of it. ``clock`` gives seconds since 1970."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._started: Optional[float] = None
+        self._said: Set[int] = set()
+
+    def end(self, result: Any, depth: int) -> None:
+        """A cell has ended."""
+        if depth != 1:
+            return
+        try:
+            limit = left(self._since(), self._clock())
+        except bad_input():  # said by %session
+            return
+        minutes = limit.notice if limit is not None else None
+        if limit is None or minutes is None or minutes in self._said:
+            return
+        self._said.update(one for one in NOTICES if one >= minutes)
+        say(
+            f"{duration(limit.left)} left of the {duration(limit.seconds)} of this machine. "
+            "Keep what is only here: %drive flush, %github save"
+        )
+
+    def _since(self) -> float:
+        if self._started is None:
+            from ..session.machine import look
+
+            self._started = look([]).started
+        return self._started

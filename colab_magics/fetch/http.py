@@ -1,0 +1,220 @@
+"""Asking web servers: a token goes to one host, what passes is tried again, the rest is said.
+
+Source: RFC 9110, "HTTP Semantics" (redirects, ``Retry-After``, ranges and validators).
+"""
+
+import socket
+import threading
+from contextlib import suppress
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from os import dup
+from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, TypeVar
+from urllib.parse import urlsplit
+
+from ..core.errors import SourceError
+from ..core.redirects import Origin, is_loopback, origin, redirected
+from .source import Request
+
+__all__ = ["Again", "Answer", "Web"]
+
+T = TypeVar("T")
+#: Seconds to connect, and to wait for the next byte.
+PATIENCE = (10, 60)
+#: How often in a row nothing may come of it, and the seconds after the first time; then twice that.
+TRIES, PAUSE = 5, 0.5
+#: Seconds that a server may ask to be left alone; longer is a failure.
+LONGEST = 120.0
+_REDIRECTS = 10
+_PASSING = {408, 425, 429, 500, 502, 503, 504}
+
+
+class Again(Exception):
+    """It failed and may work when it is tried again; ``gained``: something has arrived."""
+
+    def __init__(self, what: str, after: float = 0.0, gained: bool = False) -> None:
+        super().__init__(what)
+        self.what, self.after, self.gained = what, after, gained
+
+
+class Answer(NamedTuple):
+    """What a server answered, and the address that it came from in the end."""
+
+    got: Any
+    url: str
+
+    @property
+    def host(self) -> str:
+        """Who answered."""
+        return urlsplit(self.url).netloc.rpartition("@")[2]
+
+
+class Web:
+    """Requests for the files of one line. ``stop`` is set where they are to end at once."""
+
+    def __init__(self, stop: threading.Event, token: str = "", name: str = "") -> None:
+        import requests
+
+        from .waits import Telling
+
+        self._stop, self._token, self._name = stop, token, name
+        self._session = requests.Session()
+        self._session.mount("http://", Telling(self._reads))
+        self._session.mount("https://", Telling(self._reads))
+        #: What each thread reads from.
+        self._read: Dict[int, Any] = {}
+
+    def open(self, request: Request, url: str, headers: Dict[str, str]) -> Answer:
+        """The answer to a request, redirects followed, its body not read; or `Again`."""
+        home, login = _home(request.url), request.login()
+        if self._token and home[0] != "https" and not is_loopback(home):
+            # Of a setting of the environment, or of a script.
+            raise SourceError(
+                "A token is not sent over http://, where others can read it.",
+                "Check the URL, and HF_ENDPOINT; or take --token off the line.",
+            )
+        for _ in range(_REDIRECTS):
+            self.check()
+            given = self._ask(url, headers, login, home)
+            to = given.headers.get("Location")
+            if given.status_code not in (301, 302, 303, 307, 308) or not to:
+                return Answer(given, url)
+            given.close()
+            url = redirected(url, to)
+        raise SourceError(
+            f"{urlsplit(request.url).hostname} sends on from address to address.", "Check the URL."
+        )
+
+    def json(self, url: str) -> Any:
+        """What a service lists at an address of its own."""
+        request = Request(url)
+
+        def ask() -> Any:
+            answer = self.open(request, url, {"Accept": "application/json"})
+            self.judge(answer, urlsplit(url).path.rpartition("/")[2])
+            try:
+                return answer.got.json()
+            except (ValueError, OSError):
+                raise Again(f"{answer.host} did not answer as it should") from None
+
+        return self.persist(ask)
+
+    def persist(
+        self, attempt: Callable[[], T], told: Callable[[str], None] = lambda line: None
+    ) -> T:
+        """What an attempt gives, made again where it raises `Again`, after longer and longer."""
+        failed = 0
+        while True:
+            try:
+                return attempt()
+            except Again as again:
+                failed = 1 if again.gained else failed + 1
+                if failed >= TRIES or again.after > LONGEST:
+                    late = f" It asks to wait {again.after:.0f} s." if again.after else ""
+                    raise SourceError(
+                        f"{again.what}.", f"Check the network, and run it again.{late}"
+                    ) from None
+                told(f"{again.what}: trying again")
+                self._stop.wait(again.after or PAUSE * 2 ** (failed - 1))
+                self.check()
+
+    def judge(self, answer: Answer, name: str) -> None:
+        """Nothing for a success; `Again` for what passes; else `SourceError`, in a line."""
+        status, host = answer.got.status_code, answer.host
+        if status in (200, 203, 206):  # others of success hold no file
+            return
+        if status in _PASSING:
+            after = _seconds(answer.got.headers.get("Retry-After", ""))
+            raise Again(f"{host} answered {status}", after)
+        if status in (401, 403):
+            raise self._refused(host, name)
+        if status in (404, 410):
+            todo = (
+                "Check the URL." if self._token else "Check the URL; if it is private: --token NAME"
+            )
+            raise SourceError(f"{host} has no {name}.", todo)
+        raise SourceError(f"{host} answered {status} for {name}.", "Open the URL in a browser.")
+
+    def check(self) -> None:
+        """Raise where all is to end."""
+        if self._stop.is_set():
+            raise KeyboardInterrupt
+
+    def cut(self) -> None:
+        """Wake a thread that waits for bytes: its connection ends."""
+        for stream in list(self._read.values()):
+            with suppress(Exception), socket.socket(fileno=dup(stream.fileno())) as line:
+                line.shutdown(socket.SHUT_RDWR)
+
+    def _reads(self, stream: Any) -> None:
+        """This thread begins to read from there, or ends at once where all is to end."""
+        self._read[threading.get_ident()] = stream
+        self.check()
+
+    def _ask(
+        self, url: str, headers: Dict[str, str], login: Optional[Tuple[str, str]], home: Origin
+    ) -> Any:
+        import requests
+
+        def sign(request: Any) -> Any:
+            # Also where there is nothing to sign with: requests would look into ~/.netrc.
+            if origin(request.url) != home:
+                return request
+            if self._token:
+                request.headers["Authorization"] = f"Bearer {self._token}"
+            elif login:
+                return requests.auth.HTTPBasicAuth(*login)(request)
+            return request
+
+        try:
+            got = self._session.get(
+                url,
+                headers=headers,
+                auth=sign,
+                stream=True,
+                timeout=PATIENCE,
+                allow_redirects=False,
+            )
+        except ValueError:  # of the URL, of where it leads, or of a token that is no ASCII
+            raise _no_address() from None
+        except requests.exceptions.SSLError:
+            raise SourceError(
+                f"{urlsplit(url).hostname} cannot prove that it is that.",
+                "Check the URL and this machine's clock and certificates.",
+            ) from None
+        except requests.RequestException:
+            raise Again(f"{urlsplit(url).netloc.rpartition('@')[2]} did not answer") from None
+        self._reads(got.raw)
+        return got
+
+    def _refused(self, host: str, name: str) -> SourceError:
+        if self._token:
+            todo = "Check what it may read, whether it has expired, and the URL."
+            return SourceError(f"{host} does not give {name} for the token {self._name}.", todo)
+        if "kaggle" in host:
+            todo = "Set KAGGLE_USERNAME and KAGGLE_KEY: %secret KAGGLE_USERNAME KAGGLE_KEY"
+        else:
+            todo = "Keep a token: %secret set NAME, and name it: --token NAME"
+        return SourceError(f"{host} gives {name} only to those who may read it.", todo)
+
+
+def _home(url: str) -> Origin:
+    """The server that a secret is for."""
+    try:
+        return origin(url)
+    except ValueError:
+        raise _no_address() from None
+
+
+def _no_address() -> SourceError:
+    return SourceError("That is no address, or leads to none; or the token is none.", "Check both.")
+
+
+def _seconds(text: str) -> float:
+    """``Retry-After``: a number of seconds, or a date."""
+    if text.strip().isdigit():
+        return float(text)
+    try:
+        return max((parsedate_to_datetime(text) - datetime.now(timezone.utc)).total_seconds(), 0.0)
+    except (TypeError, ValueError, IndexError):
+        return 0.0

@@ -1,0 +1,182 @@
+"""``%gpu``."""
+
+import json
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Dict, Sequence, Tuple
+
+from ..core.display import Bar, Report
+from ..core.errors import usage_error
+from ..core.steps import Outcome
+from ..extension.magic import Call, Magic, say, show
+from .details import rows
+from .frameworks import verdicts
+from .magic_measure import Measuring
+from .magic_watch import Watching
+from .memory import Freed, free
+from .model import Gpu, advice, cards, columns, details, find
+from .request import request
+from .step import GpuStep, changed
+
+__all__ = ["Cards", "GpuMagic", "as_json", "drawn"]
+
+
+class GpuMagic(Magic):
+    """Show the GPUs that this machine has, require one, or measure what a cell costs.
+
+    Where there is a GPU, ``%gpu`` is remembered with its name; on later runs the setup
+    cell says what changed, and goes on. ``%gpu require`` stops instead.
+
+    A card that ``CUDA_VISIBLE_DEVICES`` hides from programs says so, and meets no requirement.
+
+    Below the cards stands, for each installed framework, whether its build can use them: read
+    from its files, so that nothing is imported.
+
+    ``%%gpu`` above a cell runs it as ever and then tells what it cost: seconds, peak memory, load
+    and energy, each with its source, sampled ten times a second by a process beside the kernel.
+    Where PyTorch is in use, its peak counters start anew with the cell.
+
+    ``%gpu request T4`` writes into the notebook that Colab is to be asked for one when it opens.
+
+    Examples
+    --------
+    ::
+
+        %gpu
+        %gpu -v                           # power, clocks, what slows it, who is using it
+        %gpu --json
+        %gpu require                      # any GPU
+        %gpu require T4                   # by name
+        %gpu require A100 --memory 40GB   # and with at least this much memory
+        %gpu require --count 2 --compute 8.0 --cuda 12.4
+        %gpu require --framework torch    # and the torch that is installed runs on it
+        %gpu request T4                   # or none, to take it back
+        %gpu watch                        # follow the GPUs below this cell; %gpu watch stop
+        %gpu free                         # collect garbage, caches and what old errors hold (then
+                                          # %tb and %debug have none); name what still holds some
+
+        %%gpu
+        model.fit(data)
+
+    Options
+    -------
+    ``-q``: say nothing. ``-o``: return the outcome; ``%%gpu -o NAME``: keep the measurement in that
+    variable (``gpu_cost`` if none is named). ``--no-record``: do not remember it.
+    """
+
+    name = "gpu"
+    offers = (
+        "require",
+        "request",
+        "watch",
+        "free",
+        "-v",
+        "--json",
+        "--count",
+        "--memory",
+        "--compute",
+        "--cuda",
+        "--framework",
+    )
+
+    def __init__(self, session: Any) -> None:
+        super().__init__(session)
+        self._measuring, self._watching = Measuring(self.host), Watching(self.host)
+        session.beside += [self._measuring, self._watching]
+
+    def run(self, call: Call) -> Any:
+        """The step that the line means; ``-v`` and ``--json`` show more of it."""
+        if call.body is not None:
+            if call.body.strip():
+                return self._around(call)
+            return self._measuring.begin(call, self.session.depth, self.session.source)
+        verbs = {"request": self._request, "watch": self._watch, "free": self._free}
+        if call.words and call.words[0] in verbs:
+            return verbs[call.words[0]](call)
+        more = {*call.words} & {"-v", "--verbose", "--json"}
+        if not more:
+            return super().run(call)
+        if {*call.words} != more:
+            raise usage_error("%gpu: -v and --json stand alone.", "Write %gpu -v")
+        if "--json" in more:
+            print(json.dumps(as_json(), indent=1))
+            return None
+        outcome = self.perform(GpuStep(), replace(call, words=()))
+        found = details()
+        if found and "quiet" not in call.flags:
+            show(Report((), rows(find().gpus, found)))
+        return outcome
+
+    def _around(self, call: Call) -> None:
+        """A cell that was given as a text, by a script that nbconvert made for instance."""
+        flags = [text for text, name in (("-q", "quiet"), ("-o", "output")) if name in call.flags]
+        line = " ".join((f"%%{self.name}", *flags, *call.words))
+        self.host.shell.run_cell(f"{line}\n{call.body}").raise_error()
+
+    def _request(self, call: Call) -> None:
+        request(self.session, call)
+
+    def _watch(self, call: Call) -> None:
+        if call.words[1:] not in ((), ("stop",)):
+            raise usage_error("%gpu watch takes nothing but stop.", "Write %gpu watch stop")
+        if not call.words[1:]:
+            self._watching.start()
+        elif self._watching.running:
+            self._watching.close()
+        else:
+            say("No GPU is watched, nothing to do")
+
+    def _free(self, call: Call) -> Freed:
+        if call.words[1:]:
+            raise usage_error("%gpu free takes no words.", "It ends and deletes nothing.")
+        shell = self.host.shell
+        last = getattr(getattr(shell, "last_execution_result", None), "error_in_exec", None)
+        kept = (getattr(shell, name, None) for name in ("InteractiveTB", "SyntaxTB"))
+        found = free(shell.user_ns, [last, *(getattr(one, "tb", None) for one in kept)])
+        if "quiet" not in call.flags:
+            say(*(found.lines() or [f"No GPU assigned. {advice(self.host, find())}"]))
+        return found
+
+    def report(self, outcome: Outcome, call: Call) -> Report:
+        """One line for each GPU, and what has changed since the notebook was made."""
+        gpus = find().gpus
+        lines = outcome.message.split("\n")
+        news = changed(f"# {call.comment.lstrip('# ')}", gpus) if call.comment else ""
+        lines += [news] if news else []
+        if not isinstance(outcome.step, GpuStep):
+            return Report((*lines, *(verdicts(cards(gpus)) if news else ())))
+        return Cards(tuple(lines), shown=drawn(gpus))
+
+
+@dataclass(frozen=True)
+class Cards(Report):
+    """GPUs, each in the line that stands first, and ``shown`` as a table with bars in HTML."""
+
+    shown: Tuple[Tuple[str, ...], ...] = ()
+
+    def html(self) -> str:
+        """The table in place of the lines."""
+        return Report((), self.shown, self.lines[len(self.shown) :]).html()
+
+
+def as_json() -> Dict[str, Any]:
+    """All that is known of the GPUs: bytes, watts, joules, MHz; null where it is not said."""
+    found = find()
+    gpus = [{**asdict(gpu), **asdict(more)} for gpu, more in zip(found.gpus, details())]
+    return {
+        "gpus": gpus,
+        "frameworks": verdicts(cards(found.gpus)),
+        "reasons": list(found.reasons),
+    }
+
+
+def drawn(gpus: Sequence[Gpu]) -> Tuple[Tuple[str, ...], ...]:
+    """A row for each GPU."""
+    made = []
+    for gpu in gpus:
+        name, memory, load, *rest = columns(gpu)
+        if gpu.total and gpu.free is not None:
+            memory = Bar.of(memory, 1 - gpu.free / gpu.total)
+        if gpu.load is not None:
+            load = Bar.of(load, gpu.load / 100)
+        made.append((name, memory, load, *rest))
+    return tuple(made)

@@ -1,0 +1,117 @@
+"""``%%gpu``: what the running cell costs, told when it ends, however it ends."""
+
+import re
+import time
+from typing import Any, List, NamedTuple, Tuple
+
+from ..core.errors import usage_error
+from ..core.host import Host
+from ..extension.magic import Call, say, show
+from .measurement import Measured, Meter, Peak, first_line, meters
+from .model import advice, find
+from .sampler import Sampler
+
+__all__ = ["NAME", "Measuring"]
+
+#: The variable that ``%%gpu -o`` puts a measurement into where no other one is named.
+NAME = "gpu_cost"
+#: The text of a cell that is measured; IPython tells no end of cells that `%run` runs.
+_SAYS = re.compile(r"(?m)^\s*%%gpu\b|run_cell_magic\(.gpu")
+
+
+class Measuring:
+    """The measurements of cells, one in another; samplers stay, so that the next begins at once."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._idle: List[Sampler] = []
+        self._running: List[_Running] = []
+
+    def begin(self, call: Call, depth: int, source: str) -> None:
+        """Measure the running cell, ``depth`` cells deep, of this text, from here on."""
+        names = [word for word in call.words if word.isidentifier()]
+        if len(call.words) > 1 or len(names) != len(call.words):
+            raise usage_error(
+                "%%gpu around a cell takes -q and -o NAME.", "Other words need %gpu, one line."
+            )
+        if names and "output" not in call.flags:
+            raise usage_error(f"%%gpu {names[0]}: what about it?", f"Write %%gpu -o {names[0]}")
+        if not _SAYS.search(source):
+            say("%%gpu: not measured: the end of a cell that %run or a program runs is not told")
+            return
+        used = meters()
+        _, failed = _asked(lambda meter: meter.begin(), used)
+        sampler = self._idle.pop() if self._idle else Sampler()
+        try:
+            sampler.begin()
+        except Exception as error:  # the cell is run all the same
+            why = getattr(error, "strerror", None) or error
+            failed = (*failed, f"The sampler cannot be started: {why}")
+        self._running.append(_Running(call, depth, used, sampler, failed, time.perf_counter()))
+
+    def end(self, result: Any, depth: int) -> None:
+        """A cell has ended: tell what it cost, if it is one that is measured."""
+        ended = time.perf_counter()
+        while self._running and self._running[-1].depth >= depth:
+            running = self._running.pop()
+            self._idle.append(running.sampler)
+            if running.depth == depth:
+                self._tell(running, ended - running.started, result)
+
+    def _tell(self, running: "_Running", seconds: float, result: Any) -> None:
+        call, sampler = running.call, running.sampler
+        peaks, failed = _asked(lambda meter: meter.peaks(), running.meters)
+        if any(peaks):  # what the cell has asked of the GPU was waited for
+            seconds = time.perf_counter() - running.started
+        samples = sampler.end()
+        error = result.error_before_exec or result.error_in_exec
+        found = Measured(
+            seconds,
+            samples,
+            tuple(peak for some in peaks for peak in some),
+            type(error).__name__ if error is not None else "",
+            (*running.failed, *failed, *self._missing(samples, sampler)),
+        )
+        if "output" in call.flags:
+            self._host.shell.push({(*call.words, NAME)[0]: found})
+        if "quiet" not in call.flags:
+            show(found.report())
+
+    def close(self) -> None:
+        """End the samplers."""
+        if self._running:
+            say("%%gpu: not measured to its end: the extension was unloaded")
+        for sampler in [*self._idle, *(running.sampler for running in self._running)]:
+            sampler.close()
+        self._idle, self._running = [], []
+
+    def _missing(self, samples: Any, sampler: Sampler) -> Tuple[str, ...]:
+        if samples is None and sampler.starting:
+            return ("The GPU was not sampled: the driver is slow to start; the next cell may be",)
+        if samples is None:
+            return ("The GPU was not sampled: the sampler's process has ended or does not answer",)
+        if samples.gpus:
+            return samples.reasons  # type: ignore[no-any-return]
+        return (f"No GPU was measured. {advice(self._host, find())}",)
+
+
+class _Running(NamedTuple):
+    """One measurement that is under way."""
+
+    call: Call
+    depth: int
+    meters: List[Meter]
+    sampler: Sampler
+    failed: Tuple[str, ...]
+    started: float
+
+
+def _asked(question: Any, meters: List[Meter]) -> Tuple[List[List[Peak]], Tuple[str, ...]]:
+    """The answers, and of a framework whose GPU is in a bad state its error, in one line."""
+    answers, failed = [], []
+    for meter in meters:
+        try:
+            answers.append(question(meter) or [])
+        except Exception as error:  # such as CUDA's, which the cell has met or the next one will
+            failed.append(first_line(meter, error))
+    return answers, tuple(failed)

@@ -1,0 +1,90 @@
+"""``%gpu watch``: one display that follows the GPUs until it is stopped, or the kernel ends.
+
+The sampler's own process gathers the history; a thread shows it, so that while a call holds
+Python the display stands still and then has all that happened meanwhile.
+"""
+
+import time
+from functools import partial
+from threading import Event, Thread
+from typing import Any, Callable, Optional
+
+from ..core.display import Report
+from ..core.host import Host
+from ..extension.magic import show
+from .measurement import Cost
+from .model import advice, describe, find
+from .sampler import Sampler
+
+__all__ = ["LIMIT", "PERIOD", "Watching"]
+
+#: Seconds between two updates of the display.
+PERIOD = 1.0
+#: Seconds after which it ends: a server takes a kernel that shows something for one in use.
+LIMIT = 3600.0
+
+_STOP = "stop: %gpu watch stop"
+_ENDED = "ended after an hour; again: %gpu watch"
+
+
+class Watching:
+    """The one watch of a kernel; starting it again moves it below the cell that says so."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._sampler = Sampler()
+        self._stop = Event()
+        self._thread: Optional[Thread] = None
+
+    def start(self) -> None:
+        """Show the GPUs now, and follow them where the display can be updated."""
+        self.close()
+        found = find()
+        if not found.gpus:
+            show(Report((f"No GPU assigned. {advice(self._host, found)}",)))
+            return
+        if not self._host.live:
+            show(Report((*describe(found.gpus), "Not followed: nobody looks at this output")))
+            return
+        self._sampler.begin()
+        self._stop = Event()
+        handle = show(self._report(_STOP), live=True)
+        # The publisher of now: a cell that captures its output has another one meanwhile.
+        publish = partial(
+            self._host.shell.display_pub.publish,
+            transient={"display_id": handle.display_id},
+            update=True,
+        )
+        self._thread = Thread(target=self._follow, args=(publish, self._stop), daemon=True)
+        self._thread.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether a display is being followed."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def end(self, result: Any, depth: int) -> None:
+        """A cell has ended, which is all the same to it."""
+
+    def close(self) -> None:
+        """Follow no more; the display stays as it is."""
+        self._stop.set()
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.join(timeout=2 * PERIOD)
+        self._sampler.close()
+
+    def _follow(self, publish: Callable[..., Any], stop: Event) -> None:
+        until = time.monotonic() + LIMIT
+        last = ""
+        while not last:
+            stopped = stop.wait(PERIOD)
+            last = "stopped" if stopped else _ENDED if time.monotonic() > until else ""
+            publish(self._report(last or _STOP)._repr_mimebundle_(), {})
+        self._sampler.close()
+
+    def _report(self, last: str) -> Report:
+        samples = self._sampler.look()
+        if samples is None and last == _STOP:
+            self._sampler.begin()  # its process has ended; the history begins anew
+        return Cost.of((*describe(find().gpus), last), samples.gpus if samples else ())

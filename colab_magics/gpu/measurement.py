@@ -1,0 +1,194 @@
+"""What a cell cost: seconds, memory, load and energy, each with its source."""
+
+from dataclasses import dataclass
+from typing import Any, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
+
+from ..core.display import Report
+from ..core.registry import load
+from .sampler import Samples
+from .sampler_process import COUNTED, Tally
+from .timeline import lines, picture, sparkline
+
+__all__ = ["METERS", "Cost", "Measured", "Meter", "Peak", "first_line", "meters"]
+
+_GIB = 1024**3
+#: Joules: an estimate of less says nothing.
+_LEAST = 0.05
+#: Seconds after which a first sample says nothing of how it was before.
+_LATE = 0.15
+#: Fewer points are no picture.
+_DRAWN = 4
+
+#: Frameworks that count their own memory. Adding one is one file and one line here.
+METERS = ("colab_magics.gpu.torch:TorchMemory",)
+
+
+@dataclass(frozen=True)
+class Peak:
+    """The most that a framework had on a device, in bytes: in tensors, and with what it keeps."""
+
+    device: str
+    tensors: int
+    reserved: int
+
+
+class Meter(Protocol):
+    """A framework's own count of its memory."""
+
+    def begin(self) -> None:
+        """Count from now on; nothing where the framework does not use a GPU."""
+
+    def peaks(self) -> Sequence[Peak]:
+        """The peaks since `begin`, once all that was asked of the GPU is done."""
+
+    def free(self) -> None:
+        """Give back to the GPU what is kept for later."""
+
+    def held(self, namespace: Mapping[str, Any]) -> Dict[str, int]:
+        """The bytes on GPUs that variables hold, by name; of a list, ``Out`` say, each item."""
+
+
+def meters() -> List[Meter]:
+    """All of them."""
+    return [load(target)() for target in METERS]
+
+
+def first_line(meter: Meter, error: Exception) -> str:
+    """What a framework complained of, in one line."""
+    text = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return f"{type(meter).__name__}: {text[:150]}"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a cell cost. ``samples`` is None where none could be taken; ``ended`` is how the cell
+    ended where it did not succeed; ``notes`` are lines on what could not be measured.
+    """
+
+    seconds: float
+    samples: Optional[Samples] = None
+    peaks: Tuple[Peak, ...] = ()
+    ended: str = ""
+    notes: Tuple[str, ...] = ()
+
+    def lines(self) -> Tuple[str, ...]:
+        """One line for the whole, for each GPU, and for what a framework counted."""
+        head = f"{self.ended} after {_time(self.seconds)}" if self.ended else _time(self.seconds)
+        shown = self._shown()
+        if self.samples and self.samples.gpus:
+            times = "1 sample" if self.samples.count == 1 else f"{self.samples.count} samples"
+            head += f" · {times}, longest gap {self.samples.gap:.2f} s"
+        found = [head, *(_line(tally, self.seconds) for tally in shown)]
+        idle = len(self.samples.gpus if self.samples else ()) - len(shown)
+        found += [f"{idle} more not used"] if idle else []
+        found += [
+            f"{peak.device} · peak memory {_gib(peak.tensors)} in tensors, {_gib(peak.reserved)} "
+            "reserved, by its own counters"
+            for peak in self.peaks
+        ]
+        return (*found, *self.notes)
+
+    def _shown(self) -> Sequence[Tally]:
+        """The GPUs that did something; the first where none did."""
+        gpus = self.samples.gpus if self.samples else ()
+        return [gpu for gpu in gpus if _used(gpu)] or gpus[:1]
+
+    def report(self) -> "Cost":
+        """For display."""
+        drawn = tuple(gpu for gpu in self._shown() if len(gpu.points) >= _DRAWN)
+        return Cost.of(self.lines(), drawn)
+
+    def __str__(self) -> str:
+        return self.report().text()
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> Dict[str, str]:
+        return self.report()._repr_mimebundle_()
+
+
+@dataclass(frozen=True)
+class Cost(Report):
+    """The lines of a measurement, with pictures in HTML in place of block characters."""
+
+    gpus: Tuple[Tally, ...] = ()
+
+    @classmethod
+    def of(cls, said: Tuple[str, ...], gpus: Tuple[Tally, ...]) -> "Cost":
+        """These lines, and of these GPUs what their memory and load were over time."""
+        rows = tuple(
+            (f"{what} {gpu.name.split()[0]}", text)
+            for gpu in gpus
+            for what, text in zip(("memory", "load"), map(sparkline, lines(gpu)))
+            if text
+        )
+        return cls(said, rows, gpus=gpus)
+
+    def html(self) -> str:
+        """The lines, and a picture of each GPU."""
+        drawn = [f"<div>{picture(gpu, _whole)}</div>" for gpu in self.gpus]
+        return "\n".join([Report(self.lines).html(), *drawn])
+
+
+def _used(gpu: Tally) -> bool:
+    return bool(gpu.max_load) or _more(gpu) > 0 or gpu.own is not None
+
+
+def _more(gpu: Tally) -> int:
+    """The bytes by which the memory rose; 0 of a machine's own, which others use too."""
+    return 0 if gpu.shared else (gpu.peak or 0) - (gpu.before or 0)
+
+
+def _late(gpu: Tally) -> bool:
+    """Whether the first sample came so late that what was before is not known: the first cell."""
+    return bool(gpu.points) and gpu.points[0][0] > _LATE
+
+
+def _line(gpu: Tally, seconds: float) -> str:
+    parts = [gpu.name, _memory(gpu), "load n/a", _energy(gpu, seconds)]
+    if gpu.mean_load is not None:
+        parts[2] = f"load mean {gpu.mean_load:.0f} %, max {gpu.max_load} %"
+    return " · ".join(parts)
+
+
+def _memory(gpu: Tally) -> str:
+    if gpu.peak is None:
+        return "peak memory n/a"
+    more = 0 if _late(gpu) else _more(gpu)
+    where = "of the whole machine" if gpu.shared else "on the whole GPU"
+    where = "on the whole instance" if ":" in gpu.name.split()[0] else where
+    whole = f"{_gib(gpu.peak, '')} of {_whole(gpu)} {where}"
+    whole += f" (+{_gib(more)})" if more > 0 else ""
+    own = f"{_gib(gpu.own)} of this process, " if gpu.own is not None else ""
+    return f"peak memory {own}{whole}"
+
+
+def _energy(gpu: Tally, seconds: float) -> str:
+    if gpu.counter and seconds >= COUNTED and not _late(gpu):
+        return f"{_joules(gpu.counter)} by its counter"
+    if gpu.power is not None and gpu.power >= _LEAST:
+        return f"about {_joules(gpu.power)}, an estimate from its power"
+    return "energy n/a"
+
+
+def _joules(value: float) -> str:
+    return f"{value / 1000:,.1f} kJ" if value >= 10_000 else f"{value:.{1 if value < 10 else 0}f} J"
+
+
+def _whole(gpu: Tally) -> str:
+    return _gib(gpu.total) if gpu.total else "n/a"
+
+
+def _gib(size: int, unit: str = " GiB") -> str:
+    """Small amounts keep a digit more, so that 20 MiB is not none."""
+    return f"{size / _GIB:.{1 if size >= _GIB or not size else 2}f}{unit}"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 0.0005:
+        return "under 1 ms"
+    if seconds < 0.9995:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 59.995:
+        return f"{seconds:.2f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"

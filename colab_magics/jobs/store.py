@@ -1,0 +1,147 @@
+"""What is written down of jobs: a folder for each name, in it one for each start, files in that.
+
+Each start has its own, so that one that fails, or a keeper that still copies, harms no other one.
+"""
+
+import json
+import os
+import re
+import stat
+from math import isfinite
+from pathlib import Path
+from typing import Any, Callable, Dict, List
+
+from ..core.files import state_folder
+
+__all__ = [
+    "END",
+    "FACTS",
+    "LOG",
+    "SEEN",
+    "STOPPED",
+    "Record",
+    "folder",
+    "folders",
+    "names",
+    "put",
+    "read",
+    "reserve",
+    "starts",
+]
+
+#: Who runs since when; what its keeper says of it now and then; what it writes; how it ended; and
+#: that it was told to.
+FACTS, SEEN, LOG, END, STOPPED = "job.json", "seen.json", "log", "end.json", "stopped"
+
+
+def _text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _flag(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _number(value: Any) -> bool:
+    """Whether it may be the number of a process that is not the system's own."""
+    return type(value) is int and 1 < value < 2**31
+
+
+def _time(value: Any) -> bool:
+    return isinstance(value, float) and isfinite(value)
+
+
+def _mark(value: Any) -> bool:
+    return _text(value) and bool(re.fullmatch(r"[0-9a-f]{32}", value))
+
+
+def _begun(value: Any) -> bool:
+    """Whether it says when a process has begun: a number, or a date where ``ps`` says it."""
+    return _text(value) and bool(re.fullmatch(r"\d+|[\w :]{8,40}", value))
+
+
+#: What a file of these says at least; anybody may have written it, and processes are ended by it.
+_KINDS: Dict[str, Dict[str, Callable[[Any], bool]]] = {
+    FACTS: {
+        **{"command": _text, "copy": _text, "started": _time, "host": _text, "boot": _text},
+        **{"session": _number, "start": _begun, "mark": _mark},
+        **{"keeper": _number, "keeper_start": _begun},
+    },
+    SEEN: {"trouble": _text, "copied": _flag},
+    END: {
+        **{"signal": lambda value: type(value) is int and 0 <= value < 128},
+        **{"status": lambda value: value is None or (type(value) is int and abs(value) < 2**31)},
+        **{"timed_out": _flag, "ended": _time},
+    },
+}
+
+#: Bytes that a file of these has at least, so that room for it can be kept; and at most.
+_SIZE, _MOST = 1024, 1 << 22
+
+Record = Dict[str, Any]
+
+
+def folder() -> Path:
+    """Where the jobs of this user are."""
+    return state_folder("jobs")
+
+
+def starts(place: Path) -> List[Path]:
+    """The starts of a name, from its folder, that came to something; the latest one last."""
+    found = (path for path in folders(place) if path.name.isdecimal() and (path / FACTS).exists())
+    return sorted(found, key=lambda path: int(path.name))
+
+
+def names() -> List[str]:
+    """The names of all jobs, without a look at how they are."""
+    return sorted(path.name for path in folders(folder()) if starts(path))
+
+
+def folders(place: Path) -> List[Path]:
+    """The folders in a folder of ours, and of its owner; a link to one could lead anywhere."""
+    try:
+        owner = place.stat().st_uid
+        found = [place / entry.name for entry in os.scandir(place)]
+        return [path for path in found if _is_folder(path.lstat(), owner)]
+    except OSError:
+        return []
+
+
+def _is_folder(about: os.stat_result, owner: int) -> bool:
+    return stat.S_ISDIR(about.st_mode) and about.st_uid == owner
+
+
+def read(place: Path, name: str) -> Record:
+    """What a file of a start says; nothing where it does not say all that is asked of it."""
+    try:
+        # A pipe would have us wait, and a link may lead anywhere.
+        handle = os.open(place / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        with os.fdopen(handle, "rb") as stream:
+            about, owner = os.fstat(handle), place.stat().st_uid
+            plain = stat.S_ISREG(about.st_mode) and about.st_uid == owner
+            found = json.loads(stream.read(_MOST)) if plain else None
+    except (OSError, ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    whole = all(key in found and sound(found[key]) for key, sound in _KINDS[name].items())
+    return found if whole else {}
+
+
+def put(place: Path, name: str, record: Record) -> None:
+    """Write a file of a start, whole or not at all; into the room that was kept for it."""
+    data = json.dumps(record).encode().ljust(_SIZE)
+    new = _new(place, name)
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as stream:
+        stream.write(data)
+        stream.truncate()
+    os.replace(new, place / name)  # noqa: PTH105
+
+
+def reserve(place: Path, name: str, more: int = 0) -> None:
+    """Keep room for a file of a start, and ``more`` bytes: a job may fill the disk at once."""
+    _new(place, name).write_bytes(b" " * (_SIZE + more))
+
+
+def _new(place: Path, name: str) -> Path:
+    return (place / name).with_suffix(".new")

@@ -1,0 +1,130 @@
+"""Environments of other Pythons, one for each notebook and version.
+
+They live in the user's data directory. ``made.json`` is written last: what has none is
+half-made, by a kill perhaps, and is made afresh. Nothing is removed unless it is asked for.
+"""
+
+import json
+import os
+import re
+import shutil
+import zlib
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import ContextManager, List, Optional
+
+from ...core.file_lock import alone
+
+__all__ = ["Environment", "find", "interpreter_in", "listed", "locked", "name_of", "remove", "root"]
+
+
+@dataclass(frozen=True)
+class Environment:
+    """One that is ready: its name, which its kernel bears too, and what it was made for.
+
+    ``version`` is that of the colab_magics in it.
+    """
+
+    name: str
+    python: str
+    notebook: str
+    made: float
+    version: str = "0"
+
+    @property
+    def title(self) -> str:
+        """What front ends call its kernel."""
+        return f"{Path(self.notebook).stem} (Python {self.python})"
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return root() / self.name
+
+    @property
+    def interpreter(self) -> Path:
+        """Its interpreter."""
+        return interpreter_in(self.folder)
+
+    @property
+    def used(self) -> float:
+        """When it was last asked for, in seconds since the epoch."""
+        return (self.folder / "made.json").stat().st_mtime
+
+    @property
+    def size(self) -> int:
+        """Bytes of its files; what is linked from a cache counts too."""
+        found = 0
+        for folder, _, files in os.walk(str(self.folder)):
+            for file in files:
+                with suppress(OSError):
+                    found += os.lstat(f"{folder}{os.sep}{file}").st_size
+        return found
+
+    def keep(self) -> None:
+        """Write down that it is ready; on disk whole or not at all."""
+        fresh = self.folder / "made.json.new"
+        fresh.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        fresh.replace(self.folder / "made.json")
+
+
+def root() -> Path:
+    """The folder of all environments."""
+    from platformdirs import user_data_dir
+
+    return Path(user_data_dir("colab-magics", appauthor=False), "environments")
+
+
+def interpreter_in(folder: Path) -> Path:
+    """The interpreter of an environment in a folder."""
+    return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def name_of(notebook: Path, version: str) -> str:
+    """The name of a notebook's environment: readable, and another one in each folder."""
+    stem = re.sub(r"[^a-z0-9]+", "-", notebook.stem.lower()).strip("-")[:40] or "notebook"
+    where = zlib.crc32(str(notebook.absolute()).encode("utf-8", "replace"))
+    return f"{stem}-{where:08x}-py{version}"
+
+
+def find(name: str) -> Optional[Environment]:
+    """The environment of this name if it is ready; None where its record is not one of ours."""
+    from packaging.version import Version
+
+    with suppress(OSError, ValueError, TypeError, RecursionError):
+        made = Environment(**json.loads((root() / name / "made.json").read_bytes()))
+        texts = (made.python, made.notebook, str(Version(made.version)))
+        sound = all(isinstance(text, str) for text in texts) and isinstance(made.made, float)
+        if sound and made.name == name in _folders() and made.interpreter.exists():
+            return made
+    return None
+
+
+def _folders() -> List[str]:
+    """The names of all folders that lie directly in ours, ready or half-made; links are none."""
+    with suppress(OSError):
+        return sorted(one.name for one in os.scandir(root()) if one.is_dir(follow_symlinks=False))
+    return []
+
+
+def listed() -> List[Environment]:
+    """All that are ready, by name."""
+    return [made for made in map(find, _folders()) if made]
+
+
+def remove(name: str) -> bool:
+    """Take an environment away, ready or half-made; whether there was one."""
+    folder = root() / name
+    if name not in _folders():  # what is typed may be a path, and lead anywhere
+        return False
+    with locked():
+        with suppress(OSError):
+            (folder / "made.json").unlink()  # from here on it is half-made
+        shutil.rmtree(folder)
+        return True
+
+
+def locked() -> ContextManager[int]:
+    """Alone with all of them; others wait."""
+    return alone(root() / ".lock")

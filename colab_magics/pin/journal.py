@@ -1,0 +1,241 @@
+"""What an installation is about to do, on disk before it begins, so that a cut one is found.
+
+The journal lies beside the site-packages that it is about, where it outlives the kernel. It is
+*unfinished* while it exists and nobody holds its lock: the lock is inherited by the installer,
+so that it is held until both that program and the kernel which started it have ended. Beside it
+stands the *plan*: the names that the installer says it is about to change, as it says them.
+"""
+
+import json
+import os
+import sys
+import sysconfig
+import time
+import zlib
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, Optional, Set, Tuple
+
+from ..core.errors import InstallFailed
+from ..core.file_lock import alone, lock
+from ..core.steps import Progress
+from .requirements import key
+
+__all__ = [
+    "History",
+    "Journal",
+    "clock",
+    "disturbs",
+    "drop",
+    "forget_last",
+    "keep_last",
+    "last",
+    "locked",
+    "note",
+    "pending",
+    "planned",
+    "read",
+    "write",
+]
+
+#: Seconds to wait for another process that installs into the same environment.
+PATIENCE = 600.0
+
+
+@dataclass(frozen=True)
+class Journal:
+    """An installation that has begun: what was asked for, and what was there before.
+
+    ``asked``, ``options`` and ``line``, its settings, are without what carries a secret;
+    ``before`` is canonical name → version, ``origins`` name → the URL that it came from;
+    ``since`` is by the clock of files.
+    """
+
+    asked: Tuple[str, ...]
+    options: Tuple[str, ...]
+    before: Dict[str, str]
+    origins: Dict[str, str]
+    since: float
+    line: Dict[str, str] = field(default_factory=dict)
+    pid: int = field(default_factory=os.getpid)
+
+
+@dataclass(frozen=True)
+class History:
+    """The last installation that was finished: name → version before and after (or "").
+
+    ``lines`` is key → the requirement that stood in the setup cell before (or "") and after,
+    ``places`` name → the settings of the line that it had stood on.
+    """
+
+    changes: Dict[str, Tuple[str, str]]
+    origins: Dict[str, str] = field(default_factory=dict)
+    lines: Dict[str, Tuple[str, str]] = field(default_factory=dict)
+    places: Dict[str, Dict[str, str]] = field(default_factory=dict)
+    at: float = field(default_factory=time.time)
+
+
+def _place(kind: str) -> Path:
+    """Where a file about this interpreter's site-packages lies, on the same machine as they."""
+    if os.access(sys.prefix, os.W_OK):
+        folder = Path(sys.prefix, ".colab-magics")
+    else:
+        from platformdirs import user_state_dir
+
+        folder = Path(user_state_dir("colab-magics", appauthor=False))
+    packages = zlib.crc32(sysconfig.get_path("purelib").encode("utf-8", "replace"))
+    return folder / f"pins-{packages:08x}.{kind}"
+
+
+def clock() -> float:
+    """The time now by the clock of files, in seconds; that of a share or a host may differ."""
+    path = _place("lock")
+    try:
+        path.touch()
+        return path.stat().st_mtime
+    except OSError:
+        return time.time()
+
+
+def pending() -> bool:
+    """Whether an installation was cut off, or is going on right now; costs one look at a file."""
+    try:
+        return _place("journal").exists()
+    except PermissionError:  # of an environment whose locks are another user's
+        return False
+
+
+def disturbs(names: Iterable[str]) -> bool:
+    """Whether an installation was cut off, or one is going on that was asked for these names."""
+    if not pending():
+        return False
+    found = read()
+    return found is None or not _going_on() or bool({_named(t) for t in found.asked} & {*names})
+
+
+def _named(text: str) -> str:
+    return key(text).split(";")[0]
+
+
+def _going_on() -> bool:
+    """Whether the journal that is there is of an installation that has not ended."""
+    try:
+        handle = os.open(str(_place("lock")), os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        return not lock(handle)
+    finally:
+        os.close(handle)
+
+
+def read() -> Optional[Journal]:
+    """The journal that is there; None where there is none or it says nothing."""
+    found = _read("journal")
+    with suppress(TypeError, KeyError):
+        lists = {name: tuple(found[name]) for name in ("asked", "options")} if found else {}
+        return Journal(**{**found, **lists}) if found else None
+    return None
+
+
+def write(journal: Journal) -> None:
+    """Put a journal on disk, whole or not at all; `InstallFailed` where it cannot be written."""
+    try:
+        _write("journal", asdict(journal))
+    except OSError as error:
+        raise InstallFailed(
+            f"No journal can be written ({error.strerror}); nothing was installed.",
+            "Free some space on the disk, or make the environment writable.",
+        ) from None
+
+
+def note(names: Iterable[str]) -> None:
+    """Write down what an installer is about to change, before it does; in any spelling."""
+    with suppress(OSError), _place("plan").open("a", encoding="utf-8") as stream:
+        stream.writelines(f"{name}\n" for name in names)
+
+
+def planned() -> Set[str]:
+    """Canonical names of all that was noted since there was no journal."""
+    try:
+        return {*map(_named, _place("plan").read_text(encoding="utf-8").split())}
+    except OSError:
+        return set()
+
+
+def drop() -> None:
+    """The installation has ended, and what is installed is whole."""
+    for kind in ("plan", "journal"):
+        with suppress(FileNotFoundError):
+            _place(kind).unlink()
+
+
+def last() -> Optional[History]:
+    """The last installation that was finished."""
+    found = _read("history")
+    with suppress(TypeError):
+        return History(**found) if found else None
+    return None
+
+
+def keep_last(history: History) -> None:
+    """Keep what a finished installation changed; that it can be undone is not worth an error."""
+    with suppress(OSError):
+        _write("history", asdict(history))
+
+
+def forget_last() -> None:
+    """There is nothing to undo from now on."""
+    with suppress(OSError):
+        _place("history").unlink()
+
+
+@contextmanager
+def locked(progress: Progress) -> Iterator[Tuple[int, ...]]:
+    """The only installation into this environment; gives what the installer is to inherit.
+
+    Waits for another one, saying so; `InstallFailed` after `PATIENCE` seconds.
+    """
+
+    def waiting(seconds: float) -> None:
+        if seconds > PATIENCE:
+            raise InstallFailed(
+                "Another kernel is still installing into this environment.",
+                "Wait for it to end, or interrupt it; then run this again.",
+            )
+        progress("waiting for another kernel that installs into this environment")
+
+    with ExitStack() as held:
+        try:
+            handle = held.enter_context(alone(_place("lock"), waiting))
+        except OSError as error:
+            raise InstallFailed(
+                f"The environment cannot be locked ({error.strerror}); nothing was installed.",
+                "Free some space on the disk, or make the environment writable.",
+            ) from None
+        yield (handle,)
+
+
+def _read(kind: str) -> Dict[str, Any]:
+    try:
+        found = json.loads(_place(kind).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _write(kind: str, values: Dict[str, Any]) -> None:
+    path = _place(kind)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}")
+    try:
+        with fresh.open("w", encoding="utf-8") as stream:
+            json.dump(values, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        fresh.replace(path)
+    except OSError:
+        with suppress(OSError):
+            fresh.unlink()
+        raise

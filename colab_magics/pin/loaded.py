@@ -1,0 +1,118 @@
+"""Which changed distributions this kernel has loaded already, so that only a restart helps.
+
+Nothing is ever reloaded: objects of the old modules stay alive and mixing them breaks in
+subtle ways. What owns a loaded module is asked *before* an installation, since afterwards the old
+version's list of files is gone.
+"""
+
+import os
+import sys
+from importlib import metadata
+from importlib.machinery import EXTENSION_SUFFIXES
+from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Set, Tuple
+
+from ..core.errors import RestartRequired
+from .environment import canonical
+
+__all__ = ["STALE", "Owned", "Stale", "mark", "owned", "restart", "stale"]
+
+
+class Owned(NamedTuple):
+    """How many loaded modules a distribution owns, and how many of those are compiled."""
+
+    modules: int
+    compiled: int
+
+
+class Stale(NamedTuple):
+    """The version that is loaded, the one that is installed ("": none), and what is loaded."""
+
+    old: str
+    new: str
+    owned: Owned
+
+    def __str__(self) -> str:
+        modules, compiled = self.owned
+        many = f"{modules} module{'s' if modules > 1 else ''}"
+        return f"{self.old} is loaded ({many}{f', {compiled} compiled' if compiled else ''})"
+
+
+#: Canonical name → what is stale, of this process.
+STALE: Dict[str, Stale] = {}
+#: Canonical name → the names that were pinned when it changed.
+_CAUSES: Dict[str, Set[str]] = {}
+
+
+def owned() -> Dict[str, Owned]:
+    """What each distribution owns of the loaded modules, by canonical name.
+
+    A file that several distributions bring, the root of a namespace, counts for none of them.
+    """
+    loaded = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+    owners: Dict[str, List[str]] = {}
+    for name, file in _files():
+        if file in loaded:
+            owners.setdefault(file, []).append(name)
+    found: Dict[str, Owned] = {}
+    for file, names in owners.items():
+        if len(names) == 1:
+            modules, compiled = found.get(names[0], Owned(0, 0))
+            found[names[0]] = Owned(modules + 1, compiled + file.endswith(_COMPILED))
+    return found
+
+
+_COMPILED = tuple(EXTENSION_SUFFIXES)
+
+
+def _files() -> Iterator[Tuple[str, str]]:
+    """Every Python module on disk with the name of the distribution that brought it.
+
+    ``Distribution.files`` would do, at ten times the cost: it makes an object of each line.
+    """
+    for one in metadata.distributions():
+        text, name = one.read_text("RECORD"), canonical(one)
+        if not text or not name:
+            continue
+        root = str(one.locate_file(""))
+        for line in text.splitlines():
+            path = line.rsplit(",", 2)[0].strip('"')
+            if path.endswith((".py", *_COMPILED)):
+                yield name, os.path.join(root, *path.split("/"))  # noqa: PTH118 - for speed
+
+
+def mark(
+    changed: Mapping[str, Tuple[str, str]], asked: Iterable[str], before: Mapping[str, Owned]
+) -> None:
+    """Remember which changed distributions (name → old, new version) are loaded.
+
+    ``asked`` are the names that were pinned when they changed, ``before`` is what was `owned`
+    then. A distribution that is put back to the version that is loaded is stale no more.
+    """
+    asked = set(asked)
+    for name, (old, new) in changed.items():
+        _CAUSES.setdefault(name, set()).update(asked)
+        known = STALE.pop(name, None)
+        if known is not None:
+            old = known.old
+        elif not old or name not in before:
+            continue
+        if old != new:
+            STALE[name] = Stale(old, new, known.owned if known else before[name])
+
+
+def stale(asked: Iterable[str]) -> Dict[str, Stale]:
+    """Those stale distributions that these names are, or that pinning them has changed."""
+    wanted = set(asked)
+    return {n: v for n, v in STALE.items() if n in wanted or wanted & _CAUSES.get(n, set())}
+
+
+def restart(behind: Mapping[str, Stale]) -> RestartRequired:
+    """The error for distributions that only a restart brings to the version installed."""
+    takes = "takes effect after a restart"
+    said = [f"{n} {v}; {f'{v.new} {takes}' if v.new else 'it is gone'}" for n, v in behind.items()]
+    error = RestartRequired(
+        f"{', '.join(said)}.", "Restart the kernel, then run the setup cell, or this one, again."
+    )
+    error.packages = tuple(behind)
+    error.reason = ", ".join(f"{name} {v.old} -> {v.new}" for name, v in behind.items())
+    return error

@@ -1,0 +1,102 @@
+"""Putting steps into a notebook's setup cell through a writer: read, merge, put.
+
+The kernel holds no recipe of its own. The cell is read from the writer each time, so that a
+fresh kernel loses no line of yesterday and two notebooks on one kernel keep their own.
+"""
+
+from dataclasses import dataclass
+from typing import Callable, List, Optional, Protocol, Sequence, Tuple
+
+from ..core.errors import NotebookError
+from ..core.files import Conflict
+from ..setup.step import AutoOff
+from .cell import Line, new_cell, parse, render
+from .merge import Entry, Merged, merge
+
+__all__ = ["Record", "Writer", "add", "edit", "is_off", "write"]
+
+
+class Writer(Protocol):
+    """One way to read and write the setup cell of one notebook."""
+
+    name: str
+    #: Whether it replaces the running cell, which takes effect only when that cell has ended.
+    in_place: bool
+
+    def read(self) -> Optional[str]:
+        """The text of the setup cell, or None where there is none yet."""
+
+    def put(self, text: Optional[str], expected: Optional[str]) -> str:
+        """Put the text (None: take the cell out) where ``expected`` stands, and say how it ended.
+
+        Ends as ``saved`` (read back from the file), ``written`` (not proved) or ``shown`` (to be
+        copied); raises `Conflict` where the cell is not ``expected`` any more.
+        """
+
+    # One that can write the notebook's metadata also has
+    # ``keep(what: str, value: Optional[str]) -> str``, which puts a value of `notebook.kept` there
+    # (None: takes it out) and ends as ``saved``, ``written`` or ``kept``.
+
+
+@dataclass(frozen=True)
+class Record:
+    """What recording came to: ``state`` is the writer's word, or ``unchanged`` or ``off``."""
+
+    state: str
+    changes: Tuple[str, ...] = ()
+    created: bool = False
+    #: The text of the setup cell from now on, where it was written.
+    text: Optional[str] = None
+
+
+def is_off(lines: Sequence[Line]) -> bool:
+    """Whether ``%setup auto off`` stands in the cell."""
+    return any(isinstance(line.step, AutoOff) for line in lines)
+
+
+def add(writer: Writer, entries: Sequence[Entry]) -> Record:
+    """Merge steps into the setup cell, making one where there is none."""
+
+    def change(lines: Optional[List[Line]]) -> Optional[Merged]:
+        if lines is not None and is_off(lines):
+            return None
+        return merge(new_cell() if lines is None else lines, entries)
+
+    return edit(writer, change)
+
+
+def write(writer: Writer, entries: Sequence[Entry], name: str) -> Record:
+    """Like `add`, for a notebook that was named; `NotebookError` where it has recording off."""
+    record = add(writer, entries)
+    if record.state == "off":
+        raise NotebookError(
+            f"Recording is off in {name}; nothing was written.",
+            "Take the line %setup auto off out of its setup cell first.",
+        )
+    return record
+
+
+def edit(writer: Writer, change: Callable[[Optional[List[Line]]], Optional[Merged]]) -> Record:
+    """Read, change, put; after a conflict once more, then refused.
+
+    ``change`` gets the lines (None: no cell) and gives the new ones and what changed; None means
+    that this notebook does not want it, and no lines at all that the cell goes.
+    """
+    for _ in range(2):
+        old = writer.read()
+        result = change(None if old is None else parse(old))
+        if result is None:
+            return Record("off")
+        lines, changes = result
+        text = render(lines) if lines else None
+        if not changes or text == old:
+            return Record("unchanged")
+        try:
+            state = writer.put(text, old)
+        except Conflict:
+            continue
+        return Record(state, changes, old is None, text)
+    raise NotebookError(
+        "The setup cell is being edited; nothing was written into it.",
+        "Run this again when the edit is done.",
+    )

@@ -1,0 +1,1 @@
+"""One run of a notebook on disk, in a fresh kernel, its setup cell kept."""

@@ -1,0 +1,297 @@
+"""One run of a notebook's cells, from the top, in a fresh kernel that ends with it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Optional
+
+import nbformat
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, CellTimeoutError
+
+from ..core.errors import NotebookError
+from ..core.signals import Requests
+from ..notebook.document import Document
+from ..notebook.locate import RUN_VARIABLE
+from .manager import manager
+
+__all__ = ["Failure", "Options", "Outcome", "Run", "Say", "execute"]
+
+#: The debugger of older ipykernels warns of frozen modules, which nobody asked about.
+_QUIET = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+#: Seconds between two looks at whether a signal has come, or it is time to save.
+TICK = 0.1
+#: Seconds that an interrupted cell has to end, and its kernel behind it, before it is killed.
+GRACE, ENDING = 2.5, 1.0
+#: Seconds after which the outputs so far are saved; a cell that took so long is saved at its end.
+EVERY, LONG = 60.0, 10.0
+#: The part of the time that saving in between may take.
+SHARE = 0.1
+
+#: Called with each line of progress.
+Say = Callable[[str], None]
+#: Cell, counted from 0 → what it has now: its count and its outputs, as messages have them.
+Run = Dict[int, Dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The cell (counted from 1 in the file as it was) that ended the run, and its error."""
+
+    cell: int
+    name: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the cells that ran came to, and the one that has failed."""
+
+    ran: Run
+    failure: Optional[Failure] = None
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run: seconds for each cell (None: no limit), an installed kernel's name, or another
+    Python, in an environment of its own.
+    """
+
+    timeout: Optional[int] = None
+    kernel: str = ""
+    python: str = ""
+    interpreter: str = sys.executable
+
+
+class _NotStarted(NotebookError):
+    """The kernel has ended before it ran a cell."""
+
+
+def execute(
+    document: Document,
+    folder: Path,
+    shared: Path,
+    options: Options,
+    say: Say,
+    requests: Requests,
+    save: Callable[[Run], None],
+) -> Outcome:
+    """Run once; a kernel that did not start is tried again.
+
+    Ports are chosen before the kernel takes them, so that another program may be faster. A signal
+    ends the run, within some seconds; what the cells have put out until then is in the outcome.
+    ``save`` is called now and then, in another thread, and never twice at once.
+    """
+    for last in (False, True):
+        run = _Execution(document, folder, shared, options, say, requests, save)
+        try:
+            return asyncio.run(run.main())
+        except _NotStarted:
+            if last or requests.count:
+                raise
+    raise AssertionError
+
+
+class _Execution:
+    """One kernel, from its start to its end."""
+
+    def __init__(
+        self,
+        document: Document,
+        folder: Path,
+        shared: Path,
+        options: Options,
+        say: Say,
+        requests: Requests,
+        save: Callable[[Run], None],
+    ) -> None:
+        self._requests, self._options, self._say = requests, options, say
+        self._blank: List[Any] = []  # what a cell has put out that has not run
+        node = _node(document, self._blank)
+        self._cells = node.cells
+        self._cell = 0  # counted from 1: the one that runs, or ran last
+        self._started = 0.0
+        self._killed = False  # not asked to end, which it would not do
+        self._saves = _Saves(save)
+        self._manager = manager(shared, options.kernel, options.interpreter)
+        place = str(folder.resolve())
+        self._start = {"env": {**os.environ, RUN_VARIABLE: str(shared), **_QUIET}, "cwd": place}
+        self._client = NotebookClient(
+            node,
+            km=self._manager,
+            timeout=options.timeout,
+            record_timing=False,
+            resources={"metadata": {"path": place}},
+            on_cell_executed=self._report,
+        )
+
+    async def main(self) -> Outcome:
+        """Run the cells until a signal comes, and end the kernel."""
+        failure: Optional[Failure] = None
+        try:
+            # Not cut short by a signal, which would leave a process that nobody knows.
+            await self._client.async_start_new_kernel(**self._start)
+            running = asyncio.ensure_future(self._run_cells())
+            await self._watch(running)
+            if not running.done():
+                await self._interrupt(running)
+            failure = self._failure(_error(running))
+        except (RuntimeError, OSError) as error:  # there is no such program
+            failure = self._failure(error)
+        finally:
+            await self._saves.end()
+            await self._end_kernel()
+        return Outcome(self._ran(), failure)
+
+    async def _run_cells(self) -> None:
+        client = self._client
+        await client.async_start_new_kernel_client()
+        for at, cell in enumerate(self._cells):
+            if self._requests.count:
+                return
+            self._cell, self._started = at + 1, time.monotonic()
+            await client.async_execute_cell(
+                cell, at, execution_count=client.code_cells_executed + 1
+            )
+            self._saves.cell_ended(time.monotonic() - self._started)
+
+    async def _watch(self, running: asyncio.Future[None]) -> None:
+        """Wait until the cells have run or a signal comes; save now and then."""
+        while not running.done() and not self._requests.count:
+            await asyncio.wait({running}, timeout=TICK)
+            if self._saves.due():
+                self._saves.begin(self._ran())
+
+    async def _interrupt(self, running: asyncio.Future[None]) -> None:
+        """End the cell that runs; another signal, or its not ending, ends the waiting."""
+        if self._cell:
+            with suppress(RuntimeError, OSError):
+                await self._manager.interrupt_kernel()
+            await self._wait(running, GRACE)
+        if not running.done():
+            self._killed = True
+            running.cancel()
+            await asyncio.wait({running}, timeout=ENDING)
+
+    async def _wait(self, task: asyncio.Future[None], seconds: float) -> None:
+        """Wait for a task, but for so long, and not after a second signal."""
+        until = time.monotonic() + seconds
+        while not task.done() and time.monotonic() < until and self._requests.count < 2:
+            await asyncio.wait({task}, timeout=TICK)
+
+    async def _end_kernel(self) -> None:
+        """Ask the kernel to end; after a signal it has a second for that, if it is not busy."""
+        manager, client = self._manager, self._client
+        if manager.has_kernel:
+            ending = asyncio.ensure_future(manager.shutdown_kernel(now=self._killed))
+            while not ending.done() and not self._requests.count:
+                await asyncio.wait({ending}, timeout=TICK)
+            await self._wait(ending, ENDING)
+            if not ending.done():
+                with suppress(RuntimeError, OSError):
+                    await manager.signal_kernel(getattr(signal, "SIGKILL", signal.SIGTERM))
+            await asyncio.wait({ending})
+            _error(ending)
+        if client.kc is not None:
+            client.kc.stop_channels()
+
+    def _failure(self, error: Optional[BaseException]) -> Optional[Failure]:
+        """What ended the run; `_NotStarted` where it has not begun."""
+        if isinstance(error, CellExecutionError):
+            return Failure(self._cell, error.ename, error.evalue)
+        if isinstance(error, CellTimeoutError):
+            return Failure(self._cell, "CellTimeout", f"not done in {self._options.timeout} s")
+        if error is None or self._requests.count:
+            return None
+        if not self._cell:
+            raise _NotStarted("The kernel did not start.", "Try another: --kernel NAME") from None
+        if isinstance(error, (RuntimeError, OSError)):  # nbclient, of a kernel that is gone
+            return Failure(self._cell, "KernelDied", "the kernel has ended")
+        return Failure(self._cell, type(error).__name__, str(error))
+
+    def _report(self, cell: Any, cell_index: int, execute_reply: Dict[str, Any]) -> None:
+        """One line for a code cell that has run: its number, its seconds, its first line."""
+        first = next((line for line in cell.source.splitlines() if line.strip()), "")
+        status = execute_reply.get("content", {}).get("status", "?")
+        took = f"{time.monotonic() - self._started:5.1f} s"
+        mark = "ok    " if status == "ok" else "failed"
+        self._say(f"[{cell_index + 1:>3}/{len(self._cells)}] {mark} {took}  {first[:70]}")
+
+    def _ran(self) -> Run:
+        """What the cells have now that have run, or begun; as it stands when this is called."""
+        return {
+            at: {
+                "execution_count": cell.get("execution_count"),
+                "outputs": [_copy(output) for output in cell.outputs],
+            }
+            for at, cell in enumerate(self._cells)
+            if cell.cell_type == "code" and cell.outputs is not self._blank
+        }
+
+
+class _Saves:
+    """When to save what there is so far, so that a run which is killed loses a minute."""
+
+    def __init__(self, save: Callable[[Run], None]) -> None:
+        self._save = save
+        self._task: Optional[asyncio.Future[None]] = None
+        self._next = time.monotonic() + EVERY
+        self._earliest = 0.0
+
+    def cell_ended(self, seconds: float) -> None:
+        """A cell that took long is worth it."""
+        if seconds >= LONG:
+            self._next = time.monotonic()
+
+    def due(self) -> bool:
+        """Whether it is time; not if that would take too much of it."""
+        idle = self._task is None or self._task.done()
+        return idle and time.monotonic() >= max(self._next, self._earliest)
+
+    def begin(self, ran: Run) -> None:
+        """Save in another thread: a message that nobody receives meanwhile may be lost."""
+        self._task = asyncio.get_running_loop().run_in_executor(None, self._timed, ran)
+        self._next = time.monotonic() + EVERY
+
+    def _timed(self, ran: Run) -> None:
+        started = time.monotonic()
+        with suppress(Exception):  # at the end it is tried again, and said
+            self._save(ran)
+        now = time.monotonic()
+        self._earliest = now + (now - started) / SHARE
+
+    async def end(self) -> None:
+        """Wait until nothing is being saved."""
+        if self._task is not None:
+            await asyncio.wait({self._task})
+
+
+def _error(task: asyncio.Future[None]) -> Optional[BaseException]:
+    """What has ended a task, if an error has; nobody is told of it otherwise."""
+    return task.exception() if task.done() and not task.cancelled() else None
+
+
+def _node(document: Document, blank: List[Any]) -> Any:
+    """The notebook as nbclient takes it, without what its cells have put out before."""
+    cells = [{"metadata": {}, **head, "source": document.source(head)} for head in document.heads]
+    node = nbformat.from_dict(
+        {"cells": cells, "metadata": document.metadata, "nbformat": 4, "nbformat_minor": 5}
+    )
+    for cell in node.cells:
+        cell.outputs = blank
+    return node
+
+
+def _copy(output: Any) -> Dict[str, Any]:
+    """An output that does not change when the kernel goes on."""
+    copy = dict(output)
+    if "data" in copy:
+        copy["data"] = dict(copy["data"])
+    return copy

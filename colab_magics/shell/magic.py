@@ -1,0 +1,237 @@
+"""``%shell``."""
+
+import math
+import re
+import shlex
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from weakref import WeakKeyDictionary
+
+from ..core.display import Report, amount
+from ..core.errors import CommandFailed, usage_error
+from ..extension.magic import Magic, say, show
+from .failed import failed, interrupted
+from .interpolation import expand
+from .magic_output import Heard, in_terminal
+from .runner import Ended
+from .state import Lasting, find
+from .taken import taken
+
+__all__ = ["Options", "ShellMagic", "parse"]
+
+#: The shells of each kernel: like its variables, they outlive a reload of the extension.
+_SHELLS: "WeakKeyDictionary[Any, Dict[str, Lasting]]" = WeakKeyDictionary()
+
+_FLAGS = {
+    "-o": "output",
+    "--output": "output",
+    "-q": "quiet",
+    "--quiet": "quiet",
+    "-h": "help",
+    "--help": "help",
+    "--ignore-errors": "ignore_errors",
+    "--no-tty": "no_tty",
+    "--fresh": "fresh",
+}
+#: A word as a shell reads it, with its quotes.
+_WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")*(?=\s|$)""", re.DOTALL)
+_VALUED = {"--timeout": "timeout", "--use": "use", "--background": "background", "--log": "log"}
+
+
+class Options(NamedTuple):
+    """What stands before the command."""
+
+    flags: Tuple[str, ...] = ()
+    timeout: Optional[float] = None
+    use: str = ""
+    background: str = ""
+    log: str = ""
+
+
+def parse(line: str) -> Tuple[Options, str]:
+    """The options that a line begins with, and the command behind them, as it was typed."""
+    flags: List[str] = []
+    values: Dict[str, str] = {}
+    rest = line.strip()
+    while rest.startswith("-"):
+        word, rest = _word(rest)
+        option, equals, value = word.partition("=")
+        if word == "--":
+            break
+        if word in _FLAGS:
+            flags.append(_FLAGS[word])
+        elif option in _VALUED:
+            if not equals and not rest.startswith("-"):
+                value, rest = _word(rest)
+            if not value:
+                raise usage_error(f"%shell {option}: its value is missing.", "See %shell?")
+            values[_VALUED[option]] = value
+        else:
+            raise usage_error(f"%shell has no option {word}.", "Type %shell? for help.")
+    timeout = _seconds(values.pop("timeout", None))
+    return Options(tuple(flags), timeout, **values), rest
+
+
+def _word(line: str) -> Tuple[str, str]:
+    """The first word of a line, without its quotes, and what stands behind it."""
+    found = _WORD.match(line)
+    if found is None:
+        raise usage_error("A quote is not closed in the options of this line.", "Close it.")
+    return "".join(shlex.split(found.group())), line[found.end() :].lstrip()
+
+
+class ShellMagic(Magic):
+    """Run a command in a shell that remembers: what one command sets, the next one finds.
+
+    Directory, variables, functions, aliases, options and activated environments carry over, and
+    the kernel follows to the directory and takes over the environment (``os.environ``). Output
+    appears as it comes, with progress bars in place; of very long output the first and the last
+    lines are kept, and the whole in a log. A command that fails is an error.
+
+    In ``%shell``, ``{name}`` is the value of a Python variable or expression; ``$NAME`` is the
+    shell's. In ``%%shell`` all is the shell's. Nothing can be typed into a command: what asks gets
+    the end of its input. It is no step of the setup cell.
+
+    Examples
+    --------
+    ::
+
+        %shell cd src && make
+        %shell export MODE=fast
+        %shell source venv/bin/activate
+        %shell wget {url}
+        %shell --timeout 60 ./long.sh
+        %shell --ignore-errors grep -c error log.txt
+        commit = %shell -q git rev-parse HEAD  # .output, .stdout, .stderr, .status, .seconds
+        %shell --background train python train.py      # outlives the kernel: see %jobs
+        %shell                                 # how the shell stands; nothing is run
+
+        %%shell
+        for name in *.csv; do
+          wc -l "$name"
+        done
+
+    Options
+    -------
+    Before the command. ``--ignore-errors``: a command that fails is no error. ``--timeout
+    SECONDS``: end it then. ``-o``: show the result, which ``x = %shell ...`` gives in any case.
+    ``-q``: show nothing of what the command prints. ``--no-tty``: do
+    not pretend to be a terminal; some programs are faster then, or plainer. ``--fresh``: first
+    forget what is carried over. ``--use zsh``, ``--use sh``: another shell than bash; each has a
+    state of its own.
+    ``--background NAME``: start it as a job, which outlives the cell, the tab and the kernel; its
+    output goes to a log (``--log drive:logs/train.log``: there too); ``%jobs`` tells of it.
+    Ctrl-C interrupts the command, a second one ends it, a third one by force. Not carried over:
+    traps, ``ulimit``, open files and jobs; in ``sh``, functions; in ``zsh``, ``cd -``.
+    """
+
+    name = "shell"
+    offers = (*sorted({*_VALUED, *_FLAGS} - {"-h", "--help", "--output", "--quiet"}),)
+
+    def __call__(self, line: str, cell: Optional[str] = None) -> Any:
+        """The line is read here: behind the options it is the shell's to the last character."""
+        options, command = parse(line)
+        if "help" in options.flags:
+            say((self.__doc__ or "").strip())
+            return None
+        if cell is not None and command:
+            raise usage_error("%%shell takes options only; commands stand below it.", "See %shell?")
+        shell = self._shell(options)
+        if cell is not None:
+            return self._run(shell, options, cell, cell)
+        if not command and options.background:
+            raise usage_error("%shell --background: there is no command.", "See %shell?")
+        if not command:
+            return self._standing(shell)
+        python = self.host.shell
+        expanded = expand(command, python.user_ns, python.user_ns_hidden)
+        return self._run(shell, options, expanded, command)
+
+    def _shell(self, options: Options) -> Lasting:
+        name = find(options.use)
+        shells = _SHELLS.setdefault(self.host.shell, {})
+        shell = shells.setdefault(name, Lasting(name))
+        if "fresh" in options.flags:
+            shell.forget()
+        return shell
+
+    def _run(self, shell: Lasting, options: Options, command: str, typed: str) -> Any:
+        """Run a command and show it; ``typed`` is what stands in the cell."""
+        if options.background:
+            return self._start(shell, options, command, typed)
+        if options.log:
+            raise usage_error("%shell --log goes with --background.", "See %shell?")
+        asked = "output" in options.flags
+        keep = asked or taken()
+        heard = Heard(self.host, "quiet" in options.flags, keep)
+        tty = heard.tty and "no_tty" not in options.flags
+        try:
+            ended, notes = shell.run(command, heard, options.timeout, tty)
+        except BaseException:
+            heard.close(False)
+            raise
+        self.host.shell.user_ns["_exit_code"] = ended.status
+        notes = [*notes, *heard.close(ended.left)]
+        shell.log = heard.log or shell.log
+        error = failed(typed, ended, heard, options.timeout)
+        self._ended(options, ended, error, notes)
+        return heard.result(ended, error, asked) if keep else None
+
+    def _ended(
+        self, options: Options, ended: Ended, error: Optional[CommandFailed], notes: List[str]
+    ) -> None:
+        """Say what is to be known of a command's end, and raise what it calls for."""
+        ignored = "ignore_errors" in options.flags and not ended.interrupted
+        if error is not None and ended.timed_out and ignored:
+            notes = [*notes, error.what]
+        if notes and "quiet" not in options.flags:
+            say(*notes)
+        if ended.interrupted:
+            raise interrupted()
+        if error is not None and not ignored:
+            raise error
+
+    def _start(self, shell: Lasting, options: Options, command: str, typed: str) -> Any:
+        """Start a command as a job."""
+        from ..jobs.magic_start import Asked, start
+
+        tty = self.host.live and "no_tty" not in options.flags
+        wanted = Asked(options.background, command, typed, options.timeout, tty, options.log)
+        job, said = start(self.session, shell, wanted)
+        if "quiet" not in options.flags:
+            say(said)
+        return job if "output" in options.flags else None
+
+    def _standing(self, shell: Lasting) -> None:
+        """Show the state, and change nothing."""
+        cwd = self.host.cwd
+        there = self.host.spell(cwd) if cwd is not None else "a directory that has vanished"
+        counts = [_counted(number, what) for what, number in shell.carried.counts.items() if number]
+        rows = [("shell", shell.name), ("directory", there), ("carried", ", ".join(counts) or "-")]
+        if shell.log is not None and shell.log.exists():
+            seen = self.host.live or in_terminal(self.host)  # a path would differ each time
+            known = f"{shell.log} ({amount(shell.log.stat().st_size)})"
+            rows.append(("last log", known if seen else "there: x = %shell ... gives x.log"))
+        show(Report((), tuple(rows)))
+
+    def complete(self, line: str, symbol: str) -> List[str]:
+        """Options, as long as no command has begun."""
+        words = line.split()[1:]
+        before = words[:-1] if symbol and words else words
+        return super().complete(line, symbol) if all(w[:1] == "-" for w in before) else []
+
+
+def _counted(number: int, what: str) -> str:
+    plural = "es" if what.endswith("s") else "s"
+    return f"{number} {what}{'' if number == 1 else plural}"
+
+
+def _seconds(text: Optional[str]) -> Optional[float]:
+    if text is None:
+        return None
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < math.inf:
+        raise usage_error(f"%shell --timeout {text}: not a number of seconds.", "Say --timeout 60")
+    return seconds

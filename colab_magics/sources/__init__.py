@@ -1,1 +1,0 @@
-"""What is brought here from elsewhere: repositories, files, system packages."""
