@@ -10,8 +10,6 @@ from .core.signals import INTERRUPTED, exit_at_once, held
 if TYPE_CHECKING:
     import argparse
 
-__all__ = ["main"]
-
 
 def main(arguments: Optional[List[str]] = None) -> int:
     """Run a command; 0 when it did what was asked, 1 with one line and a hint when not.

@@ -21,8 +21,6 @@ from .record.record import Record, edit
 from .record.record import write as put
 from .setup.status import Row, verdicts
 
-__all__ = ["check", "forget", "show", "write"]
-
 
 #: Flags as they are typed, and as they are read.
 _NO_TRACE = {"--no-record", "--dry-run", "no_record", "dry_run"}

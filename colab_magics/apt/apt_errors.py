@@ -6,7 +6,6 @@ from typing import Callable, List, NamedTuple, Pattern, Sequence
 
 from ..core.errors import SourceError
 
-__all__ = ["explained"]
 
 #: Runs a program that only looks, and gives its lines.
 Ask = Callable[..., List[str]]

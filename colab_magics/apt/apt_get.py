@@ -13,7 +13,6 @@ from ..core.steps import Progress
 from .apt_errors import explained
 from .dpkg import half_unpacked
 
-__all__ = ["LISTS", "install"]
 
 #: Where apt keeps what the archives have; tests set it to a place of their own.
 LISTS = Path("/var/lib/apt/lists")

@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
-__all__ = ["STATUS", "Package", "half_unpacked", "installed", "wanted"]
 
 #: The database; tests set it to one of their own.
 STATUS = Path("/var/lib/dpkg/status")

@@ -7,8 +7,6 @@ from ..core.display import Report
 from ..extension.magic import Call, Magic, say, show
 from ..setup.status import judge
 
-__all__ = ["AptMagic"]
-
 
 class AptMagic(Magic):
     """Install packages of the system, and remember them in the notebook's setup cell.

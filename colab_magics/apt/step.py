@@ -9,7 +9,6 @@ from ..core.host import Host
 from ..core.steps import Outcome, Progress, Step, Verdict
 from .dpkg import Package, installed, wanted
 
-__all__ = ["AptStep", "parse"]
 
 #: Seconds to wait for another apt, which most often has soon ended: where somebody may be there to
 #: interrupt that, and where nobody is.

@@ -10,8 +10,6 @@ from ..drive.step import current
 from ..extension.magic import Call, Magic, say
 from .step import DirectoryStep
 
-__all__ = ["DirectoryMagic"]
-
 
 class DirectoryMagic(Magic):
     """Change the working directory, and remember it in the notebook's setup cell.

@@ -11,7 +11,6 @@ from ..core.errors import usage_error
 from ..core.host import Host
 from ..core.steps import Outcome, Progress, Step, Verdict
 
-__all__ = ["DirectoryStep", "parse"]
 
 #: A path on the drive as notebooks of Colab spell it; it means the same wherever the drive is.
 _ON_COLAB = re.compile(r"/content/g?drive/My ?Drive(?:/(.*))?")

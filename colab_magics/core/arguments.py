@@ -11,7 +11,6 @@ from typing import Any, List, NamedTuple, NoReturn, Sequence, Tuple
 
 from .errors import usage_error
 
-__all__ = ["FLAGS", "Parser", "Split", "quote", "split", "split_comment", "split_flags"]
 
 #: Flags that every magic takes; they say how to run a line, not what it means.
 FLAGS = {

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["clean_name", "has_controls", "visible"]
 
 _CONTROLS = "\x00-\x1f\x7f-\x9f\u2028\u2029"
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"

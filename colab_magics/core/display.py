@@ -10,7 +10,6 @@ from typing import Any, Dict, Sequence, Tuple
 from .controls import visible
 from .errors import conceal
 
-__all__ = ["Bar", "Report", "amount", "duration", "files", "printable"]
 
 _TABLE = 'style="text-align:left;border-collapse:collapse"'
 _CELL = "text-align:left;vertical-align:top;padding:1px 12px 1px 0;font-family:monospace"

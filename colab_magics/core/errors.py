@@ -30,30 +30,6 @@ from urllib.parse import quote, quote_plus, unquote
 
 from .controls import visible
 
-__all__ = [
-    "ColabMagicsError",
-    "CommandFailed",
-    "DriveError",
-    "GpuUnmet",
-    "InstallFailed",
-    "LockDiffers",
-    "NotStarted",
-    "NotebookError",
-    "OtherPython",
-    "RestartRequired",
-    "ServerError",
-    "SetupDiffers",
-    "SourceError",
-    "Veil",
-    "bad_input",
-    "conceal",
-    "hidden",
-    "hide",
-    "holds_secret",
-    "scrub",
-    "usage_error",
-    "userinfo_spans",
-]
 
 _WORD = re.compile(r"\S+")
 #: A host, and perhaps a port, as they stand in a URL between ``//`` and the path.

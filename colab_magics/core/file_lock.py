@@ -8,7 +8,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Callable, ContextManager, Iterator, Optional, Union
 
-__all__ = ["PLAIN", "alone", "alone_if_possible", "is_own", "lock", "try_lock"]
 
 #: Neither follow a link nor wait for a pipe; Windows knows neither.
 PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)

@@ -18,25 +18,6 @@ from typing import BinaryIO, Dict, Iterator, List, Optional, Tuple
 from .errors import NotebookError
 from .file_lock import PLAIN, alone_if_possible, is_own, try_lock
 
-__all__ = [
-    "MEMORY",
-    "Conflict",
-    "cache",
-    "clear",
-    "create",
-    "locked",
-    "named",
-    "own_folder",
-    "private_folder",
-    "read",
-    "replace",
-    "roomy",
-    "save",
-    "scratch_folder",
-    "state_folder",
-    "told",
-    "with_room",
-]
 
 #: Linux keeps in memory what is written there.
 MEMORY = Path("/dev/shm")  # noqa: S108 - each folder that is made there is private

@@ -11,8 +11,6 @@ from typing import Any, Callable, Dict, Iterable, Optional
 
 from .errors import ColabMagicsError, usage_error
 
-__all__ = ["Host"]
-
 
 class Host:
     """The machine and the front end, as steps see them.

@@ -12,8 +12,6 @@ from typing import Optional
 
 from .._version import __version__
 
-__all__ = ["portable", "requirement"]
-
 
 def portable() -> str:
     """What pip can install this very version from on any machine; empty for a local copy."""

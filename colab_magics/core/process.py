@@ -16,7 +16,6 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 from .activity import Idle
 from .errors import NotStarted, scrub
 
-__all__ = ["Environment", "Finished", "SilenceError", "run", "start", "within"]
 
 T = TypeVar("T")
 #: Seconds that a program gets to end by itself after Ctrl-C.

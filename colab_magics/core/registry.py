@@ -7,8 +7,6 @@ writers) is a table of ``"module:attribute"`` strings: adding one is one file an
 from importlib import import_module
 from typing import Any, Callable, Iterable, List, Optional, Tuple
 
-__all__ = ["choose", "load"]
-
 
 def load(target: str) -> Any:
     """The object that ``"package.module:attribute"`` names."""

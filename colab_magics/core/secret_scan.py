@@ -10,7 +10,6 @@ from html import unescape
 from typing import Dict, Iterator, Match, Pattern, Tuple
 from urllib.parse import unquote
 
-__all__ = ["assigned", "find", "looks_secret", "readings"]
 
 #: A token stands alone: within a longer run of such characters it is part of something else.
 _ALONE = r"(?:{})(?![A-Za-z0-9_-])"

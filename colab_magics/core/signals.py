@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Callable, Dict, Iterator, NoReturn, Optional
 
-__all__ = ["INTERRUPTED", "Requests", "exit_at_once", "held"]
 
 #: The status of a command that a signal has ended.
 INTERRUPTED = 130

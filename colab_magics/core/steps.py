@@ -27,7 +27,6 @@ from .registry import load
 if TYPE_CHECKING:
     from .host import Host
 
-__all__ = ["STEPS", "Outcome", "Progress", "Step", "Verdict", "parse", "parts_of", "perform"]
 
 #: Told, in one line, what is going on while a step is applied; a report stays above the lines.
 Progress = Callable[[Union[str, Report]], None]

@@ -16,7 +16,6 @@ from ..core.steps import Progress
 from .mounts import mounted, read_only
 from .providers import State, Wanted, leave
 
-__all__ = ["Colab", "listed"]
 
 #: Colab's machines have this file; its mount refuses to work without it.
 VM_MARK = Path("/var/colab/hostname")

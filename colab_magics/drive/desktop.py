@@ -14,7 +14,6 @@ from ..core.host import Host
 from ..core.steps import Progress
 from .providers import State, Wanted, leave, short
 
-__all__ = ["NAMES", "Desktop"]
 
 #: What the folder of one's own files is called in some languages; English comes first.
 NAMES = (

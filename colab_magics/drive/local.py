@@ -14,8 +14,6 @@ from .colab import listed
 from .mounts import mounted
 from .providers import State, Wanted, leave, short
 
-__all__ = ["Folder"]
-
 
 class Folder:
     """``MOUNTPOINT/MyDrive`` as a folder of this machine, or as a link to one."""

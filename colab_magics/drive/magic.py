@@ -13,8 +13,6 @@ from ..extension.magic import Call, Magic, Status, say
 from .providers import PROVIDERS, Provider, Wanted
 from .step import DriveStep, current, standing
 
-__all__ = ["DriveMagic", "healed"]
-
 
 class DriveMagic(Magic):
     """Have a drive under one path on any host, and remember that the notebook needs it.

@@ -7,7 +7,6 @@ from typing import NamedTuple, Optional, Tuple
 
 from ..core.process import run
 
-__all__ = ["MOUNTS", "Mounted", "fusermount", "mounted", "read_only"]
 
 MOUNTS = Path("/proc/mounts")
 _ESCAPED = re.compile(r"\\([0-7]{3})")

@@ -9,17 +9,6 @@ from ..core.errors import DriveError
 from ..core.host import Host
 from ..core.steps import Progress
 
-__all__ = [
-    "PROVIDERS",
-    "Provider",
-    "Refused",
-    "State",
-    "Wanted",
-    "default_mount_point",
-    "leave",
-    "root",
-    "short",
-]
 
 #: Name → class, in the order to try: adding one is one file and one line here.
 PROVIDERS = {

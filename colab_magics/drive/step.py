@@ -12,7 +12,6 @@ from ..core.registry import load
 from ..core.steps import Outcome, Progress, Step, Verdict
 from .providers import PROVIDERS, Provider, Refused, State, Wanted, default_mount_point, root
 
-__all__ = ["DriveStep", "Passed", "current", "parse", "remember", "standing"]
 
 #: Names of providers with why each was passed over.
 Passed = Tuple[Tuple[str, str], ...]

@@ -12,8 +12,6 @@ from ..record.merge import Merged, forget
 from ..setup.status import judge
 from .step import remove
 
-__all__ = ["EnvironmentMagic"]
-
 
 class EnvironmentMagic(Magic):
     """Set variables of the environment, and remember them in the notebook's setup cell.

@@ -13,7 +13,6 @@ from ..core.host import Host
 from ..core.secret_scan import looks_secret
 from ..core.steps import Outcome, Progress, Step, Verdict
 
-__all__ = ["EnvironmentStep", "parse", "remove"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: Lists of folders that programs are lost without.

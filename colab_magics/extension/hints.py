@@ -11,7 +11,6 @@ from ..pin.step import PinStep
 from ..record.cell import Line, is_setup
 from ..record.record import is_off
 
-__all__ = ["Before", "look_after", "look_before"]
 
 #: ``!pip install``, ``%pip install``, ``python -m pip install``, ``uv pip install``, conda's.
 _INSTALLS = re.compile(r"(?m)(?:^|[!%;&|\s])(?:pip3?|conda|mamba)\s+(?:\S+\s+)*?install\b")

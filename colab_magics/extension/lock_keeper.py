@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from ..pin.lock.make import Made
     from ..pin.lock.model import Lock
 
-__all__ = ["Locking"]
 
 _UNREAD = object()
 

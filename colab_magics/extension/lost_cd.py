@@ -9,7 +9,6 @@ from typing import Any, Iterator, List, Optional
 
 from ..core.arguments import quote, split_comment
 
-__all__ = ["OFF", "look_after", "lost"]
 
 #: Set to ``off``, it says nothing; ``%env_persist`` keeps that in a notebook.
 OFF = "COLAB_MAGICS_CD_NOTICE"

@@ -12,8 +12,6 @@ from ..core.host import Host
 from ..core.steps import Outcome, Step, parse, perform
 from ..fetch.magic_prefetch import begin
 
-__all__ = ["Call", "Magic", "Status", "confirm", "say", "show"]
-
 
 @dataclass(frozen=True)
 class Call:

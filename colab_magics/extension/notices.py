@@ -7,7 +7,6 @@ from ..core.host import Host
 from ..record.record import Record
 from .magic import say, show
 
-__all__ = ["OFF", "Notices"]
 
 OFF = "Setup cell: recording is off; on again: %setup auto on"
 UNDO = "undo: %setup forget --all - stop: %setup auto off"

@@ -6,8 +6,6 @@ from ..core.host import Host
 from ..record.cell import Line, render_step
 from ..record.merge import Entry, Merged, merge
 
-__all__ = ["Pending", "edited"]
-
 
 def edited(
     entries: Sequence[Entry], change: Callable[[Sequence[Line]], Merged]

@@ -25,7 +25,6 @@ from .restart import after
 if TYPE_CHECKING:
     from .hints import Before
 
-__all__ = ["Session", "host_for", "session_of"]
 
 #: Where a shell keeps its session: they know each other, and go together.
 _KEPT = "_colab_magics_session"

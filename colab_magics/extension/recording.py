@@ -11,8 +11,6 @@ from .notices import OFF
 if TYPE_CHECKING:
     from .recorder import Session
 
-__all__ = ["finish"]
-
 
 def finish(session: "Session", failed: bool) -> None:
     """A cell has ended: put what it did into the notebook, or hold it."""

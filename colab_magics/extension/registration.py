@@ -6,16 +6,6 @@ A new magic is one file with a subclass of `Magic` and one line in `MAGICS`.
 from functools import partial
 from typing import Any, Callable, Dict, List, Optional
 
-__all__ = [
-    "AROUND",
-    "MAGICS",
-    "VERBATIM",
-    "LazyMagic",
-    "register",
-    "rewritten",
-    "unregister",
-    "unrolled",
-]
 
 MAGICS = {
     "pin": "colab_magics.pin.magic:PinMagic",

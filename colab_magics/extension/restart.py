@@ -8,7 +8,6 @@ from ..core.host import Host
 from ..notebook.locate import Site
 from .magic import say
 
-__all__ = ["after"]
 
 _AGAIN = (
     "Not restarted again: after a restart for this, the older version was loaded once more.",

@@ -9,8 +9,6 @@ from ..session.limit import NOTICES
 from ..session.report import left
 from .magic import say
 
-__all__ = ["TimeLeft"]
-
 
 class TimeLeft:
     """What one kernel has said of it. ``clock`` gives seconds since 1970."""

@@ -18,7 +18,6 @@ from . import seven
 from .compressed import uncompressed
 from .member import Counted, Expect, Member, blocks, encrypted, kind_of, seconds, sound
 
-__all__ = ["members"]
 
 _MAGIC = (
     (b"PK\x03\x04", "zip"),

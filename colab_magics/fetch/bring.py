@@ -19,8 +19,6 @@ from .step import FetchStep, FetchSteps
 from .target import look, memory
 from .urls import source
 
-__all__ = ["brought"]
-
 
 def brought(steps: Sequence[FetchStep], host: Host, progress: Progress) -> Outcome:
     """Fetch them; those that came stay where another one failed."""

@@ -14,19 +14,6 @@ from typing import Any, Callable, Iterator, List, NamedTuple, Tuple
 from ..core.file_lock import alone
 from ..core.files import cache, named, save
 
-__all__ = [
-    "Entry",
-    "Member",
-    "digest",
-    "is_folder",
-    "keep",
-    "looked_at",
-    "only",
-    "part_of",
-    "recall",
-    "same",
-    "stamp",
-]
 
 #: Bytes that are read at once.
 _BLOCK = 1 << 20

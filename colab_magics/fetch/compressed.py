@@ -11,7 +11,6 @@ from typing import Any, Callable, ContextManager, Dict, Iterator, Sequence
 from ..core.errors import SourceError
 from ..core.process import start
 
-__all__ = ["environment", "installed", "output", "uncompressed"]
 
 #: Windows that zstd uses only when it is told to: 2 GB, as in large dumps.
 _WINDOW = 31

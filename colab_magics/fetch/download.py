@@ -22,7 +22,6 @@ from .http import Again, Answer, Web
 from .meter import Track
 from .source import Request, last_part
 
-__all__ = ["Download", "Got"]
 
 #: Small, since what has arrived of one that is cut off is lost.
 _BLOCK = 1 << 15

@@ -10,8 +10,6 @@ from .archive import members
 from .member import Budget
 from .tree import Tree
 
-__all__ = ["unpack"]
-
 
 def unpack(
     archive: Path, into: Path, strip: int, progress: Progress, name: str = ""

@@ -18,7 +18,6 @@ from .source import Request
 from .step import FetchStep
 from .target import Look, look, memory
 
-__all__ = ["Done", "Job", "fetch"]
 
 _SHORT = 12
 

@@ -14,7 +14,6 @@ from ..core.controls import visible
 from ..core.errors import SourceError, usage_error
 from .source import Request, Source
 
-__all__ = ["shared"]
 
 _ID = re.compile(r"[\w-]{10,}")
 _FOLDER = re.compile(r"/(?:drive/)?(?:u/\d+/)?folders/")

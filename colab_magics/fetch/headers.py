@@ -12,8 +12,6 @@ from typing import Any, Dict
 from ..core.errors import conceal
 from .source import file_name
 
-__all__ = ["conditions", "date", "is_page", "length", "named", "strong_tag", "undo_packing"]
-
 
 def is_page(headers: Any) -> bool:
     """Whether it is a page to look at, and not one that is sent as a file."""

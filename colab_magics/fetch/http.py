@@ -16,7 +16,6 @@ from ..core.errors import SourceError
 from ..core.redirects import Origin, is_loopback, origin, redirected
 from .source import Request
 
-__all__ = ["Again", "Answer", "Web"]
 
 T = TypeVar("T")
 #: Seconds to connect, and to wait for the next byte.

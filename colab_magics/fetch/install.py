@@ -10,8 +10,6 @@ from ..core.errors import SourceError
 from ..core.files import clear
 from .cache import Entry, Member, digest, is_folder, keep, recall, same
 
-__all__ = ["put", "put_members"]
-
 
 def put(part: Path, path: Path, sha256: str, ours: str, over: bool) -> str:
     """Move a file to its place: ``put``, ``there`` already, or ``refused``: not ``ours``.

@@ -10,7 +10,6 @@ from .source import exposed
 from .step import FetchStep, FetchSteps
 from .urls import is_url, source
 
-__all__ = ["parse"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 #: What IPython would expand in a magic's line; a server reads both spellings alike.

@@ -6,8 +6,6 @@ from ..core.display import Report
 from ..extension.magic import Call, Magic, say, show
 from ..setup.status import judge
 
-__all__ = ["FetchMagic"]
-
 
 class FetchMagic(Magic):
     """Have files from elsewhere at their places, and remember them in the notebook's setup cell.

@@ -8,8 +8,6 @@ if TYPE_CHECKING:
     from ..extension.recorder import Session
     from .prefetch import Ahead
 
-__all__ = ["begin"]
-
 
 class _Early:
     """What the running setup cell has begun, for the one kernel."""

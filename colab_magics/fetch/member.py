@@ -11,17 +11,6 @@ from typing import IO, Any, Callable, Iterator, NamedTuple, Optional
 from ..core.display import amount
 from ..core.errors import SourceError
 
-__all__ = [
-    "Budget",
-    "Counted",
-    "Expect",
-    "Member",
-    "blocks",
-    "encrypted",
-    "kind_of",
-    "seconds",
-    "sound",
-]
 
 #: Is told how much an archive says that it holds, before anything of it is read; may raise.
 Expect = Callable[[int], None]

@@ -7,7 +7,6 @@ from typing import Callable, List, Sequence, TypeVar
 from ..core.display import amount, files
 from ..core.steps import Progress
 
-__all__ = ["AT_ONCE", "Meter", "Track", "at_once"]
 
 T = TypeVar("T")
 #: Files at once: more of them do not get faster, and servers dislike it.

@@ -5,7 +5,6 @@ Source: git's ``is_hfs_dotgit`` and ``is_ntfs_dotgit``, by which its fsck judges
 
 import re
 
-__all__ = ["is_git"]
 
 #: What the file system of macOS does not see in a name.
 _UNSEEN = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")

@@ -23,7 +23,6 @@ from .step import FetchStep
 from .target import look
 from .urls import source
 
-__all__ = ["Ahead", "take"]
 
 #: Seconds after which what a kill has left in the cache is given up.
 _OLD = 86400.0

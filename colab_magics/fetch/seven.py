@@ -10,7 +10,6 @@ from ..core.process import run
 from .compressed import environment, installed, output
 from .member import Counted, Expect, Member, encrypted, seconds, sound
 
-__all__ = ["members"]
 
 _BLOCK = 1 << 20
 

@@ -8,7 +8,6 @@ from urllib.parse import unquote
 from ..core.controls import clean_name
 from ..core.host import Host
 
-__all__ = ["Request", "Source", "Stream", "exposed", "file_name", "last_part"]
 
 #: Bytes that come from elsewhere than the web, and how many (-1: not known).
 Stream = Tuple[IO[bytes], int]

@@ -11,8 +11,6 @@ from ..core.host import Host
 from ..core.steps import Outcome, Progress, Step, Verdict
 from .urls import source
 
-__all__ = ["FetchStep", "FetchSteps"]
-
 
 @dataclass(frozen=True)
 class FetchStep(Step):

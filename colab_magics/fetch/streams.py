@@ -8,8 +8,6 @@ from ..core.errors import SourceError, bad_input, conceal, usage_error
 from ..core.host import Host
 from .source import Request, Source, Stream, last_part
 
-__all__ = ["mounted", "other"]
-
 
 def mounted(text: str) -> Source:
     """``drive:folder/file``, from the drive wherever it is mounted."""

@@ -9,8 +9,6 @@ from ..core.host import Host
 from .cache import Entry, digest, keep, looked_at, recall, stamp
 from .step import FetchStep
 
-__all__ = ["Look", "listed", "look", "memory", "remembered"]
-
 
 class Look(NamedTuple):
     """``state``: ``ok``; ``absent``; ``ours``, to be brought anew; ``edited``; ``foreign``.

@@ -15,7 +15,6 @@ from .cache import is_folder
 from .member import Budget, Member
 from .names import is_git
 
-__all__ = ["Tree"]
 
 Parts = Tuple[str, ...]
 #: No archive holds more, and no path in it has more parts.

@@ -17,7 +17,6 @@ from ..core.errors import SourceError, hide, usage_error
 from ..core.registry import load
 from .source import Request, Source, file_name, last_part
 
-__all__ = ["BASES", "KINDS", "hugging_face", "is_url", "kaggle", "source", "web", "zenodo"]
 
 #: What fsspec is given: file systems of plain files. Others run what a server says (``reference``),
 #: or stand on another one.

@@ -8,8 +8,6 @@ from typing import Any, Callable
 
 from requests.adapters import HTTPAdapter
 
-__all__ = ["Telling"]
-
 
 class Telling(HTTPAdapter):
     """As of ``requests``; ``waits`` is called with each socket that an answer is awaited from."""

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from ..core.errors import SourceError
 from ..core.redirects import is_loopback, origin, redirected
 
-__all__ = ["ANY", "RAW", "Answer", "Api", "Part", "Refused", "strange"]
 
 HOME = "https://api.github.com"
 #: Answers as JSON; a file by its content; a file's or folder's description without much content.

@@ -7,8 +7,6 @@ front page), and Kaggle's "Open in Kaggle" badge.
 from typing import Tuple
 from urllib.parse import quote
 
-__all__ = ["badges", "colab"]
-
 
 def badges(repository: str, ref: str, path: str) -> str:
     """The markdown of the three badges, one a line."""

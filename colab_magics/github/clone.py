@@ -24,8 +24,6 @@ from .repository import MOVING, SEEN, SHA, SOME, Repository, at
 from .step import CloneStep
 from .urls import holds_login, same
 
-__all__ = ["brought"]
-
 
 def brought(step: CloneStep, host: Host, progress: Progress) -> Outcome:
     """Clone, or move on; what a person has changed is left as it is, and that is said."""

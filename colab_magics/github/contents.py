@@ -13,7 +13,6 @@ from urllib.parse import quote
 from ..core.errors import SourceError
 from .api import ANY, RAW, Api
 
-__all__ = ["LIMIT", "File", "Repository", "Saved", "fetch", "sha_of"]
 
 #: Bytes that GitHub takes of a file, and those that are sent through the contents interface.
 LIMIT, SMALL = 100 * 1024 * 1024, 20 * 1024 * 1024

@@ -12,8 +12,6 @@ from ..core.errors import SourceError
 from .api import Api
 from .contents import File
 
-__all__ = ["Gist", "fetch", "save"]
-
 
 class Gist(NamedTuple):
     """A gist; ``sent``: the files that differed; ``made``: whether it is a new one."""

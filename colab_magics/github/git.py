@@ -15,7 +15,6 @@ from ..core.process import Environment, Finished, run
 from .repository import QUIET
 from .urls import Address
 
-__all__ = ["Git"]
 
 #: Seconds for one command of git; a large clone takes long.
 LIMIT = 3600.0

@@ -12,8 +12,6 @@ from . import secret_scan
 from .contents import LIMIT, File
 from .target import REPOSITORY, Target, check_path
 
-__all__ = ["Parcel", "check", "pack", "with_target"]
-
 
 class Parcel(NamedTuple):
     """What is to be sent, by names in the notebook's folder; the notebook, if any, is first."""

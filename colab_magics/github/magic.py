@@ -11,7 +11,6 @@ from ..core.steps import Outcome, parse, parts_of
 from ..extension.magic import Call, Magic, say, show
 from ..setup.status import judge
 
-__all__ = ["COMMANDS", "GithubMagic", "places"]
 
 #: What is done now and not recorded: first word → what does it, imported when it is first used.
 COMMANDS = {

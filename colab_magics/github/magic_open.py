@@ -23,7 +23,6 @@ from .contents import fetch
 from .repository import SHA
 from .target import REPOSITORY, Source, Target, check_branch, check_path, in_folder
 
-__all__ = ["Badges", "badge", "open_notebook", "remembered", "signed"]
 
 #: The secrets that may hold the token, in this order.
 TOKENS = ("GH_TOKEN", "GITHUB_TOKEN")

@@ -16,7 +16,6 @@ from .pulls import propose
 from .repository import SHA
 from .target import Target, check_branch, check_path, in_folder
 
-__all__ = ["Record", "save"]
 
 _USAGE = (
     "%github save [OWNER/REPO] [FILES...] [--branch B] [--path P] [--message M] [--pr] [--gist] "

@@ -11,8 +11,6 @@ from urllib.parse import quote
 from ..core.errors import SourceError
 from .contents import File, Repository, Saved, sha_of
 
-__all__ = ["Pull", "propose"]
-
 
 class Pull(NamedTuple):
     """A pull request; ``made`` says whether it was opened now."""

@@ -13,7 +13,6 @@ from ..core.errors import SourceError
 from .git import Git
 from .repository import MOVING, Repository
 
-__all__ = ["known", "repair"]
 
 #: What git holds while it writes; left by one that was killed.
 _LOCKS = ("index.lock", "HEAD.lock", "shallow.lock", "config.lock", "packed-refs.lock")

@@ -11,7 +11,6 @@ from typing import FrozenSet, NamedTuple, Optional, Tuple
 
 from ..core.process import run
 
-__all__ = ["MOVING", "QUIET", "SEEN", "SHA", "SOME", "Repository", "at"]
 
 #: In the git directory: the ref and the commit that we checked out last, and what came with it.
 SEEN = "colab-magics"

@@ -6,7 +6,6 @@ from typing import Any, Dict, Iterator, List
 from ..core.errors import SourceError, conceal
 from ..core.secret_scan import assigned, find, readings
 
-__all__ = ["check_file", "check_notebook", "check_text"]
 
 _TODO = (
     "Take it out, clear that output (or --strip), and keep it with %secret; "

@@ -12,8 +12,6 @@ from ..secret.lookup import is_name
 from .repository import MOVING, SHA, Repository, at
 from .urls import Address, same
 
-__all__ = ["CloneStep", "parse"]
-
 
 @dataclass(frozen=True)
 class CloneStep(Step):

@@ -9,7 +9,6 @@ from ..core.controls import has_controls
 from ..core.errors import hide, usage_error
 from .repository import at
 
-__all__ = ["REPOSITORY", "Source", "Target", "check_branch", "check_path", "in_folder"]
 
 #: ``owner/name``, as GitHub allows it.
 REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/(?!\.{1,2}$)[\w.-]+", re.ASCII)

@@ -7,7 +7,6 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from ..core.errors import hide, usage_error, userinfo_spans
 from ..core.secret_scan import find, looks_secret
 
-__all__ = ["Address", "holds_login", "same"]
 
 _SHORT = re.compile(r"(?P<repository>[A-Za-z0-9][\w-]*/[\w.-]+?)(?P<git>\.git)?(@(?P<ref>\S+))?")
 _URL = re.compile(

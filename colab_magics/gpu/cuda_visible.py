@@ -8,7 +8,6 @@ import os
 import re
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
-__all__ = ["NAME", "Named", "seen", "wanted"]
 
 NAME = "CUDA_VISIBLE_DEVICES"
 #: As much of a word as is read as a number.

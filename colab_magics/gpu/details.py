@@ -6,8 +6,6 @@ from typing import Optional, Sequence, Tuple
 
 from .model import Gpu, number
 
-__all__ = ["Details", "Process", "rows"]
-
 
 @dataclass(frozen=True)
 class Process:

@@ -13,7 +13,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import FrozenSet, Iterator, List, NamedTuple, Tuple
 
-__all__ = ["Capability", "Kernels", "architecture", "kernels"]
 
 #: A compute capability, such as (7, 5).
 Capability = Tuple[int, int]

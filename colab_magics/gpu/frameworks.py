@@ -14,21 +14,6 @@ from typing import List, NamedTuple, Optional, Protocol, Sequence, Tuple
 from ..core.registry import load
 from .fatbin import Capability, Kernels
 
-__all__ = [
-    "FRAMEWORKS",
-    "NO_KERNELS",
-    "Build",
-    "Card",
-    "Framework",
-    "Judged",
-    "driver_too_old",
-    "fits",
-    "folder_of",
-    "installed",
-    "judge",
-    "unusable",
-    "verdicts",
-]
 
 #: Adding a framework is one file and one line here.
 FRAMEWORKS = (

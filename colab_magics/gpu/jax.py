@@ -10,7 +10,6 @@ from typing import Optional
 from .fatbin import Capability
 from .frameworks import Build, folder_of
 
-__all__ = ["Jax"]
 
 #: By the CUDA of a plugin, the first capability that it supports.
 _PLUGINS = {13: (7, 5), 12: (5, 2)}

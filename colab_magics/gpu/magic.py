@@ -17,8 +17,6 @@ from .model import Gpu, advice, cards, columns, details, find
 from .request import request
 from .step import GpuStep, changed
 
-__all__ = ["Cards", "GpuMagic", "as_json", "drawn"]
-
 
 class GpuMagic(Magic):
     """Show the GPUs that this machine has, require one, or measure what a cell costs.

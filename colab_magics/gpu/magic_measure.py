@@ -11,7 +11,6 @@ from .measurement import Measured, Meter, Peak, first_line, meters
 from .model import advice, find
 from .sampler import Sampler
 
-__all__ = ["NAME", "Measuring"]
 
 #: The variable that ``%%gpu -o`` puts a measurement into where no other one is named.
 NAME = "gpu_cost"

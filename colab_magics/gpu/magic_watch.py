@@ -16,7 +16,6 @@ from .measurement import Cost
 from .model import advice, describe, find
 from .sampler import Sampler
 
-__all__ = ["LIMIT", "PERIOD", "Watching"]
 
 #: Seconds between two updates of the display.
 PERIOD = 1.0

@@ -9,7 +9,6 @@ from .sampler import Samples
 from .sampler_process import COUNTED, Tally
 from .timeline import lines, picture, sparkline
 
-__all__ = ["METERS", "Cost", "Measured", "Meter", "Peak", "first_line", "meters"]
 
 _GIB = 1024**3
 #: Joules: an estimate of less says nothing.

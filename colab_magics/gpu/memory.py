@@ -12,7 +12,6 @@ from typing import Any, Dict, Iterable, List, Mapping, Set, Tuple
 from .measurement import first_line, meters
 from .model import Gpu, find, memory, number
 
-__all__ = ["Freed", "free"]
 
 _GIB = 1024**3
 #: So many variables are named.

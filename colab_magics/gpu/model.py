@@ -20,23 +20,6 @@ from .frameworks import Card
 if TYPE_CHECKING:
     from .details import Details
 
-__all__ = [
-    "VENDORS",
-    "Found",
-    "Gpu",
-    "Reading",
-    "Vendor",
-    "Watch",
-    "advice",
-    "cards",
-    "columns",
-    "describe",
-    "details",
-    "find",
-    "memory",
-    "names",
-    "number",
-]
 
 #: Adding a vendor is one file and one line here.
 VENDORS = ("colab_magics.gpu.nvidia:Nvidia", "colab_magics.gpu.tpu:Tpu")

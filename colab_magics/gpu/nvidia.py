@@ -13,7 +13,6 @@ from .model import Found, Gpu, Reading
 from .nvidia_details import details, processes
 from .nvml import Unavailable, advice, query, session
 
-__all__ = ["Driver", "Nvidia", "driver"]
 
 _NOT_SUPPORTED = 3
 

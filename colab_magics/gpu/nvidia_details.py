@@ -5,7 +5,6 @@ from typing import Any, List, Optional, Tuple
 from .details import Details, Process
 from .nvml import query
 
-__all__ = ["details", "processes"]
 
 #: Why clocks are held down, by the bits of ``nvmlClocksThrottleReasons``; what slows nothing (an
 #: idle card, clocks that were asked for) is left out.

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Callable, Iterator
 
-__all__ = ["PLACES", "Unavailable", "advice", "query", "session"]
 
 #: Where the library is that the loader does not find by itself: on WSL, on Colab, in containers.
 PLACES = ("/usr/lib/wsl/lib", "/usr/lib64-nvidia", "/usr/local/nvidia/lib64")

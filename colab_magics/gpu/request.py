@@ -7,7 +7,6 @@ from ..core.errors import NotebookError, usage_error
 from ..extension.magic import Call, say
 from ..notebook.metadata import read_kept
 
-__all__ = ["request"]
 
 _NONE = "none"
 #: What is no name of a GPU, but would look like one.

@@ -20,7 +20,6 @@ from typing import Any, List, Optional, Tuple
 from ..core.process import start
 from .sampler_process import Tally
 
-__all__ = ["PATIENCE", "Sampler", "Samples"]
 
 #: Seconds that the answer may take: at first the process, and a driver that sleeps, have to start.
 PATIENCE = 5.0

@@ -20,7 +20,6 @@ from typing import Any, List, Optional, Tuple
 from ..core.registry import load
 from .model import VENDORS, Gpu, Reading, Watch, number
 
-__all__ = ["COUNTED", "STEP", "Tally", "main"]
 
 #: Seconds between two samples.
 STEP = 0.1

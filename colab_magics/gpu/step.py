@@ -12,7 +12,6 @@ from .cuda_visible import NAME
 from .frameworks import FRAMEWORKS, unusable, verdicts
 from .model import Found, Gpu, advice, cards, describe, find, names
 
-__all__ = ["GpuRequire", "GpuStep", "changed", "parse"]
 
 #: A card is sold by a nominal size: a "16 GB" one reports 15 GiB.
 _TOLERANCE = 0.93

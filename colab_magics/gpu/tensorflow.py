@@ -7,7 +7,6 @@ from typing import Optional
 from .fatbin import Capability, Kernels, architecture
 from .frameworks import Build, folder_of
 
-__all__ = ["TensorFlow"]
 
 _INFO = ("python", "platform", "build_info.py")
 #: Of its dictionary, which is written as pairs (2.17) or as a literal.

@@ -6,7 +6,6 @@ from typing import Callable, List, Optional, Sequence, Tuple
 
 from .sampler_process import Tally
 
-__all__ = ["Line", "lines", "picture", "sparkline"]
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 _WIDTH, _HEIGHT, _TEXT = 480, 64, 16

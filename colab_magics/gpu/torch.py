@@ -12,7 +12,6 @@ from .fatbin import Capability, kernels
 from .frameworks import Build, folder_of
 from .measurement import Peak
 
-__all__ = ["Torch", "TorchMemory"]
 
 #: From which release on the builds have kernels for a major capability that was new then.
 #: Source: PyTorch's release notes (1.7 Ampere, 2.0 Hopper with CUDA 11.8, 2.7 Blackwell).

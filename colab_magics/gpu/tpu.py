@@ -10,7 +10,6 @@ from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 from .details import Details
 from .model import Found, Gpu, Reading
 
-__all__ = ["DEVICES", "Tpu"]
 
 #: Where Linux lists what is on the bus.
 DEVICES = Path("/sys/bus/pci/devices")

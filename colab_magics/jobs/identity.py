@@ -10,7 +10,6 @@ from typing import Dict
 from ..core.process import run
 from ..shell.processes import listed, read
 
-__all__ = ["boot", "host", "since"]
 
 _PROC = Path("/proc")
 

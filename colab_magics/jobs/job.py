@@ -13,7 +13,6 @@ from ..shell.terminal import drawn
 from .identity import boot, host, since
 from .store import END, FACTS, LOG, SEEN, STOPPED, Record, folder, names, read, starts
 
-__all__ = ["BEAT", "ELSEWHERE", "Job", "every", "find", "look"]
 
 #: The state of a job that runs on another machine.
 ELSEWHERE = "elsewhere"

@@ -21,7 +21,6 @@ from ..shell.processes import MARK, unmarked
 from .job import ELSEWHERE, Job, find, look
 from .store import STOPPED, folder, folders, starts
 
-__all__ = ["GRACE", "RunsAlready", "Wanted", "free", "launch", "remove", "stop"]
 
 #: Seconds that a keeper has to start a job; that a job has to end by itself.
 PATIENCE, GRACE = 30.0, 5.0

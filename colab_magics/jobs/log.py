@@ -13,7 +13,6 @@ from typing import BinaryIO, List, NamedTuple, Optional, Tuple
 
 from ..core.display import amount
 
-__all__ = ["BEFORE", "LIMIT", "Copy", "Written"]
 
 #: A log that has become so long is put aside, in the place of the one that was put aside before.
 LIMIT = 100 * 10**6

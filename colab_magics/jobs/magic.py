@@ -16,8 +16,6 @@ from .magic_follow import follow, printed, unless_done, wait
 from .magic_start import VERBS, became, notes, told
 from .store import LOG, names, starts
 
-__all__ = ["JobsMagic"]
-
 
 class JobsMagic(Magic):
     """The jobs that ``%shell --background train python train.py`` has started, as ``train``.

@@ -17,7 +17,6 @@ from .log import BEFORE
 from .magic_start import became, status
 from .store import END
 
-__all__ = ["follow", "printed", "unless_done", "wait"]
 
 #: Seconds between two looks at what a job has written, and at whether its processes are there.
 LOOK, STATE = 0.1, 1.0

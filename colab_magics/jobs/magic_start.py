@@ -10,7 +10,6 @@ from ..shell.state import Lasting
 from .job import ELSEWHERE, Job, find
 from .launch import RunsAlready, Wanted, free, launch
 
-__all__ = ["VERBS", "Asked", "Telling", "became", "notes", "start", "status", "told"]
 
 #: What ``%jobs`` does with jobs, and so no name of one.
 VERBS = ("log", "follow", "wait", "stop", "remove")

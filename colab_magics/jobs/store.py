@@ -13,21 +13,6 @@ from typing import Any, Callable, Dict, List
 
 from ..core.files import state_folder
 
-__all__ = [
-    "END",
-    "FACTS",
-    "LOG",
-    "SEEN",
-    "STOPPED",
-    "Record",
-    "folder",
-    "folders",
-    "names",
-    "put",
-    "read",
-    "reserve",
-    "starts",
-]
 
 #: Who runs since when; what its keeper says of it now and then; what it writes; how it ended; and
 #: that it was told to.

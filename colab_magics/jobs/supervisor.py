@@ -23,7 +23,6 @@ from .job import BEAT
 from .log import Copy, Written
 from .store import END, FACTS, LOG, SEEN, put, reserve
 
-__all__ = ["Keeper", "answer", "main"]
 
 #: Seconds between two looks at whether what a command has left behind still runs.
 LOOK = 0.5

@@ -14,7 +14,6 @@ from urllib.parse import unquote, urlsplit
 
 from ..core.errors import ServerError
 
-__all__ = ["request"]
 
 #: A server without a token asks for this pair instead, by which it tells us from a web page.
 _NO_PAGE = {"Cookie": "_xsrf=colab_magics", "X-XSRFToken": "colab_magics"}

@@ -9,7 +9,6 @@ from typing import Any, Dict, List, Optional
 
 from .document import Document
 
-__all__ = ["PATIENCE", "notebook", "texts"]
 
 #: Seconds to wait; a notebook of 20 MB was seen to need 0.7.
 PATIENCE = 5

@@ -15,7 +15,6 @@ from typing import Any, Dict, Optional
 from ..core.host import Host
 from .servers import own
 
-__all__ = ["PATIENCE", "absence", "ask", "present"]
 
 #: Seconds that the first answer may take; absence costs this once for each client.
 PATIENCE = 2.0

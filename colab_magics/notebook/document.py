@@ -14,7 +14,6 @@ from .json_edit import leading, member, members, parse
 from .metadata_keys import KEY, changed
 from .shape import malformed
 
-__all__ = ["ROLE", "Document", "several"]
 
 #: Metadata of a new setup cell. It is known by the marker in its text alone, since front ends copy
 #: metadata when a cell is split or copied. What it prints depends on the machine, so nbval is

@@ -4,7 +4,6 @@ import json
 import re
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
-__all__ = ["Listed", "leading", "member", "members", "parse"]
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _decode = json.JSONDecoder().raw_decode

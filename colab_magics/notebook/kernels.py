@@ -13,7 +13,6 @@ from typing import Dict, List, Optional, Sequence, Tuple
 from ..core.errors import ServerError
 from .servers import Server
 
-__all__ = ["Running", "running", "stop"]
 
 #: Seconds that a kernel has to end.
 PATIENCE = 20.0

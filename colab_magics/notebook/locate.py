@@ -17,7 +17,6 @@ from ..core.host import Host
 from .document import Document
 from .servers import own
 
-__all__ = ["RUN_VARIABLE", "Place", "RunningCell", "Site", "locate", "place"]
 
 #: Names the folder that ``colab-magics run`` shares with the kernel it started.
 RUN_VARIABLE = "COLAB_MAGICS_RUN"

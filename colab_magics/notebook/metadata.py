@@ -19,8 +19,6 @@ from .metadata_keys import KEPT
 from .servers import own
 from .writers.run import exchange_read
 
-__all__ = ["holds", "read_kept"]
-
 
 def read_kept(host: Host, site: Site, what: str) -> Optional[str]:
     """What the running notebook keeps of that name; None where it does not, or it is not known

@@ -6,7 +6,6 @@ which have ``"accelerator": "GPU"`` and ``"colab": {"gpuType": "T4"}``.
 
 from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
-__all__ = ["KEPT", "KEY", "changed", "gpu_in", "lock_in", "target_in"]
 
 #: The key of ours in the metadata of notebooks and cells.
 KEY = "colab_magics"

@@ -12,8 +12,6 @@ from .locate import Site, place
 from .servers import own
 from .writers.run import FILE, exchange_read
 
-__all__ = ["Whole", "file_of", "read_whole"]
-
 
 class Whole(NamedTuple):
     """A notebook: its text, its name (empty: not known), its file on this machine, if there is one.

@@ -13,7 +13,6 @@ from ..core.host import Host
 from .comm import ask
 from .servers import Server
 
-__all__ = ["late", "offer", "restart", "restart_by_server"]
 
 #: Seconds that the front end may take from its answer to the interrupt.
 GRACE = 20.0

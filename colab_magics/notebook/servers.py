@@ -15,8 +15,6 @@ from ..core import files
 from ..core.errors import NotebookError, ServerError
 from .document import Document
 
-__all__ = ["Server", "colab", "held_by", "own", "saved_as", "servers"]
-
 
 @dataclass(frozen=True)
 class Server:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["malformed"]
-
 
 def malformed(whole: Any) -> str:
     """Say what of a notebook is not as the format has it; empty: nothing that is read here.

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from .step import PinStep, Wanted
     from .transaction import Done
 
-__all__ = ["apply", "check", "foreseen"]
-
 
 def check(step: "PinStep", host: Host) -> Verdict:
     """Whether it holds; asked in-process, no program is started."""

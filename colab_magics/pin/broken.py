@@ -9,8 +9,6 @@ from .environment import canonical_name, head, values, versions
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-__all__ = ["broken"]
-
 
 def broken(among: Optional[AbstractSet[str]] = None) -> Set[str]:
     """A text for each need that is not met: ``pandas 2.2.3 needs numpy<2, not 2.1.3``.

@@ -19,7 +19,6 @@ from .plan import Plan
 if TYPE_CHECKING:
     from ..gpu.nvidia import Driver
 
-__all__ = ["advice"]
 
 #: Who knows the driver: the vendor's file, which knows nothing of packages.
 DRIVER = "colab_magics.gpu.nvidia:driver"

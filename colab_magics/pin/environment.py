@@ -15,18 +15,6 @@ from .requirements import split_extras
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-__all__ = [
-    "canonical",
-    "canonical_name",
-    "find",
-    "head",
-    "is_editable",
-    "source_of",
-    "values",
-    "versions",
-    "why_not",
-]
-
 
 def find(name: str) -> Optional[metadata.Distribution]:
     """The installed distribution of this name, in any spelling."""

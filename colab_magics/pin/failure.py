@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
     from packaging.version import Version
 
-__all__ = ["explain", "reason_of"]
 
 #: What installers say of the machine itself, what is wrong, and what to do.
 _MACHINE = (

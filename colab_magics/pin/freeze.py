@@ -8,7 +8,6 @@ from .installer import KERNEL
 from .loaded import owned
 from .requirements import requirement
 
-__all__ = ["Frozen", "frozen"]
 
 #: What makes environments and is in all of them.
 _TOOLS = {"pip", "setuptools", "uv", "wheel"}

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from packaging.tags import Tag
     from packaging.version import Version
 
-__all__ = ["File", "Unreachable", "ask", "asked", "files_of", "host_of"]
 
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.2"
 _TIMEOUT = (3, 5)

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from .lock.model import Lock
     from .step import Wanted
 
-__all__ = ["install", "rehearse", "summary"]
-
 
 def install(
     wanted: "Wanted",

@@ -34,7 +34,6 @@ from .options import authenticated
 from .pip_config import PipSettings, read_settings
 from .plan import Plan, Watch
 
-__all__ = ["INSTALLERS", "KERNEL", "Installer", "Job", "Said"]
 
 #: In the order to try: adding one is one file and one line here.
 INSTALLERS = ("colab_magics.pin.uv:Uv", "colab_magics.pin.pip:Pip")

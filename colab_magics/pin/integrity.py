@@ -16,17 +16,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import AbstractSet, Dict, Iterable, Iterator, List, Optional, Set, Tuple
 
-__all__ = [
-    "Faults",
-    "Places",
-    "discard",
-    "faults",
-    "present",
-    "remove",
-    "sources",
-    "sweep",
-    "torn",
-]
 
 #: File of a RECORD → its size here, None where it is missing.
 Faults = Dict[str, Optional[int]]

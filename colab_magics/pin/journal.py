@@ -22,22 +22,6 @@ from ..core.file_lock import alone, lock
 from ..core.steps import Progress
 from .requirements import key
 
-__all__ = [
-    "History",
-    "Journal",
-    "clock",
-    "disturbs",
-    "drop",
-    "forget_last",
-    "keep_last",
-    "last",
-    "locked",
-    "note",
-    "pending",
-    "planned",
-    "read",
-    "write",
-]
 
 #: Seconds to wait for another process that installs into the same environment.
 PATIENCE = 600.0

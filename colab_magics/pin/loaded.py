@@ -14,8 +14,6 @@ from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Set, Tup
 from ..core.errors import RestartRequired
 from .environment import canonical
 
-__all__ = ["STALE", "Owned", "Stale", "mark", "owned", "restart", "stale"]
-
 
 class Owned(NamedTuple):
     """How many loaded modules a distribution owns, and how many of those are compiled."""

@@ -14,8 +14,6 @@ from .parse import COMMANDS
 from .requirements import body_words, carries_secret
 from .step import PinStep
 
-__all__ = ["PinMagic"]
-
 
 class PinMagic(Magic):
     """Install exact versions, and remember them in the notebook's setup cell.

@@ -9,8 +9,6 @@ from ..core.display import Report
 from ..core.errors import ColabMagicsError, usage_error
 from ..extension.magic import Call, say, show
 
-__all__ = ["environments"]
-
 
 def environments(call: Call) -> Any:
     """List them, or remove one by its name."""

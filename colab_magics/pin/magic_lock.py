@@ -9,8 +9,6 @@ from ..core.errors import ColabMagicsError, LockDiffers, NotebookError, usage_er
 from ..core.host import Host
 from ..extension.magic import Call, say
 
-__all__ = ["lock"]
-
 
 def lock(magic: Any, call: Call) -> Any:
     """Make the lock of what is installed; ``--check`` and ``--upgrade`` see the help of %pin."""

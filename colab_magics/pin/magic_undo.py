@@ -13,7 +13,6 @@ from .journal import History, keep_last, last
 from .loaded import mark, owned, restart, stale
 from .undo import undo
 
-__all__ = ["keep_lines", "take_back"]
 
 #: Key of a pin → its line before (or "") and after.
 Lines = Dict[str, Tuple[str, str]]

@@ -13,7 +13,6 @@ from ..core.arguments import Parser
 from ..core.errors import ColabMagicsError, hide
 from .requirements import carries_secret, written
 
-__all__ = ["NONE", "Options", "add_options", "authenticated"]
 
 #: Option → (pip's name of the setting, whether it has a value, whether it may be given often).
 _KNOWN: Dict[str, Tuple[str, bool, bool]] = {

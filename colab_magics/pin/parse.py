@@ -10,7 +10,6 @@ from .options import Options, add_options
 from .requirements import key, normal
 from .step import PinStep
 
-__all__ = ["COMMANDS", "parse"]
 
 #: First words that are no requirements; a package of such a name has a version behind it.
 COMMANDS = ("environments", "freeze", "lock", "undo")

@@ -11,8 +11,6 @@ from .environment import canonical_name, find
 from .pip_config import PipSettings
 from .plan import Item, Plan
 
-__all__ = ["Pip"]
-
 
 class Pip:
     """``python -m pip install`` with the interpreter of the kernel."""

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Dict, List, Mapping, NamedTuple, Optional
 from urllib.request import url2pathname
 
-__all__ = ["ForUv", "PipSettings", "configuration_files", "read_settings"]
 
 #: pip's settings that only change what pip prints, or that uv decides by itself.
 _HARMLESS = {

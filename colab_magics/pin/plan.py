@@ -14,7 +14,6 @@ from .environment import versions
 if TYPE_CHECKING:
     from ..core.steps import Progress
 
-__all__ = ["Item", "Plan", "Watch", "table"]
 
 #: Rows of the table: more are counted.
 _ROWS = 12

@@ -8,8 +8,6 @@ from ..core.errors import ColabMagicsError
 from ..core.host import Host
 from .requirements import read_file, requirement
 
-__all__ = ["expanded", "is_bare", "pinned", "spelled", "survives", "taken_over"]
-
 
 def is_bare(text: str) -> bool:
     """Whether a requirement is a name, and perhaps a marker, and nothing else."""

@@ -11,16 +11,6 @@ from ..core.errors import ColabMagicsError, bad_input, usage_error, userinfo_spa
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-__all__ = [
-    "body_words",
-    "carries_secret",
-    "key",
-    "normal",
-    "read_file",
-    "requirement",
-    "split_extras",
-    "written",
-]
 
 _INCLUDED = re.compile(r"(?:-r\s*|--requirement(?:\s+|=))(.+)")
 _NAMES_PATH = re.compile(r"(-[cef](?=\s)|--(?:constraint|editable|find-links)(?=[\s=]))[\s=]*(.+)")

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     import requests
     from packaging.tags import Tag
 
-__all__ = ["with_sizes"]
 
 #: Seconds for all of it.
 PATIENCE = 2.0

@@ -24,8 +24,6 @@ from .options import NONE, Options
 from .recorded import expanded, is_bare, pinned, spelled, survives, taken_over
 from .requirements import carries_secret, key, read_file, split_extras
 
-__all__ = ["PinStep", "Wanted"]
-
 
 class Wanted(NamedTuple):
     """Everything that a step asks for: requirements, folders, and option lines of files."""

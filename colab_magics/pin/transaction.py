@@ -17,7 +17,6 @@ from .installer import Job
 from .journal import History, Journal
 from .requirements import carries_secret, key
 
-__all__ = ["Changes", "Done", "Work", "carry_out", "put_back", "text_of", "verify"]
 
 #: Canonical name → (version before or "", version now or "").
 Changes = Dict[str, Tuple[str, str]]

@@ -9,8 +9,6 @@ from .installer import Job
 from .journal import History
 from .transaction import Changes, Work, carry_out, put_back, text_of
 
-__all__ = ["undo"]
-
 
 def undo(last: History, progress: Progress) -> Changes:
     """Put the environment back to before the last installation, and say what that changed.

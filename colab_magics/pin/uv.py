@@ -18,7 +18,6 @@ from ..core.process import run
 from .pip_config import PipSettings
 from .plan import Item, Plan
 
-__all__ = ["Uv", "find_uv"]
 
 #: Has uv say which packages it has to fetch; see `Uv.in_place` and `Uv.planned`.
 _TELLS = "uv_installer::plan=debug"

@@ -18,22 +18,6 @@ from ..core.steps import STEPS, Step
 from ..core.steps import parse as parse_step
 from .origin import install_lines
 
-__all__ = [
-    "ESCAPES",
-    "FORMAT",
-    "Line",
-    "escapes",
-    "is_expanded",
-    "is_setup",
-    "new_cell",
-    "only_setup",
-    "parse",
-    "render",
-    "render_step",
-    "sound_text",
-    "statements",
-    "step_line",
-]
 
 #: The version of the cell's format; a newer one is refused, not guessed at.
 FORMAT = 1

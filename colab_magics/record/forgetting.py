@@ -10,8 +10,6 @@ from .cell import Line, new_cell
 from .merge import Merged
 from .merge import forget as drop
 
-__all__ = ["forget"]
-
 
 def forget(lines: Sequence[Line], selector: Sequence[str]) -> Merged:
     """The lines without the steps that a selector names; with none, no lines at all.

@@ -10,7 +10,6 @@ from typing import Dict, FrozenSet, Iterator, List, Optional, Sequence, Set, Tup
 from ..core.steps import Step
 from .cell import ESCAPES, Line, escapes, is_setup, render_step, step_line
 
-__all__ = ["Entry", "Merged", "forget", "merge"]
 
 #: A step to record, and the note to put beside it when its line is new.
 Entry = Tuple[Step, str]

@@ -5,7 +5,6 @@ from typing import Tuple
 
 from ..core.origin import portable
 
-__all__ = ["install_lines"]
 
 #: What is one word to IPython, to pip and to a shell, and nothing that IPython would expand.
 _WORD = re.compile(r"[\w.~+:/@%=&?#-]*[\w/]", re.ASCII)

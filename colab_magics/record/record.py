@@ -13,8 +13,6 @@ from ..setup.step import AutoOff
 from .cell import Line, new_cell, parse, render
 from .merge import Entry, Merged, merge
 
-__all__ = ["Record", "Writer", "add", "edit", "is_off", "write"]
-
 
 class Writer(Protocol):
     """One way to read and write the setup cell of one notebook."""

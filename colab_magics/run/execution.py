@@ -22,7 +22,6 @@ from ..notebook.document import Document
 from ..notebook.locate import RUN_VARIABLE
 from .manager import manager
 
-__all__ = ["Failure", "Options", "Outcome", "Run", "Say", "execute"]
 
 #: The debugger of older ipykernels warns of frozen modules, which nobody asked about.
 _QUIET = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}

@@ -9,8 +9,6 @@ from jupyter_client.kernelspec import KernelSpec, KernelSpecManager, NoSuchKerne
 
 from ..core.errors import NotebookError
 
-__all__ = ["manager"]
-
 
 def manager(shared: Path, kernel: str = "", interpreter: str = sys.executable) -> Any:
     """A manager for a kernel of an interpreter, or of an installed kernelspec.

@@ -27,8 +27,6 @@ from ..pin.step import PinStep
 from ..record.cell import is_setup, parse
 from .execution import Failure, Options, Outcome, Run, Say, execute
 
-__all__ = ["Failure", "Options", "Result", "run"]
-
 
 #: A notebook that gives another reason each time is run from the top so often.
 RESTARTS = 20

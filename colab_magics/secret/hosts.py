@@ -12,7 +12,6 @@ from typing import List, Optional
 from ..core.host import Host
 from .lookup import Unanswered
 
-__all__ = ["Colab", "Kaggle"]
 
 #: That Colab has not answered in this kernel: it is not asked again, which takes ten seconds.
 _SILENT: List[str] = []

@@ -9,8 +9,6 @@ from ..core.file_lock import is_own
 from ..core.host import Host
 from .lookup import Unanswered
 
-__all__ = ["Dotenv", "Environment", "Prompt", "ask"]
-
 
 class Environment:
     """What the kernel was started with, or has been set since."""

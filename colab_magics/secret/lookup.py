@@ -9,7 +9,6 @@ from ..core.errors import SourceError, hide, usage_error
 from ..core.host import Host
 from ..core.registry import load
 
-__all__ = ["PLACES", "Kept", "Place", "Unanswered", "find", "is_name", "keeps", "value"]
 
 #: Name → class, in the order to look: adding one is one file and one line here.
 PLACES = {

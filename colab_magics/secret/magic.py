@@ -11,8 +11,6 @@ from .local import ask
 from .lookup import PLACES, Kept, Unanswered, is_name, keeps
 from .step import refused
 
-__all__ = ["SecretMagic"]
-
 
 class SecretMagic(Magic):
     """Set environment variables from secrets, by one name on any host; remember the names.

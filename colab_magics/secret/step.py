@@ -11,8 +11,6 @@ from ..core.host import Host
 from ..core.steps import Outcome, Progress, Step, Verdict
 from .lookup import PLACES, find, is_name
 
-__all__ = ["SecretStep", "parse", "refused"]
-
 
 @dataclass(frozen=True)
 class SecretStep(Step):

@@ -11,7 +11,6 @@ from ..core.host import Host
 from ..core.process import within
 from .lookup import Unanswered
 
-__all__ = ["File", "Keyring"]
 
 #: Seconds for the keyring, which may ask a person to unlock it, and for the file.
 PATIENCE = 30.0

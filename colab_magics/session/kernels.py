@@ -8,8 +8,6 @@ from ..core.errors import usage_error
 from ..notebook.kernels import Running
 from .machine import family
 
-__all__ = ["idle", "known", "named", "rows"]
-
 
 def known(one: Running, here: str) -> Dict[str, Any]:
     """What is known of a kernel: seconds, bytes, and None where nobody says.

@@ -12,7 +12,6 @@ from typing import Optional
 
 from ..core.errors import usage_error
 
-__all__ = ["NOTICES", "VARIABLE", "Limit", "hours", "lent", "parse_duration"]
 
 #: Set by a person: the hours of this host, or 0 for none. ``%env_persist`` keeps it in a notebook.
 VARIABLE = "COLAB_MAGICS_SESSION_HOURS"

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
-__all__ = ["Disk", "Machine", "Room", "cgroup_rooms", "family", "look"]
 
 _CGROUPS = Path("/sys/fs/cgroup")
 

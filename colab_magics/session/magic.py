@@ -12,7 +12,6 @@ from ..notebook.servers import Server, colab, own
 from .kernels import idle, known, named, rows
 from .limit import parse_duration
 
-__all__ = ["SessionMagic"]
 
 VERBS = ("list", "stop", "restart", "end")
 

@@ -15,7 +15,6 @@ from ..notebook.locate import Site
 from . import machine as machines
 from .limit import Limit, hours
 
-__all__ = ["left", "look", "report"]
 
 _FRONT_ENDS = {
     "jupyter": "JupyterLab or Notebook",

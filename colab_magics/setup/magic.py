@@ -16,7 +16,6 @@ from ..record.record import write
 from .status import Row, verdicts
 from .step import AutoOff
 
-__all__ = ["SetupMagic", "differing", "raise_if_differing"]
 
 _HELP = """\
 %setup                     each remembered line: ok, differs, cannot tell

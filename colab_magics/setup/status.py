@@ -9,7 +9,6 @@ from ..core.system_errors import explain_system_errors
 from ..pin.step import PinStep
 from ..record.cell import Line, render_step
 
-__all__ = ["Row", "judge", "standing", "verdicts"]
 
 #: State, the line, and why.
 Row = Tuple[str, ...]

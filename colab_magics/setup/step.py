@@ -9,8 +9,6 @@ from typing import ClassVar, FrozenSet, List, Optional, Tuple
 from ..core.host import Host
 from ..core.steps import Outcome, Progress, Step, Verdict
 
-__all__ = ["AutoOff", "parse"]
-
 
 @dataclass(frozen=True)
 class AutoOff(Step):

@@ -10,7 +10,6 @@ from typing import List
 from .terminal import settle
 from .terminals import ROWS
 
-__all__ = ["MOVES", "Screen"]
 
 #: The cursor goes to another line; or what is behind it is erased.
 MOVES = re.compile(r"\x1b\[(?:(\d*)([ABEF])|0?J)")

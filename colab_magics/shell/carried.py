@@ -11,8 +11,6 @@ from typing import Collection, Dict, List, Mapping, Optional, Set, Tuple
 
 from .dialects import Kind
 
-__all__ = ["Carried", "Said", "lay"]
-
 
 @dataclass(frozen=True)
 class Said:

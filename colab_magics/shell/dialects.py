@@ -9,7 +9,6 @@ import shlex
 from dataclasses import dataclass
 from typing import Callable, Dict, List, Tuple
 
-__all__ = ["KINDS", "Kind"]
 
 #: Before a program that the scripts need: the user's PATH may lead nowhere.
 _FIND = 'PATH="${PATH-}:/bin:/usr/bin"'

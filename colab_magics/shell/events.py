@@ -10,8 +10,6 @@ from typing import Any, Optional, Type
 
 from .terminals import close
 
-__all__ = ["Presses", "end_of", "taken"]
-
 
 class Presses:
     """Ctrl-C as something to read, so that it cuts nothing of ours in the middle."""

@@ -8,7 +8,6 @@ from ..core.errors import CommandFailed, scrub
 from .magic_output import Heard
 from .runner import Ended
 
-__all__ = ["MEMORY", "failed", "full", "interrupted", "signalled", "worded"]
 
 #: What may help where the system has ended a program by force.
 MEMORY = "Perhaps the memory is full: %shell free -h"

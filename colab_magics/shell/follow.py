@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 from typing import Dict, List, Mapping, Optional
 
-__all__ = ["environment", "follow"]
 
 #: What the shell gets beside the kernel's own: nothing that waits for a key.
 _GIVEN = {"PAGER": "cat", "GIT_PAGER": "cat", "MANPAGER": "cat", "SYSTEMD_PAGER": "cat"}

@@ -13,7 +13,6 @@ from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional
 
 from ..core.errors import usage_error
 
-__all__ = ["expand"]
 
 #: ``!r`` and a layout behind an expression: the layouts of numbers, texts and dates.
 _LAID_OUT = re.compile(

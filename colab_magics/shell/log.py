@@ -8,7 +8,6 @@ from typing import IO, List, Optional
 
 from ..core.files import cache
 
-__all__ = ["Log", "folder"]
 
 #: So many bytes are held back before a file is made: most commands print less.
 HELD = 64 * 1024

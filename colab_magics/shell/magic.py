@@ -16,7 +16,6 @@ from .runner import Ended
 from .state import Lasting, find
 from .taken import taken
 
-__all__ = ["Options", "ShellMagic", "parse"]
 
 #: The shells of each kernel: like its variables, they outlive a reload of the extension.
 _SHELLS: "WeakKeyDictionary[Any, Dict[str, Lasting]]" = WeakKeyDictionary()

@@ -14,7 +14,6 @@ from .log import Log
 from .runner import Ended, Listener
 from .text import Output, Piece
 
-__all__ = ["Heard", "ShellResult", "in_terminal"]
 
 #: Bytes of each stream that a result holds; of both that an error does.
 _KEPT, _LAST = 64 * 10**6, 20_000

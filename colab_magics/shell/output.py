@@ -12,7 +12,6 @@ from typing import Iterator, List, NamedTuple, Optional
 from .ansi import MOVES, Screen
 from .terminal import drawn, plain
 
-__all__ = ["HEAD", "TAIL", "Piece", "Stream"]
 
 #: Bytes in a saved notebook that the first lines of a stream may take, and characters of the last.
 HEAD, TAIL = 50_000, 10_000

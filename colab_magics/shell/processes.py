@@ -21,7 +21,6 @@ from typing import (
     Optional,
 )
 
-__all__ = ["MARK", "Family", "Process", "began", "listed", "numbers", "read", "scan", "unmarked"]
 
 #: The variable whose value marks the processes of one command.
 MARK = "COLAB_MAGICS_COMMAND"

@@ -8,7 +8,6 @@ from typing import Iterable, List, Optional, Sequence, Tuple
 from ..core.process import start
 from .processes import MARK, Family, Process, read, unmarked
 
-__all__ = ["Guard"]
 
 # It reads lines of processes, each with when it began, each line in the place of the one before; at
 # the end of its input, when the kernel has ended, it ends those of the last one with their groups,

@@ -15,7 +15,6 @@ from .events import Presses, end_of, taken
 from .processes import MARK, Family, Process, began, numbers, scan
 from .terminals import channels, close, end_seen, read
 
-__all__ = ["Ended", "Listener", "run"]
 
 #: Seconds between two looks at what is to be shown; and what a program gets to end by itself.
 TICK, GRACE = 0.1, 2.0

@@ -19,7 +19,6 @@ from .processes import MARK
 from .reaper import Guard
 from .runner import Ended, Listener, run
 
-__all__ = ["Lasting", "find"]
 
 _PREFIX = "colab_magics-shell-"
 

@@ -3,7 +3,6 @@
 import dis
 import sys
 
-__all__ = ["taken"]
 
 #: Where IPython calls a magic from.
 _CALLS = {"run_line_magic", "run_cell_magic"}

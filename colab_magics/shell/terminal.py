@@ -3,7 +3,6 @@
 import re
 from typing import List, Tuple
 
-__all__ = ["drawn", "plain", "settle"]
 
 #: What a line holds: a control sequence (its parameters and its letter), a title, or text.
 _TOKEN = re.compile(

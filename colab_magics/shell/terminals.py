@@ -6,7 +6,6 @@ import sys
 from contextlib import suppress
 from typing import List, Optional, Tuple
 
-__all__ = ["COLUMNS", "channels", "close", "end_seen", "read"]
 
 #: How large a program takes the terminal for; wider bars would be broken in a narrow window.
 COLUMNS, ROWS = 80, 40

@@ -9,7 +9,6 @@ from typing import List
 
 from .output import HEAD, Piece, Stream
 
-__all__ = ["HEAD", "Output", "Piece"]
 
 #: Seconds between two showings.
 STEP = 0.1

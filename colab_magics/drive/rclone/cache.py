@@ -12,7 +12,6 @@ import shutil
 from pathlib import Path
 from typing import Any, Dict, Iterator, Optional, Tuple
 
-__all__ = ["ASIDE", "mend", "restore", "unsent"]
 
 _DATA, _ABOUT = "vfs", "vfsMeta"
 #: Where beside the cache stands what was put aside.

@@ -14,7 +14,6 @@ from typing import Dict, Optional
 from ...core.errors import DriveError
 from ...core.process import run
 
-__all__ = ["chosen", "named", "program", "remotes"]
 
 _VARIABLE = re.compile(r"RCLONE_CONFIG_(\w+)_TYPE")
 

@@ -15,7 +15,6 @@ from typing import Any, Dict, List, Optional
 
 from ...core.errors import scrub
 
-__all__ = ["Control", "refusal"]
 
 #: Seconds for an answer.
 ANSWER = 2.0

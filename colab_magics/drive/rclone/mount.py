@@ -26,7 +26,6 @@ from .cache import ASIDE, mend, restore, unsent
 from .config import named, program
 from .control import Control, refusal
 
-__all__ = ["KIND", "Mount", "left", "shut_out"]
 
 #: The kind of file system that rclone mounts.
 KIND = "fuse.rclone"

@@ -25,7 +25,6 @@ from .control import refusal
 from .mount import KIND, Mount, left, shut_out
 from .rclone_flush import flush
 
-__all__ = ["Rclone"]
 
 #: Seconds for a remote to say whether it lets rclone in.
 _LOOK = 20.0

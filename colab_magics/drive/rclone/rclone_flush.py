@@ -9,7 +9,6 @@ from ...core.errors import DriveError
 from ...core.steps import Progress
 from .mount import Mount, shut_out
 
-__all__ = ["STALLED", "flush"]
 
 #: Seconds without any byte sent after which a flush gives up; nothing is lost by that.
 STALLED = 60.0

@@ -11,8 +11,6 @@ from ..colab_message import texts
 from ..document import several
 from .in_place import InPlaceWriter
 
-__all__ = ["ColabWriter"]
-
 
 class ColabWriter(InPlaceWriter):
     """Like `InPlaceWriter`; knows the other cells, and says what became of the text."""

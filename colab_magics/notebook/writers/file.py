@@ -11,8 +11,6 @@ from ...core.errors import NotebookError
 from ..document import Document
 from ..servers import held_by
 
-__all__ = ["FileWriter"]
-
 
 class FileWriter:
     """Reads and replaces the setup cell of a file; `NotebookError` where that is not safe."""

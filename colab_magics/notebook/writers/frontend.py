@@ -15,7 +15,6 @@ from ..locate import RunningCell, Site
 from ..metadata import holds
 from ..servers import saved_as
 
-__all__ = ["FrontEndWriter"]
 
 #: Seconds that a file which was saved may take to show it.
 PROOF = 2.0

@@ -9,8 +9,6 @@ from typing import Any, Optional, Tuple
 from ...core.host import Host
 from ..locate import RunningCell, Site
 
-__all__ = ["InPlaceWriter"]
-
 
 class InPlaceWriter:
     """Replaces the running cell, where that cell is the setup cell or asks to become it."""

@@ -10,7 +10,6 @@ from typing import Optional
 from ...core.host import Host
 from ..locate import RunningCell, Site
 
-__all__ = ["CELL", "FILE", "RunWriter", "exchange_read", "exchange_write"]
 
 #: The file of the setup cell in the shared folder; what is kept in metadata stands there by name.
 CELL = "setup-cell"

@@ -6,8 +6,6 @@ from ...core.display import printable
 from ...core.host import Host
 from ..locate import RunningCell, Site
 
-__all__ = ["ShowWriter"]
-
 
 class ShowWriter:
     """Prints the cell for ``%setup write``; there is no notebook that it could read."""

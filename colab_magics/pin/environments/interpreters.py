@@ -14,7 +14,6 @@ from ...core.errors import InstallFailed, usage_error
 from ...core.host import Host
 from ...core.process import run
 
-__all__ = ["OLDEST", "elsewhere", "local", "missing", "platform", "runs", "version_of"]
 
 _TELL = "import sys, venv, ensurepip; print('%d.%d.%d' % sys.version_info[:3])"
 #: The oldest Python that this package runs on.

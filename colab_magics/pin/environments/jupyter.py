@@ -10,8 +10,6 @@ from pathlib import Path
 
 from .store import Environment
 
-__all__ = ["kernel_folder", "named", "unnamed"]
-
 
 def kernel_folder(name: str) -> Path:
     """Where Jupyter looks for the kernel of this name, for this user."""

@@ -19,7 +19,6 @@ from .interpreters import local, missing
 from .jupyter import named
 from .store import Environment, find, interpreter_in, locked, name_of, root
 
-__all__ = ["ensure", "foreseen"]
 
 #: Nothing runs in an environment before both can be imported there.
 _VERIFY = "import ipykernel, colab_magics; print(colab_magics.__version__)"

@@ -13,8 +13,6 @@ from ..requirements import key
 from ..sizes import with_sizes
 from ..uv import Uv
 
-__all__ = ["planned"]
-
 
 def planned(
     python: Path, version: str, own: Sequence[str], texts: Sequence[str], line: Dict[str, str]

@@ -16,8 +16,6 @@ from typing import ContextManager, List, Optional
 
 from ...core.file_lock import alone
 
-__all__ = ["Environment", "find", "interpreter_in", "listed", "locked", "name_of", "remove", "root"]
-
 
 @dataclass(frozen=True)
 class Environment:

@@ -10,8 +10,6 @@ from .interpreters import platform
 if TYPE_CHECKING:
     from ..step import PinStep
 
-__all__ = ["switch"]
-
 
 def switch(step: "PinStep", host: Host, progress: Progress) -> OtherPython:
     """The error that asks for the switch; the environment is ready, unless nobody could go there.

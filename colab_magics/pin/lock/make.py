@@ -32,8 +32,6 @@ from .model import (
     tag_ranks,
 )
 
-__all__ = ["Made", "line_of", "make"]
-
 
 @dataclass(frozen=True)
 class Made:

@@ -17,18 +17,6 @@ from urllib.parse import unquote, urlsplit
 from ...core.controls import visible
 from ...core.errors import NotebookError
 
-__all__ = [
-    "OFF",
-    "Lock",
-    "check_package",
-    "environment",
-    "file_name",
-    "files_of",
-    "machine",
-    "parsed",
-    "rank",
-    "tag_ranks",
-]
 
 #: Stands in the place of a lock in a notebook that wants none.
 OFF = "off"
