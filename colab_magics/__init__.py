@@ -5,6 +5,8 @@ What they do is recorded, as the lines that were typed, in one setup cell at the
 notebook; running that cell on a fresh machine brings everything back.
 """
 
+from __future__ import annotations
+
 from typing import Any
 
 from ._version import __version__

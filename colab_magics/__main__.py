@@ -137,7 +137,8 @@ def _version(text: str) -> str:
 
 
 def _run(options: argparse.Namespace) -> int:
-    from .run.runner import Options, run
+    from .run.execution import Options
+    from .run.runner import run
 
     how = Options(options.timeout, options.kernel, options.python or "")
     result = run(options.notebook, options.output, how, _print)

@@ -3,6 +3,8 @@
 Nothing of the notebook is executed.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import List, Optional, Sequence, Tuple
 
@@ -15,12 +17,11 @@ from .notebook.document import Document
 from .notebook.writers.file import FileWriter
 from .pin.requirements import body_words
 from .record.cell import Line, is_setup, parse
-from .record.forgetting import forget as drop
 from .record.merge import Entry
+from .record.merge import forget as drop
 from .record.record import Record, edit
 from .record.record import write as put
 from .setup.status import Row, verdicts
-
 
 #: Flags as they are typed, and as they are read.
 _NO_TRACE = {"--no-record", "--dry-run", "no_record", "dry_run"}

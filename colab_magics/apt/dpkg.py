@@ -1,9 +1,10 @@
 """What dpkg's database says is installed: read from its file, no process is started."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
-
 
 #: The database; tests set it to one of their own.
 STATUS = Path("/var/lib/dpkg/status")
@@ -23,7 +24,7 @@ class Package(NamedTuple):
     arch: str = ""
     version: str = ""
 
-    def holds(self, found: "Package") -> bool:
+    def holds(self, found: Package) -> bool:
         """Whether an installed package is this one; a version may end in a ``*``, as for apt.
 
         Without an architecture the machine's own is meant, as by apt.

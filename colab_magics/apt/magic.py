@@ -1,5 +1,7 @@
 """``%apt``."""
 
+from __future__ import annotations
+
 from typing import Any, List
 
 from ..core.arguments import quote

@@ -1,5 +1,7 @@
 """``%apt`` as a step: packages of the system (Debian, Ubuntu), by dpkg's own database."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from typing import ClassVar, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
@@ -8,7 +10,6 @@ from ..core.errors import SourceError, usage_error
 from ..core.host import Host
 from ..core.steps import Outcome, Progress, Step, Verdict
 from .dpkg import Package, installed, wanted
-
 
 #: Seconds to wait for another apt, which most often has soon ended: where somebody may be there to
 #: interrupt that, and where nobody is.
@@ -36,7 +37,7 @@ class AptStep(Step):
         """See `Step`: the names, with the architecture where one was typed."""
         return frozenset(map(_key, self.packages))
 
-    def parts(self) -> Sequence["AptStep"]:
+    def parts(self) -> Sequence[AptStep]:
         """One step for each package."""
         return tuple(AptStep((text,)) for text in self.packages)
 

@@ -1,5 +1,7 @@
 """``%cd_persist``."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any, List, Optional
 

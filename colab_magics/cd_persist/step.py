@@ -1,5 +1,7 @@
 """``%cd_persist`` as a step: the directory that the notebook works in."""
 
+from __future__ import annotations
+
 import os
 import re
 from dataclasses import dataclass
@@ -10,7 +12,6 @@ from ..core.arguments import Parser
 from ..core.errors import usage_error
 from ..core.host import Host
 from ..core.steps import Outcome, Progress, Step, Verdict
-
 
 #: A path on the drive as notebooks of Colab spell it; it means the same wherever the drive is.
 _ON_COLAB = re.compile(r"/content/g?drive/My ?Drive(?:/(.*))?")

@@ -14,7 +14,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Callable, Dict, Iterator, NamedTuple, Optional, Set, Tuple
 
-
 _PROC = Path("/proc")
 #: Where these stand behind the name in ``/proc/PID/stat``.
 _SESSION, _USER, _SYSTEM = 3, 11, 12

@@ -4,13 +4,14 @@ Quotes are honoured; ``#`` after white space and outside quotes starts a comment
 ``git+https://host/x#egg=y`` is not cut; backslashes are literal on Windows.
 """
 
+from __future__ import annotations
+
 import argparse
 import os
 import shlex
 from typing import Any, List, NamedTuple, NoReturn, Sequence, Tuple
 
 from .errors import usage_error
-
 
 #: Flags that every magic takes; they say how to run a line, not what it means.
 FLAGS = {

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 
-
 _CONTROLS = "\x00-\x1f\x7f-\x9f\u2028\u2029"
 _BIDI = "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"
 _SURROGATES = "\ud800-\udfff"

@@ -3,13 +3,14 @@
 Nothing here imports IPython; an object with ``_repr_mimebundle_`` is drawn by any front end.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from html import escape
 from typing import Any, Dict, Sequence, Tuple
 
 from .controls import visible
 from .errors import conceal
-
 
 _TABLE = 'style="text-align:left;border-collapse:collapse"'
 _CELL = "text-align:left;vertical-align:top;padding:1px 12px 1px 0;font-family:monospace"
@@ -23,7 +24,7 @@ class Bar(str):
     plain = ""
 
     @classmethod
-    def of(cls, text: str, share: float, drawn: bool = False) -> "Bar":
+    def of(cls, text: str, share: float, drawn: bool = False) -> Bar:
         """This text with a bar of that length; ``drawn``: in plain text too."""
         made = cls(text)
         made.plain = f"[{'#' * round(20 * share):20}] {text}" if drawn else text

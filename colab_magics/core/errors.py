@@ -22,6 +22,8 @@ subclass of it as a whole traceback. ``str(error)`` holds no timing and no path 
 because nbval compares it between machines, no password of a URL, and no secret that is known here.
 """
 
+from __future__ import annotations
+
 import json
 import re
 import subprocess
@@ -29,7 +31,6 @@ from typing import Iterator, List, Optional, Sequence, Set, Tuple, Type
 from urllib.parse import quote, quote_plus, unquote
 
 from .controls import visible
-
 
 _WORD = re.compile(r"\S+")
 #: A host, and perhaps a port, as they stand in a URL between ``//`` and the path.

@@ -1,5 +1,7 @@
 """One process at a time: a lock on a file, which the system takes back however its holder ends."""
 
+from __future__ import annotations
+
 import errno
 import os
 import stat
@@ -7,7 +9,6 @@ import time
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Callable, ContextManager, Iterator, Optional, Union
-
 
 #: Neither follow a link nor wait for a pipe; Windows knows neither.
 PLAIN = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)

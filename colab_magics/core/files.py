@@ -1,5 +1,7 @@
 """Reading and replacing a file that others may be writing too."""
 
+from __future__ import annotations
+
 import errno
 import hashlib
 import os
@@ -17,7 +19,6 @@ from typing import BinaryIO, Dict, Iterator, List, Optional, Tuple
 
 from .errors import NotebookError
 from .file_lock import PLAIN, alone_if_possible, is_own, try_lock
-
 
 #: Linux keeps in memory what is written there.
 MEMORY = Path("/dev/shm")  # noqa: S108 - each folder that is made there is private
@@ -232,7 +233,7 @@ def _beside(target: Path, data: bytes, mode: int = 0o600) -> Iterator[Tuple[Bina
             beside.unlink()
 
 
-def _remove_abandoned(folder: Path, ours: "re.Pattern[str]") -> None:
+def _remove_abandoned(folder: Path, ours: re.Pattern[str]) -> None:
     """Delete what this user's processes have left that have ended: nobody holds its lock."""
     found: List[Path] = []
     with suppress(OSError):

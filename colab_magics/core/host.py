@@ -4,6 +4,8 @@ Sources: the environment variables of Colab (backend-info), Kaggle and Binder; t
 front ends send with an execute request (Colab ``colab``, VS Code a ``vscode-notebook-cell:`` URI).
 """
 
+from __future__ import annotations
+
 import os
 import sys
 from pathlib import Path

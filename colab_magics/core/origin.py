@@ -3,6 +3,8 @@
 Source: PEP 610 (``direct_url.json``), which installers write for anything not from an index.
 """
 
+from __future__ import annotations
+
 import json
 import re
 from contextlib import suppress

@@ -1,5 +1,7 @@
 """Running another program: time-boxed, interruptible, and without secrets in what it says."""
 
+from __future__ import annotations
+
 import errno
 import io
 import os
@@ -15,7 +17,6 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from .activity import Idle
 from .errors import NotStarted, scrub
-
 
 T = TypeVar("T")
 #: Seconds that a program gets to end by itself after Ctrl-C.
@@ -43,7 +44,7 @@ class SilenceError(TimeoutError):
     """A program has waited for something that did not come, and was ended."""
 
 
-def start(command: Sequence[str], **options: Any) -> "subprocess.Popen[Any]":
+def start(command: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
     """Start a program as ``subprocess.Popen`` does; `NotStarted` where that cannot be.
 
     All programs are started here: the error of ``Popen`` itself leads through frames that hold the
@@ -147,7 +148,7 @@ def within(seconds: float, call: Callable[[], T]) -> T:
 
 
 def _read(
-    process: "subprocess.Popen[bytes]", lines: List[str], heard: "queue.Queue[Optional[str]]"
+    process: subprocess.Popen[bytes], lines: List[str], heard: queue.Queue[Optional[str]]
 ) -> None:
     """Take in what a program prints, until it has ended."""
     assert process.stdout is not None  # noqa: S101 - it was asked for as a pipe
@@ -162,7 +163,7 @@ def _read(
 
 
 def _listen(
-    heard: "queue.Queue[Optional[str]]",
+    heard: queue.Queue[Optional[str]],
     on_line: Callable[[str], None],
     until: float,
     idle: Optional[Idle] = None,
@@ -186,7 +187,7 @@ def _listen(
 
 
 def _stop(
-    process: "subprocess.Popen[bytes]",
+    process: subprocess.Popen[bytes],
     lines: List[str],
     holds: Callable[[Sequence[str]], bool],
 ) -> None:
@@ -212,7 +213,7 @@ def _stop(
             _signal(process, "SIGCONT")
 
 
-def _finish(process: "subprocess.Popen[bytes]") -> None:
+def _finish(process: subprocess.Popen[bytes]) -> None:
     """End a program and those that it has started."""
     try:
         _signal(process, "SIGTERM")
@@ -223,7 +224,7 @@ def _finish(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def _signal(process: "subprocess.Popen[bytes]", name: str) -> None:
+def _signal(process: subprocess.Popen[bytes], name: str) -> None:
     """Send a signal to a program and those that it has started, where there are such signals."""
     try:
         if hasattr(os, "killpg"):

@@ -17,7 +17,6 @@ from urllib.parse import urljoin, urlsplit
 from .controls import has_controls
 from .errors import SourceError
 
-
 #: Scheme, host and port. A secret is for one of them: another port or scheme is another server.
 Origin = Tuple[str, str, int]
 

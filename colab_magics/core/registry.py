@@ -4,6 +4,8 @@ Every extension point of the project (magics, steps, drive providers, installers
 writers) is a table of ``"module:attribute"`` strings: adding one is one file and one line.
 """
 
+from __future__ import annotations
+
 from importlib import import_module
 from typing import Any, Callable, Iterable, List, Optional, Tuple
 

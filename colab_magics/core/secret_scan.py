@@ -4,12 +4,13 @@ Pure. It errs towards silence where only luck tells a token from something else:
 commit or an image in Base64 is none.
 """
 
+from __future__ import annotations
+
 import re
 from base64 import b64decode
 from html import unescape
 from typing import Dict, Iterator, Match, Pattern, Tuple
 from urllib.parse import unquote
-
 
 #: A token stands alone: within a longer run of such characters it is part of something else.
 _ALONE = r"(?:{})(?![A-Za-z0-9_-])"

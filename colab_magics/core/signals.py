@@ -11,7 +11,6 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Callable, Dict, Iterator, NoReturn, Optional
 
-
 #: The status of a command that a signal has ended.
 INTERRUPTED = 130
 _NAMES = ("SIGINT", "SIGTERM", "SIGHUP")

@@ -4,6 +4,8 @@ A step is its magic line. It can be checked, applied, rendered back, and merged 
 steps that already stand in a setup cell; it never prints and never waits for a person.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import (
@@ -39,7 +41,7 @@ STEPS = {
     "github": "colab_magics.github.step:parse",
     "apt": "colab_magics.apt.step:parse",
     "pin": "colab_magics.pin.parse:parse",
-    "fetch": "colab_magics.fetch.line:parse",
+    "fetch": "colab_magics.fetch.step:parse",
     "env_persist": "colab_magics.env_persist.step:parse",
     "cd_persist": "colab_magics.cd_persist.step:parse",
     "setup": "colab_magics.setup.step:parse",
@@ -64,7 +66,7 @@ class Outcome:
 
     status: str
     message: str
-    step: Optional["Step"] = None
+    step: Optional[Step] = None
     hint: str = ""
     #: Raised after the step was remembered, so that Run All stops here.
     error: Optional[Exception] = None
@@ -90,39 +92,39 @@ class Step(ABC):
         """What this step decides; a later step with the same key takes its place."""
 
     @abstractmethod
-    def check(self, host: "Host") -> Verdict:
+    def check(self, host: Host) -> Verdict:
         """Whether it holds, changing nothing and starting no process."""
 
     @abstractmethod
-    def apply(self, host: "Host", progress: Progress) -> Outcome:
+    def apply(self, host: Host, progress: Progress) -> Outcome:
         """Make it hold, or raise."""
 
-    def foreseen(self, host: "Host", progress: Progress) -> Report:
+    def foreseen(self, host: Host, progress: Progress) -> Report:
         """What `apply` would do, changing nothing; unlike `check`, it may take seconds."""
         verdict = self.check(host)
         return Report((f"dry run: {verdict.state}: {verdict.message}",))
 
-    def recorded(self, host: "Host") -> Optional["Step"]:
+    def recorded(self, host: Host) -> Optional[Step]:
         """The step as it is to be recorded once it holds; None where there is nothing to keep."""
         return self
 
-    def note(self, host: "Host") -> str:
+    def note(self, host: Host) -> str:
         """A comment worth keeping beside the line when it is first recorded."""
         return ""
 
-    def parts(self) -> Sequence["Step"]:
+    def parts(self) -> Sequence[Step]:
         """The step taken apart so that each part has one key."""
         return (self,)
 
-    def after(self, old: "Step") -> "Step":
+    def after(self, old: Step) -> Step:
         """This part as it takes the place of ``old``, a part with the same key."""
         return self
 
-    def joined(self, other: "Step") -> Optional["Step"]:
+    def joined(self, other: Step) -> Optional[Step]:
         """This line with ``other`` taken in; None where the two need lines of their own."""
         return other if self.keys == other.keys else None
 
-    def without(self, keys: FrozenSet[str]) -> Optional["Step"]:
+    def without(self, keys: FrozenSet[str]) -> Optional[Step]:
         """This line less what ``keys`` name; None where nothing is left."""
         return None if self.keys <= keys else self
 
@@ -146,7 +148,7 @@ def parts_of(word: str, steps: Iterable[Optional[Step]]) -> List[Step]:
     return [part for step in steps if step and step.word == word for part in step.parts()]
 
 
-def perform(step: Step, host: "Host", progress: Progress) -> Outcome:
+def perform(step: Step, host: Host, progress: Progress) -> Outcome:
     """Apply a step unless it already holds."""
     verdict = step.check(host)
     if verdict.state == "ok":

@@ -15,7 +15,6 @@ from typing import Iterator
 
 from .errors import ColabMagicsError, usage_error
 
-
 _AWAY = "What is mounted there is gone. Mount it again (%drive mount), or name another place."
 _MODE = "Check its owner and mode, or name another place."
 _ROOM = "Make room, then run it again."

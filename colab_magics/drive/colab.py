@@ -5,6 +5,8 @@ is mounted, and then waits for two minutes where nobody answers (read in colabto
 So a healthy mount is recognised here, and without a person the answer is an error at once.
 """
 
+from __future__ import annotations
+
 import os
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,9 +15,7 @@ from typing import Optional
 from ..core.errors import DriveError
 from ..core.host import Host
 from ..core.steps import Progress
-from .mounts import mounted, read_only
-from .providers import State, Wanted, leave
-
+from .providers import State, Wanted, leave, mounted, read_only
 
 #: Colab's machines have this file; its mount refuses to work without it.
 VM_MARK = Path("/var/colab/hostname")

@@ -1,5 +1,7 @@
 """``%drive``."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from pathlib import Path
 from typing import Any

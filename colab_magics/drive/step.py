@@ -1,5 +1,7 @@
 """``%drive mount`` as a step."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +13,6 @@ from ..core.host import Host
 from ..core.registry import load
 from ..core.steps import Outcome, Progress, Step, Verdict
 from .providers import PROVIDERS, Provider, Refused, State, Wanted, default_mount_point, root
-
 
 #: Names of providers with why each was passed over.
 Passed = Tuple[Tuple[str, str], ...]
@@ -109,7 +110,7 @@ class DriveStep(Step):
         return fit[-1], fit[-1].mount(host, self.wanted(host), progress)
 
 
-def standing(host: Host, point: Path) -> "Optional[Tuple[Provider, State]]":
+def standing(host: Host, point: Path) -> Optional[Tuple[Provider, State]]:
     """The provider whose drive stands at a mount point, and how; None where none does."""
     wanted = Wanted(point)
     for target in PROVIDERS.values():

@@ -1,5 +1,7 @@
 """``%env_persist``."""
 
+from __future__ import annotations
+
 import os
 from typing import Any, List, Sequence
 
@@ -8,7 +10,7 @@ from ..core.errors import usage_error
 from ..core.steps import parts_of
 from ..extension.magic import Call, Magic, say, show
 from ..record.cell import Line
-from ..record.merge import Merged, forget
+from ..record.merge import Merged, remove_steps
 from ..setup.status import judge
 from .step import remove
 
@@ -98,4 +100,4 @@ def _without(lines: Sequence[Line], names: Sequence[str]) -> Merged:
     """The lines without the variables of these names, entries of their lists too."""
     parts = parts_of("env_persist", [line.step for line in lines])
     keys = [key for part in parts if any(_of(part, name) for name in names) for key in part.keys]
-    return forget(lines, "env_persist", frozenset(keys)) if keys else (list(lines), ())
+    return remove_steps(lines, "env_persist", frozenset(keys)) if keys else (list(lines), ())

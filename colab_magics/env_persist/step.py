@@ -1,5 +1,7 @@
 """``%env_persist`` as a step: variables of the environment."""
 
+from __future__ import annotations
+
 import os
 import re
 import sys
@@ -12,7 +14,6 @@ from ..core.errors import hide, usage_error
 from ..core.host import Host
 from ..core.secret_scan import looks_secret
 from ..core.steps import Outcome, Progress, Step, Verdict
-
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 #: Lists of folders that programs are lost without.
@@ -50,7 +51,7 @@ class EnvironmentStep(Step):
         """See `Step`: the name; with the folder where it is one of several in a list."""
         return frozenset(_key(entry, self.how) for entry in self.variables)
 
-    def parts(self) -> Sequence["EnvironmentStep"]:
+    def parts(self) -> Sequence[EnvironmentStep]:
         """One step for each variable."""
         return tuple(replace(self, variables=(entry,)) for entry in self.variables)
 

@@ -1,5 +1,7 @@
 """Packages installed past ``%pin``: what has drifted from the setup cell is said, in one line."""
 
+from __future__ import annotations
+
 import re
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
@@ -10,7 +12,6 @@ from ..pin.requirements import requirement
 from ..pin.step import PinStep
 from ..record.cell import Line, is_setup
 from ..record.record import is_off
-
 
 #: ``!pip install``, ``%pip install``, ``python -m pip install``, ``uv pip install``, conda's.
 _INSTALLS = re.compile(r"(?m)(?:^|[!%;&|\s])(?:pip3?|conda|mamba)\s+(?:\S+\s+)*?install\b")

@@ -1,10 +1,12 @@
 """The lock of the running notebook: used by its setup cell, made again when its pins change."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple
 
 from ..core.errors import ColabMagicsError, bad_input, holds_secret
 from ..core.steps import Step
-from ..notebook.metadata import read_kept
+from ..notebook.reading import read_kept
 from .magic import Status, say
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ class Locking:
         self._changed = self._off = False
 
     # ------------------------------------------------------------------ using it
-    def of(self, step: Any) -> Optional["Lock"]:
+    def of(self, step: Any) -> Optional[Lock]:
         """What holds this line of the running setup cell; None: nothing does."""
         if not self._session.runs_setup or step.renews:
             return None
@@ -48,7 +50,7 @@ class Locking:
         self._unused = unused or self._unused
         return None if unused else lock
 
-    def _lock(self) -> Optional["Lock"]:
+    def _lock(self) -> Optional[Lock]:
         """The lock of the running notebook, looked at once in each cell."""
         if self._found is _UNREAD:
             self._found = self.read()
@@ -56,7 +58,7 @@ class Locking:
         found: Optional[Lock] = self._found
         return found
 
-    def read(self) -> Optional["Lock"]:
+    def read(self) -> Optional[Lock]:
         """The notebook's lock as it is now; None where there is none, or none is wanted."""
         from ..pin.lock.model import OFF, Lock
 
@@ -121,7 +123,7 @@ class Locking:
         steps: Sequence[Optional[Step]] = [x.step for x in self._session.lines()[0] or ()]
         return [step for step in steps if step is not None and step.word == "pin"]
 
-    def make(self, pins: Sequence[Any], writer: Any, old: Optional["Lock"]) -> Optional["Lock"]:
+    def make(self, pins: Sequence[Any], writer: Any, old: Optional[Lock]) -> Optional[Lock]:
         """Make it and keep it in the notebook; None where another Python would have to."""
         from ..pin.environments.interpreters import runs
         from ..pin.lock.make import make
@@ -153,7 +155,7 @@ class Locking:
         return made.lock
 
 
-def _unfit(lock: "Lock") -> str:
+def _unfit(lock: Lock) -> str:
     """Why a lock is of no use here; empty where it is."""
     import os
 
@@ -164,7 +166,7 @@ def _unfit(lock: "Lock") -> str:
     return f"that takes uv, and {without}" if without else lock.unfit()
 
 
-def _said(made: "Made", state: str) -> str:
+def _said(made: Made, state: str) -> str:
     count = len(made.lock.packages)
     kept = f"{count} packages with their hashes" if count != 1 else "1 package with its hash"
     left = f"; left out, in no index: {_some(made.left)}" if made.left else ""

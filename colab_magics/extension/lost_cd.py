@@ -1,5 +1,7 @@
 """``!cd somewhere``: its shell goes there and ends; said once for each kernel."""
 
+from __future__ import annotations
+
 import ast
 import os
 import re
@@ -8,7 +10,6 @@ from pathlib import Path
 from typing import Any, Iterator, List, Optional
 
 from ..core.arguments import quote, split_comment
-
 
 #: Set to ``off``, it says nothing; ``%env_persist`` keeps that in a notebook.
 OFF = "COLAB_MAGICS_CD_NOTICE"
@@ -111,7 +112,7 @@ def _from(place: str, words: List[str]) -> str:
     return to if not place or to[:1] in "~$-/" else f"{place}/{to}"
 
 
-def _known(found: "re.Match[str]", names: Any) -> str:
+def _known(found: re.Match[str], names: Any) -> str:
     """A variable of the environment by its value; one of Python's is IPython's to expand."""
     name = found[1] or found[2]
     return found[0] if name in names else os.environ.get(name, _UNKNOWN)

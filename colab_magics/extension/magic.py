@@ -1,5 +1,7 @@
 """What every magic does alike: its line is read, its step applied, its outcome shown."""
 
+from __future__ import annotations
+
 import sys
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, List, Optional, Tuple, Union

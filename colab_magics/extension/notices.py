@@ -1,12 +1,13 @@
 """What is said of the setup cell: that a line is in it, is not yet, or what became of it later."""
 
+from __future__ import annotations
+
 from typing import Any, Callable, Dict, Set
 
 from ..core.display import Report
 from ..core.host import Host
 from ..record.record import Record
 from .magic import say, show
-
 
 OFF = "Setup cell: recording is off; on again: %setup auto on"
 UNDO = "undo: %setup forget --all - stop: %setup auto off"

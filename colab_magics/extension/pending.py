@@ -1,5 +1,7 @@
 """Lines that are remembered and not in a notebook yet."""
 
+from __future__ import annotations
+
 from typing import Callable, Dict, List, Sequence, Tuple
 
 from ..core.host import Host

@@ -3,9 +3,10 @@
 A new magic is one file with a subclass of `Magic` and one line in `MAGICS`.
 """
 
+from __future__ import annotations
+
 from functools import partial
 from typing import Any, Callable, Dict, List, Optional
-
 
 MAGICS = {
     "pin": "colab_magics.pin.magic:PinMagic",
@@ -68,7 +69,7 @@ class LazyMagic:
             with explain_system_errors():
                 return self.magic(line, cell)
         except KeyboardInterrupt:
-            from ..shell.failed import interrupted
+            from ..shell.magic import interrupted
 
             # The way through our code tells nobody anything, and under %xmode Verbose it tells
             # the values of variables: the environment with its tokens, among them.

@@ -1,5 +1,7 @@
 """What follows a cell that needs a restart: it is done, offered by a button, or only said."""
 
+from __future__ import annotations
+
 import uuid
 from typing import Any, Optional
 
@@ -7,7 +9,6 @@ from ..core.errors import OtherPython, RestartRequired
 from ..core.host import Host
 from ..notebook.locate import Site
 from .magic import say
-
 
 _AGAIN = (
     "Not restarted again: after a restart for this, the older version was loaded once more.",

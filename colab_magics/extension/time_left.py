@@ -1,5 +1,7 @@
 """One line below a cell when an hour, half an hour, ten minutes are left of this machine."""
 
+from __future__ import annotations
+
 import time
 from typing import Any, Callable, Optional, Set
 

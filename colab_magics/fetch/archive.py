@@ -4,6 +4,8 @@ Sources: PKWARE's APPNOTE.TXT (zip), POSIX's pax (tar), and the first bytes that
 bzip2, xz, Zstandard (RFC 8878) and 7z begin with.
 """
 
+from __future__ import annotations
+
 import io
 import re
 import struct
@@ -14,11 +16,11 @@ from pathlib import Path
 from typing import Any, Iterator, Optional
 
 from ..core.errors import SourceError
-from . import seven
+from . import seven_zip
 from .compressed import uncompressed
 from .member import Counted, Expect, Member, blocks, encrypted, kind_of, seconds, sound
 
-
+# ---------------------------------------------------------------------- archive
 _MAGIC = (
     (b"PK\x03\x04", "zip"),
     (b"PK\x05\x06", "zip"),
@@ -58,7 +60,7 @@ def members(archive: Path, label: str, expect: Expect) -> Iterator[Member]:
         if kind == "zip":
             yield from _zip(archive, label, expect)
         elif kind == "7z":
-            yield from seven.members(archive, label, expect)
+            yield from seven_zip.members(archive, label, expect)
         else:
             yield from _stream(archive, label, kind)
 
@@ -89,7 +91,7 @@ def _zip(archive: Path, label: str, expect: Expect) -> Iterator[Member]:
             if entry.flag_bits & 1:
                 raise encrypted(label)
         if not {entry.compress_type for entry in entries} <= _METHODS:
-            yield from seven.members(archive, label, expect)
+            yield from seven_zip.members(archive, label, expect)
             return
         expect(sum(entry.file_size for entry in entries))
         for entry in entries:
@@ -113,7 +115,7 @@ class _Header(tarfile.TarInfo):
     """The head of a member; ``tarfile`` takes a bad one for the end, and a long one into memory."""
 
     @classmethod
-    def frombuf(cls, buf: Any, encoding: str, errors: str) -> "_Header":
+    def frombuf(cls, buf: Any, encoding: str, errors: str) -> _Header:
         """One block, read; `EOFError` where it is neither a head nor the end."""
         plain = cls._plain(buf, encoding, errors) if len(buf) == tarfile.BLOCKSIZE else None
         if plain is not None:
@@ -129,7 +131,7 @@ class _Header(tarfile.TarInfo):
         return found
 
     @classmethod
-    def _plain(cls, buf: bytes, encoding: str, errors: str) -> "Optional[_Header]":
+    def _plain(cls, buf: bytes, encoding: str, errors: str) -> Optional[_Header]:
         """The head of a regular file, which most are: ``tarfile`` takes four times as long.
 
         None where it is anything else, or not written in the plain form of POSIX's ustar.

@@ -4,6 +4,8 @@ One small file for each target in the user's cache. Losing it loses no safety: w
 hashed again, or fetched again and compared.
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
@@ -13,7 +15,6 @@ from typing import Any, Callable, Iterator, List, NamedTuple, Tuple
 
 from ..core.file_lock import alone
 from ..core.files import cache, named, save
-
 
 #: Bytes that are read at once.
 _BLOCK = 1 << 20

@@ -1,5 +1,7 @@
 """The bytes of an archive as they were before they were compressed, by Python or a program."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import subprocess
@@ -10,7 +12,6 @@ from typing import Any, Callable, ContextManager, Dict, Iterator, Sequence
 
 from ..core.errors import SourceError
 from ..core.process import start
-
 
 #: Windows that zstd uses only when it is told to: 2 GB, as in large dumps.
 _WINDOW = 31

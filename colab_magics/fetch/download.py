@@ -3,6 +3,8 @@
 Source: RFC 9110, "Range Requests" and ``If-Range``.
 """
 
+from __future__ import annotations
+
 import errno
 import hashlib
 import os
@@ -17,11 +19,20 @@ from ..core.display import amount
 from ..core.errors import SourceError
 from ..core.file_lock import PLAIN, is_own
 from ..core.host import Host
-from .headers import conditions, date, is_page, length, named, strong_tag, undo_packing
-from .http import Again, Answer, Web
-from .meter import Track
-from .source import Request, last_part
-
+from .http import (
+    Again,
+    Answer,
+    Web,
+    conditions,
+    date,
+    is_page,
+    length,
+    named,
+    strong_tag,
+    undo_packing,
+)
+from .progress import Track
+from .urls import Request, last_part
 
 #: Small, since what has arrived of one that is cut off is lost.
 _BLOCK = 1 << 15

@@ -4,6 +4,8 @@ A file that is too large for Google to look for viruses in comes behind a page w
 2024 and later: ``download-form``, to drive.usercontent.google.com); who sends it gets the file.
 """
 
+from __future__ import annotations
+
 import re
 from contextlib import suppress
 from html.parser import HTMLParser
@@ -12,8 +14,7 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 from ..core.controls import visible
 from ..core.errors import SourceError, usage_error
-from .source import Request, Source
-
+from .urls import Request, Source
 
 _ID = re.compile(r"[\w-]{10,}")
 _FOLDER = re.compile(r"/(?:drive/)?(?:u/\d+/)?folders/")

@@ -1,5 +1,7 @@
 """Putting in place what has arrived: never over what is a person's own."""
 
+from __future__ import annotations
+
 import os
 import shutil
 from pathlib import Path

@@ -1,5 +1,7 @@
 """``%fetch``."""
 
+from __future__ import annotations
+
 from typing import Any, List
 
 from ..core.display import Report

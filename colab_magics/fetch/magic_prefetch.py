@@ -1,5 +1,7 @@
 """What later lines of a setup cell fetch is begun while its earlier lines work."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING, Any, List, Optional
 
 from ..record.cell import parse
@@ -16,7 +18,7 @@ class _Early:
         self._looked = False
         self._ahead: Optional[Ahead] = None
 
-    def look(self, session: "Session") -> None:
+    def look(self, session: Session) -> None:
         """Begin, once in each cell."""
         if self._looked:
             return
@@ -40,7 +42,7 @@ class _Early:
             ahead.close()
 
 
-def begin(session: "Session") -> None:
+def begin(session: Session) -> None:
     """A line of the running cell is about to work: have the downloads of later ones begin."""
     if not session.runs_setup or "%fetch" not in session.running:
         return

@@ -1,5 +1,7 @@
 """What the readers of archives share: a member, how much may come, and what damage is."""
 
+from __future__ import annotations
+
 import io
 import os
 import stat
@@ -10,7 +12,6 @@ from typing import IO, Any, Callable, Iterator, NamedTuple, Optional
 
 from ..core.display import amount
 from ..core.errors import SourceError
-
 
 #: Is told how much an archive says that it holds, before anything of it is read; may raise.
 Expect = Callable[[int], None]
@@ -34,7 +35,7 @@ class Member(NamedTuple):
     target: str = ""
     data: Iterator[bytes] = iter(())
 
-    def pointing(self) -> "Member":
+    def pointing(self) -> Member:
         """A symbolic link whose target is its content, as in zip and 7z; others as they are."""
         if self.kind != "symlink":
             return self

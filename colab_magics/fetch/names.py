@@ -3,8 +3,9 @@
 Source: git's ``is_hfs_dotgit`` and ``is_ntfs_dotgit``, by which its fsck judges.
 """
 
-import re
+from __future__ import annotations
 
+import re
 
 #: What the file system of macOS does not see in a name.
 _UNSEEN = re.compile("[\u200c-\u200f\u202a-\u202e\u206a-\u206f\ufeff]")

@@ -5,6 +5,8 @@ lies in the user's cache, and the line takes it over. Where that is not to be ha
 line does all of it itself, and says what there is to say.
 """
 
+from __future__ import annotations
+
 import threading
 import time
 from contextlib import suppress
@@ -17,18 +19,16 @@ from ..core.host import Host
 from .cache import Entry, keep, only, part_of, recall
 from .download import Download, Got
 from .http import Web
-from .meter import AT_ONCE, Track
-from .source import Request
+from .progress import AT_ONCE, Track
 from .step import FetchStep
 from .target import look
-from .urls import source
-
+from .urls import Request, source
 
 #: Seconds after which what a kill has left in the cache is given up.
 _OLD = 86400.0
 
 #: What is on its way in this process, by the place that it is for.
-_BEGUN: Dict[Path, "_Begun"] = {}
+_BEGUN: Dict[Path, _Begun] = {}
 
 
 class Ahead:

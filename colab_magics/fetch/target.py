@@ -1,5 +1,7 @@
 """How a target stands on this machine: as it was fetched, changed since, or somebody's own."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple, Tuple

@@ -4,20 +4,98 @@ Sources: huggingface.co/docs/hub, "Downloading models" (``/resolve/``) and ``HF_
 huggingface_hub; Kaggle's documentation of its public API; developers.zenodo.org, "Records".
 """
 
+from __future__ import annotations
+
 import json
 import os
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import IO, Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from ..core import secret_scan
-from ..core.errors import SourceError, hide, usage_error
+from ..core.controls import clean_name
+from ..core.errors import SourceError, bad_input, conceal, hide, usage_error
+from ..core.host import Host
 from ..core.registry import load
-from .source import Request, Source, file_name, last_part
+
+# ---------------------------------------------------------------------- source
+# What a kind of URL makes of what was typed: where the bytes are, and what they are called.
+
+#: Bytes that come from elsewhere than the web, and how many (-1: not known).
+Stream = Tuple[IO[bytes], int]
+
+_LONGEST = 200
+#: This machine, to which nobody listens.
+_OWN = r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/|$)"
+#: What Windows gives another meaning.
+_DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.I)
 
 
+class Request(NamedTuple):
+    """One file.
+
+    ``typed`` names it in a line, where a URL stands for several. ``login`` gives a name and a
+    password for this server, if it has them. ``page`` reads an HTML page that comes instead of
+    the file, with its address, and gives the file's own address, or raises. ``opened`` gives the
+    bytes of what is not on the web.
+    """
+
+    url: str
+    name: str = ""
+    typed: str = ""
+    md5: str = ""
+    login: Callable[[], Optional[Tuple[str, str]]] = lambda: None
+    page: Optional[Callable[[str, str], str]] = None
+    opened: Optional[Callable[[Host], Stream]] = None
+
+
+class Source(NamedTuple):
+    """What a URL means: one file, or what a ``listing`` (JSON, at this address) is ``read`` as.
+
+    ``name`` is what the file is called as far as the URL says.
+    """
+
+    name: str
+    request: Request = Request("")
+    listing: str = ""
+    read: Callable[[Any], List[Request]] = lambda found: []
+    several: bool = False
+
+
+def exposed(url: str) -> bool:
+    """Whether others can read what is sent there."""
+    return url.lower().startswith("http://") and not re.match(_OWN, url, re.I)
+
+
+def file_name(text: str) -> str:
+    """A name that a server gave, as the name of a file in a folder; empty where none is left.
+
+    It hides from nobody, is no option and no home, and IPython expands nothing in it.
+    """
+    name = _tidy(re.sub(r"[${}]", "_", clean_name(re.split(r"[/\\]", text)[-1])))
+    return f"_{name}" if name.startswith(("-", "~")) else name
+
+
+def _tidy(name: str) -> str:
+    """A name that any system takes."""
+    name = re.sub(r'[<>:"|?*]', "_", name).strip().rstrip(". ")
+    name = f"_{name}" if _DEVICE.fullmatch(name) else name
+    if len(name.encode("utf-8", "replace")) > _LONGEST:
+        stem, suffix = Path(name).stem, Path(name).suffix[:20]
+        name = stem.encode("utf-8", "replace")[: _LONGEST - 20].decode("utf-8", "ignore") + suffix
+    return name
+
+
+def last_part(path: str) -> str:
+    """The name of a file at the end of a URL's path, which whoever typed it chose."""
+    name = re.split(r"[/\\]", unquote(path).rstrip("/"))[-1]
+    hidden = "." * name.startswith(".")
+    return _tidy(hidden + clean_name(name) if clean_name(name) else "")
+
+
+# ---------------------------------------------------------------------- urls
 #: What fsspec is given: file systems of plain files. Others run what a server says (``reference``),
 #: or stand on another one.
 _OTHERS = ("s3", "gs", "az", "ftp", "sftp", "file")
@@ -31,8 +109,8 @@ KINDS = {
     "hf://": "colab_magics.fetch.urls:hugging_face",
     "kaggle://": "colab_magics.fetch.urls:kaggle",
     "zenodo:": "colab_magics.fetch.urls:zenodo",
-    "drive:": "colab_magics.fetch.streams:mounted",
-    **{f"{scheme}://": "colab_magics.fetch.streams:other" for scheme in _OTHERS},
+    "drive:": "colab_magics.fetch.urls:mounted",
+    **{f"{scheme}://": "colab_magics.fetch.urls:other" for scheme in _OTHERS},
 }
 
 #: Where the services are; Hugging Face's own programs read ``HF_ENDPOINT`` too.
@@ -188,3 +266,66 @@ def _no_secret(text: str) -> None:
 
 def _plain(name: str) -> str:
     return re.sub(r"\W", "_", name)
+
+
+# ---------------------------------------------------------------------- streams
+# What comes from elsewhere than the web: the drive that is mounted, and what fsspec reaches.
+def mounted(text: str) -> Source:
+    """``drive:folder/file``, from the drive wherever it is mounted."""
+    path = re.sub(r"%(24|7[BbDd])", lambda found: chr(int(found[1], 16)), text)
+
+    def opened(host: Host) -> Stream:
+        place: Path = host.resolve(path)
+        try:
+            return place.open("rb"), place.stat().st_size
+        except IsADirectoryError:
+            raise SourceError(f"{path} is a folder.", "Name a file of it.") from None
+        except OSError as error:
+            raise SourceError(
+                f"{path} cannot be read: {error.strerror}.",
+                "Check the path; %drive says how the drive stands.",
+            ) from None
+
+    name = path.rstrip("/").replace("\\", "/").rpartition("/")[2].rpartition(":")[2] or "drive"
+    return Source(name, Request(text, name, opened=opened))
+
+
+def other(text: str) -> Source:
+    """``s3://bucket/file``, ``gs://…``, ``ftp://…``: one file system of fsspec's, over no other."""
+    scheme, _, place = text.partition("://")
+    scheme = scheme.lower()
+    if "::" in place:  # which fsspec reads as one file system over another
+        raise usage_error("%fetch: that URL holds two colons in a row.", "Name the file alone.")
+
+    def opened(host: Host) -> Stream:
+        try:
+            import fsspec
+        except ImportError:
+            raise SourceError(
+                f"{scheme}:// needs fsspec, which is not installed.",
+                "Install it: %pin colab-magics[fetch]",
+            ) from None
+        try:
+            stream: Any = fsspec.open(f"{scheme}://{place}", "rb").open()
+            return stream, int(getattr(stream, "size", None) or -1)
+        except bad_input():
+            raise
+        except Exception as error:  # each file system has errors of its own
+            raise _failed(scheme, error) from None
+
+    name = last_part(place.partition("?")[0])
+    return Source(name or scheme, Request(text, name, opened=opened))
+
+
+def _failed(scheme: str, error: Exception) -> SourceError:
+    """Why fsspec did not open it, in a line."""
+    said = conceal(" ".join(str(error).split())[:200])
+    if isinstance(error, ImportError):
+        return SourceError(
+            f"{scheme}:// needs a package that is not installed: {said}", "Pin it, and run this."
+        )
+    if isinstance(error, FileNotFoundError):
+        return SourceError("There is no such file there.", "Check the URL.")
+    return SourceError(
+        f"{scheme}:// cannot be read: {type(error).__name__}.", "Check the URL.", said
+    )

@@ -3,6 +3,8 @@
 Source: docs.github.com/rest, "Getting started", "Troubleshooting" and "Rate limits".
 """
 
+from __future__ import annotations
+
 import os
 import time
 from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
@@ -10,7 +12,6 @@ from urllib.parse import urlsplit
 
 from ..core.errors import SourceError
 from ..core.redirects import is_loopback, origin, redirected
-
 
 HOME = "https://api.github.com"
 #: Answers as JSON; a file by its content; a file's or folder's description without much content.

@@ -4,6 +4,8 @@ Sources: colab.research.google.com/github (its "Open in Colab" page), mybinder.o
 front page), and Kaggle's "Open in Kaggle" badge.
 """
 
+from __future__ import annotations
+
 from typing import Tuple
 from urllib.parse import quote
 

@@ -4,6 +4,8 @@ A clone is made beside its place and moved there when it is whole. One that is t
 where nothing in it is a person's: no changed file, and no commit that only it has.
 """
 
+from __future__ import annotations
+
 import os
 import shutil
 from contextlib import ExitStack, suppress

@@ -5,6 +5,8 @@ that stands there), "Git database". GitHub takes files of up to 100 MB; what its
 one request is less (40 MiB for a blob was seen), and not documented.
 """
 
+from __future__ import annotations
+
 import base64
 import hashlib
 from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
@@ -12,7 +14,6 @@ from urllib.parse import quote
 
 from ..core.errors import SourceError
 from .api import ANY, RAW, Api
-
 
 #: Bytes that GitHub takes of a file, and those that are sent through the contents interface.
 LIMIT, SMALL = 100 * 1024 * 1024, 20 * 1024 * 1024

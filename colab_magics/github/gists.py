@@ -4,6 +4,8 @@ Source: docs.github.com/rest/gists; a file of more than 1 MB is ``truncated`` in
 its ``raw_url`` has all of it.
 """
 
+from __future__ import annotations
+
 import re
 from typing import Any, Dict, NamedTuple, Sequence
 
@@ -40,7 +42,7 @@ def save(api: Api, gist: str, files: Sequence[File], message: str) -> Gist:
     return Gist(str(made["id"]), str(made["html_url"]), tuple(texts), True)
 
 
-def fetch(api: Api, gist: str, name: str) -> "tuple[str, bytes]":
+def fetch(api: Api, gist: str, name: str) -> tuple[str, bytes]:
     """The notebook of a gist, with its name; `SourceError` where it has none, or several."""
     found = api("GET", f"/gists/{gist}", about="That gist").json["files"] or {}
     names = [one for one in found if one == name or (not name and one.endswith(".ipynb"))]

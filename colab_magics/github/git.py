@@ -1,5 +1,7 @@
 """Running git: without a prompt, without a secret in its arguments, and with errors that help."""
 
+from __future__ import annotations
+
 import os
 import re
 import shutil
@@ -14,7 +16,6 @@ from ..core.files import scratch_folder
 from ..core.process import Environment, Finished, run
 from .repository import QUIET
 from .urls import Address
-
 
 #: Seconds for one command of git; a large clone takes long.
 LIMIT = 3600.0

@@ -1,5 +1,7 @@
 """``%github``."""
 
+from __future__ import annotations
+
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Iterator, List
@@ -10,7 +12,6 @@ from ..core.registry import load
 from ..core.steps import Outcome, parse, parts_of
 from ..extension.magic import Call, Magic, say, show
 from ..setup.status import judge
-
 
 #: What is done now and not recorded: first word → what does it, imported when it is first used.
 COMMANDS = {

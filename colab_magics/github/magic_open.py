@@ -1,5 +1,7 @@
 """``%github badge`` and ``%github open``: a notebook on GitHub, to be opened elsewhere or here."""
 
+from __future__ import annotations
+
 import json
 import warnings
 from dataclasses import dataclass
@@ -13,16 +15,14 @@ from ..core.errors import NotebookError, SourceError, usage_error
 from ..core.host import Host
 from ..extension.magic import Call, Status, confirm, show
 from ..notebook.document import Document
-from ..notebook.metadata import read_kept
-from ..notebook.reading import file_of
+from ..notebook.reading import file_of, read_kept
 from ..secret.lookup import PLACES, find, value
 from . import gists
 from .api import Api, Refused, strange
 from .badges import badges, colab
 from .contents import fetch
 from .repository import SHA
-from .target import REPOSITORY, Source, Target, check_branch, check_path, in_folder
-
+from .urls import REPOSITORY, Source, Target, check_branch, check_path, in_folder
 
 #: The secrets that may hold the token, in this order.
 TOKENS = ("GH_TOKEN", "GITHUB_TOKEN")

@@ -3,6 +3,8 @@
 Source: docs.github.com/rest/pulls.
 """
 
+from __future__ import annotations
+
 import re
 from contextlib import suppress
 from typing import Any, List, NamedTuple, Optional, Sequence
@@ -23,7 +25,7 @@ class Pull(NamedTuple):
 
 def propose(
     found: Repository, base: str, files: Sequence[File], message: str
-) -> "tuple[Saved, Optional[Pull]]":
+) -> tuple[Saved, Optional[Pull]]:
     """The files in a pull request; nothing, and no request, where the base has them already."""
     stem = re.sub(r"[^\w-]+", "-", files[0].path.rpartition("/")[2].rpartition(".")[0]).strip("-")
     wanted = f"save-{stem or 'notebook'}"

@@ -4,6 +4,8 @@ Nothing in the clone was a person's when the move began. What has come since is 
 git's own is as it was before, or as it is to be, or the beginning of that.
 """
 
+from __future__ import annotations
+
 import os
 import shutil
 from typing import List, NamedTuple, Set, Tuple
@@ -12,7 +14,6 @@ from ..core.display import files
 from ..core.errors import SourceError
 from .git import Git
 from .repository import MOVING, Repository
-
 
 #: What git holds while it writes; left by one that was killed.
 _LOCKS = ("index.lock", "HEAD.lock", "shallow.lock", "config.lock", "packed-refs.lock")

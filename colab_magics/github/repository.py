@@ -3,6 +3,8 @@
 Source: git's documentation, "git-rev-parse", "git-for-each-ref" and "git-worktree".
 """
 
+from __future__ import annotations
+
 import os
 import re
 import shutil
@@ -10,7 +12,6 @@ from pathlib import Path
 from typing import FrozenSet, NamedTuple, Optional, Tuple
 
 from ..core.process import run
-
 
 #: In the git directory: the ref and the commit that we checked out last, and what came with it.
 SEEN = "colab-magics"

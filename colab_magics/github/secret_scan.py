@@ -1,11 +1,12 @@
 """What must not leave the machine: secrets that are known here, and what looks like a token."""
 
+from __future__ import annotations
+
 import json
 from typing import Any, Dict, Iterator, List
 
 from ..core.errors import SourceError, conceal
 from ..core.secret_scan import assigned, find, readings
-
 
 _TODO = (
     "Take it out, clear that output (or --strip), and keep it with %secret; "
@@ -52,7 +53,7 @@ def check_text(name: str, text: str) -> None:
 _NOTHING = "nothing was sent."
 
 
-def _held(texts: "Iterator[str] | List[str]", code: bool = False) -> str:
+def _held(texts: Iterator[str] | List[str], code: bool = False) -> str:
     """What of a secret is in these texts, in words; empty where nothing is.
 
     In code it may be what a name is given that says so: ``password = "..."``.

@@ -1,5 +1,7 @@
 """``%github clone`` as a step: a repository in a folder, at a commit."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, FrozenSet, List, Optional, Tuple

@@ -4,10 +4,11 @@ Source: NVIDIA, "CUDA C++ Programming Guide", chapter "CUDA Environment Variable
 say (repeated cards, what stands behind a number, upper case) was seen on an H200 with driver 580.
 """
 
+from __future__ import annotations
+
 import os
 import re
 from typing import List, NamedTuple, Optional, Sequence, Tuple
-
 
 NAME = "CUDA_VISIBLE_DEVICES"
 #: As much of a word as is read as a number.
@@ -50,7 +51,7 @@ def seen(value: str, cards: Sequence[Named], alike: bool) -> Sequence[Optional[b
     return [at in shown for at in range(len(cards))]
 
 
-def _is(card: Named, word: str, number: Optional["re.Match[str]"]) -> bool:
+def _is(card: Named, word: str, number: Optional[re.Match[str]]) -> bool:
     """Whether a word names a card: its number, or the beginning of its UUID."""
     if number:
         return card.number == int(number.group())

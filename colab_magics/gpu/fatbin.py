@@ -6,13 +6,14 @@ of the CUDA toolkit (magic number, sizes); the layout of the entries was found b
 own libraries of 1.5.0 (CUDA 10.2) and 2.8.0 (CUDA 12.8), whose lists of architectures are known.
 """
 
+from __future__ import annotations
+
 import mmap
 import struct
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
 from typing import FrozenSet, Iterator, List, NamedTuple, Tuple
-
 
 #: A compute capability, such as (7, 5).
 Capability = Tuple[int, int]

@@ -5,21 +5,24 @@ Compatibility": code compiled for X.y runs on X.z with z >= y; PTX for X.y can b
 driver for anything from X.y on. Of drivers: see `driver_too_old`.
 """
 
+from __future__ import annotations
+
+import re
 import sys
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import List, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 from ..core.registry import load
-from .fatbin import Capability, Kernels
-
+from .fatbin import Capability, Kernels, architecture
 
 #: Adding a framework is one file and one line here.
 FRAMEWORKS = (
     "colab_magics.gpu.torch:Torch",
-    "colab_magics.gpu.tensorflow:TensorFlow",
-    "colab_magics.gpu.jax:Jax",
+    "colab_magics.gpu.frameworks:TensorFlow",
+    "colab_magics.gpu.frameworks:Jax",
 )
 
 
@@ -163,3 +166,97 @@ def folder_of(name: str) -> Optional[Path]:
 
 def _instead(what: str) -> str:
     return f": {what}" if what else ""
+
+
+# ---------------------------------------------------------------------- tensorflow
+# TensorFlow: what its ``build_info.py`` lists, which is text.
+_INFO = ("python", "platform", "build_info.py")
+#: Of its dictionary, which is written as pairs (2.17) or as a literal.
+_CUDA = re.compile(r"['\"]cuda_version['\"]\s*[,:]\s*['\"](\d+)(?:\.(\d+))?")
+_CODE = re.compile(r"\b(sm|compute)_(\d+)")
+
+
+class TensorFlow:
+    """The tensorflow that this interpreter would import."""
+
+    name = "tensorflow"
+
+    def find(self) -> Optional[Build]:
+        """See `Framework`."""
+        folder = folder_of("tensorflow")
+        if folder is None:
+            return None
+        try:
+            text = folder.joinpath(*_INFO).read_text(encoding="utf-8")
+        except OSError:
+            return None
+        found = _CUDA.search(text)
+        cuda = (int(found.group(1)), int(found.group(2) or 0)) if found else None
+        codes = [(kind, architecture(int(number))) for kind, number in _CODE.findall(text)]
+        sass = frozenset(code for kind, code in codes if kind == "sm")
+        ptx = frozenset(code for kind, code in codes if kind == "compute")
+        return Build("tensorflow", _version(), cuda, Kernels(sass, ptx), _INSTEAD)
+
+    def newer(self, card: Capability) -> str:
+        """See `Framework`."""
+        return "take a newer one: %pin --upgrade tensorflow"
+
+    def older(self, card: Capability) -> str:
+        """See `Framework`."""
+        return "take an older one"
+
+
+_INSTEAD = "%pin 'tensorflow[and-cuda]'"
+
+
+def _version() -> str:
+    for name in ("tensorflow", "tensorflow-cpu", "tf-nightly"):
+        try:
+            return version(name)
+        except PackageNotFoundError:
+            continue
+    return "?"
+
+
+# ---------------------------------------------------------------------- jax
+# JAX: the plugin beside it says for which CUDA; XLA makes its code on the card.
+#
+# Source of the capabilities: JAX's documentation, "Installation", "NVIDIA GPU". No operation of JAX
+# is run to find out: the first one takes three quarters of the card's memory.
+
+#: By the CUDA of a plugin, the first capability that it supports.
+_PLUGINS = {13: (7, 5), 12: (5, 2)}
+
+
+class Jax:
+    """The jax that this interpreter would import."""
+
+    name = "jax"
+
+    def find(self) -> Optional[Build]:
+        """See `Framework`."""
+        own = _jax_version("jax")
+        if own is None or folder_of("jax") is None:
+            return None
+        for cuda, since in _PLUGINS.items():
+            if _jax_version(f"jax-cuda{cuda}-plugin"):
+                return Build("jax", own, (cuda, 0), instead=_JAX_INSTEAD, since=since)
+        return Build("jax", own, None, instead=_JAX_INSTEAD)
+
+    def newer(self, card: Capability) -> str:
+        """See `Framework`."""
+        return "take a newer one: %pin --upgrade jax"
+
+    def older(self, card: Capability) -> str:
+        """See `Framework`."""
+        return "%pin 'jax[cuda12]'" if card >= _PLUGINS[12] else "take an older one"
+
+
+_JAX_INSTEAD = "%pin 'jax[cuda12]'"
+
+
+def _jax_version(name: str) -> Optional[str]:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return None

@@ -1,5 +1,7 @@
 """``%%gpu``: what the running cell costs, told when it ends, however it ends."""
 
+from __future__ import annotations
+
 import re
 import time
 from typing import Any, List, NamedTuple, Tuple
@@ -10,7 +12,6 @@ from ..extension.magic import Call, say, show
 from .measurement import Measured, Meter, Peak, first_line, meters
 from .model import advice, find
 from .sampler import Sampler
-
 
 #: The variable that ``%%gpu -o`` puts a measurement into where no other one is named.
 NAME = "gpu_cost"
@@ -57,7 +58,7 @@ class Measuring:
             if running.depth == depth:
                 self._tell(running, ended - running.started, result)
 
-    def _tell(self, running: "_Running", seconds: float, result: Any) -> None:
+    def _tell(self, running: _Running, seconds: float, result: Any) -> None:
         call, sampler = running.call, running.sampler
         peaks, failed = _asked(lambda meter: meter.peaks(), running.meters)
         if any(peaks):  # what the cell has asked of the GPU was waited for

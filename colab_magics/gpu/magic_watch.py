@@ -4,6 +4,8 @@ The sampler's own process gathers the history; a thread shows it, so that while 
 Python the display stands still and then has all that happened meanwhile.
 """
 
+from __future__ import annotations
+
 import time
 from functools import partial
 from threading import Event, Thread
@@ -15,7 +17,6 @@ from ..extension.magic import show
 from .measurement import Cost
 from .model import advice, describe, find
 from .sampler import Sampler
-
 
 #: Seconds between two updates of the display.
 PERIOD = 1.0

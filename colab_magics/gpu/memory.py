@@ -1,5 +1,7 @@
 """Giving back GPU memory that nothing needs, and naming what still holds some; nothing is ended."""
 
+from __future__ import annotations
+
 import gc
 import inspect
 import sys
@@ -11,7 +13,6 @@ from typing import Any, Dict, Iterable, List, Mapping, Set, Tuple
 
 from .measurement import first_line, meters
 from .model import Gpu, find, memory, number
-
 
 _GIB = 1024**3
 #: So many variables are named.

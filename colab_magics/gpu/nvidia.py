@@ -3,17 +3,178 @@
 Source: NVIDIA's NVML API reference. A field that the driver does not support is None, never 0.
 """
 
+from __future__ import annotations
+
+import ctypes
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, Iterator, List, NamedTuple, Optional, Tuple
+from pathlib import Path
+from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Tuple
 
 from .cuda_visible import Named, seen, wanted
-from .details import Details
-from .model import Found, Gpu, Reading
-from .nvidia_details import details, processes
-from .nvml import Unavailable, advice, query, session
+from .model import Details, Found, Gpu, Process, Reading
+
+# ---------------------------------------------------------------------- nvidia_details
+# What ``%gpu -v`` adds of a card of NVIDIA's, and who uses it. Source: see `nvidia`.
+
+#: Why clocks are held down, by the bits of ``nvmlClocksThrottleReasons``; what slows nothing (an
+#: idle card, clocks that were asked for) is left out.
+_SLOWED = {
+    0x04: "power limit",
+    0x08: "hardware slowdown",
+    0x20: "heat (software)",
+    0x40: "heat (hardware)",
+    0x80: "power brake",
+}
 
 
+def details(nvml: Any, card: Any, own: Any) -> Details:
+    """All of a card's details; ``own`` is the handle of what programs see, the card or an instance.
+
+    Raises nothing: what the driver or the card does not say is None.
+    """
+
+    def ask(name: str, *more: Any, scale: float = 1) -> Any:
+        call = getattr(nvml, name, None)
+        answer = query(nvml, call, card, *more) if call else None
+        return answer / scale if scale != 1 and answer is not None else answer
+
+    reasons = ask("nvmlDeviceGetCurrentClocksThrottleReasons")
+    link = ask("nvmlDeviceGetCurrPcieLinkGeneration"), ask("nvmlDeviceGetCurrPcieLinkWidth")
+    mig = ask("nvmlDeviceGetMigMode")
+    running = processes(nvml, own)
+    errors = nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, nvml.NVML_VOLATILE_ECC
+    return Details(
+        uuid=query(nvml, nvml.nvmlDeviceGetUUID, own) or "",
+        power=ask("nvmlDeviceGetPowerUsage", scale=1000),
+        power_limit=ask("nvmlDeviceGetEnforcedPowerLimit", scale=1000),
+        energy=ask("nvmlDeviceGetTotalEnergyConsumption", scale=1000),
+        clock=ask("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_SM),
+        memory_clock=ask("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_MEM),
+        slowed=None if reasons is None else _slowed(reasons),
+        ecc=ask("nvmlDeviceGetTotalEccErrors", *errors),
+        pcie=link if None not in link else None,
+        mig=None if mig is None else bool(mig[0]),
+        processes=None if running is None else tuple(map(_process, running)),
+    )
+
+
+def processes(nvml: Any, handle: Any) -> Optional[List[Any]]:
+    """Who computes or draws on it, each once; None where the driver does not say.
+
+    Drivers before 510 know only the older call, which answers with the same structure. The calls
+    without a number raise, on such drivers, what is no ``NVMLError``.
+    """
+    lists = []
+    for kind in ("Compute", "Graphics"):
+        names = (f"nvmlDeviceGet{kind}RunningProcesses_v{version}" for version in ("3", "2"))
+        answers = (query(nvml, getattr(nvml, name), handle) for name in names)
+        lists += [next((found for found in answers if found is not None), None)]
+    known = [found for found in lists if found is not None]
+    return list({one.pid: one for found in known for one in found}.values()) if known else None
+
+
+def _slowed(reasons: int) -> Tuple[str, ...]:
+    return tuple(text for bit, text in _SLOWED.items() if reasons & bit)
+
+
+def _process(found: Any) -> Process:
+    """Who a process is, as far as this process table has it."""
+    memory = None if found.usedGpuMemory is None else int(found.usedGpuMemory)
+    try:
+        import psutil  # comes with ipykernel
+
+        one = psutil.Process(found.pid)
+        with one.oneshot():
+            return Process(found.pid, memory, one.username(), " ".join(one.cmdline()))
+    except ImportError:
+        return Process(found.pid, memory)
+    except Exception:  # it has ended, is somebody else's, or is outside this container
+        return Process(found.pid, memory, here=False)
+
+
+# ---------------------------------------------------------------------- nvml
+# NVIDIA's driver library NVML: found, started, and what its errors mean for a person.
+#
+# Source: NVIDIA's NVML API reference, ``nvmlReturn_t``. It is started anew for each question, so
+# that a process that was forked, or a driver that came later, needs nothing special.
+
+#: Where the library is that the loader does not find by itself: on WSL, on Colab, in containers.
+PLACES = ("/usr/lib/wsl/lib", "/usr/lib64-nvidia", "/usr/local/nvidia/lib64")
+_LIBRARY = "libnvidia-ml.so.1"
+
+#: By the code of an error, what it is and what to do; {} is the card, where it is one's.
+_ADVICE = {
+    4: "This user may not use the NVIDIA driver{}: look at the rights of /dev/nvidia*",
+    9: "The NVIDIA driver is installed but not loaded{}: restart the machine",
+    15: "The driver has lost GPU{}: restart the machine, or get another one",
+    16: "GPU{} has to be reset: restart the machine",
+    17: "The system blocks GPU{}: on WSL update the driver of Windows, then: wsl --update",
+    18: "The NVIDIA driver was updated while running{}: restart the machine",
+}
+_NOT_FOUND = 12
+
+
+class Unavailable(Exception):
+    """NVML cannot be asked; the message says why, and is empty where there is no driver at all."""
+
+
+@contextmanager
+def session() -> Iterator[Any]:
+    """The module ``pynvml``, started; `Unavailable` where it cannot be."""
+    import pynvml
+
+    if not hasattr(pynvml, "_nvmlGetFunctionPointer"):
+        raise Unavailable("An outdated package pynvml hides nvidia-ml-py: uninstall pynvml")
+    try:
+        _start(pynvml)
+    except pynvml.NVMLError as error:
+        missing = getattr(error, "value", None) == _NOT_FOUND
+        raise Unavailable("" if missing else advice(error)) from None
+    try:
+        yield pynvml
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def _start(nvml: Any) -> None:
+    try:
+        nvml.nvmlInit()
+    except nvml.NVMLError as error:
+        if getattr(error, "value", None) != _NOT_FOUND or not _loaded():
+            raise
+        nvml.nvmlInit()  # the loader now knows a library of this name
+
+
+def _loaded() -> bool:
+    """Load the library from where it may be besides; whether one was there."""
+    for place in PLACES:
+        try:
+            ctypes.CDLL(str(Path(place, _LIBRARY)))
+        except OSError:
+            continue
+        return True
+    return False
+
+
+def advice(error: Any, card: str = "") -> str:
+    """What an error means and what to do; ``card`` where it is about one."""
+    text = _ADVICE.get(getattr(error, "value", None) or 0)
+    if text is None:
+        return f"The NVIDIA driver says{f' of GPU {card}' if card else ''}: {error}"
+    return text.format(f" {card}" if card else "")
+
+
+def query(nvml: Any, call: Callable[..., Any], *arguments: Any) -> Any:
+    """The answer, or None where this driver or this GPU has none."""
+    try:
+        answer = call(*arguments)
+    except nvml.NVMLError:
+        return None
+    return answer.decode() if isinstance(answer, bytes) else answer
+
+
+# ---------------------------------------------------------------------- nvidia
 _NOT_SUPPORTED = 3
 
 
@@ -46,7 +207,7 @@ class Nvidia:
             return ()
 
     @contextmanager
-    def watch(self) -> Iterator["_Watch"]:
+    def watch(self) -> Iterator[_Watch]:
         """See `Vendor`."""
         with session() as nvml:
             yield _Watch(nvml)

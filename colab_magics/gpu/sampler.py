@@ -3,6 +3,8 @@
 Beginning waits for nothing, neither for the process nor for the driver; ending reads one line.
 """
 
+from __future__ import annotations
+
 import atexit
 import importlib.util
 import json
@@ -19,7 +21,6 @@ from typing import Any, List, Optional, Tuple
 
 from ..core.process import start
 from .sampler_process import Tally
-
 
 #: Seconds that the answer may take: at first the process, and a driver that sleeps, have to start.
 PATIENCE = 5.0
@@ -138,7 +139,7 @@ class Sampler:
             pass
 
 
-def _read(stream: Any, answers: "SimpleQueue[str]") -> None:
+def _read(stream: Any, answers: SimpleQueue[str]) -> None:
     with stream:
         for line in stream:
             answers.put(line)

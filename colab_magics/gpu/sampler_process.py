@@ -6,6 +6,8 @@ goes on; the seconds are those of the monotonic
 clock, which processes share. The end of the input, or of the parent, ends it.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import signal
@@ -19,7 +21,6 @@ from typing import Any, List, Optional, Tuple
 
 from ..core.registry import load
 from .model import VENDORS, Gpu, Reading, Watch, number
-
 
 #: Seconds between two samples.
 STEP = 0.1
@@ -213,7 +214,7 @@ def _open(stack: ExitStack) -> Tuple[List[Watch], List[str]]:
     return watches, reasons
 
 
-def _listen(commands: "SimpleQueue[str]") -> None:
+def _listen(commands: SimpleQueue[str]) -> None:
     for line in sys.stdin:
         commands.put(line)
     commands.put("")

@@ -1,5 +1,7 @@
 """``%gpu`` and ``%gpu require`` as steps."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 from typing import ClassVar, FrozenSet, List, Optional, Sequence, Tuple
@@ -11,7 +13,6 @@ from ..core.steps import Outcome, Progress, Step, Verdict
 from .cuda_visible import NAME
 from .frameworks import FRAMEWORKS, unusable, verdicts
 from .model import Found, Gpu, advice, cards, describe, find, names
-
 
 #: A card is sold by a nominal size: a "16 GB" one reports 15 GiB.
 _TOLERANCE = 0.93

@@ -2,6 +2,8 @@
 it is in use, its memory from its own counters.
 """
 
+from __future__ import annotations
+
 import re
 import sys
 from itertools import islice
@@ -11,7 +13,6 @@ from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Set, 
 from .fatbin import Capability, kernels
 from .frameworks import Build, folder_of
 from .measurement import Peak
-
 
 #: From which release on the builds have kernels for a major capability that was new then.
 #: Source: PyTorch's release notes (1.7 Ampere, 2.0 Hopper with CUDA 11.8, 2.7 Blackwell).

@@ -3,13 +3,13 @@
 Source: the PCI numbers that JAX goes by, ``jax/_src/hardware_utils.py``.
 """
 
+from __future__ import annotations
+
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
-from .details import Details
-from .model import Found, Gpu, Reading
-
+from .model import Details, Found, Gpu, Reading
 
 #: Where Linux lists what is on the bus.
 DEVICES = Path("/sys/bus/pci/devices")
@@ -43,7 +43,7 @@ class Tpu:
         return ()
 
     @contextmanager
-    def watch(self) -> Iterator["_Nothing"]:
+    def watch(self) -> Iterator[_Nothing]:
         """See `Vendor`."""
         yield _Nothing()
 

@@ -1,5 +1,7 @@
 """A job as its folder tells of it, and what became of it."""
 
+from __future__ import annotations
+
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -8,11 +10,23 @@ from pathlib import Path
 from typing import Callable, Iterable, List, Optional
 
 from ..core.errors import conceal
+from ..shell.ansi import drawn
 from ..shell.processes import Family, Process, listed, scan
-from ..shell.terminal import drawn
-from .identity import boot, host, since
-from .store import END, FACTS, LOG, SEEN, STOPPED, Record, folder, names, read, starts
-
+from .store import (
+    END,
+    FACTS,
+    LOG,
+    SEEN,
+    STOPPED,
+    Record,
+    boot,
+    folder,
+    host,
+    names,
+    read,
+    since,
+    starts,
+)
 
 #: The state of a job that runs on another machine.
 ELSEWHERE = "elsewhere"

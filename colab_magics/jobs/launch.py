@@ -1,5 +1,7 @@
 """Starting a job, and ending one."""
 
+from __future__ import annotations
+
 import json
 import re
 import select
@@ -20,7 +22,6 @@ from ..core.secret_scan import looks_secret
 from ..shell.processes import MARK, unmarked
 from .job import ELSEWHERE, Job, find, look
 from .store import STOPPED, folder, folders, starts
-
 
 #: Seconds that a keeper has to start a job; that a job has to end by itself.
 PATIENCE, GRACE = 30.0, 5.0
@@ -187,7 +188,7 @@ def _secret(environment: Mapping[str, str]) -> List[str]:
     return [value for name, value in environment.items() if looks_secret(name, value)]
 
 
-def _answer(keeper: "subprocess.Popen[bytes]") -> str:
+def _answer(keeper: subprocess.Popen[bytes]) -> str:
     """What a keeper says of its job."""
     assert keeper.stdout is not None  # noqa: S101 - it was asked for as a pipe
     ready, _, _ = select.select([keeper.stdout], [], [], PATIENCE)

@@ -4,6 +4,8 @@ A drive sends a file when it is closed, and sends it whole: so the copy is added
 and closed each time.
 """
 
+from __future__ import annotations
+
 import os
 import threading
 import time
@@ -12,7 +14,6 @@ from pathlib import Path
 from typing import BinaryIO, List, NamedTuple, Optional, Tuple
 
 from ..core.display import amount
-
 
 #: A log that has become so long is put aside, in the place of the one that was put aside before.
 LIMIT = 100 * 10**6

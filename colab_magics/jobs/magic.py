@@ -1,5 +1,7 @@
 """``%jobs``."""
 
+from __future__ import annotations
+
 import json
 import time
 from dataclasses import asdict

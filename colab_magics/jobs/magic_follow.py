@@ -1,5 +1,7 @@
 """Waiting for a job, and showing its log: what is there, or as it comes."""
 
+from __future__ import annotations
+
 import math
 import os
 import time
@@ -9,14 +11,13 @@ from typing import BinaryIO, Callable, List, Optional
 from ..core.errors import CommandFailed, usage_error
 from ..core.host import Host
 from ..extension.magic import say
-from ..shell.failed import MEMORY, full, interrupted
 from ..shell.log import Log
+from ..shell.magic import MEMORY, full, interrupted
 from ..shell.magic_output import Heard
 from .job import Job, look
 from .log import BEFORE
 from .magic_start import became, status
 from .store import END
-
 
 #: Seconds between two looks at what a job has written, and at whether its processes are there.
 LOOK, STATE = 0.1, 1.0

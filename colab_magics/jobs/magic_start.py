@@ -1,15 +1,16 @@
 """``%shell --background``, and the line that says that such a job has ended."""
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple, Optional, Set, Tuple
 
 from ..core.display import duration
 from ..core.errors import scrub, usage_error
 from ..extension.magic import say
-from ..shell.failed import MEMORY, full, signalled, worded
+from ..shell.magic import MEMORY, full, signalled, worded
 from ..shell.state import Lasting
 from .job import ELSEWHERE, Job, find
 from .launch import RunsAlready, Wanted, free, launch
-
 
 #: What ``%jobs`` does with jobs, and so no name of one.
 VERBS = ("log", "follow", "wait", "stop", "remove")

@@ -5,6 +5,8 @@ its secrets are nothing for the list of processes. Its parent ends at once, so t
 child, in a session of its own: neither Ctrl-C nor the end of the kernel reaches it.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import signal
@@ -18,11 +20,9 @@ from typing import Any, Dict, Optional
 from ..core.errors import Veil, hide
 from ..shell.processes import Family
 from ..shell.runner import Ended, Listener, run
-from .identity import boot, host, since
 from .job import BEAT
 from .log import Copy, Written
-from .store import END, FACTS, LOG, SEEN, put, reserve
-
+from .store import END, FACTS, LOG, SEEN, boot, host, put, reserve, since
 
 #: Seconds between two looks at whether what a command has left behind still runs.
 LOOK = 0.5

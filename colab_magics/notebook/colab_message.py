@@ -5,10 +5,11 @@ stdin. Sessions of Colab's command line and of VS Code answer other requests but
 it is time-boxed, and silence means that the notebook cannot be read.
 """
 
+from __future__ import annotations
+
 from typing import Any, Dict, List, Optional
 
 from .document import Document
-
 
 #: Seconds to wait; a notebook of 20 MB was seen to need 0.7.
 PATIENCE = 5

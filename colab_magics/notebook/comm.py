@@ -6,6 +6,8 @@ read at once (seen to work on ipykernel 6.17, 6.29 and 7.4). Reading that socket
 internal: where it is not as expected, there is no extension for us.
 """
 
+from __future__ import annotations
+
 import json
 import time
 import uuid
@@ -14,7 +16,6 @@ from typing import Any, Dict, Optional
 
 from ..core.host import Host
 from .servers import own
-
 
 #: Seconds that the first answer may take; absence costs this once for each client.
 PATIENCE = 2.0

@@ -4,6 +4,8 @@ Only the cells that change are written anew; every other byte stays: key order, 
 metadata, the format's minor version, line endings. Source: the nbformat 4 documentation.
 """
 
+from __future__ import annotations
+
 import json
 import re
 from dataclasses import dataclass, replace
@@ -13,7 +15,6 @@ from ..core.errors import NotebookError
 from .json_edit import leading, member, members, parse
 from .metadata_keys import KEY, changed
 from .shape import malformed
-
 
 #: Metadata of a new setup cell. It is known by the marker in its text alone, since front ends copy
 #: metadata when a cell is split or copied. What it prints depends on the machine, so nbval is
@@ -40,7 +41,7 @@ class _Style:
     compact: bool
 
     @classmethod
-    def of(cls, text: str) -> "_Style":
+    def of(cls, text: str) -> _Style:
         """The style of a whole file."""
         found = re.match(r"\{\r?\n([ \t]+)", text)
         return cls(
@@ -73,7 +74,7 @@ class Document:
     style: _Style
 
     @classmethod
-    def parse(cls, data: bytes, name: str) -> "Document":
+    def parse(cls, data: bytes, name: str) -> Document:
         """Read a notebook; `NotebookError` where it is not JSON, or not nbformat 4."""
         try:
             text = data.decode("utf-8")
@@ -145,7 +146,7 @@ class Document:
         at = self.setup_index(is_setup)
         return None if at is None else self.source(self.heads[at])
 
-    def with_setup(self, text: Optional[str], is_setup: Test) -> "Document":
+    def with_setup(self, text: Optional[str], is_setup: Test) -> Document:
         """The notebook with this setup cell at its place (at the top, if new), or without one."""
         at = self.setup_index(is_setup)
         if text is None:
@@ -156,14 +157,14 @@ class Document:
             return self
         return self.replaced(at, {**self.cell(at), "source": _lines(text)})
 
-    def with_kept(self, what: str, value: Optional[str]) -> "Document":
+    def with_kept(self, what: str, value: Optional[str]) -> Document:
         """The notebook with this kept in its metadata, or without it; see `kept`."""
         done = self
         for key, now in changed(self.metadata, what, value).items():
             done = done._with_member(key, now)
         return done
 
-    def _with_member(self, key: str, value: Any) -> "Document":
+    def _with_member(self, key: str, value: Any) -> Document:
         """With another value in the metadata; None: with none. Nothing if there is no metadata."""
         before = self.before.decode("utf-8")
         text = before + self.behind.decode("utf-8")  # a notebook of no cells
@@ -194,11 +195,11 @@ class Document:
         return {**cell, "metadata": ROLE, "outputs": [], "source": _lines(text)}
 
     # ------------------------------------------------------------------ edits of the cells
-    def replaced(self, at: int, cell: Dict[str, Any]) -> "Document":
+    def replaced(self, at: int, cell: Dict[str, Any]) -> Document:
         """The notebook with another cell in this place."""
         return self.with_cells([(at, cell)])
 
-    def with_cells(self, new: Iterable[Tuple[int, Dict[str, Any]]]) -> "Document":
+    def with_cells(self, new: Iterable[Tuple[int, Dict[str, Any]]]) -> Document:
         """The notebook with other cells in these places; the others keep their bytes."""
         pieces, heads = list(self.pieces), list(self.heads)
         same = True
@@ -207,7 +208,7 @@ class Document:
                 pieces[at], heads[at], same = self._dump(cell), _head(cell), False
         return self if same else replace(self, pieces=tuple(pieces), heads=tuple(heads))
 
-    def inserted(self, at: int, cell: Dict[str, Any]) -> "Document":
+    def inserted(self, at: int, cell: Dict[str, Any]) -> Document:
         """The notebook with one more cell, before the one that stands at this place."""
         count = len(self.pieces)
         if count:
@@ -223,7 +224,7 @@ class Document:
             gaps=gaps,
         )
 
-    def without(self, at: int) -> "Document":
+    def without(self, at: int) -> Document:
         """The notebook without the cell in this place."""
         count = len(self.pieces)
         gap = min(at + 1, count - 1)  # the one behind it, or before it if it is the last

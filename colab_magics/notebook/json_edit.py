@@ -1,9 +1,10 @@
 """Where things stand in a text that is JSON, so that it can be changed in one place alone."""
 
+from __future__ import annotations
+
 import json
 import re
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
-
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _decode = json.JSONDecoder().raw_decode

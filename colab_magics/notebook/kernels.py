@@ -3,6 +3,8 @@
 Source: the REST interface of Jupyter Server (``api/sessions``, ``api/kernels``).
 """
 
+from __future__ import annotations
+
 import re
 import time
 from contextlib import suppress
@@ -12,7 +14,6 @@ from typing import Dict, List, Optional, Sequence, Tuple
 
 from ..core.errors import ServerError
 from .servers import Server
-
 
 #: Seconds that a kernel has to end.
 PATIENCE = 20.0

@@ -4,6 +4,8 @@
 that an executor started inside the notebook, which inherits the variable, does not match.
 """
 
+from __future__ import annotations
+
 import os
 import re
 from dataclasses import dataclass
@@ -16,7 +18,6 @@ from ..core.errors import NotebookError
 from ..core.host import Host
 from .document import Document
 from .servers import own
-
 
 #: Names the folder that ``colab-magics run`` shares with the kernel it started.
 RUN_VARIABLE = "COLAB_MAGICS_RUN"

@@ -4,8 +4,9 @@ Pure: metadata in, metadata out. Source of Colab's part: notebooks that Colab ha
 which have ``"accelerator": "GPU"`` and ``"colab": {"gpuType": "T4"}``.
 """
 
-from typing import Any, Callable, Dict, Mapping, Optional, Tuple
+from __future__ import annotations
 
+from typing import Any, Callable, Dict, Mapping, Optional, Tuple
 
 #: The key of ours in the metadata of notebooks and cells.
 KEY = "colab_magics"

@@ -5,6 +5,8 @@ which cells were under way. Measured on ipykernel 6.29 and 7.4: a restart begins
 and the first queued cell may still run in the old process; so the queue is refused before.
 """
 
+from __future__ import annotations
+
 import time
 from typing import Any, Callable, Dict, NoReturn, Optional
 
@@ -12,7 +14,6 @@ from ..core.errors import NotebookError, ServerError
 from ..core.host import Host
 from .comm import ask
 from .servers import Server
-
 
 #: Seconds that the front end may take from its answer to the interrupt.
 GRACE = 20.0

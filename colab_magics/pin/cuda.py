@@ -8,6 +8,8 @@ major version is told. The "forward compatibility" package lifts that on some ca
 centres; hence it is said, and never refused.
 """
 
+from __future__ import annotations
+
 import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, List, Optional, Tuple
@@ -56,7 +58,7 @@ def advice(plan: Plan, installer: str) -> List[str]:
 
 
 @lru_cache(maxsize=1)
-def _driver() -> "Optional[Driver]":
+def _driver() -> Optional[Driver]:
     found: Optional[Driver] = load(DRIVER)()
     return found
 

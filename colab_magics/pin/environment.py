@@ -1,5 +1,7 @@
 """What is installed in this interpreter, asked in-process: no program is started."""
 
+from __future__ import annotations
+
 import json
 import re
 import sys
@@ -7,7 +9,7 @@ from functools import lru_cache
 from importlib import metadata
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Tuple
+from typing import TYPE_CHECKING, AbstractSet, Dict, Iterator, List, Optional, Set, Tuple
 from urllib.parse import urlsplit
 
 from .requirements import split_extras
@@ -144,7 +146,7 @@ def is_editable(folder: Path) -> bool:
     return False
 
 
-def why_not(asked: "Requirement") -> Optional[str]:
+def why_not(asked: Requirement) -> Optional[str]:
     """Why a requirement does not hold here; None where it does.
 
     Markers that do not apply hold; extras hold when what they need is installed; a URL holds when
@@ -168,7 +170,7 @@ def why_not(asked: "Requirement") -> Optional[str]:
     return None
 
 
-def _needs(found: metadata.Distribution, extra: str) -> List["Requirement"]:
+def _needs(found: metadata.Distribution, extra: str) -> List[Requirement]:
     """What an extra of a distribution adds to its dependencies, on this machine."""
     from packaging.requirements import Requirement
 
@@ -183,7 +185,7 @@ def _needs(found: metadata.Distribution, extra: str) -> List["Requirement"]:
     return needs
 
 
-def _other_source(asked: "Requirement", found: metadata.Distribution) -> Optional[str]:
+def _other_source(asked: Requirement, found: metadata.Distribution) -> Optional[str]:
     """Why an installed distribution is not the one at the URL asked for."""
     text = found.read_text("direct_url.json")
     origin = json.loads(text) if text else {}
@@ -199,3 +201,44 @@ def _other_source(asked: "Requirement", found: metadata.Distribution) -> Optiona
     else:
         same = origin.get("url") == url
     return None if same else f"{asked.name} {found.version} is not from the URL asked for"
+
+
+# ---------------------------------------------------------------------- broken
+# Which installed distributions do not find what they need; uv and pip install all the same.
+def broken(among: Optional[AbstractSet[str]] = None) -> Set[str]:
+    """A text for each need that is not met: ``pandas 2.2.3 needs numpy<2, not 2.1.3``.
+
+    As ``pip check`` does it, in-process; needs of extras do not count. ``among``: only those
+    that these canonical names have, or that they are to meet.
+    """
+    here = versions()
+    found = set()
+    for one in metadata.distributions():
+        said = head(one)
+        name = "".join(values("Name", said)[:1])
+        for need in map(_need, values("Requires-Dist", said)) if name else ():
+            ends = {canonical_name(name), canonical_name(need.name)} if need and among else set()
+            unmet = _unmet(need, here) if need else ""
+            if unmet and (among is None or ends & among):
+                found.add(f"{name} {''.join(values('Version', said)[:1])} {unmet}")
+    return found
+
+
+@lru_cache(maxsize=None)
+def _need(text: str) -> Optional[Requirement]:
+    """A need without extras that applies to this machine."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        asked = Requirement(text)
+    except InvalidRequirement:  # old metadata; installers pass over it too
+        return None
+    return None if asked.marker and not asked.marker.evaluate({"extra": ""}) else asked
+
+
+def _unmet(asked: Requirement, here: Dict[str, str]) -> str:
+    found = here.get(canonical_name(asked.name))
+    if found is not None and asked.specifier.contains(found, prereleases=True):
+        return ""
+    wants = f"needs {asked.name}{asked.specifier}"
+    return f"{wants}, not {found}" if found else f"{wants}, which is not installed"

@@ -1,5 +1,7 @@
 """Why an installation failed, in the words of somebody who has looked at the package index."""
 
+from __future__ import annotations
+
 import re
 import sys
 from contextlib import suppress
@@ -79,7 +81,7 @@ def reason_of(said: Sequence[str]) -> Tuple[str, str]:
     return (block[0], "\n".join(block[1:])) if block else ("the installer gave no reason", "")
 
 
-def _suspects(texts: Sequence[str], said: Sequence[str]) -> List["Requirement"]:
+def _suspects(texts: Sequence[str], said: Sequence[str]) -> List[Requirement]:
     """The requirements to look up: what has a URL of its own is on no index."""
     words = {canonical_name(word) for word in re.findall(r"[A-Za-z0-9][\w.-]*", " ".join(said))}
     wanted = [one for one in map(requirement, texts) if not one.url]
@@ -87,7 +89,7 @@ def _suspects(texts: Sequence[str], said: Sequence[str]) -> List["Requirement"]:
     return (named or wanted)[:_LOOKED_UP]
 
 
-def _look_up(suspects: Sequence["Requirement"], settings: PipSettings) -> Optional[InstallFailed]:
+def _look_up(suspects: Sequence[Requirement], settings: PipSettings) -> Optional[InstallFailed]:
     """What is wrong with the first of them that could not be had by itself."""
     for wanted in suspects:
         try:
@@ -110,7 +112,7 @@ def _look_up(suspects: Sequence["Requirement"], settings: PipSettings) -> Option
 
 
 def _judge(
-    wanted: "Requirement", files: List[File], settings: PipSettings
+    wanted: Requirement, files: List[File], settings: PipSettings
 ) -> Optional[InstallFailed]:
     """What is wrong with one requirement, or None where it could be had by itself."""
     name = wanted.name
@@ -163,7 +165,7 @@ def _ranges(minors: Set[int]) -> str:
     return ", ".join(parts)
 
 
-def _some(versions: Sequence["Version"]) -> str:
+def _some(versions: Sequence[Version]) -> str:
     """All of a few versions, else the first two and the last four."""
     texts = [str(v) for v in versions]
     return ", ".join(texts if len(texts) <= 8 else [*texts[:2], "...", *texts[-4:]])

@@ -1,5 +1,7 @@
 """What is in use here, as requirements that bring it back: ``%pin freeze``."""
 
+from __future__ import annotations
+
 import json
 from typing import List, NamedTuple, Set, Tuple
 
@@ -7,7 +9,6 @@ from .environment import canonical_name, find, source_of, versions
 from .installer import KERNEL
 from .loaded import owned
 from .requirements import requirement
-
 
 #: What makes environments and is in all of them.
 _TOOLS = {"pip", "setuptools", "uv", "wheel"}

@@ -14,7 +14,6 @@ from urllib.parse import unquote
 
 from ..core.errors import InstallFailed, hide, userinfo_spans
 
-
 #: Server, such as ``https://host:8443`` → name and password.
 Logins = Dict[str, Tuple[str, str]]
 

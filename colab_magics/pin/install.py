@@ -1,5 +1,7 @@
 """Installing what differs into the kernel's own interpreter, or leaving all as it was."""
 
+from __future__ import annotations
+
 import re
 import sys
 import sysconfig
@@ -24,11 +26,11 @@ if TYPE_CHECKING:
 
 
 def install(
-    wanted: "Wanted",
+    wanted: Wanted,
     line: Dict[str, str],
     how: FrozenSet[str],
     progress: Progress,
-    lock: Optional["Lock"] = None,
+    lock: Optional[Lock] = None,
 ) -> Done:
     """Install what does not hold, and say what changed; `InstallFailed` leaves all as it was.
 
@@ -46,15 +48,15 @@ def install(
 
 
 def rehearse(
-    wanted: "Wanted",
+    wanted: Wanted,
     line: Dict[str, str],
     how: FrozenSet[str],
     progress: Progress,
-    lock: Optional["Lock"] = None,
+    lock: Optional[Lock] = None,
 ) -> Report:
     """What `install` would do, changing nothing; `InstallFailed` where it would fail."""
+    from .index import with_sizes
     from .plan import table
-    from .sizes import with_sizes
 
     changes_kernel = "allow_kernel_changes" in how
     _guard(wanted.texts, changes_kernel)
@@ -69,7 +71,7 @@ def rehearse(
     return table(plan, _names(wanted), versions(), notes)
 
 
-def _job(wanted: "Wanted", lock: Optional["Lock"], job: Job) -> Job:
+def _job(wanted: Wanted, lock: Optional[Lock], job: Job) -> Job:
     """The job with what the lock holds it to."""
     if lock is not None:
         named = [requirement(text) for text in wanted.texts]
@@ -78,16 +80,14 @@ def _job(wanted: "Wanted", lock: Optional["Lock"], job: Job) -> Job:
     return job
 
 
-def _newest(wanted: "Wanted", how: FrozenSet[str]) -> Optional[List[str]]:
+def _newest(wanted: Wanted, how: FrozenSet[str]) -> Optional[List[str]]:
     """The names that are to be taken in newer versions, as ``how`` says; an empty list: all."""
     if "upgrade_all" in how:
         return []
     return _names(wanted) if "upgrade" in how else None
 
 
-def _bring(
-    job: Job, wanted: "Wanted", newest: Optional[Sequence[str]], lock: Optional["Lock"]
-) -> None:
+def _bring(job: Job, wanted: Wanted, newest: Optional[Sequence[str]], lock: Optional[Lock]) -> None:
     """Have the installer do it, and look at what it has done."""
     status, said = job.install(_lines(wanted), _again(wanted), shown=_names(wanted), newest=newest)
     if status:
@@ -95,25 +95,23 @@ def _bring(
     verify(job, wanted.lines)
 
 
-def _lines(wanted: "Wanted") -> List[str]:
+def _lines(wanted: Wanted) -> List[str]:
     """All that is wanted, as the lines of a requirements file."""
     folders = [f"-e {written(str(folder))}" for folder in wanted.folders]
     return [*wanted.lines, *folders, *wanted.texts]
 
 
-def _names(wanted: "Wanted") -> List[str]:
+def _names(wanted: Wanted) -> List[str]:
     return [key(text).split(";")[0] for text in wanted.texts]
 
 
-def _again(wanted: "Wanted") -> List[str]:
+def _again(wanted: Wanted) -> List[str]:
     """The names of what is to come from a URL, and is here from elsewhere."""
     asked = map(requirement, wanted.texts)
     return [one.name for one in asked if one.url and why_not(one)]
 
 
-def _failure(
-    job: Job, wanted: "Wanted", said: Sequence[str], lock: Optional["Lock"]
-) -> InstallFailed:
+def _failure(job: Job, wanted: Wanted, said: Sequence[str], lock: Optional[Lock]) -> InstallFailed:
     """Why the installer could not do it."""
     from .failure import explain
 

@@ -1,5 +1,7 @@
 """One installer at work on this environment: the runs of one installation, alike in all."""
 
+from __future__ import annotations
+
 import importlib
 import os
 import re
@@ -33,7 +35,6 @@ from .journal import note
 from .options import authenticated
 from .pip_config import PipSettings, read_settings
 from .plan import Plan, Watch
-
 
 #: In the order to try: adding one is one file and one line here.
 INSTALLERS = ("colab_magics.pin.uv:Uv", "colab_magics.pin.pip:Pip")
@@ -158,7 +159,7 @@ class Job:
         self.locked: List[str] = []
         self._lines: Sequence[str] = ()
 
-    def of(self, line: Dict[str, str]) -> "Job":
+    def of(self, line: Dict[str, str]) -> Job:
         """The same with the settings of another line."""
         return self if line == self.line else Job(self._progress, self._keeps, line, self._hold)
 

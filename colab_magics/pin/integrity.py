@@ -5,6 +5,8 @@ its size. Compiled files may be missing, since anybody may delete them; a line w
 holds where the file exists; a file that two distributions claim has the size of either.
 """
 
+from __future__ import annotations
+
 import csv
 import json
 import os
@@ -15,7 +17,6 @@ import sysconfig
 from contextlib import suppress
 from pathlib import Path
 from typing import AbstractSet, Dict, Iterable, Iterator, List, Optional, Set, Tuple
-
 
 #: File of a RECORD → its size here, None where it is missing.
 Faults = Dict[str, Optional[int]]

@@ -6,6 +6,8 @@ so that it is held until both that program and the kernel which started it have 
 stands the *plan*: the names that the installer says it is about to change, as it says them.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import sys
@@ -21,7 +23,6 @@ from ..core.errors import InstallFailed
 from ..core.file_lock import alone, lock
 from ..core.steps import Progress
 from .requirements import key
-
 
 #: Seconds to wait for another process that installs into the same environment.
 PATIENCE = 600.0

@@ -5,6 +5,8 @@ subtle ways. What owns a loaded module is asked *before* an installation, since 
 version's list of files is gone.
 """
 
+from __future__ import annotations
+
 import os
 import sys
 from importlib import metadata

@@ -1,5 +1,7 @@
 """``%pin``."""
 
+from __future__ import annotations
+
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, List, Optional

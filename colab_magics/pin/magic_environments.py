@@ -1,5 +1,7 @@
 """``%pin environments``: those of other Pythons, their size and last use, and taking one away."""
 
+from __future__ import annotations
+
 import sys
 import time
 from pathlib import Path
@@ -37,8 +39,7 @@ def _list() -> Any:
 
 
 def _remove(name: str) -> None:
-    from .environments.jupyter import unnamed
-    from .environments.store import remove, root
+    from .environments.store import remove, root, unnamed
 
     if root() / name in Path(sys.prefix).parents or root() / name == Path(sys.prefix):
         raise ColabMagicsError(f"{name} is running this kernel.", "Choose another kernel first.")

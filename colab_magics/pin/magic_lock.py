@@ -1,5 +1,7 @@
 """``%pin lock``: make the notebook's lock, compare this machine with it, or renew what it holds."""
 
+from __future__ import annotations
+
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any

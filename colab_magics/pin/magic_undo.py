@@ -1,5 +1,7 @@
 """``%pin undo``: back to before the last installation, on the machine and in the setup cell."""
 
+from __future__ import annotations
+
 from dataclasses import replace
 from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
@@ -7,12 +9,11 @@ from ..core.display import Report
 from ..core.steps import Step
 from ..extension.magic import Call, Status, say
 from ..record.cell import Line, parse, render_step
-from ..record.merge import Merged, forget, merge
+from ..record.merge import Merged, merge, remove_steps
 from .integrity import present
 from .journal import History, keep_last, last
 from .loaded import mark, owned, restart, stale
-from .undo import undo
-
+from .transaction import undo
 
 #: Key of a pin → its line before (or "") and after.
 Lines = Dict[str, Tuple[str, str]]
@@ -92,7 +93,7 @@ def _before(lines: Sequence[Line], changed: Mapping[str, Tuple[str, str]]) -> Me
         if steps:
             result, more = merge(result, [(step, "") for step in steps])
         else:
-            result, more = forget(result, "pin", frozenset({key}))
+            result, more = remove_steps(result, "pin", frozenset({key}))
             more = tuple(f"{text} forgotten" for text in more)
         changes += more
     return result, tuple(changes)

@@ -3,6 +3,8 @@
 They reach the installer as settings do, through its environment: an index's URL may be private.
 """
 
+from __future__ import annotations
+
 import os
 import re
 from dataclasses import dataclass
@@ -12,7 +14,6 @@ from urllib.parse import quote
 from ..core.arguments import Parser
 from ..core.errors import ColabMagicsError, hide
 from .requirements import carries_secret, written
-
 
 #: Option → (pip's name of the setting, whether it has a value, whether it may be given often).
 _KNOWN: Dict[str, Tuple[str, bool, bool]] = {
@@ -45,7 +46,7 @@ class Options:
     pairs: Tuple[Tuple[str, str], ...] = ()
 
     @classmethod
-    def of(cls, parsed: Any) -> "Options":
+    def of(cls, parsed: Any) -> Options:
         """The options among what a parser with `add_options` has found."""
         pairs: List[Tuple[str, str]] = []
         for option, (_, has_value, _) in _KNOWN.items():
@@ -81,7 +82,7 @@ class Options:
             found.setdefault(_KNOWN[option][0], []).append(value or "1")
         return {name: " ".join(values) for name, values in found.items()}
 
-    def spelled(self, spell: Callable[[str], str]) -> "Options":
+    def spelled(self, spell: Callable[[str], str]) -> Options:
         """The same with each path as it should be recorded."""
         return Options(
             tuple(

@@ -1,5 +1,7 @@
 """A ``%pin`` line as a step: its requirements, files, folders and options."""
 
+from __future__ import annotations
+
 import re
 from typing import Any, Dict, List, Optional
 
@@ -9,7 +11,6 @@ from .environments.interpreters import version_of
 from .options import Options, add_options
 from .requirements import key, normal
 from .step import PinStep
-
 
 #: First words that are no requirements; a package of such a name has a version behind it.
 COMMANDS = ("environments", "freeze", "lock", "undo")

@@ -1,5 +1,7 @@
 """Installing with pip, where uv cannot do what the user has set up."""
 
+from __future__ import annotations
+
 import json
 import os
 import sys

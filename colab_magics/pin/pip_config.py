@@ -6,6 +6,8 @@ reference of environment variables. An explicit ``UV_*`` variable wins over a tr
 Values go through the environment, never through arguments: an index's URL may hold a password.
 """
 
+from __future__ import annotations
+
 import configparser
 import os
 import re
@@ -13,7 +15,6 @@ import sys
 from pathlib import Path
 from typing import Dict, List, Mapping, NamedTuple, Optional
 from urllib.request import url2pathname
-
 
 #: pip's settings that only change what pip prints, or that uv decides by itself.
 _HARMLESS = {
@@ -90,7 +91,7 @@ class PipSettings:
         self.values = dict(values)
         self.line = dict(line)
 
-    def with_line(self, line: Mapping[str, str]) -> "PipSettings":
+    def with_line(self, line: Mapping[str, str]) -> PipSettings:
         """With the settings of one ``%pin``: they win, also over variables; places are added."""
         values = {**self.values, **line}
         for name in _ADDED & line.keys() & self.values.keys():

@@ -4,6 +4,8 @@ While it runs, an installer says what it will fetch before it puts anything in p
 costs no second resolution. A rehearsal (``--dry-run``) says the same and does nothing.
 """
 
+from __future__ import annotations
+
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
@@ -108,7 +110,7 @@ class Watch:
         asked: Sequence[str],
         read: Callable[[Sequence[str]], Plan],
         advise: Callable[[Plan], List[str]],
-        progress: "Progress",
+        progress: Progress,
     ) -> None:
         self._asked, self._read, self._advise = asked, read, advise
         self._progress = progress

@@ -1,5 +1,7 @@
 """What of a ``%pin`` line is kept, so that it means the same on another machine."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
 from typing import List

@@ -1,5 +1,7 @@
 """Requirements as people write them: PEP 508 texts, requirements files, ``%%pin`` bodies."""
 
+from __future__ import annotations
+
 import re
 from functools import lru_cache
 from pathlib import Path
@@ -21,7 +23,7 @@ _MANY = 5000
 
 
 @lru_cache(_MANY)
-def requirement(text: str) -> "Requirement":
+def requirement(text: str) -> Requirement:
     """The requirement that a text says, less its hashes; a ``UsageError`` where it says none.
 
     Others get the same object, so that it is not to be changed.

@@ -1,5 +1,7 @@
 """Installing with uv, which needs seconds where pip needs a minute."""
 
+from __future__ import annotations
+
 import os
 import re
 import shutil
@@ -17,7 +19,6 @@ from ..core.files import own_folder
 from ..core.process import run
 from .pip_config import PipSettings
 from .plan import Item, Plan
-
 
 #: Has uv say which packages it has to fetch; see `Uv.in_place` and `Uv.planned`.
 _TELLS = "uv_installer::plan=debug"

@@ -5,6 +5,8 @@ Only a line magic in the first column is a step; an indented one, or one inside 
 bracket, is code.
 """
 
+from __future__ import annotations
+
 import re
 import tokenize
 from dataclasses import dataclass, replace
@@ -14,11 +16,33 @@ from typing import Iterator, List, Optional, Sequence, Tuple
 from ..core.arguments import quote, split, split_comment, split_flags
 from ..core.controls import has_controls, visible
 from ..core.errors import NotebookError, bad_input
+from ..core.origin import portable
 from ..core.steps import STEPS, Step
 from ..core.steps import parse as parse_step
-from .origin import install_lines
+
+# ---------------------------------------------------------------------- origin
+# How a fresh machine gets this package: the release, or the repository at its commit.
+
+#: What is one word to IPython, to pip and to a shell, and nothing that IPython would expand.
+_WORD = re.compile(r"[\w.~+:/@%=&?#-]*[\w/]", re.ASCII)
 
 
+def install_lines() -> Tuple[str, ...]:
+    """The lines of a setup cell that install colab_magics where it is missing."""
+    wanted = portable()
+    if not wanted:
+        return ("# colab_magics came from a local copy: install it on a fresh machine first.",)
+    if not _WORD.fullmatch(wanted):
+        return ("# No line can name where colab_magics came from: install it first.",)
+    return (
+        "try:",
+        "    import colab_magics",
+        "except ModuleNotFoundError:",
+        f"    %pip install -q {wanted}",
+    )
+
+
+# ---------------------------------------------------------------------- cell
 #: The version of the cell's format; a newer one is refused, not guessed at.
 FORMAT = 1
 
@@ -55,14 +79,14 @@ class Line:
     flags: Tuple[str, ...] = ()
     problem: str = ""
 
-    def with_step(self, step: Step) -> "Line":
+    def with_step(self, step: Step) -> Line:
         """This line saying ``step`` instead; unchanged where it says so already."""
         if step == self.step:
             return self
         line = replace(self, step=step, text=_sound(step, self.flags) + self.comment)
         return line.called() if _CALL.match(self.text) else line
 
-    def called(self) -> "Line":
+    def called(self) -> Line:
         """This line of a step in plain Python, where that is read back as the same."""
         code = self.text[1 : len(self.text) - len(self.comment)].replace("\\\n    ", "")
         word, _, rest = code.partition(" ")

@@ -4,6 +4,8 @@ The kernel holds no recipe of its own. The cell is read from the writer each tim
 fresh kernel loses no line of yesterday and two notebooks on one kernel keep their own.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Callable, List, Optional, Protocol, Sequence, Tuple
 

@@ -5,6 +5,8 @@ This process owns the file. The kernel puts the setup cell into a shared folder 
 and now and then before it, so that a run which is killed is not lost.
 """
 
+from __future__ import annotations
+
 import os
 import re
 import shutil
@@ -26,7 +28,6 @@ from ..pin.environments.make import ensure
 from ..pin.step import PinStep
 from ..record.cell import is_setup, parse
 from .execution import Failure, Options, Outcome, Run, Say, execute
-
 
 #: A notebook that gives another reason each time is run from the top so often.
 RESTARTS = 20

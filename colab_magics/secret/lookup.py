@@ -1,5 +1,7 @@
 """Where secrets are looked for, in which order, and what a place promises."""
 
+from __future__ import annotations
+
 import os
 import re
 from typing import Dict, List, Optional, Protocol, Sequence, Tuple
@@ -9,16 +11,15 @@ from ..core.errors import SourceError, hide, usage_error
 from ..core.host import Host
 from ..core.registry import load
 
-
 #: Name → class, in the order to look: adding one is one file and one line here.
 PLACES = {
-    "env": "colab_magics.secret.local:Environment",
-    "colab": "colab_magics.secret.hosts:Colab",
-    "kaggle": "colab_magics.secret.hosts:Kaggle",
+    "env": "colab_magics.secret.stores:Environment",
+    "colab": "colab_magics.secret.stores:Colab",
+    "kaggle": "colab_magics.secret.stores:Kaggle",
     "keyring": "colab_magics.secret.stores:Keyring",
     "file": "colab_magics.secret.stores:File",
-    "dotenv": "colab_magics.secret.local:Dotenv",
-    "prompt": "colab_magics.secret.local:Prompt",
+    "dotenv": "colab_magics.secret.stores:Dotenv",
+    "prompt": "colab_magics.secret.stores:Prompt",
 }
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")

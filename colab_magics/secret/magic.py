@@ -1,5 +1,7 @@
 """``%secret``."""
 
+from __future__ import annotations
+
 import os
 from typing import Any, List
 
@@ -7,9 +9,9 @@ from ..core.arguments import Parser
 from ..core.display import Report
 from ..core.errors import SourceError, hide
 from ..extension.magic import Call, Magic, say, show
-from .local import ask
 from .lookup import PLACES, Kept, Unanswered, is_name, keeps
 from .step import refused
+from .stores import ask
 
 
 class SecretMagic(Magic):

@@ -1,5 +1,7 @@
 """``%secret`` as a step: names of environment variables that are set to secrets."""
 
+from __future__ import annotations
+
 import os
 from dataclasses import dataclass, replace
 from typing import ClassVar, Dict, FrozenSet, List, Optional, Sequence, Tuple

@@ -1,16 +1,20 @@
 """Secrets that ``%secret set`` keeps: in the system's keyring, else in a file of one's own."""
 
+from __future__ import annotations
+
 import json
+import os
+import sys
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
 
-from ..core.file_lock import alone
+from ..core.file_lock import alone, is_own
 from ..core.files import save
 from ..core.host import Host
 from ..core.process import within
 from .lookup import Unanswered
-
 
 #: Seconds for the keyring, which may ask a person to unlock it, and for the file.
 PATIENCE = 30.0
@@ -160,3 +164,169 @@ def _changing() -> Iterator[Dict[str, str]]:
                 save(path, json.dumps(known, indent=1))
     except OSError as error:
         raise Unanswered(f"{path} cannot be written: {error.strerror}") from None
+
+
+# ---------------------------------------------------------------------- hosts
+# The secrets that Colab and Kaggle keep for their users.
+#
+# Sources: ``google.colab.userdata`` of colabtools (``get``, ``SecretNotFoundError``,
+# ``NotebookAccessError``, ``TimeoutException`` after ten seconds where no browser answers), and
+# Kaggle's documentation of ``kaggle_secrets.UserSecretsClient``.
+
+#: That Colab has not answered in this kernel: it is not asked again, which takes ten seconds.
+_SILENT_HOSTS: List[str] = []
+
+
+class Colab:
+    """The key symbol at the left of Colab's page."""
+
+    name = "colab"
+    called = "Colab's secrets"
+
+    def available(self, host: Host) -> Optional[str]:
+        """See `Place`."""
+        if not host.colab:
+            return "not here"
+        if not host.may_ask:
+            return "nobody is there whose browser could answer"
+        return _SILENT_HOSTS[-1] if _SILENT_HOSTS else None
+
+    def get(self, host: Host, name: str) -> Optional[str]:
+        """See `Place`; Colab itself waits for ten seconds at most."""
+        try:
+            from google.colab import userdata
+        except ImportError:
+            raise Unanswered("this Colab has no google.colab.userdata") from None
+        try:
+            found = userdata.get(name)
+            return None if found is None else str(found)
+        except Exception as error:
+            kind = type(error).__name__
+            if kind == "SecretNotFoundError":
+                return None
+            if kind == "NotebookAccessError":
+                raise Unanswered(
+                    f"{name} is there, but this notebook may not see it: switch it on at the key"
+                ) from None
+            if kind == "TimeoutException":
+                _SILENT_HOSTS.append("they do not answer outside Colab's own page")
+                raise Unanswered(_SILENT_HOSTS[-1]) from None
+            raise Unanswered(f"{kind} of Colab") from None
+
+
+class Kaggle:
+    """Add-ons > Secrets of a Kaggle notebook."""
+
+    name = "kaggle"
+    called = "Kaggle's secrets"
+
+    def available(self, host: Host) -> Optional[str]:
+        """See `Place`."""
+        return None if "KAGGLE_KERNEL_RUN_TYPE" in os.environ else "not here"
+
+    def get(self, host: Host, name: str) -> Optional[str]:
+        """See `Place`."""
+        try:
+            UserSecretsClient = import_module("kaggle_secrets").UserSecretsClient
+        except ImportError:
+            raise Unanswered("this Kaggle has no kaggle_secrets") from None
+        try:
+            found = UserSecretsClient().get_secret(name)
+            return None if found is None else str(found)
+        except Exception as error:
+            if "No user secrets" in str(error) or "not found" in str(error).lower():
+                return None
+            raise Unanswered(f"{type(error).__name__} of Kaggle") from None
+
+
+# ---------------------------------------------------------------------- local
+# Secrets of this process, of the project's folder, and of the person who is there.
+class Environment:
+    """What the kernel was started with, or has been set since."""
+
+    name = "env"
+    called = "the environment"
+
+    def available(self, host: Host) -> Optional[str]:
+        """See `Place`."""
+        return None
+
+    def get(self, host: Host, name: str) -> Optional[str]:
+        """See `Place`."""
+        return os.environ.get(name)
+
+
+class Dotenv:
+    """A file ``.env`` in the folder that the kernel started in, or the nearest above it.
+
+    One above counts only if this user owns it and nobody else may write it: else whoever can write
+    a folder above, such as the one for temporary files, would say what our secrets are.
+    """
+
+    name = "dotenv"
+    called = ".env"
+
+    def available(self, host: Host) -> Optional[str]:
+        """See `Place`."""
+        bad = ""
+        for path in _files(host):
+            if path.parent == host.start or _is_trusted(path.stat(), path.lstat()):
+                return None
+            bad = bad or f"{path} is another user's, or others may write it"
+        return bad or "not here"
+
+    def get(self, host: Host, name: str) -> Optional[str]:
+        """See `Place`; nothing in it is expanded."""
+        from dotenv import dotenv_values
+
+        try:
+            for path in _files(host):
+                with path.open(encoding="utf-8") as stream:
+                    here = path.parent == host.start
+                    if here or _is_trusted(os.fstat(stream.fileno()), path.lstat()):
+                        self.called = ".env" if here else str(path)
+                        return dotenv_values(stream=stream, interpolate=False).get(name)
+        except (OSError, UnicodeDecodeError):
+            raise Unanswered("it cannot be read") from None
+        return None
+
+
+class Prompt:
+    """The person who is there; what is typed is not shown, and kept for this kernel only."""
+
+    name = "prompt"
+    called = "you"
+
+    def available(self, host: Host) -> Optional[str]:
+        """See `Place`."""
+        return None if host.person else "nobody is known to be there to be asked"
+
+    def get(self, host: Host, name: str) -> Optional[str]:
+        """See `Place`."""
+        return ask(name)
+
+
+def ask(name: str) -> Optional[str]:
+    """Have a person type a secret; None where nothing was typed, or nobody can."""
+    from getpass import getpass
+
+    # In a terminal it takes the place of what was said to be going on.
+    over = "\r\x1b[K" if sys.stdout.isatty() else ""
+    try:
+        return getpass(f"{over}{name} (not shown): ").strip() or None
+    except EOFError:
+        return None
+
+
+def _files(host: Host) -> Iterator[Path]:
+    for folder in (host.start, *host.start.parents):
+        path = folder / ".env"
+        if path.is_file():
+            yield path
+        if folder == Path.home() or (folder / ".git").exists():
+            break  # what is above belongs to something else
+
+
+def _is_trusted(file: os.stat_result, link: os.stat_result) -> bool:
+    """Whether only this user can have written a file, and put it there if that is a link."""
+    return os.name == "nt" or (is_own(file) and is_own(link) and not file.st_mode & 0o022)

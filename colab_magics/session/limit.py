@@ -4,6 +4,8 @@ Sources: Colab's and Kaggle's own help say 12 hours at most; neither says on the
 are over, and either may take it back sooner. So what is left here is counted from its start.
 """
 
+from __future__ import annotations
+
 import math
 import os
 import re
@@ -11,7 +13,6 @@ from dataclasses import dataclass
 from typing import Optional
 
 from ..core.errors import usage_error
-
 
 #: Set by a person: the hours of this host, or 0 for none. ``%env_persist`` keeps it in a notebook.
 VARIABLE = "COLAB_MAGICS_SESSION_HOURS"

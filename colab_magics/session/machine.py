@@ -4,13 +4,14 @@ Sources: cgroup(7), the kernel's documentation of both versions' memory files, a
 comes with ipykernel.
 """
 
+from __future__ import annotations
+
 import os
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
-
 
 _CGROUPS = Path("/sys/fs/cgroup")
 

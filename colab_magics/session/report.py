@@ -1,5 +1,7 @@
 """What ``%session`` shows of the machine and the kernel."""
 
+from __future__ import annotations
+
 import os
 import platform
 import sys
@@ -14,7 +16,6 @@ from ..gpu.model import find
 from ..notebook.locate import Site
 from . import machine as machines
 from .limit import Limit, hours
-
 
 _FRONT_ENDS = {
     "jupyter": "JupyterLab or Notebook",

@@ -1,5 +1,7 @@
 """``%setup``."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
 
@@ -11,11 +13,10 @@ from ..notebook.locate import place
 from ..notebook.servers import held_by
 from ..notebook.writers.file import FileWriter
 from ..record.cell import is_setup, step_line
-from ..record.forgetting import forget
+from ..record.merge import forget
 from ..record.record import write
 from .status import Row, verdicts
 from .step import AutoOff
-
 
 _HELP = """\
 %setup                     each remembered line: ok, differs, cannot tell

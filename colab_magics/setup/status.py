@@ -1,5 +1,7 @@
 """How the lines of a setup cell stand on this machine: ok, differs, cannot tell."""
 
+from __future__ import annotations
+
 from typing import List, Sequence, Tuple
 
 from ..core.errors import bad_input, scrub
@@ -8,7 +10,6 @@ from ..core.steps import Step, Verdict
 from ..core.system_errors import explain_system_errors
 from ..pin.step import PinStep
 from ..record.cell import Line, render_step
-
 
 #: State, the line, and why.
 Row = Tuple[str, ...]

@@ -3,6 +3,8 @@
 Kept as a line like any other, so that it travels with the notebook through every front end.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import ClassVar, FrozenSet, List, Optional, Tuple
 

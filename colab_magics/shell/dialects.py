@@ -4,11 +4,12 @@ Around a command stands a script. It first takes over the state (functions, alia
 options) of the shell before; however the shell then ends, a trap has it say its own.
 """
 
+from __future__ import annotations
+
 import re
 import shlex
 from dataclasses import dataclass
 from typing import Callable, Dict, List, Tuple
-
 
 #: Before a program that the scripts need: the user's PATH may lead nowhere.
 _FIND = 'PATH="${PATH-}:/bin:/usr/bin"'

@@ -6,13 +6,14 @@ IPython itself has put there (``exit``, ``open``, ``In``, ``_``). ``{n:03d}`` an
 as in an f-string. ``$`` itself is the shell's in any case.
 """
 
+from __future__ import annotations
+
 import ast
 import builtins
 import re
 from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional
 
 from ..core.errors import usage_error
-
 
 #: ``!r`` and a layout behind an expression: the layouts of numbers, texts and dates.
 _LAID_OUT = re.compile(

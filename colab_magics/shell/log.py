@@ -1,5 +1,7 @@
 """The whole of what a command printed, in a file where that is more than a notebook holds."""
 
+from __future__ import annotations
+
 import os
 import time
 from contextlib import suppress
@@ -7,7 +9,6 @@ from pathlib import Path
 from typing import IO, List, Optional
 
 from ..core.files import cache
-
 
 #: So many bytes are held back before a file is made: most commands print less.
 HELD = 64 * 1024

@@ -1,24 +1,141 @@
 """``%shell``."""
 
+from __future__ import annotations
+
+import dis
 import math
 import re
 import shlex
+import signal
+import sys
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from weakref import WeakKeyDictionary
 
 from ..core.display import Report, amount
-from ..core.errors import CommandFailed, usage_error
+from ..core.errors import CommandFailed, scrub, usage_error
 from ..extension.magic import Magic, say, show
-from .failed import failed, interrupted
 from .interpolation import expand
 from .magic_output import Heard, in_terminal
 from .runner import Ended
 from .state import Lasting, find
-from .taken import taken
+
+# ---------------------------------------------------------------------- taken
+# Whether the value that a magic returns is taken: ``x = %shell ls``, and not ``%shell ls``.
+
+#: Where IPython calls a magic from.
+_CALLS = {"run_line_magic", "run_cell_magic"}
+#: What Python does with a value that nobody takes; the last value of a cell is only shown.
+_DROPS = {"POP_TOP", "PRINT_EXPR", "INTRINSIC_PRINT"}
 
 
+def taken() -> bool:
+    """Whether the line that called the running magic does something with its value.
+
+    IPython does not tell, and keeps what the last line of a cell returns for as long as the kernel
+    lives. What is not clear counts as taken.
+    """
+    frame = sys._getframe(1)
+    while frame.f_code.co_name not in _CALLS:
+        if frame.f_back is None:
+            return True
+        frame = frame.f_back
+    caller = frame.f_back
+    if caller is None:
+        return True
+    steps = dis.get_instructions(caller.f_code)
+    then = next((one for one in steps if one.offset > caller.f_lasti), None)
+    return then is None or not {then.opname, then.argrepr} & _DROPS
+
+
+# ---------------------------------------------------------------------- failed
+# The error of a command that did not succeed: what became of it, and what may help.
+
+#: What may help where the system has ended a program by force.
+MEMORY = "Perhaps the memory is full: %shell free -h"
+
+#: What programs say that wanted to be answered.
+_ASKED = re.compile(
+    r"EOFError|end[- ]of[- ]file|EOF when|read(ing)? .*(stdin|standard input)|not a (tty|terminal)"
+    r"|/dev/tty|could not read (User|Pass)|standard input is closed|\[[yY]/[nN]\]|Abort\.?$",
+    re.IGNORECASE,
+)
+#: What a shell says that cannot read its command.
+_UNREAD = re.compile(r"^(bash|sh|zsh|\(eval\)):.*(syntax|parse) error", re.IGNORECASE)
+_READS = re.compile(r"(^|[;&|(]|\b(do|then|while))\s*(read|select)\b")
+
+
+def failed(
+    typed: str, ended: Ended, heard: Heard, timeout: Optional[float] = None
+) -> Optional[CommandFailed]:
+    """The error, with the last lines that the command has printed; None where it did succeed."""
+    if not ended.status and not ended.timed_out:
+        return None
+    name, last = typed.strip(), heard.last(5)
+    name = name if "\n" not in name and len(typed) < 80 else "The cell"
+    what, advice = f"{name}: {_how(ended, timeout)}", _advice(typed, ended, last)
+    error = CommandFailed(what, advice, _said(last), ended.status)
+    error.cmd, error.output = scrub(typed.strip()), heard.recent()
+    return error
+
+
+def interrupted() -> KeyboardInterrupt:
+    """What Ctrl-C raises, shown as one line: the way to it through our code says nothing."""
+    error = KeyboardInterrupt()
+    setattr(error, "_render_traceback_", lambda: ["KeyboardInterrupt"])  # noqa: B010 - not typed
+    return error
+
+
+def signalled(status: int) -> str:
+    """The signal that a status stands for: -9 and 137 are SIGKILL; empty where it is none."""
+    number = -status if status < 0 else status - 128
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # of those without a name only the system's own word is one
+        return f"signal {number}" if status < 0 else ""
+
+
+def worded(status: int) -> str:
+    """A status, and the signal that it stands for."""
+    name = signalled(status)
+    return f"status {status} ({name})" if name else f"status {status}"
+
+
+def full(status: int) -> bool:
+    """Whether a program was ended by force, as the system does where the memory is full."""
+    return status in (137, -9)
+
+
+def _how(ended: Ended, timeout: Optional[float]) -> str:
+    if ended.timed_out:
+        return f"not done in {timeout:g} s, and ended."
+    if ended.status < 0:
+        return f"the shell was ended by {signalled(ended.status)}."
+    return f"ended with {worded(ended.status)}."
+
+
+def _advice(typed: str, ended: Ended, last: List[str]) -> str:
+    if ended.timed_out:
+        return "Give it longer: --timeout SECONDS."
+    if ended.status == 127:
+        return "No such command: check the spelling, or install it (%apt, %pin)."
+    if ended.status == 126:
+        return "It may not be run: chmod +x, or name the program that runs it."
+    if full(ended.status):
+        return MEMORY
+    if any(map(_UNREAD.match, last)):
+        return "The shell cannot read this: look for what is not closed or out of place."
+    if _ASKED.search("\n".join(last)) or _READS.search(typed):
+        return "Nothing can be typed in here: it got the end of its input. Pass the answer along."
+    return "To go on all the same: --ignore-errors"
+
+
+def _said(last: List[str]) -> str:
+    return "\n".join(["The last lines:", *(f"  {line}" for line in last)]) if last else ""
+
+
+# ---------------------------------------------------------------------- magic
 #: The shells of each kernel: like its variables, they outlive a reload of the extension.
-_SHELLS: "WeakKeyDictionary[Any, Dict[str, Lasting]]" = WeakKeyDictionary()
+_SHELLS: WeakKeyDictionary[Any, Dict[str, Lasting]] = WeakKeyDictionary()
 
 _FLAGS = {
     "-o": "output",

@@ -1,5 +1,7 @@
 """What ``%shell`` does with the output of a command: shown, logged, and kept for ``-o``."""
 
+from __future__ import annotations
+
 import sys
 import time
 from codecs import getincrementaldecoder
@@ -11,9 +13,8 @@ from ..core.display import amount
 from ..core.errors import CommandFailed, Veil
 from ..core.host import Host
 from .log import Log
+from .output import Output, Piece
 from .runner import Ended, Listener
-from .text import Output, Piece
-
 
 #: Bytes of each stream that a result holds; of both that an error does.
 _KEPT, _LAST = 64 * 10**6, 20_000

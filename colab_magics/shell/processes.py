@@ -7,6 +7,8 @@ once its process has ended, so that its start counts with it. Source: proc(5). W
 ``/proc``, the process group has to do.
 """
 
+from __future__ import annotations
+
 import os
 from contextlib import suppress
 from typing import (
@@ -20,7 +22,6 @@ from typing import (
     NamedTuple,
     Optional,
 )
-
 
 #: The variable whose value marks the processes of one command.
 MARK = "COLAB_MAGICS_COMMAND"

@@ -1,5 +1,7 @@
 """Nothing outlives the kernel: a small process beside it ends what it leaves, killed even."""
 
+from __future__ import annotations
+
 import subprocess
 from contextlib import suppress
 from pathlib import Path
@@ -7,7 +9,6 @@ from typing import Iterable, List, Optional, Sequence, Tuple
 
 from ..core.process import start
 from .processes import MARK, Family, Process, read, unmarked
-
 
 # It reads lines of processes, each with when it began, each line in the place of the one before; at
 # the end of its input, when the kernel has ended, it ends those of the last one with their groups,

@@ -1,21 +1,174 @@
 """A command in a fresh shell: started, listened to, timed, interrupted."""
 
+from __future__ import annotations
+
 import os
 import selectors
 import signal
+import struct
 import subprocess
+import sys
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from typing import AbstractSet, Callable, Dict, List, Mapping, Optional, Tuple
+from types import TracebackType
+from typing import AbstractSet, Any, Callable, Dict, List, Mapping, Optional, Tuple, Type
 
 from ..core.process import start
-from .events import Presses, end_of, taken
 from .processes import MARK, Family, Process, began, numbers, scan
-from .terminals import channels, close, end_seen, read
 
 
+# ---------------------------------------------------------------------- events
+# What a running command is waited for with, as something to read: Ctrl-C, and its end.
+class Presses:
+    """Ctrl-C as something to read, so that it cuts nothing of ours in the middle."""
+
+    def __enter__(self) -> Presses:
+        self.heard, self._say = os.pipe()
+        os.set_blocking(self._say, False)
+        self.count = 0
+        self._before: Any = None
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._press)
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+        close(self.heard, self._say)
+
+    def _press(self, number: int, frame: object) -> None:
+        self.count += 1
+        with suppress(BlockingIOError):
+            os.write(self._say, b"!")
+
+    def take(self) -> int:
+        """How often it was pressed since the last time."""
+        return len(os.read(self.heard, 100))
+
+
+def end_of(process: subprocess.Popen[bytes]) -> int:
+    """A descriptor that can be read once the process has ended; whoever asked for it closes it."""
+    with suppress(AttributeError, OSError):  # Python 3.8, another system than Linux, an old one
+        return os.pidfd_open(process.pid)
+    ended, tell = os.pipe()
+    threading.Thread(target=_wait, args=(process, tell), daemon=True).start()
+    return ended
+
+
+def taken(process: subprocess.Popen[bytes]) -> bool:
+    """Whether something else has asked for the status of a program of ours that has ended."""
+    return process.returncode is None and not _waited(process)
+
+
+def _wait(process: subprocess.Popen[bytes], tell: int) -> None:
+    _waited(process)
+    os.close(tell)
+
+
+def _waited(process: subprocess.Popen[bytes]) -> bool:
+    """Wait for its end, and leave its status to be asked for; whether that can still be."""
+    try:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    except AttributeError:  # macOS, up to Python 3.12
+        process.wait()
+    return True
+
+
+# ---------------------------------------------------------------------- terminals
+# What a program writes to: a terminal that nobody can type into, or a pipe.
+
+#: How large a program takes the terminal for; wider bars would be broken in a narrow window.
+COLUMNS, ROWS = 80, 40
+_CHUNK = 1 << 16
+#: Linux: nobody else can open the terminal by its name.
+_LOCK = 0x40045431
+#: Linux: open the end that is written to, from ours.
+_PEER = 0x5441
+
+
+def channels(tty: bool, merged: bool) -> List[Tuple[int, int]]:
+    """Two terminals, or pipes: of each our end, and the one that is written to.
+
+    ``merged``: both are the same. Raises OSError, and leaves none then.
+    """
+    make = _terminal if tty else os.pipe
+    first = make()
+    try:
+        return [first, first if merged else make()]
+    except BaseException:
+        close(*first)
+        raise
+
+
+def close(*ends: int) -> None:
+    """Close each end once."""
+    for end in {*ends}:
+        os.close(end)
+
+
+def read(ours: int) -> Optional[bytes]:
+    """What our end, which does not block, has to say: nothing at its end, None while silent."""
+    try:
+        return os.read(ours, _CHUNK)
+    except BlockingIOError:
+        return None
+    except OSError:  # Linux says so of a terminal that nobody has open any more
+        return b""
+
+
+def _terminal() -> Tuple[int, int]:
+    """A terminal: our end, and the one that is written to.
+
+    Bytes come as they are written. It is open for writing alone: pagers and editors that find no
+    keyboard at standard input look for one at their outputs, and would wait there for ever.
+    """
+    import fcntl
+    import termios
+
+    ours, theirs = os.openpty()
+    try:
+        mode = termios.tcgetattr(theirs)
+        mode[1] &= ~termios.OPOST
+        mode[3] &= ~termios.ECHO
+        termios.tcsetattr(theirs, termios.TCSANOW, mode)
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+        write_only = os.open(os.ttyname(theirs), os.O_WRONLY | os.O_NOCTTY)
+    except BaseException:
+        os.close(ours)
+        raise
+    finally:
+        os.close(theirs)
+    if sys.platform == "linux":
+        with suppress(OSError):
+            fcntl.ioctl(ours, _LOCK, struct.pack("i", 1))
+    return ours, write_only
+
+
+def end_seen(ours: int) -> None:
+    """Have the end of a terminal that nobody has open any more be read as such.
+
+    Linux forgets it where a program, such as ``less``, was refused to open the terminal by name.
+    """
+    if sys.platform != "linux":
+        return
+    import fcntl
+
+    with suppress(OSError):  # it is a pipe, or closed
+        fcntl.ioctl(ours, _LOCK, struct.pack("i", 0))
+        os.close(fcntl.ioctl(ours, _PEER, os.O_RDONLY | os.O_NOCTTY))
+        fcntl.ioctl(ours, _LOCK, struct.pack("i", 1))
+
+
+# ---------------------------------------------------------------------- runner
 #: Seconds between two looks at what is to be shown; and what a program gets to end by itself.
 TICK, GRACE = 0.1, 2.0
 #: A command that took less seconds has no process with the number of one that was there before.
@@ -97,7 +250,7 @@ def run(
 
 def _start(
     command: List[str], environment: Mapping[str, str], tty: bool, merged: bool
-) -> Tuple["subprocess.Popen[bytes]", Dict[int, str]]:
+) -> Tuple[subprocess.Popen[bytes], Dict[int, str]]:
     """Start a program; gives what its streams are heard from, too."""
     (out, out_there), (err, err_there) = channels(tty, merged)
     try:
@@ -122,7 +275,7 @@ class _Running:
 
     def __init__(
         self,
-        process: "subprocess.Popen[bytes]",
+        process: subprocess.Popen[bytes],
         family: Family,
         listener: Listener,
         names: Mapping[int, str],

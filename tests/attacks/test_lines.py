@@ -25,7 +25,7 @@ from colab_magics.core.errors import NotebookError, bad_input
 from colab_magics.core.steps import STEPS
 from colab_magics.core.steps import parse as parse_step
 from colab_magics.github import gists
-from colab_magics.record import origin
+from colab_magics.record import cell
 from colab_magics.record.cell import parse, render, step_line
 
 Held = Callable[[int, int], None]
@@ -245,8 +245,8 @@ def test_a_cell_that_holds_such_a_line_already(line: str, char: str) -> None:
 )
 def test_the_line_that_installs_us(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A ``direct_url.json`` with more than an address in it gives a cell no line."""
-    monkeypatch.setattr(origin, "portable", lambda: url)
-    (line,) = origin.install_lines()
+    monkeypatch.setattr(cell, "portable", lambda: url)
+    (line,) = cell.install_lines()
     assert line.startswith("#") and line.isascii() and line.isprintable()
 
 

@@ -16,7 +16,7 @@ import pytest
 from shell.cells import Cells, new_shell
 
 from colab_magics.extension.recorder import session_of
-from colab_magics.jobs import identity
+from colab_magics.jobs import store as jobs
 from colab_magics.jobs.job import every, find
 from colab_magics.jobs.store import FACTS, folder, names
 from colab_magics.pin.environments import store
@@ -61,10 +61,10 @@ def listing(place: Path) -> List[str]:
 
 def facts_of(victim: subprocess.Popen[bytes], **other: Any) -> Dict[str, Any]:
     """What would stand in the record of a job that this process is."""
-    start = identity.since(victim.pid)
+    start = jobs.since(victim.pid)
     known = {"session": victim.pid, "start": start, "keeper": victim.pid, "keeper_start": start}
     said = {"command": "x", "copy": "", "mark": "0" * 32, "started": time.time()}
-    return {**known, **said, "boot": identity.boot(), "host": identity.host(), **other}
+    return {**known, **said, "boot": jobs.boot(), "host": jobs.host(), **other}
 
 
 def plant(place: Path, facts: Any) -> Path:

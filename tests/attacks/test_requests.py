@@ -17,10 +17,10 @@ from doubles.certificate import self_signed
 from colab_magics.core import errors
 from colab_magics.core.errors import SourceError
 from colab_magics.core.host import Host
-from colab_magics.fetch import http, line
+from colab_magics.fetch import http
+from colab_magics.fetch import step as line
 from colab_magics.fetch.http import Web
-from colab_magics.fetch.source import Request
-from colab_magics.fetch.urls import source
+from colab_magics.fetch.urls import Request, source
 from colab_magics.github.api import Api
 from colab_magics.pin.index import ask
 from colab_magics.pin.options import authenticated

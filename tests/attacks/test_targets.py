@@ -18,7 +18,7 @@ from shell.conftest import bare, run
 
 from colab_magics.core import errors
 from colab_magics.github import contents
-from colab_magics.github.target import Target
+from colab_magics.github.urls import Target
 
 __all__ = ["bare", "run"]
 

@@ -32,7 +32,7 @@ from colab_magics.core import file_lock, files
 from colab_magics.core.errors import ColabMagicsError
 from colab_magics.core.host import Host
 from colab_magics.pin import uv
-from colab_magics.secret import hosts, local, lookup, stores
+from colab_magics.secret import lookup, stores
 platformdirs.user_cache_dir("x"), platformdirs.user_state_dir("x")
 os.setgroups([{group}])
 os.setgid({group})

@@ -299,7 +299,7 @@ def test_a_server_that_is_gone(newest: Drive, tmp_path: Path) -> None:
     folder = tmp_path / "served"
     folder.mkdir()
     child = newest.child()
-    child("from colab_magics.drive.rclone import rclone_flush; rclone_flush.STALLED = 2")
+    child("from colab_magics.drive.rclone import mount; mount.STALLED = 2")
     with far.served(newest.program, "webdav", folder) as remote:
         newest.configure(cloud=remote)
         child("%drive mount -q")

@@ -1018,7 +1018,7 @@ def test_bare_shows_what_is_remembered(run: Cells, server: Server) -> None:
 def test_how_far_it_is_is_said_in_a_line(run: Cells, server: Server) -> None:
     """Of one file and of several, as it goes on."""
     from colab_magics.extension.recorder import session_of
-    from colab_magics.fetch.line import parse
+    from colab_magics.fetch.step import parse
 
     host = session_of(run.shell).host
     for count, wanted in ((1, "data1/f0.bin: 2"), (3, "3 files: ")):

@@ -13,7 +13,7 @@ from IPython.utils.capture import capture_output
 from kernel.files import notebook
 
 from colab_magics.core import errors
-from colab_magics.github.target import Target
+from colab_magics.github.urls import Target
 
 from .cells import Cells
 

@@ -15,7 +15,7 @@ from kernel.files import code, notebook, whole
 from colab_magics.core import errors
 from colab_magics.core.errors import NotebookError, SourceError
 from colab_magics.github import contents
-from colab_magics.secret import hosts
+from colab_magics.secret import stores
 
 from .cells import Cells
 
@@ -26,7 +26,7 @@ LEAK = "ghp_" + "a1B2" * 9
 def canary(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The token is in the environment; what is known of secrets is forgotten behind each test."""
     monkeypatch.setattr(errors, "_HIDDEN", set())
-    monkeypatch.setattr(hosts, "_SILENT", [])
+    monkeypatch.setattr(stores, "_SILENT", [])
     monkeypatch.setattr(contents, "_LAST", {})
     monkeypatch.delenv("GITHUB_TOKEN", raising=False)
     monkeypatch.delenv("MINE", raising=False)

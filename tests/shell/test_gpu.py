@@ -166,7 +166,8 @@ def test_a_library_that_the_loader_does_not_find(library: Path, tmp_path: Path) 
     variables.update(HOME=str(tmp_path), IPYTHONDIR=str(tmp_path))
     with Child(variables) as child:
         assert child("%gpu").startswith("No GPU assigned.")
-        child(f"from colab_magics.gpu import nvml; nvml.PLACES = ('/nowhere', {str(library)!r})")
+        places = ("/nowhere", str(library))
+        child(f"from colab_magics.gpu import nvidia; nvidia.PLACES = {places}")
         assert child("%gpu").startswith("0 Tesla T4 · ")
 
 

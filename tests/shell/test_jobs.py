@@ -16,8 +16,8 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 import pytest
 
 from colab_magics.core.errors import CommandFailed, hide
-from colab_magics.jobs import identity, launch, magic_follow, magic_start
 from colab_magics.jobs import job as module
+from colab_magics.jobs import launch, magic_follow, magic_start, store
 from colab_magics.jobs import log as logs
 from colab_magics.jobs.job import Job, every, find
 from colab_magics.jobs.store import FACTS, SEEN, folder
@@ -191,7 +191,7 @@ def test_what_a_job_leaves_in_the_background_is_the_job(run: Cells, tmp_path: Pa
     pid = int(until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text()))
     assert known(run, "one")["state"] == "running"
     launch.stop(job("one"), 0.3)
-    assert not identity.since(pid)
+    assert not store.since(pid)
     assert known(run, "one")["state"] == "stopped"
 
 
@@ -276,7 +276,7 @@ def test_an_interrupted_start_is_none(run: Cells, tmp_path: Path, number: int) -
                 kernel.process.wait()
     finally:
         go.touch()
-    until(lambda: not identity.since(int(pid)))
+    until(lambda: not store.since(int(pid)))
     assert run("%jobs one").split() == ["one", "done", "before"]
 
 
@@ -333,7 +333,7 @@ def test_a_job_outlives_its_kernel(run: Cells, tmp_path: Path, number: int) -> N
         kernel.process.send_signal(number)
         kernel.process.wait()
     left = int((tmp_path / "left").read_text())
-    until(lambda: not identity.since(left))
+    until(lambda: not store.since(left))
     assert known(run, "one")["state"] == "running"
     count(tmp_path)
     run("%jobs wait one")
@@ -369,7 +369,7 @@ def test_a_keeper_that_is_killed_loses_no_job(run: Cells) -> None:
     """The job counts as running while one of its processes lives, and can be stopped."""
     run("%shell --background one sleep 60")
     os.kill(job("one").keeper, signal.SIGKILL)
-    until(lambda: not identity.since(job("one").keeper))
+    until(lambda: not store.since(job("one").keeper))
     assert known(run, "one")["state"] == "running"
     run("%jobs stop one")
     assert not job("one").family.members()
@@ -426,7 +426,7 @@ def test_a_number_that_another_process_has_now_is_no_job(run: Cells) -> None:
     """After its end, a process with the number of a job's is not taken for it."""
     run("%shell --background one true")
     run("%jobs wait one")
-    until(lambda: not identity.since(job("one").keeper))
+    until(lambda: not store.since(job("one").keeper))
     facts = json.loads((job("one").folder / FACTS).read_text())
     (job("one").folder / "end.json").unlink()
     other = subprocess.Popen(["sleep", "60"], start_new_session=True)
@@ -547,7 +547,7 @@ def test_a_copy_of_the_log_is_where_it_was_asked_for(run: Cells, tmp_path: Path)
     for number in (1, 2):
         run(f"%shell --background one --log {tmp_path}/there/x.log echo hello {number}")
         run("%jobs wait one")
-        until(lambda: not identity.since(job("one").keeper))
+        until(lambda: not store.since(job("one").keeper))
     lines = (tmp_path / "there/x.log").read_text().splitlines()
     assert sum("ended with status 0" in line for line in lines) == 2
     assert lines[0].startswith("# one: echo hello 1, on ")
@@ -596,7 +596,7 @@ def test_a_slow_drive_holds_up_nothing(run: Cells, drive: Drive) -> None:
     run("%shell --background one echo second; sleep 60")
     until(lambda: log("one") == "second\n")
     copied = drive.read()
-    until(lambda: not identity.since(keeper))
+    until(lambda: not store.since(keeper))
     assert "\nfirst\n" in copied and "second" not in copied
     assert run("%jobs one").split() == ["one", "running", "second"]
 
@@ -629,7 +629,7 @@ def test_a_copy_that_does_not_end_is_not_waited_for(
     for verb in ("wait", "follow"):
         assert "one: The copy of its log is not complete yet" in run(f"%jobs {verb} one")
     os.kill(job("one").keeper, signal.SIGKILL)
-    until(lambda: not identity.since(job("one").keeper))
+    until(lambda: not store.since(job("one").keeper))
     assert "one: The copy of the log may lack its end" in run("%jobs wait one")
 
 

@@ -17,7 +17,7 @@ import pytest
 from colab_magics.core import errors
 from colab_magics.core.errors import SourceError
 from colab_magics.core.registry import load
-from colab_magics.secret import hosts, local, stores
+from colab_magics.secret import stores
 from colab_magics.secret.lookup import PLACES, Kept, value
 
 from .cells import Cells, Child
@@ -35,7 +35,7 @@ def forgetful(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.setattr(errors, "_HIDDEN", set())
-    monkeypatch.setattr(hosts, "_SILENT", [])
+    monkeypatch.setattr(stores, "_SILENT", [])
     yield
     for name in ("TOKEN", "OTHER"):
         os.environ.pop(name, None)
@@ -211,7 +211,7 @@ def test_in_a_terminal_the_question_has_its_own_line(
     monkeypatch.setattr(getpass, "getpass", lambda prompt: asked.append(prompt) or CANARY)
     for terminal in (True, False):
         monkeypatch.setattr(sys, "stdout", SimpleNamespace(isatty=lambda found=terminal: found))
-        local.ask("TOKEN")
+        stores.ask("TOKEN")
     assert asked == ["\r\x1b[KTOKEN (not shown): ", "TOKEN (not shown): "]
 
 

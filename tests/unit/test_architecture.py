@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import inspect
 import pkgutil
 import re
@@ -103,25 +102,9 @@ def test_the_first_part_without_a_reason_is_chosen() -> None:
 
 
 # ---------------------------------------------------------------------- modules
-@pytest.mark.parametrize("name", MODULES)
-def test_a_module_lists_what_it_offers(name: str) -> None:
-    """``__all__`` names each public class and function of the module, and nothing that is not."""
-    module = import_module(name)
-    offered = getattr(module, "__all__", [])
-    assert all(hasattr(module, one) for one in offered)
-    assert len(offered) == len(set(offered))
-    defined = [
-        node.name
-        for node in ast.parse(inspect.getsource(module)).body
-        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and not node.name.startswith("_")
-    ]
-    assert sorted(set(defined) - set(offered)) == []
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_a_module_says_what_it_is_for(name: str) -> None:
-    """Each module begins with a docstring."""
-    assert inspect.getdoc(import_module(name))
+def test_each_module_says_what_it_is_for() -> None:
+    """Each module can be imported, and begins with a docstring."""
+    assert [name for name in MODULES if not inspect.getdoc(import_module(name))] == []
 
 
 _LIGHT = """

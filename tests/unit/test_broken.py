@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from colab_magics.pin.broken import broken
+from colab_magics.pin.environment import broken
 
 from .conftest import Distribution
 

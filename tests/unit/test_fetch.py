@@ -10,10 +10,8 @@ from hypothesis import strategies as st
 
 from colab_magics.core.errors import SourceError
 from colab_magics.fetch.google_drive import shared
-from colab_magics.fetch.line import parse
-from colab_magics.fetch.source import file_name
-from colab_magics.fetch.step import FetchStep
-from colab_magics.fetch.urls import source
+from colab_magics.fetch.step import FetchStep, parse
+from colab_magics.fetch.urls import file_name, source
 from colab_magics.record.cell import parse as parse_cell
 from colab_magics.record.cell import render
 from colab_magics.record.merge import merge

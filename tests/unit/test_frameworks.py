@@ -10,9 +10,16 @@ from doubles.torch import PTX, SASS, elf, fatbin, library
 
 from colab_magics.core.registry import load
 from colab_magics.gpu.fatbin import Capability, Kernels, architecture, kernels
-from colab_magics.gpu.frameworks import FRAMEWORKS, Build, Card, Framework, fits, judge
-from colab_magics.gpu.jax import Jax
-from colab_magics.gpu.tensorflow import TensorFlow
+from colab_magics.gpu.frameworks import (
+    FRAMEWORKS,
+    Build,
+    Card,
+    Framework,
+    Jax,
+    TensorFlow,
+    fits,
+    judge,
+)
 from colab_magics.gpu.torch import Torch
 
 

@@ -13,7 +13,7 @@ from colab_magics.core.errors import SourceError
 from colab_magics.github.badges import badges
 from colab_magics.github.contents import sha_of
 from colab_magics.github.secret_scan import check_file, check_notebook
-from colab_magics.github.target import Source, Target, check_branch, check_path, in_folder
+from colab_magics.github.urls import Source, Target, check_branch, check_path, in_folder
 from colab_magics.notebook.document import Document
 from colab_magics.notebook.metadata_keys import KEPT
 

@@ -17,8 +17,7 @@ from colab_magics.pin.options import authenticated
 from colab_magics.pin.parse import parse as parse_pin
 from colab_magics.pin.requirements import split_extras, written
 from colab_magics.record.cell import new_cell, parse, render
-from colab_magics.record.forgetting import forget
-from colab_magics.record.merge import merge
+from colab_magics.record.merge import forget, merge
 
 from .cells import pin
 

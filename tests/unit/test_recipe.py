@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from colab_magics.core.errors import NotebookError
 from colab_magics.core.steps import STEPS, Step
 from colab_magics.record.cell import Line, is_setup, new_cell, parse, render, step_line
-from colab_magics.record.forgetting import forget
-from colab_magics.record.merge import merge
+from colab_magics.record.merge import forget, merge
 
 from .cells import MARKER, OTHER_LINES, cells, pin, pins, step, steps
 

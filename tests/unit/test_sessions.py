@@ -12,9 +12,9 @@ from IPython.core.error import UsageError
 
 from colab_magics.extension import time_left
 from colab_magics.gpu import model
-from colab_magics.gpu.details import Process
+from colab_magics.gpu.model import Process
 from colab_magics.notebook.kernels import Running
-from colab_magics.session import kernels, limit, machine
+from colab_magics.session import limit, machine, magic
 from colab_magics.session.machine import Room
 
 
@@ -153,6 +153,6 @@ def test_gpu_memory_is_that_of_the_kernels_own_processes(monkeypatch: pytest.Mon
     ]
     found = [SimpleNamespace(processes=processes) for processes in cards]
     monkeypatch.setattr(model, "details", lambda: found)
-    one = kernels.known(Running("0123456789", ("nb.ipynb",), "idle", 0.0, (), mine, 0), "other")
+    one = magic.known(Running("0123456789", ("nb.ipynb",), "idle", 0.0, (), mine, 0), "other")
     assert one["gpu_memory"] == 11 * 10**6
-    assert [row[4] for row in kernels.rows([one])] == ["GPU memory", "11.0 MB"]
+    assert [row[4] for row in magic.rows([one])] == ["GPU memory", "11.0 MB"]

@@ -8,8 +8,8 @@ from typing import Dict, List
 
 import pytest
 
-from colab_magics.shell.terminal import drawn, plain, settle
-from colab_magics.shell.text import HEAD, Output, Piece
+from colab_magics.shell.ansi import drawn, plain, settle
+from colab_magics.shell.output import HEAD, Output, Piece
 
 GREEN, END = "\x1b[32m", "\x1b[0m"
 

@@ -12,9 +12,9 @@ from typing import Any, Dict, Iterator, List, Optional
 
 import pytest
 
+from colab_magics.pin.index import with_sizes
 from colab_magics.pin.pip_config import PipSettings
 from colab_magics.pin.plan import Item, Plan
-from colab_magics.pin.sizes import with_sizes
 
 PYTHON = f"cp{sys.version_info[0]}{sys.version_info[1]}"
 

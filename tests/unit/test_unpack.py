@@ -26,7 +26,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from colab_magics.core.errors import SourceError
-from colab_magics.fetch import member, seven, tree
+from colab_magics.fetch import extract, member, seven_zip
 from colab_magics.fetch.archive import members
 from colab_magics.fetch.extract import unpack
 
@@ -164,7 +164,7 @@ def pretends(
 ) -> None:
     """7-Zip is a program that lists this and prints that, of `PRETENDED`."""
     script = top.parent / "7zz"
-    monkeypatch.setattr(seven, "installed", lambda *names: str(script))
+    monkeypatch.setattr(seven_zip, "installed", lambda *names: str(script))
     script.write_text(_SEVEN.format(python=sys.executable, data=data, listed=listed))
     script.chmod(0o755)
 
@@ -459,7 +459,7 @@ def bomb(size: int) -> bytes:
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Limits that are reached soon."""
     monkeypatch.setattr(member, "HARMLESS", 20_000_000)
-    monkeypatch.setattr(tree, "MANY", 1000)
+    monkeypatch.setattr(extract, "MANY", 1000)
 
 
 GB = 10**9
@@ -495,8 +495,8 @@ def test_what_says_that_it_is_too_large_is_not_begun(
 ) -> None:
     """More than may come out of it, or than fits on the disk: nothing is written before."""
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(tree.shutil, "disk_usage", lambda path: usage(10**11, 0, free))
-    monkeypatch.delattr(tree.Tree, "add")
+    monkeypatch.setattr(extract.shutil, "disk_usage", lambda path: usage(10**11, 0, free))
+    monkeypatch.delattr(extract.Tree, "add")
     size, said = (30_000_000, "grows to") if free > 10**10 else (15_000_000, "only 510.0 MB left")
     pretends(top, monkeypatch, b"", ("zeros", size, 0))
     assert said in refused(top, "x", PRETENDED if kind == "7z" else zipped({"zeros": bytes(size)}))
@@ -543,7 +543,7 @@ def test_a_head_that_is_a_bomb(top: Path) -> None:
 def test_a_disk_that_gets_full(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some space is left to the notebook itself; nothing of the archive is."""
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(tree.shutil, "disk_usage", lambda path: usage(10**11, 0, 4 * 10**8))
+    monkeypatch.setattr(extract.shutil, "disk_usage", lambda path: usage(10**11, 0, 4 * 10**8))
     assert "The disk has only 400.0 MB left" in refused(top, "x", zipped(FILES))
 
 
@@ -596,15 +596,15 @@ def test_nothing_that_is_there_is_taken(top: Path, make: str) -> None:
 @pytest.mark.parametrize("step", [0, 2, 5])
 def test_an_interrupt_leaves_nothing(top: Path, monkeypatch: pytest.MonkeyPatch, step: int) -> None:
     """Ctrl-C at any member: the fresh folder is taken away."""
-    before, added, add = listing(top), [], tree.Tree.add
+    before, added, add = listing(top), [], extract.Tree.add
 
-    def adds(self: tree.Tree, one: member.Member) -> None:
+    def adds(self: extract.Tree, one: member.Member) -> None:
         if len(added) == step:
             raise KeyboardInterrupt
         added.append(one)
         add(self, one)
 
-    monkeypatch.setattr(tree.Tree, "add", adds)
+    monkeypatch.setattr(extract.Tree, "add", adds)
     archive = put(top, "x", zipped({str(n): b"1" for n in range(9)}))
     with pytest.raises(KeyboardInterrupt):
         unpack(archive, top / "into", 0, said)

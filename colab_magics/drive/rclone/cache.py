@@ -6,12 +6,13 @@ data away, or without the ranges that were written, and then never sends it (see
 1.75: 3 of 12 files). The data itself is whole.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import shutil
 from pathlib import Path
 from typing import Any, Dict, Iterator, Optional, Tuple
-
 
 _DATA, _ABOUT = "vfs", "vfsMeta"
 #: Where beside the cache stands what was put aside.

@@ -3,6 +3,8 @@
 Source: rclone's documentation, "Config file" and "Environment variables".
 """
 
+from __future__ import annotations
+
 import configparser
 import os
 import re
@@ -13,7 +15,6 @@ from typing import Dict, Optional
 
 from ...core.errors import DriveError
 from ...core.process import run
-
 
 _VARIABLE = re.compile(r"RCLONE_CONFIG_(\w+)_TYPE")
 

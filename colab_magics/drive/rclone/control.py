@@ -4,6 +4,8 @@ The password of the remote control stands in a file of this user alone and in no
 Source of the questions: rclone's documentation, "Remote controlling rclone".
 """
 
+from __future__ import annotations
+
 import base64
 import http.client
 import json
@@ -14,7 +16,6 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional
 
 from ...core.errors import scrub
-
 
 #: Seconds for an answer.
 ANSWER = 2.0

@@ -5,6 +5,8 @@ so while rclone runs and after it was killed, and the next mount with this cache
 with 1.60 and 1.75).
 """
 
+from __future__ import annotations
+
 import hashlib
 import json
 import os
@@ -18,14 +20,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Iterator, List, Optional
 
+from ...core.display import amount, files
 from ...core.errors import DriveError
 from ...core.process import start, within
-from ..mounts import fusermount, mounted
-from ..providers import Refused
+from ...core.steps import Progress
+from ..providers import Refused, fusermount, mounted
 from .cache import ASIDE, mend, restore, unsent
 from .config import named, program
 from .control import Control, refusal
-
 
 #: The kind of file system that rclone mounts.
 KIND = "fuse.rclone"
@@ -91,7 +93,7 @@ class Mount:
             self.drop()
             raise
 
-    def _started(self) -> "subprocess.Popen[bytes]":
+    def _started(self) -> subprocess.Popen[bytes]:
         port, password = _port(), secrets.token_urlsafe(16)
         self.control.log.write_bytes(b"")
         process: subprocess.Popen[bytes] = start(
@@ -223,3 +225,47 @@ def _failure(said: str, remote: str) -> DriveError:
     if refusal(said):
         return shut_out(remote, said)
     return DriveError(f"rclone did not mount {remote} {said}".rstrip() + ".", "See: rclone config")
+
+
+# ---------------------------------------------------------------------- rclone_flush
+# Waiting until all that was written to a mount by rclone is on the remote.
+
+#: Seconds without any byte sent after which a flush gives up; nothing is lost by that.
+STALLED = 60.0
+#: Seconds after which a file that is not sent is taken for one that is still open.
+_OPEN = 3.0
+
+
+def flush(mount: Mount, progress: Progress) -> None:
+    """Wait; `DriveError` where something is not sent and will not be, which is kept here."""
+    seen, moved = None, time.monotonic()
+    idle: Optional[float] = None
+    while True:
+        waiting = mount.control.waiting()
+        if waiting is None:
+            raise DriveError(f"{mount.remote} does not answer.", "Bring it back: %drive mount")
+        unsent = [] if waiting else mount.unsent()
+        if not waiting and not unsent:
+            return
+        now = time.monotonic()
+        idle = None if waiting else idle or now
+        if idle and now - idle > _OPEN:
+            raise DriveError(
+                f"{files(len(unsent))} of {mount.remote} still open, and not sent: "
+                f"{', '.join(Path(name).name for name in unsent[:3])}.",
+                "Close them, and run this again.",
+            )
+        reason = mount.control.refused(mount.remote)
+        if reason:
+            raise shut_out(mount.remote, reason)
+        sent = (waiting, mount.control.sent())
+        seen, moved = (seen, moved) if sent == seen else (sent, now)
+        if now - moved > STALLED:
+            raise DriveError(
+                f"Nothing is sent to {mount.remote} any more; {files(waiting)} wait.",
+                "They are kept here. Look at the network, then: %drive flush",
+                mount.control.said(),
+            )
+        rest = amount(max(0, mount.size() - sent[1]))
+        progress(f"{files(waiting or len(unsent))} ({rest}) to send")
+        time.sleep(0.05)

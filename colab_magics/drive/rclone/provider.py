@@ -5,6 +5,8 @@ every version), so that it is always flushed first. A mount that died is made ag
 cache, and sends what it had not sent.
 """
 
+from __future__ import annotations
+
 import os
 import shutil
 import sys
@@ -17,14 +19,11 @@ from ...core.file_lock import alone
 from ...core.host import Host
 from ...core.process import run
 from ...core.steps import Progress
-from ..mounts import mounted, read_only
-from ..providers import Refused, State, Wanted, leave, short
+from ..providers import Refused, State, Wanted, leave, mounted, read_only, short
 from .cache import ASIDE
 from .config import chosen, named, program, remotes
 from .control import refusal
-from .mount import KIND, Mount, left, shut_out
-from .rclone_flush import flush
-
+from .mount import KIND, Mount, flush, left, shut_out
 
 #: Seconds for a remote to say whether it lets rclone in.
 _LOOK = 20.0

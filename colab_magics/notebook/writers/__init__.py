@@ -4,6 +4,8 @@ A writer is made by ``module:Class`` called without arguments and then asked
 ``available(host, site, cell)``: None, or the reason why it does not apply.
 """
 
+from __future__ import annotations
+
 from typing import Any, Tuple
 
 from ...core.host import Host
@@ -16,9 +18,9 @@ __all__ = ["WRITERS", "writer_for"]
 WRITERS = (
     "colab_magics.notebook.writers.run:RunWriter",
     "colab_magics.notebook.writers.frontend:FrontEndWriter",
-    "colab_magics.notebook.writers.colab:ColabWriter",
+    "colab_magics.notebook.writers.in_place:ColabWriter",
     "colab_magics.notebook.writers.in_place:InPlaceWriter",
-    "colab_magics.notebook.writers.show:ShowWriter",
+    "colab_magics.notebook.writers.in_place:ShowWriter",
 )
 
 

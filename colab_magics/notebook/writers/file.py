@@ -3,6 +3,8 @@
 It is not among `WRITERS`: a kernel whose notebook no front end holds has none of its own.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Callable, Optional
 

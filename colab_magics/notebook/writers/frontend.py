@@ -3,6 +3,8 @@
 Nothing is written behind the front end's back, so nothing that was typed there is lost.
 """
 
+from __future__ import annotations
+
 import time
 from typing import Any, Dict, Optional
 
@@ -12,9 +14,8 @@ from ...core.host import Host
 from ..comm import absence, ask, present
 from ..document import several
 from ..locate import RunningCell, Site
-from ..metadata import holds
+from ..reading import holds
 from ..servers import saved_as
-
 
 #: Seconds that a file which was saved may take to show it.
 PROOF = 2.0

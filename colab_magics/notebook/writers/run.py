@@ -4,12 +4,13 @@ The setup cell is exchanged through a file in a folder that both share; the pare
 the notebook together with the outputs.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Optional
 
 from ...core.host import Host
 from ..locate import RunningCell, Site
-
 
 #: The file of the setup cell in the shared folder; what is kept in metadata stands there by name.
 CELL = "setup-cell"

@@ -4,6 +4,8 @@ Managed builds come first: they are whole, where a system's own may lack ``venv`
 Source of the builds: uv's guide "Python versions" (python-build-standalone).
 """
 
+from __future__ import annotations
+
 import os
 import re
 import sys
@@ -13,7 +15,6 @@ from typing import Iterable, Iterator, List, Optional
 from ...core.errors import InstallFailed, usage_error
 from ...core.host import Host
 from ...core.process import run
-
 
 _TELL = "import sys, venv, ensurepip; print('%d.%d.%d' % sys.version_info[:3])"
 #: The oldest Python that this package runs on.

@@ -1,5 +1,7 @@
 """Making an environment: Python, this package and a kernel, verified, and named to Jupyter."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import time
@@ -15,10 +17,15 @@ from ...core.files import scratch_folder
 from ...core.origin import requirement
 from ...core.process import Finished, SilenceError, run
 from ...core.steps import Progress
+from ..environment import canonical_name
+from ..failure import reason_of
+from ..index import with_sizes
+from ..installer import Job
+from ..plan import table
+from ..requirements import key
+from ..uv import Uv
 from .interpreters import local, missing
-from .jupyter import named
-from .store import Environment, find, interpreter_in, locked, name_of, root
-
+from .store import Environment, find, interpreter_in, locked, name_of, named, root
 
 #: Nothing runs in an environment before both can be imported there.
 _VERIFY = "import ipykernel, colab_magics; print(colab_magics.__version__)"
@@ -51,8 +58,6 @@ def ensure(
 
 def foreseen(notebook: Path, version: str, texts: Sequence[str], line: Dict[str, str]) -> Report:
     """The plan of what `ensure` and then the line would do; makes and fetches nothing."""
-    from .plan import planned
-
     found = find(name_of(notebook, version))
     if found is not None:
         return planned(found.interpreter, version, [], texts, line)
@@ -73,7 +78,6 @@ def _made(
     texts: Sequence[str],
     line: Dict[str, str],
 ) -> Environment:
-    from .plan import planned
 
     folder = root() / name
     shutil.rmtree(folder, ignore_errors=True)
@@ -162,4 +166,35 @@ def _failed(what: str, done: Finished) -> InstallFailed:
     errors: Sequence[str] = [one for one in done.lines if "error" in one.lower()] or done.lines[-1:]
     return InstallFailed(
         f"The environment could not be made: {what}.", "", "\n".join([*errors, *done.lines[-4:]])
+    )
+
+
+# ---------------------------------------------------------------------- plan
+# What making an environment will bring, before anything is fetched: the plan, as of any pin.
+def planned(
+    python: Path, version: str, own: Sequence[str], texts: Sequence[str], line: Dict[str, str]
+) -> Report:
+    """The plan of ``own`` (what the kernel needs) and ``texts`` for this empty environment.
+
+    ``line`` are the settings of the line that asks for them. `InstallFailed` where they cannot be
+    had on that Python.
+    """
+    job = Job(lambda said: None, (), line, hold=False, installer=Uv(str(python)))
+    (status, said), plan = job.rehearse([*own, *texts])
+    if status or plan is None:
+        raise _unresolved(version, said)
+    names = [*(key(text).split(";")[0] for text in texts), *map(canonical_name, own[:1])]
+    sized = with_sizes(plan, job.settings, names, version)
+    report = table(sized, names, {}, job.advise(sized))
+    first = f"Python {version}, in an environment of this notebook's own: {report.lines[0]}"
+    return Report((first, *report.lines[1:]), report.rows, report.after)
+
+
+def _unresolved(version: str, said: Sequence[str]) -> InstallFailed:
+    lines = [one for one in said if not one.startswith("Using Python")]  # which is a passing one
+    what, details = reason_of(lines)
+    return InstallFailed(
+        f"Not to be had for Python {version}: {what.rstrip('.')}; nothing was made.",
+        "Loosen one of the versions, or check the network and the index; then run it again.",
+        details,
     )

@@ -1,5 +1,7 @@
 """What a line with ``--python`` does on another Python: its environment is made, then gone to."""
 
+from __future__ import annotations
+
 from typing import TYPE_CHECKING
 
 from ...core.errors import InstallFailed, OtherPython
@@ -11,7 +13,7 @@ if TYPE_CHECKING:
     from ..step import PinStep
 
 
-def switch(step: "PinStep", host: Host, progress: Progress) -> OtherPython:
+def switch(step: PinStep, host: Host, progress: Progress) -> OtherPython:
     """The error that asks for the switch; the environment is ready, unless nobody could go there.
 
     `InstallFailed` where it cannot be made; nothing is left behind then.

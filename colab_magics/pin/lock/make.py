@@ -4,6 +4,8 @@ The versions are those that are here, so that nothing is resolved: uv only finds
 no index can give again (folders of this machine, versions that came with it) is left out.
 """
 
+from __future__ import annotations
+
 import hashlib
 import re
 import sys

@@ -4,6 +4,8 @@ Source: PEP 751 (``pylock.toml``). What the standard has no word for is in ``[to
 the lines that it was made for, and when and where.
 """
 
+from __future__ import annotations
+
 import base64
 import gzip
 import platform
@@ -16,7 +18,6 @@ from urllib.parse import unquote, urlsplit
 
 from ...core.controls import visible
 from ...core.errors import NotebookError
-
 
 #: Stands in the place of a lock in a notebook that wants none.
 OFF = "off"
@@ -60,7 +61,7 @@ class Lock:
             raise _unreadable() from None
 
     @classmethod
-    def decode(cls, text: str) -> "Lock":
+    def decode(cls, text: str) -> Lock:
         """Read what `encode` gave; `NotebookError` where it is no lock."""
         try:
             if text.startswith(_PACKED):
@@ -111,7 +112,7 @@ class Lock:
         """Canonical name → version, for those that come from an index."""
         return {one["name"]: one["version"] for one in self.packages if files_of(one)}
 
-    def same(self, other: "Lock") -> bool:
+    def same(self, other: Lock) -> bool:
         """Whether both name the same set for the same lines, whenever they were made."""
         return (self.lines, self.packages) == (other.lines, other.packages)
 
@@ -281,7 +282,7 @@ def _demand(*conditions: bool) -> None:
         raise ValueError
 
 
-def _matches(pattern: "re.Pattern[str]", value: Any) -> bool:
+def _matches(pattern: re.Pattern[str], value: Any) -> bool:
     return isinstance(value, str) and len(value) <= _LONGEST and bool(pattern.fullmatch(value))
 
 

@@ -1,5 +1,7 @@
 """7z, and zips of a rare kind: 7-Zip lists the members, and prints what they hold, all in a row."""
 
+from __future__ import annotations
+
 import time
 import zlib
 from contextlib import suppress
@@ -9,7 +11,6 @@ from typing import Dict, Iterator, List
 from ..core.process import run
 from .compressed import environment, installed, output
 from .member import Counted, Expect, Member, encrypted, seconds, sound
-
 
 _BLOCK = 1 << 20
 

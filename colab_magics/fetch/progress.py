@@ -1,12 +1,13 @@
 """Several downloads at once, watched from the thread that people can interrupt."""
 
+from __future__ import annotations
+
 import threading
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Callable, List, Sequence, TypeVar
 
 from ..core.display import amount, files
 from ..core.steps import Progress
-
 
 T = TypeVar("T")
 #: Files at once: more of them do not get faster, and servers dislike it.
@@ -61,7 +62,7 @@ class Meter:
         return f"{files(len(self.tracks))}: {_of(self.tracks)}, {ended} done"
 
 
-def at_once(jobs: Sequence[Callable[[], T]], meter: Meter, progress: Progress) -> List["Future[T]"]:
+def at_once(jobs: Sequence[Callable[[], T]], meter: Meter, progress: Progress) -> List[Future[T]]:
     """Have all jobs done, some at once; on Ctrl-C they end, and what they began is put away."""
     pool = ThreadPoolExecutor(AT_ONCE)
     futures = [pool.submit(job) for job in jobs]
