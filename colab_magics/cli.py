@@ -11,8 +11,8 @@ from typing import List, Optional, Sequence, Tuple
 from .core import files
 from .core.arguments import split
 from .core.errors import NotebookError, bad_input
+from .core.host import Host
 from .core.steps import parse as parse_step
-from .extension.recorder import host_for
 from .notebook.document import Document
 from .notebook.writers.file import FileWriter
 from .pin.requirements import body_words
@@ -21,7 +21,7 @@ from .record.merge import Entry
 from .record.merge import forget as drop
 from .record.record import Record, edit
 from .record.record import write as put
-from .setup.status import Row, verdicts
+from .setup.magic_status import Row, verdicts
 
 #: Flags as they are typed, and as they are read.
 _NO_TRACE = {"--no-record", "--dry-run", "no_record", "dry_run"}
@@ -39,7 +39,7 @@ def show(path: Path) -> str:
 
 def check(path: Path) -> Tuple[Row, ...]:
     """How each line stands in the environment of this program."""
-    return verdicts(parse(show(path)), host_for(start=path.resolve().parent))
+    return verdicts(parse(show(path)), Host(start=path.resolve().parent))
 
 
 def write(path: Path, lines: Sequence[str]) -> Record:

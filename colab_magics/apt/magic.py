@@ -6,8 +6,9 @@ from typing import Any, List
 
 from ..core.arguments import quote
 from ..core.display import Report
-from ..extension.magic import Call, Magic, say, show
-from ..setup.status import judge
+from ..extension.magic import Call, Magic
+from ..extension.output import say, show
+from ..setup.magic_status import judge
 
 
 class AptMagic(Magic):

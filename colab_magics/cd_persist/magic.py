@@ -9,7 +9,8 @@ from ..core.errors import usage_error
 from ..core.steps import parse
 from ..drive.magic import healed
 from ..drive.step import current
-from ..extension.magic import Call, Magic, say
+from ..extension.magic import Call, Magic
+from ..extension.output import say
 from .step import DirectoryStep
 
 

@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, Optional
 
 from .errors import ColabMagicsError, usage_error
+from .registry import load
+
+#: Prefix of a recorded path -> the function that gives its root, or None where it is not there.
+PLACES = {"drive": "colab_magics.drive.providers:default_root"}
 
 
 class Host:
@@ -25,7 +30,9 @@ class Host:
     def __init__(self, shell: Any = None, start: Optional[Path] = None) -> None:
         self.shell = shell
         self.start = start or Path(getattr(shell, "starting_dir", None) or Path.cwd())
-        self.places: Dict[str, Callable[[], Optional[Path]]] = {}
+        self.places: Dict[str, Callable[[], Optional[Path]]] = {
+            prefix: partial(_root, target, self) for prefix, target in PLACES.items()
+        }
         #: Where the drive is mounted that ``drive:`` means, dead or alive; None: at the default.
         self.mount_point: Optional[Path] = None
         #: Whether our front-end extension has identified itself in the window that asked.
@@ -132,6 +139,11 @@ class Host:
         if _within(path, Path.home()):
             return f"~/{_relative(path, Path.home())}"
         return str(path)
+
+
+def _root(target: str, host: Host) -> Optional[Path]:
+    found: Optional[Path] = load(target)(host)
+    return found
 
 
 def _within(path: Path, root: Path) -> bool:

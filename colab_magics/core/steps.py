@@ -44,7 +44,7 @@ STEPS = {
     "fetch": "colab_magics.fetch.step:parse",
     "env_persist": "colab_magics.env_persist.step:parse",
     "cd_persist": "colab_magics.cd_persist.step:parse",
-    "setup": "colab_magics.setup.step:parse",
+    "setup": "colab_magics.record.auto_off:parse",
 }
 
 

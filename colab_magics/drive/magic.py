@@ -11,7 +11,8 @@ from ..core.display import Report
 from ..core.errors import usage_error
 from ..core.host import Host
 from ..core.steps import parse
-from ..extension.magic import Call, Magic, Status, say
+from ..extension.magic import Call, Magic
+from ..extension.output import Status, say
 from .providers import PROVIDERS, Provider, Wanted
 from .step import DriveStep, current, standing
 

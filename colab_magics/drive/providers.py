@@ -147,3 +147,8 @@ def leave(host: Host, point: Path) -> Optional[Path]:
         return None
     os.chdir("/" if point in (host.start, *host.start.parents) else host.start)
     return cwd if point in (cwd, *cwd.parents) else None
+
+
+def default_root(host: Host) -> Optional[Path]:
+    """What ``drive:`` means where no line of the notebook has mounted it elsewhere."""
+    return root(default_mount_point(host))

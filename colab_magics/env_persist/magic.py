@@ -8,10 +8,11 @@ from typing import Any, List, Sequence
 from ..core.display import Report
 from ..core.errors import usage_error
 from ..core.steps import parts_of
-from ..extension.magic import Call, Magic, say, show
+from ..extension.magic import Call, Magic
+from ..extension.output import say, show
 from ..record.cell import Line
 from ..record.merge import Merged, remove_steps
-from ..setup.status import judge
+from ..setup.magic_status import judge
 from .step import remove
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, List, Optional, Tuple, Union
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, List, Optional, Tuple
 
 from ..core.arguments import split
-from ..core.controls import visible
-from ..core.display import Report, printable
+from ..core.display import Report
 from ..core.errors import usage_error
 from ..core.host import Host
 from ..core.steps import Outcome, Step, parse, perform
-from ..fetch.magic_prefetch import begin
+from .output import Status, say
+
+if TYPE_CHECKING:
+    from .recorder import Session
 
 
 @dataclass(frozen=True)
@@ -25,68 +26,6 @@ class Call:
     body: Optional[str] = None
 
 
-def show(report: object, live: bool = False) -> Any:
-    """Show a report, or what draws itself; a live one gives a handle to update it."""
-    from IPython.display import display
-
-    return display(report, display_id=True) if live else display(report)
-
-
-def say(*lines: str) -> None:
-    """Show lines of text."""
-    show(Report(lines))
-
-
-def confirm(host: Host, question: str) -> bool:
-    """Ask a person, who must be there, and tell whether the answer is yes."""
-    return host.person and input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
-
-
-class Status:
-    """One display, updated in place until it shows the outcome.
-
-    Where no front end is live (executors compare outputs), only the outcome is displayed.
-    """
-
-    def __init__(self, host: Host, quiet: bool) -> None:
-        self._live = host.live and not quiet
-        self._terminal = not quiet and host.may_ask and not host.live and sys.stdout.isatty()
-        self._handle: Any = None
-        self._above = Report()
-
-    def __call__(self, said: Union[str, Report]) -> None:
-        """Say what is going on; a report stays above what is said after it."""
-        if self._terminal:
-            self._write(said)
-        line = (said,) if isinstance(said, str) else ()
-        self._above = said if isinstance(said, Report) else self._above
-        if not self._live:
-            return
-        now = replace(self._above, after=(*self._above.after, *line))
-        if self._handle is None:
-            self._handle = show(now, live=True)
-        else:
-            self._handle.update(now)
-
-    def _write(self, said: Union[str, Report]) -> None:
-        """A line over the one before it; a report above, once, since it cannot be updated."""
-        if isinstance(said, str):
-            text = visible(printable(said), keep="")[:100]
-        else:
-            text = "" if self._above.lines else f"{said.text()}\n"
-        sys.stdout.write(f"\r\x1b[K{text}")
-        sys.stdout.flush()
-
-    def done(self, report: Optional[Report]) -> None:
-        """Show the outcome in the same place; None where an error will be shown instead."""
-        if self._terminal:
-            sys.stdout.write("\r\x1b[K")
-        if self._handle is not None:
-            self._handle.update(report or Report())
-        elif report is not None:
-            show(report)
-
-
 class Magic:
     """One magic. A subclass has a docstring (its help, with examples), `name` and `run`."""
 
@@ -96,7 +35,7 @@ class Magic:
     #: Words that Tab offers after the name.
     offers: ClassVar[Tuple[str, ...]] = ()
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Session) -> None:
         self.session = session
         self.host: Host = session.host
 
@@ -136,8 +75,8 @@ class Magic:
         if "dry_run" in call.flags:
             self.foresee(step, status)
             return None
-        if step.word != "fetch":
-            begin(self.session)
+        for hook in self.session.hooks:
+            hook.step_begins(step)
         try:
             outcome = perform(step, self.host, status)
         except BaseException:

@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, Set
 from ..core.display import Report
 from ..core.host import Host
 from ..record.record import Record
-from .magic import say, show
+from .output import say, show
 
 OFF = "Setup cell: recording is off; on again: %setup auto on"
 UNDO = "undo: %setup forget --all - stop: %setup auto off"

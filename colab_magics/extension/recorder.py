@@ -5,37 +5,24 @@ It holds no recipe: the setup cell is read from the notebook each time (see `rec
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
 
 from ..core.errors import bad_input, holds_secret
 from ..core.host import Host
 from ..core.steps import Step, parts_of
-from ..drive.providers import default_mount_point, root
 from ..notebook.comm import present
 from ..notebook.locate import RunningCell, Site, locate, place
 from ..record.cell import Line, is_expanded, is_setup, only_setup, parse, sound_text
 from ..record.merge import Entry, Merged, merge
 from ..record.record import add, edit, is_off
-from ..session.limit import lent
-from .lock_keeper import Locking
-from .magic import say
+from .hooks import make_hooks
 from .notices import OFF, Notices
+from .output import say
 from .pending import Pending, edited
 from .restart import after
 
-if TYPE_CHECKING:
-    from .hints import Before
-
-
 #: Where a shell keeps its session: they know each other, and go together.
 _KEPT = "_colab_magics_session"
-
-
-def host_for(shell: Any = None, start: Any = None) -> Host:
-    """A host that knows the places that recorded paths may name."""
-    host = Host(shell, start)
-    host.places["drive"] = lambda: root(default_mount_point(host))
-    return host
 
 
 def session_of(shell: Any) -> Session:
@@ -50,13 +37,11 @@ class Session:
     """See the module."""
 
     def __init__(self, shell: Any) -> None:
-        self.host = host_for(shell)
+        self.host = Host(shell)
         self.host.notebook = lambda: place(self.host, self.site).path
-        self.host.clones = self._clones
         self.host.extension = lambda: self.site.kind == "jupyter" and present(self.host)
         self.source = ""
         self.writing = False
-        self._before: Optional[Before] = None
         #: What the running cell has done.
         self.cell: List[Entry] = []
         self._outer: List[Tuple[str, List[Entry], bool]] = []
@@ -68,12 +53,7 @@ class Session:
         #: Where this kernel's user has said that a notebook is to be saved.
         self.confirmed: Set[str] = set()
         self.notices = Notices(self.host)
-        self.locks = Locking(self)
-        self.host.lock = self.locks.of
-        #: What a magic has running beside the kernel: told of the end of each cell by ``end(result,
-        #: depth)``, and ended by ``close()`` with the extension.
-        self.beside: List[Any] = []
-        self._time_left: Any = None
+        self.hooks = make_hooks(self)
 
     # ------------------------------------------------------------------ what magics ask
     @property
@@ -137,16 +117,11 @@ class Session:
         """How many steps the running cell has done so far."""
         return len(self.cell)
 
-    def standing(self, word: str) -> List[Step]:
+    def standing(self, word: str) -> List[Any]:
         """Each part of this kind that is recorded, or to be, those of the running cell last."""
         steps = [line.step for line in self.lines()[0] or ()]
         steps += [step for step, _ in (*self.pending, *self.cell)]
         return parts_of(word, steps)
-
-    def _clones(self) -> Any:
-        from ..github.magic import places
-
-        return places(self)
 
     @property
     def running(self) -> str:
@@ -169,8 +144,8 @@ class Session:
 
     def close(self) -> None:
         """The extension is unloaded."""
-        while self.beside:
-            self.beside.pop().close()
+        for hook in self.hooks:
+            hook.close()
 
     def edit(self, change: Callable[[Sequence[Line]], Merged]) -> List[str]:
         """Change what this cell did, what is pending, and the setup cell if it can be written."""
@@ -178,7 +153,8 @@ class Session:
         changes += self.held.edit(change)
         writer = self.writer()
         if writer is not None:
-            self.locks.changed()
+            for hook in self.hooks:
+                hook.setup_edited()
             changes += edit(writer, lambda lines: change(lines or [])).changes
         return list(dict.fromkeys(changes))
 
@@ -195,12 +171,8 @@ class Session:
         self._outer.append((self.source, self.cell, self.writing))
         self.source = getattr(info, "raw_cell", None) or ""
         self.cell, self.writing = [], False
-        self._before = None
-        self.locks.begin()
-        if "install" in self.source:  # most cells install nothing, and this imports what pins need
-            from .hints import look_before
-
-            self._before = look_before(self.source)
+        for hook in self.hooks:
+            hook.cell_begins(self.source)
 
     def end(self, result: Any) -> None:
         """``post_run_cell``: record what the cell did; errors are shown, IPython drops them."""
@@ -208,40 +180,23 @@ class Session:
         earlier = self.notices.unfinished()
         try:
             self._record(result)
-            self.locks.end()
             earlier()
-            if self._before is not None:
-                from .hints import look_after
-
-                look_after(self, self.source, self._before)
-            if "!" in self.source:
-                from .lost_cd import look_after as look_after_cd
-
-                look_after_cd(self, self.source, result)
+            for hook in self.hooks:
+                hook.cell_recorded(result)
         except bad_input() as error:
             say(f"Setup cell: not written. {error}", *filter(None, [getattr(error, "details", "")]))
         else:
-            if lent() and self.host.live:
-                self._tell_time(result)
             if not self._outer[:-1]:  # a cell within another leaves it to that one
                 after(self.host, self.site, result.error_in_exec)
         finally:  # a cell may be run from within another
             outer = self._outer.pop() if self._outer else ("", [], False)
             self.source, self.cell, self.writing = outer
 
-    def _tell_time(self, result: Any) -> None:
-        """Say that the machine's time runs out, where it does."""
-        if self._time_left is None:
-            from .time_left import TimeLeft
-
-            self._time_left = TimeLeft()
-        self._time_left.end(result, self.depth)
-
     def _record(self, result: Any) -> None:
         """Record what the cell did; what an interrupt leaves unrecorded is pending."""
         try:
-            for one in self.beside:
-                one.end(result, self.depth)
+            for hook in self.hooks:
+                hook.cell_ends(result)
             finish(self, failed=not result.success)
         except BaseException:
             self.held.hold(self.cell)

@@ -69,7 +69,7 @@ class LazyMagic:
             with explain_system_errors():
                 return self.magic(line, cell)
         except KeyboardInterrupt:
-            from ..shell.magic import interrupted
+            from .output import interrupted
 
             # The way through our code tells nobody anything, and under %xmode Verbose it tells
             # the values of variables: the environment with its tokens, among them.

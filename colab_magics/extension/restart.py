@@ -8,7 +8,7 @@ from typing import Any, Optional
 from ..core.errors import OtherPython, RestartRequired
 from ..core.host import Host
 from ..notebook.locate import Site
-from .magic import say
+from .output import say
 
 _AGAIN = (
     "Not restarted again: after a restart for this, the older version was loaded once more.",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, List
 
 from ..core.display import Report
-from ..extension.magic import Call, Magic, say, show
-from ..setup.status import judge
+from ..extension.magic import Call, Magic
+from ..extension.output import say, show
+from ..setup.magic_status import judge
 
 
 class FetchMagic(Magic):

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from pathlib import Path
-from typing import Any, Iterator, List
+from typing import Any, List
 
 from ..core.display import Report
-from ..core.errors import bad_input
 from ..core.registry import load
-from ..core.steps import Outcome, parse, parts_of
-from ..extension.magic import Call, Magic, say, show
-from ..setup.status import judge
+from ..core.steps import Outcome, parse
+from ..extension.magic import Call, Magic
+from ..extension.output import say, show
+from ..setup.magic_status import judge
 
 #: What is done now and not recorded: first word → what does it, imported when it is first used.
 COMMANDS = {
@@ -19,16 +17,6 @@ COMMANDS = {
     "open": "colab_magics.github.magic_open:open_notebook",
     "save": "colab_magics.github.magic_save:save",
 }
-
-
-def places(session: Any) -> Iterator[Path]:
-    """Where lines of a notebook clone to; it is read where this kernel's own are not enough."""
-    own = parts_of("github", [step for step, _ in (*session.pending, *session.cell)])
-    step: Any
-    for steps in (lambda: own, lambda: session.standing("github")):
-        for step in steps():
-            with suppress(*bad_input()):  # on a drive that is not there
-                yield step.place(session.host)
 
 
 class GithubMagic(Magic):

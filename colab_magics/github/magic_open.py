@@ -13,7 +13,8 @@ from ..core.arguments import Parser, quote
 from ..core.display import Report
 from ..core.errors import NotebookError, SourceError, usage_error
 from ..core.host import Host
-from ..extension.magic import Call, Status, confirm, show
+from ..extension.magic import Call
+from ..extension.output import Status, confirm, show
 from ..notebook.document import Document
 from ..notebook.reading import file_of, read_kept
 from ..secret.lookup import PLACES, find, value

@@ -10,7 +10,8 @@ from urllib.parse import quote
 from ..core.arguments import Parser
 from ..core.display import Report, amount
 from ..core.errors import NotebookError, SourceError, bad_input, usage_error
-from ..extension.magic import Call, Status, confirm
+from ..extension.magic import Call
+from ..extension.output import Status, confirm
 from ..notebook.document import Document
 from ..notebook.reading import Whole, read_whole
 from . import gists, secret_scan

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Dict, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Tuple
 
 from ..core.display import Bar, Report
 from ..core.errors import NotebookError, usage_error
 from ..core.steps import Outcome
-from ..extension.magic import Call, Magic, say, show
+from ..extension.magic import Call, Magic
+from ..extension.output import say, show
 from ..notebook.reading import read_kept
 from .frameworks import verdicts
 from .magic_measure import Measuring
@@ -18,6 +19,9 @@ from .magic_watch import Watching
 from .memory import Freed, free
 from .model import Gpu, advice, cards, columns, details, find, rows
 from .step import GpuStep, changed
+
+if TYPE_CHECKING:
+    from ..extension.recorder import Session
 
 
 class GpuMagic(Magic):
@@ -78,17 +82,17 @@ class GpuMagic(Magic):
         "--framework",
     )
 
-    def __init__(self, session: Any) -> None:
+    def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._measuring, self._watching = Measuring(self.host), Watching(self.host)
-        session.beside += [self._measuring, self._watching]
+        self._measuring, self._watching = Measuring(session), Watching(session)
+        session.hooks += [self._measuring, self._watching]
 
     def run(self, call: Call) -> Any:
         """The step that the line means; ``-v`` and ``--json`` show more of it."""
         if call.body is not None:
             if call.body.strip():
                 return self._around(call)
-            return self._measuring.begin(call, self.session.depth, self.session.source)
+            return self._measuring.begin(call)
         verbs = {"request": self._request, "watch": self._watch, "free": self._free}
         if call.words and call.words[0] in verbs:
             return verbs[call.words[0]](call)

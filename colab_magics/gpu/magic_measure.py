@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any, List, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Any, List, NamedTuple, Tuple
 
 from ..core.errors import usage_error
-from ..core.host import Host
-from ..extension.magic import Call, say, show
+from ..extension.hooks import Hook
+from ..extension.magic import Call
+from ..extension.output import say, show
 from .measurement import Measured, Meter, Peak, first_line, meters
 from .model import advice, find
 from .sampler import Sampler
+
+if TYPE_CHECKING:
+    from ..extension.recorder import Session
 
 #: The variable that ``%%gpu -o`` puts a measurement into where no other one is named.
 NAME = "gpu_cost"
@@ -19,16 +23,17 @@ NAME = "gpu_cost"
 _SAYS = re.compile(r"(?m)^\s*%%gpu\b|run_cell_magic\(.gpu")
 
 
-class Measuring:
+class Measuring(Hook):
     """The measurements of cells, one in another; samplers stay, so that the next begins at once."""
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
         self._idle: List[Sampler] = []
         self._running: List[_Running] = []
 
-    def begin(self, call: Call, depth: int, source: str) -> None:
-        """Measure the running cell, ``depth`` cells deep, of this text, from here on."""
+    def begin(self, call: Call) -> None:
+        """Measure the running cell from here on."""
+        depth, source = self.session.depth, self.session.source
         names = [word for word in call.words if word.isidentifier()]
         if len(call.words) > 1 or len(names) != len(call.words):
             raise usage_error(
@@ -49,9 +54,9 @@ class Measuring:
             failed = (*failed, f"The sampler cannot be started: {why}")
         self._running.append(_Running(call, depth, used, sampler, failed, time.perf_counter()))
 
-    def end(self, result: Any, depth: int) -> None:
-        """A cell has ended: tell what it cost, if it is one that is measured."""
-        ended = time.perf_counter()
+    def cell_ends(self, result: Any) -> None:
+        """Tell what the cell cost, if it is one that is measured."""
+        ended, depth = time.perf_counter(), self.session.depth
         while self._running and self._running[-1].depth >= depth:
             running = self._running.pop()
             self._idle.append(running.sampler)
@@ -73,7 +78,7 @@ class Measuring:
             (*running.failed, *failed, *self._missing(samples, sampler)),
         )
         if "output" in call.flags:
-            self._host.shell.push({(*call.words, NAME)[0]: found})
+            self.session.host.shell.push({(*call.words, NAME)[0]: found})
         if "quiet" not in call.flags:
             show(found.report())
 
@@ -92,7 +97,7 @@ class Measuring:
             return ("The GPU was not sampled: the sampler's process has ended or does not answer",)
         if samples.gpus:
             return samples.reasons  # type: ignore[no-any-return]
-        return (f"No GPU was measured. {advice(self._host, find())}",)
+        return (f"No GPU was measured. {advice(self.session.host, find())}",)
 
 
 class _Running(NamedTuple):

@@ -9,14 +9,17 @@ from __future__ import annotations
 import time
 from functools import partial
 from threading import Event, Thread
-from typing import Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ..core.display import Report
-from ..core.host import Host
-from ..extension.magic import show
+from ..extension.hooks import Hook
+from ..extension.output import show
 from .measurement import Cost
 from .model import advice, describe, find
 from .sampler import Sampler
+
+if TYPE_CHECKING:
+    from ..extension.recorder import Session
 
 #: Seconds between two updates of the display.
 PERIOD = 1.0
@@ -27,11 +30,12 @@ _STOP = "stop: %gpu watch stop"
 _ENDED = "ended after an hour; again: %gpu watch"
 
 
-class Watching:
+class Watching(Hook):
     """The one watch of a kernel; starting it again moves it below the cell that says so."""
 
-    def __init__(self, host: Host) -> None:
-        self._host = host
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._host = session.host
         self._sampler = Sampler()
         self._stop = Event()
         self._thread: Optional[Thread] = None
@@ -62,9 +66,6 @@ class Watching:
     def running(self) -> bool:
         """Whether a display is being followed."""
         return self._thread is not None and self._thread.is_alive()
-
-    def end(self, result: Any, depth: int) -> None:
-        """A cell has ended, which is all the same to it."""
 
     def close(self) -> None:
         """Follow no more; the display stays as it is."""

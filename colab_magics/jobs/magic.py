@@ -11,7 +11,8 @@ from typing import Any, Dict, List, Tuple
 from ..core.arguments import Parser
 from ..core.display import Report, amount, duration
 from ..core.errors import conceal, usage_error
-from ..extension.magic import Call, Magic, Status, say, show
+from ..extension.magic import Call, Magic
+from ..extension.output import Status, say, show
 from .job import ELSEWHERE, Job, every, find
 from .launch import remove, stop
 from .magic_follow import follow, printed, unless_done, wait

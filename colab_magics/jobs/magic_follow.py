@@ -10,9 +10,9 @@ from typing import BinaryIO, Callable, List, Optional
 
 from ..core.errors import CommandFailed, usage_error
 from ..core.host import Host
-from ..extension.magic import say
+from ..extension.output import interrupted, say
 from ..shell.log import Log
-from ..shell.magic import MEMORY, full, interrupted
+from ..shell.magic import MEMORY, full
 from ..shell.magic_output import Heard
 from .job import Job, look
 from .log import BEFORE

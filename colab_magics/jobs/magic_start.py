@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Optional, Set, Tuple
+from typing import Any, NamedTuple, Optional, Tuple
 
 from ..core.display import duration
 from ..core.errors import scrub, usage_error
-from ..extension.magic import say
 from ..shell.magic import MEMORY, full, signalled, worded
 from ..shell.state import Lasting
-from .job import ELSEWHERE, Job, find
+from .hooks import EndedJobs
+from .job import ELSEWHERE, Job
 from .launch import RunsAlready, Wanted, free, launch
 
 #: What ``%jobs`` does with jobs, and so no name of one.
@@ -27,30 +27,6 @@ class Asked(NamedTuple):
     log: str
 
 
-class Telling:
-    """Says below a later cell, once, that a job of this kernel has ended by itself."""
-
-    def __init__(self) -> None:
-        self.names: Set[str] = set()
-
-    def end(self, result: Any, depth: int) -> None:
-        """A cell has ended."""
-        if depth == 1:
-            for name in sorted(self.names):
-                self._look(name)
-
-    def close(self) -> None:
-        """The extension is unloaded: jobs go on."""
-
-    def _look(self, name: str) -> None:
-        job = find(name)
-        if job is not None and job.running:
-            return
-        self.names.discard(name)
-        if job is not None and job.state != "stopped":
-            say(f"{name}: {became(job)}: %jobs log {name}")
-
-
 def start(session: Any, shell: Lasting, asked: Asked) -> Tuple[Job, str]:
     """Start a job where the shell stands, unless the same one runs; and what is to be said."""
     name, shown = asked.name, scrub(asked.typed.strip())
@@ -65,23 +41,14 @@ def start(session: Any, shell: Lasting, asked: Asked) -> Tuple[Job, str]:
     except RunsAlready as same:
         return same.job, f"{name} runs already{_where(same.job)}: {follow}"
     if session.host.live:  # executors compare outputs, and it may end below any cell
-        _telling(session).names.add(name)
+        session.hooks.of(EndedJobs).names.add(name)
     return job, f"{name} runs in the background: {follow}"
 
 
 def told(session: Any, job: Job) -> None:
     """What became of it is being shown: nothing more is to be said of it."""
     if not job.running:
-        _telling(session).names.discard(job.name)
-
-
-def _telling(session: Any) -> Telling:
-    """The one of this kernel."""
-    found = next((one for one in session.beside if isinstance(one, Telling)), None)
-    if found is None:
-        found = Telling()
-        session.beside.append(found)
-    return found
+        session.hooks.of(EndedJobs).names.discard(job.name)
 
 
 def became(job: Job, precise: bool = True) -> str:

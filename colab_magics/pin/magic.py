@@ -10,8 +10,10 @@ from ..core.arguments import Parser
 from ..core.display import Report
 from ..core.errors import OtherPython, RestartRequired, bad_input, usage_error
 from ..core.steps import Outcome, Step, parse
-from ..extension.magic import Call, Magic, say, show
-from ..setup.status import standing
+from ..extension.magic import Call, Magic
+from ..extension.output import say, show
+from ..setup.magic_status import standing
+from .hooks import LockKeeper
 from .parse import COMMANDS
 from .requirements import body_words, carries_secret
 from .step import PinStep
@@ -123,7 +125,7 @@ class PinMagic(Magic):
         finally:
             if outcome is not None or last() != known:
                 applied = outcome is None or outcome.status == "applied"
-                self.session.locks.pinned(applied, "no_lock" not in call.flags)
+                self.session.hooks.of(LockKeeper).pinned(applied, "no_lock" not in call.flags)
             if "no_record" not in call.flags and last() != known:
                 from .magic_undo import keep_lines
 

@@ -9,7 +9,8 @@ from typing import Any, List
 
 from ..core.display import Report
 from ..core.errors import ColabMagicsError, usage_error
-from ..extension.magic import Call, say, show
+from ..extension.magic import Call
+from ..extension.output import say, show
 
 
 def environments(call: Call) -> Any:

@@ -9,7 +9,9 @@ from typing import Any
 from ..core.arguments import Parser
 from ..core.errors import ColabMagicsError, LockDiffers, NotebookError, usage_error
 from ..core.host import Host
-from ..extension.magic import Call, say
+from ..extension.magic import Call
+from ..extension.output import say
+from .hooks import LockKeeper
 
 
 def lock(magic: Any, call: Call) -> Any:
@@ -20,7 +22,7 @@ def lock(magic: Any, call: Call) -> Any:
     asked = parser.parse_args(list(call.words[1:]))
     if asked.check and asked.upgrade:
         raise usage_error("%pin lock: --check or --upgrade, not both.", "Take one of them out.")
-    locks = magic.session.locks
+    locks = magic.session.hooks.of(LockKeeper)
     if asked.check:
         return _check(locks, magic.host)
     pins = locks.pins()

@@ -7,7 +7,8 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..core.display import Report
 from ..core.steps import Step
-from ..extension.magic import Call, Status, say
+from ..extension.magic import Call
+from ..extension.output import Status, say
 from ..record.cell import Line, parse, render_step
 from ..record.merge import Merged, merge, remove_steps
 from .integrity import present

@@ -11,7 +11,7 @@ from typing import Callable, List, Optional, Protocol, Sequence, Tuple
 
 from ..core.errors import NotebookError
 from ..core.files import Conflict
-from ..setup.step import AutoOff
+from .auto_off import AutoOff
 from .cell import Line, new_cell, parse, render
 from .merge import Entry, Merged, merge
 

@@ -8,7 +8,8 @@ from typing import Any, List
 from ..core.arguments import Parser
 from ..core.display import Report
 from ..core.errors import SourceError, hide
-from ..extension.magic import Call, Magic, say, show
+from ..extension.magic import Call, Magic
+from ..extension.output import say, show
 from .lookup import PLACES, Kept, Unanswered, is_name, keeps
 from .step import refused
 from .stores import ask

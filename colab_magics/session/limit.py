@@ -73,3 +73,9 @@ def parse_duration(text: str) -> float:
     if found is None:
         raise usage_error(f"{text}: not a time.", "Say 30m, 2h or 1d.")
     return float(found.group(1)) * _UNITS[found.group(2)]
+
+
+def left(started: float, now: float) -> Optional[Limit]:
+    """What is left of a machine that came up then; None where there is no limit."""
+    lent = hours()
+    return None if lent is None else Limit(3600 * lent, 3600 * lent - (now - started))

@@ -9,7 +9,8 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 from ..core.arguments import Parser
 from ..core.display import Report, amount, duration
 from ..core.errors import NotebookError, usage_error
-from ..extension.magic import Call, Magic, Status, confirm, say, show
+from ..extension.magic import Call, Magic
+from ..extension.output import Status, confirm, say, show
 from ..notebook.kernels import Running, running, stop
 from ..notebook.servers import Server, colab, own
 from .limit import parse_duration
@@ -61,7 +62,7 @@ class SessionMagic(Magic):
         words = list(call.words)
         if words and words[0] in VERBS:
             return getattr(self, f"_{words[0]}")(words[1:], call)
-        from .report import look, report
+        from .magic_report import look, report
 
         asked = _flags("%session", words, "--json")
         found = look(self.host, self.session.site)

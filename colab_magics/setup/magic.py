@@ -8,15 +8,16 @@ from typing import Any, Callable, Dict, List, Tuple
 from ..core.arguments import Parser
 from ..core.display import Report
 from ..core.errors import SetupDiffers, usage_error
-from ..extension.magic import Call, Magic, say, show
+from ..extension.magic import Call, Magic
+from ..extension.output import say, show
 from ..notebook.locate import place
 from ..notebook.servers import held_by
 from ..notebook.writers.file import FileWriter
+from ..record.auto_off import AutoOff
 from ..record.cell import is_setup, step_line
 from ..record.merge import forget
 from ..record.record import write
-from .status import Row, verdicts
-from .step import AutoOff
+from .magic_status import Row, verdicts
 
 _HELP = """\
 %setup                     each remembered line: ok, differs, cannot tell

@@ -13,7 +13,8 @@ from weakref import WeakKeyDictionary
 
 from ..core.display import Report, amount
 from ..core.errors import CommandFailed, scrub, usage_error
-from ..extension.magic import Magic, say, show
+from ..extension.magic import Magic
+from ..extension.output import interrupted, say, show
 from .interpolation import expand
 from .magic_output import Heard, in_terminal
 from .runner import Ended
@@ -75,13 +76,6 @@ def failed(
     what, advice = f"{name}: {_how(ended, timeout)}", _advice(typed, ended, last)
     error = CommandFailed(what, advice, _said(last), ended.status)
     error.cmd, error.output = scrub(typed.strip()), heard.recent()
-    return error
-
-
-def interrupted() -> KeyboardInterrupt:
-    """What Ctrl-C raises, shown as one line: the way to it through our code says nothing."""
-    error = KeyboardInterrupt()
-    setattr(error, "_render_traceback_", lambda: ["KeyboardInterrupt"])  # noqa: B010 - not typed
     return error
 
 

@@ -15,7 +15,7 @@ from colab_magics.core.controls import visible
 from colab_magics.core.display import Bar, Report
 from colab_magics.core.errors import ColabMagicsError, usage_error
 from colab_magics.core.host import Host
-from colab_magics.extension.magic import Status
+from colab_magics.extension.output import Status
 
 #: What terminals obey, or people do not see.
 SENT = {

@@ -160,7 +160,7 @@ def sampler(child: Child) -> int:
     """The process that measures for a child, once it has measured."""
     find = (
         "from colab_magics.extension.recorder import session_of\n"
-        "print(session_of(get_ipython()).beside[0]._idle[-1].pid)"
+        "print(session_of(get_ipython()).hooks[-2]._idle[-1].pid)"
     )
     child("%%gpu -q\npass")
     return int(child(find))

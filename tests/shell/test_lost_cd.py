@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from colab_magics.extension.lost_cd import lost
+from colab_magics.cd_persist.hooks import lost
 
 from .cells import Cells
 

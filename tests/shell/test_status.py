@@ -11,7 +11,7 @@ import pytest
 
 from colab_magics.core.display import Report
 from colab_magics.extension import magic
-from colab_magics.extension.magic import Status
+from colab_magics.extension.output import Status
 
 PLAN = Report(("a plan",), (("package", "wanted"), ("numpy", "2.1.3")), ("and 3 more",))
 

@@ -8,17 +8,20 @@ import re
 import subprocess
 import sys
 from importlib import import_module
+from importlib.util import resolve_name
 from pathlib import Path
-from typing import Any, Dict, List, Tuple
+from typing import Any, Dict, Iterator, List, Tuple
 
 import pytest
 
 import colab_magics
 from colab_magics.core import errors
 from colab_magics.core.errors import ColabMagicsError
+from colab_magics.core.host import PLACES as PLACES_OF_PATHS
 from colab_magics.core.registry import choose, load
 from colab_magics.core.steps import STEPS, Step, parse
 from colab_magics.drive.providers import PROVIDERS, Provider
+from colab_magics.extension.hooks import HOOKS
 from colab_magics.extension.registration import MAGICS
 from colab_magics.fetch.urls import KINDS
 from colab_magics.gpu.model import VENDORS, Vendor
@@ -42,6 +45,8 @@ TARGETS = [
     *INSTALLERS,
     *VENDORS,
     *WRITERS,
+    *HOOKS,
+    *PLACES_OF_PATHS.values(),
 ]
 #: The parts of a registry, and the protocol that they follow.
 PARTS = [
@@ -105,6 +110,38 @@ def test_the_first_part_without_a_reason_is_chosen() -> None:
 def test_each_module_says_what_it_is_for() -> None:
     """Each module can be imported, and begins with a docstring."""
     assert [name for name in MODULES if not inspect.getdoc(import_module(name))] == []
+
+
+#: The libraries of other magics that a magic's library may use: a secret is asked for by many, a
+#: job is a command of the shell, and what a driver can run is asked of the GPU.
+MAY_USE = {"jobs": {"shell"}, "pin": {"gpu"}}
+
+
+def imported(path: Path, package: str) -> Iterator[str]:
+    """The modules that a file imports anywhere, by their full names."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            name = "." * node.level + (node.module or "")
+            base = resolve_name(name, package) if node.level else name
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+def test_the_library_of_a_magic_stands_alone() -> None:
+    """Only ``magic*.py`` and ``hooks.py`` know the extension, IPython and other magics."""
+    root, wrong = Path(colab_magics.__path__[0]), []
+    for magic in MAGICS:
+        others = {*MAGICS, "extension", "setup"} - {magic, "secret"} - MAY_USE.get(magic, set())
+        for path in (root / magic).rglob("*.py"):
+            if path.name.startswith("magic") or path.name == "hooks.py":
+                continue
+            package = ".".join(["colab_magics", *path.relative_to(root).parent.parts])
+            for name in imported(path, package):
+                parts = name.split(".")
+                if parts[0] == "IPython" or (parts[0] == "colab_magics" and parts[1] in others):
+                    wrong.append(f"{path.relative_to(root)} imports {name}")
+    assert wrong == []
 
 
 _LIGHT = """

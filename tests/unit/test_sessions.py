@@ -5,16 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Dict, List, Optional
+from typing import Any, Dict, List, Optional
 
 import pytest
 from IPython.core.error import UsageError
 
-from colab_magics.extension import time_left
 from colab_magics.gpu import model
 from colab_magics.gpu.model import Process
 from colab_magics.notebook.kernels import Running
-from colab_magics.session import limit, machine, magic
+from colab_magics.session import hooks, limit, machine, magic
 from colab_magics.session.machine import Room
 
 
@@ -69,14 +68,16 @@ def said_at(
     """What is said below cells that end when so many minutes are left of an hour and a half."""
     monkeypatch.setenv(limit.VARIABLE, "1.5")
     now = [0.0]
-    telling = time_left.TimeLeft(clock=lambda: now[0])
+    host = SimpleNamespace(live=True)
+    session: Any = SimpleNamespace(depth=1, host=host)
+    telling = hooks.TimeLeft(session, clock=lambda: now[0])
     telling._started = 0.0
     found = []
-    monkeypatch.setattr(time_left, "say", found.append)
+    monkeypatch.setattr(hooks, "say", found.append)
     for left in minutes:
         now[0] = 60 * (90 - left)
-        telling.end(None, 1)
-        telling.end(None, 2)
+        for session.depth in (1, 2):
+            telling.cell_recorded(None)
     return found
 
 

@@ -8,14 +8,14 @@ import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Tuple
 
 from ..core.display import Bar, Report, amount, duration
 from ..core.host import Host
 from ..gpu.model import find
 from ..notebook.locate import Site
 from . import machine as machines
-from .limit import Limit, hours
+from .limit import left
 
 _FRONT_ENDS = {
     "jupyter": "JupyterLab or Notebook",
@@ -31,12 +31,6 @@ _HOSTS = {
     "KAGGLE_KERNEL_RUN_TYPE": "Kaggle",
     "BINDER_SERVICE_HOST": "Binder",
 }
-
-
-def left(started: float, now: float) -> Optional[Limit]:
-    """What is left of a machine that came up then; None where there is no limit."""
-    lent = hours()
-    return None if lent is None else Limit(3600 * lent, 3600 * lent - (now - started))
 
 
 def look(host: Host, site: Site) -> Dict[str, Any]:

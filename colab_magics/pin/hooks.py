@@ -6,46 +6,50 @@ from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple
 
 from ..core.errors import ColabMagicsError, bad_input, holds_secret
 from ..core.steps import Step
+from ..extension.hooks import Hook
+from ..extension.output import Status, say
 from ..notebook.reading import read_kept
-from .magic import Status, say
 
 if TYPE_CHECKING:
-    from ..pin.lock.make import Made
-    from ..pin.lock.model import Lock
+    from ..extension.recorder import Session
+    from .drift import Before
+    from .lock.make import Made
+    from .lock.model import Lock
 
 
 _UNREAD = object()
 
 
-class Locking:
-    """What one kernel does about locks; `begin` and `end` of each cell are told.
+class LockKeeper(Hook):
+    """What one kernel does about the locks of its notebooks.
 
     Lines of the setup cell are held to the lock where it is for this Python and platform and was
     made for just that line; else they are installed as they read, and that is said.
     """
 
-    def __init__(self, session: Any) -> None:
-        self._session = session
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        session.host.lock = self.of
         self._found: Any = _UNREAD
         self._unfit = self._unused = ""
         self._changed = self._off = False
 
-    def begin(self) -> None:
-        """A cell begins."""
+    def cell_begins(self, source: str) -> None:
+        """Look at the lock anew."""
         self._found, self._unfit, self._unused = _UNREAD, "", ""
         self._changed = self._off = False
 
     # ------------------------------------------------------------------ using it
     def of(self, step: Any) -> Optional[Lock]:
         """What holds this line of the running setup cell; None: nothing does."""
-        if not self._session.runs_setup or step.renews:
+        if not self.session.runs_setup or step.renews:
             return None
         lock = self._lock()
         if lock is None:
             return None
-        from ..pin.lock.make import line_of
+        from .lock.make import line_of
 
-        known = line_of(step, self._session.host) in lock.lines
+        known = line_of(step, self.session.host) in lock.lines
         unused = self._unfit or ("" if known else "a line or a file was changed since it was made")
         self._unused = unused or self._unused
         return None if unused else lock
@@ -60,23 +64,23 @@ class Locking:
 
     def read(self) -> Optional[Lock]:
         """The notebook's lock as it is now; None where there is none, or none is wanted."""
-        from ..pin.lock.model import OFF, Lock
+        from .lock.model import OFF, Lock
 
-        text = read_kept(self._session.host, self._session.site, "lock")
+        text = read_kept(self.session.host, self.session.site, "lock")
         return Lock.decode(text) if text not in (None, OFF) else None
 
     # ------------------------------------------------------------------ making it
     def pinned(self, done: bool, wanted: bool) -> None:
         """A pin has been ``done`` on this machine, or found to hold; ``wanted``: a lock is."""
-        self._changed = self._changed or done or not self._session.runs_setup
+        self._changed = self._changed or done or not self.session.runs_setup
         self._off = self._off or not wanted
 
-    def changed(self) -> None:
+    def setup_edited(self) -> None:
         """The pins in the notebook may be others now."""
         self._changed = True
 
-    def end(self) -> None:
-        """The cell has ended and is recorded: see that the lock is of the pins that stand there."""
+    def cell_recorded(self, result: Any) -> None:
+        """See that the lock is of the pins that stand in the notebook now."""
         if not self._changed:
             return
         if self._unused:
@@ -84,7 +88,7 @@ class Locking:
                 f"Lock: not used: {self._unused}.",
                 "The lines were installed as they read; what they need was not held.",
             )
-        writer = self._session.writer()
+        writer = self.session.writer()
         if not hasattr(writer, "keep"):
             return
         try:
@@ -96,10 +100,10 @@ class Locking:
             say(f"Lock: not made: {what}", "Make it later: %pin lock")
 
     def _renew(self, writer: Any) -> None:
-        from ..pin.lock.make import line_of
-        from ..pin.lock.model import OFF, Lock
+        from .lock.make import line_of
+        from .lock.model import OFF, Lock
 
-        text = read_kept(self._session.host, self._session.site, "lock")
+        text = read_kept(self.session.host, self.session.site, "lock")
         if self._off or text == OFF:
             if text != OFF:
                 writer.keep("lock", OFF)
@@ -110,7 +114,7 @@ class Locking:
             old = Lock.decode(text) if text else None
         except ColabMagicsError:
             old = None
-        lines = sorted(line_of(step, self._session.host) for step in pins)
+        lines = sorted(line_of(step, self.session.host) for step in pins)
         if old is not None and lines == sorted(old.lines):
             return
         if pins:
@@ -120,20 +124,20 @@ class Locking:
 
     def pins(self) -> List[Any]:
         """The ``%pin`` lines of the setup cell."""
-        steps: Sequence[Optional[Step]] = [x.step for x in self._session.lines()[0] or ()]
+        steps: Sequence[Optional[Step]] = [x.step for x in self.session.lines()[0] or ()]
         return [step for step in steps if step is not None and step.word == "pin"]
 
     def make(self, pins: Sequence[Any], writer: Any, old: Optional[Lock]) -> Optional[Lock]:
         """Make it and keep it in the notebook; None where another Python would have to."""
-        from ..pin.environments.interpreters import runs
-        from ..pin.lock.make import make
+        from .environments.interpreters import runs
+        from .lock.make import make
 
         if not all(runs(step.python) for step in pins):
             return None
-        status = Status(self._session.host, quiet=False)
+        status = Status(self.session.host, quiet=False)
         status("looking up what to lock")
         try:
-            made = make(pins, self._session.host, status)
+            made = make(pins, self.session.host, status)
         except BaseException:
             status.done(None)
             raise
@@ -155,12 +159,35 @@ class Locking:
         return made.lock
 
 
+class InstalledPast(Hook):
+    """Says what a cell has installed past ``%pin``, which the setup cell does not know."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._before: Optional[Before] = None
+
+    def cell_begins(self, source: str) -> None:
+        """Look at the environment, if this cell may change it."""
+        self._before = None
+        if "install" in source:  # most cells install nothing, and this imports what pins need
+            from .drift import look_before
+
+            self._before = look_before(source)
+
+    def cell_recorded(self, result: Any) -> None:
+        """Say what has changed; each thing once."""
+        if self._before is not None:
+            from .drift import look_after
+
+            look_after(self.session, self.session.source, self._before)
+
+
 def _unfit(lock: Lock) -> str:
     """Why a lock is of no use here; empty where it is."""
     import os
 
-    from ..pin.pip_config import read_settings
-    from ..pin.uv import Uv
+    from .pip_config import read_settings
+    from .uv import Uv
 
     without = Uv().available(read_settings(os.environ))
     return f"that takes uv, and {without}" if without else lock.unfit()

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Optional, Set
+from typing import TYPE_CHECKING, Any, Callable, Optional, Set
 
 from ..core.display import duration
 from ..core.errors import bad_input
-from ..session.limit import NOTICES
-from ..session.report import left
-from .magic import say
+from ..extension.hooks import Hook
+from ..extension.output import say
+from .limit import NOTICES, left, lent
+
+if TYPE_CHECKING:
+    from ..extension.recorder import Session
 
 
-class TimeLeft:
+class TimeLeft(Hook):
     """What one kernel has said of it. ``clock`` gives seconds since 1970."""
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, session: Session, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(session)
         self._clock = clock
         self._started: Optional[float] = None
         self._said: Set[int] = set()
 
-    def end(self, result: Any, depth: int) -> None:
-        """A cell has ended."""
-        if depth != 1:
+    def cell_recorded(self, result: Any) -> None:
+        """Say it where the machine is lent, and somebody may read it."""
+        if self.session.depth != 1 or not lent() or not self.session.host.live:
             return
         try:
             limit = left(self._since(), self._clock())
@@ -39,7 +43,7 @@ class TimeLeft:
 
     def _since(self) -> float:
         if self._started is None:
-            from ..session.machine import look
+            from .machine import look
 
             self._started = look([]).started
         return self._started

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Iterator, List, Optional
 
 from ..core.arguments import quote, split_comment
+from ..extension.hooks import Hook
 
 #: Set to ``off``, it says nothing; ``%env_persist`` keeps that in a notebook.
 OFF = "COLAB_MAGICS_CD_NOTICE"
@@ -37,26 +38,31 @@ def lost(shell: Any, source: str, before: Optional[int] = None) -> Optional[str]
     return None
 
 
-def look_after(session: Any, source: str, result: Any) -> None:
-    """Say that it does not last, and what does, unless the kernel is there by another way."""
-    shell, host = session.host.shell, session.host
-    if result.error_before_exec is not None or session.site.kind == "executor":
-        return
-    wanted = lost(shell, source, _failed_at(shell, result.error_in_exec))
-    if wanted is None or os.environ.get(OFF, "").lower() in {"off", "0", "no", "false"}:
-        return
-    place = _NAME.sub(lambda found: _known(found, shell.user_ns), wanted)
-    if host.cwd is None or place == "-" or set(place) & {*"*?`(", _UNKNOWN}:
-        return
-    if not set(place) & set("${"):  # else it is Python's, and so it is behind %cd_persist
-        path = Path(os.path.normpath(host.cwd / Path(place).expanduser()))
-        if not path.is_dir() or path == host.cwd:
+class LostCd(Hook):
+    """Says that a ``!cd`` does not last, and what does, unless the kernel is there otherwise."""
+
+    def cell_recorded(self, result: Any) -> None:
+        """Look at what the cell wanted, which runs nothing."""
+        shell, host = self.session.host.shell, self.session.host
+        if "!" not in self.session.source or result.error_before_exec is not None:
             return
-        place = host.spell(path)
-    typed = f"!cd {quote(wanted)}" if wanted != "~" else "!cd"
-    session.notices.once(
-        f"{typed} ended with its line. To stay there: %cd_persist {quote(place)}", key="!cd"
-    )
+        wanted = lost(shell, self.session.source, _failed_at(shell, result.error_in_exec))
+        if wanted is None or os.environ.get(OFF, "").lower() in {"off", "0", "no", "false"}:
+            return
+        place = _NAME.sub(lambda found: _known(found, shell.user_ns), wanted)
+        if host.cwd is None or place == "-" or set(place) & {*"*?`(", _UNKNOWN}:
+            return
+        if self.session.site.kind == "executor":
+            return
+        if not set(place) & set("${"):  # else it is Python's, and so it is behind %cd_persist
+            path = Path(os.path.normpath(host.cwd / Path(place).expanduser()))
+            if not path.is_dir() or path == host.cwd:
+                return
+            place = host.spell(path)
+        typed = f"!cd {quote(wanted)}" if wanted != "~" else "!cd"
+        self.session.notices.once(
+            f"{typed} ended with its line. To stay there: %cd_persist {quote(place)}", key="!cd"
+        )
 
 
 def _calls(tree: ast.AST) -> Iterator[ast.Call]:

@@ -6,12 +6,12 @@ import re
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from ..core.errors import bad_input
-from ..pin.environment import canonical_name, versions, why_not
-from ..pin.loaded import Owned, mark, owned
-from ..pin.requirements import requirement
-from ..pin.step import PinStep
 from ..record.cell import Line, is_setup
 from ..record.record import is_off
+from .environment import canonical_name, versions, why_not
+from .loaded import Owned, mark, owned
+from .requirements import requirement
+from .step import PinStep
 
 #: ``!pip install``, ``%pip install``, ``python -m pip install``, ``uv pip install``, conda's.
 _INSTALLS = re.compile(r"(?m)(?:^|[!%;&|\s])(?:pip3?|conda|mamba)\s+(?:\S+\s+)*?install\b")

@@ -1,0 +1,80 @@
+"""What a magic shows: one display, updated in place where that can be, or lines of text."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import Any, Optional, Union
+
+from ..core.controls import visible
+from ..core.display import Report, printable
+from ..core.host import Host
+
+
+def interrupted() -> KeyboardInterrupt:
+    """What Ctrl-C raises, shown as one line: the way to it through our code says nothing."""
+    error = KeyboardInterrupt()
+    setattr(error, "_render_traceback_", lambda: ["KeyboardInterrupt"])  # noqa: B010 - not typed
+    return error
+
+
+def show(report: object, live: bool = False) -> Any:
+    """Show a report, or what draws itself; a live one gives a handle to update it."""
+    from IPython.display import display
+
+    return display(report, display_id=True) if live else display(report)
+
+
+def say(*lines: str) -> None:
+    """Show lines of text."""
+    show(Report(lines))
+
+
+def confirm(host: Host, question: str) -> bool:
+    """Ask a person, who must be there, and tell whether the answer is yes."""
+    return host.person and input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+
+
+class Status:
+    """One display, updated in place until it shows the outcome.
+
+    Where no front end is live (executors compare outputs), only the outcome is displayed.
+    """
+
+    def __init__(self, host: Host, quiet: bool) -> None:
+        self._live = host.live and not quiet
+        self._terminal = not quiet and host.may_ask and not host.live and sys.stdout.isatty()
+        self._handle: Any = None
+        self._above = Report()
+
+    def __call__(self, said: Union[str, Report]) -> None:
+        """Say what is going on; a report stays above what is said after it."""
+        if self._terminal:
+            self._write(said)
+        line = (said,) if isinstance(said, str) else ()
+        self._above = said if isinstance(said, Report) else self._above
+        if not self._live:
+            return
+        now = replace(self._above, after=(*self._above.after, *line))
+        if self._handle is None:
+            self._handle = show(now, live=True)
+        else:
+            self._handle.update(now)
+
+    def _write(self, said: Union[str, Report]) -> None:
+        """A line over the one before it; a report above, once, since it cannot be updated."""
+        if isinstance(said, str):
+            text = visible(printable(said), keep="")[:100]
+        else:
+            text = "" if self._above.lines else f"{said.text()}\n"
+        sys.stdout.write(f"\r\x1b[K{text}")
+        sys.stdout.flush()
+
+    def done(self, report: Optional[Report]) -> None:
+        """Show the outcome in the same place; None where an error will be shown instead."""
+        if self._terminal:
+            sys.stdout.write("\r\x1b[K")
+        if self._handle is not None:
+            self._handle.update(report or Report())
+        elif report is not None:
+            show(report)
