@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Set
+from typing import Callable, Dict, Set
 
 from ..core.display import Report
 from ..core.host import Host
+from ..notebook.writers.base import Writer
 from ..record.record import Record
 from .output import say, show
 
@@ -33,7 +34,7 @@ class Notices:
         """What finishes the notice of an earlier cell: whether its text has arrived."""
         return self._unfinished.pop(self._host.client, lambda: None)
 
-    def recorded(self, record: Record, writer: Any) -> None:
+    def recorded(self, record: Record, writer: Writer) -> None:
         """Say what recording has come to."""
         if writer.name == "run":
             self.once("Setup cell: kept by colab-magics run")
@@ -46,11 +47,9 @@ class Notices:
         else:
             self._in_the_notebook(record, writer)
 
-    def _in_place(self, record: Record, writer: Any) -> None:
+    def _in_place(self, record: Record, writer: Writer) -> None:
         """What is to become of the running cell."""
-        later = getattr(writer, "follow_up", None)
-        if later is not None:
-            self._unfinished[self._host.client] = lambda: say(later())
+        self._unfinished[self._host.client] = lambda: say(*filter(None, [writer.follow_up()]))
         if record.created:
             say(
                 "Setup cell: this cell is it now; delete an older one. Save the notebook - "
@@ -59,7 +58,7 @@ class Notices:
         else:
             say("Setup cell: took in " + ", ".join(record.changes))
 
-    def _in_the_notebook(self, record: Record, writer: Any) -> None:
+    def _in_the_notebook(self, record: Record, writer: Writer) -> None:
         """What became of the cell in the notebook that is open."""
         added = ("Setup cell: added on top, ", f" - {UNDO}")
         before, after = (

@@ -26,8 +26,9 @@ def show(report: object, live: bool = False) -> Any:
 
 
 def say(*lines: str) -> None:
-    """Show lines of text."""
-    show(Report(lines))
+    """Show lines of text; without one, nothing."""
+    if lines:
+        show(Report(lines))
 
 
 def confirm(host: Host, question: str) -> bool:

@@ -12,6 +12,7 @@ from ..core.host import Host
 from ..core.steps import Step, parts_of
 from ..notebook.comm import present
 from ..notebook.locate import RunningCell, Site, locate, place
+from ..notebook.writers.base import Writer
 from ..record.cell import Line, is_expanded, is_setup, only_setup, parse, sound_text
 from ..record.merge import Entry, Merged, merge
 from ..record.record import add, edit, is_off
@@ -92,11 +93,11 @@ class Session:
         """What kind of place the running cell comes from."""
         return locate(self.host)
 
-    def writer(self) -> Any:
+    def writer(self) -> Optional[Writer]:
         """The writer that applies to the running cell, or None."""
         return self.writers()[0]
 
-    def writers(self) -> Tuple[Any, Tuple[Tuple[str, str], ...]]:
+    def writers(self) -> Tuple[Optional[Writer], Tuple[Tuple[str, str], ...]]:
         """The writer that applies (or None), and (name, reason) of those that do not."""
         from ..notebook.writers import writer_for
 

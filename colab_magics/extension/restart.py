@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from typing import Any, Optional
 
 from ..core.errors import OtherPython, RestartRequired
 from ..core.host import Host
 from ..notebook.locate import Site
+from ..notebook.writers.run import RESTART, exchange_write
 from .output import say
 
 _AGAIN = (
@@ -24,6 +26,10 @@ def after(host: Host, site: Site, error: Optional[BaseException]) -> None:
         _colab_button(error)
     elif site.kind == "jupyter":
         _jupyter(host, error)
+    elif site.shared is not None:
+        python = error.python if isinstance(error, OtherPython) else ""
+        asked = [type(error).__name__, error.reason, python]
+        exchange_write(site.shared, json.dumps(asked), RESTART)
 
 
 def _jupyter(host: Host, error: RestartRequired) -> None:

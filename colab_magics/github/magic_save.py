@@ -296,8 +296,8 @@ def _remember(session: Any, known: Target, target: Target) -> List[str]:
     if known == target:
         return []
     session.targets[session.host.client] = text
-    writer: Any = session.writer() if session.site.kind != "executor" else None
-    if not hasattr(writer, "keep"):
+    writer = session.writer() if session.site.kind != "executor" else None
+    if writer is None or not writer.can_keep:
         return ["Remembered for this kernel: the next time, %github save is enough"]
     try:
         if writer.keep("github", text) != "written":  # else it is not on disk yet

@@ -210,7 +210,7 @@ def _request(session: Any, wanted: Optional[str], dry: bool) -> str:
     if site.kind == "executor":
         return "Nothing is written while an executor runs the notebook"
     writer = session.writer()
-    if site.kind == "colab" or not hasattr(writer, "keep"):
+    if site.kind == "colab" or writer is None or not writer.can_keep:
         raise NotebookError(
             "The metadata of this notebook cannot be written from here.",
             "In Colab: Runtime > Change runtime type; it is kept in the notebook there too.",

@@ -9,6 +9,7 @@ from ..core.steps import Step
 from ..extension.hooks import Hook
 from ..extension.output import Status, say
 from ..notebook.reading import read_kept
+from ..notebook.writers.base import Writer
 
 if TYPE_CHECKING:
     from ..extension.recorder import Session
@@ -89,7 +90,7 @@ class LockKeeper(Hook):
                 "The lines were installed as they read; what they need was not held.",
             )
         writer = self.session.writer()
-        if not hasattr(writer, "keep"):
+        if writer is None or not writer.can_keep:
             return
         try:
             self._renew(writer)
@@ -99,7 +100,7 @@ class LockKeeper(Hook):
             what = str(error).split("\n")[0].replace("; nothing was installed", "")
             say(f"Lock: not made: {what}", "Make it later: %pin lock")
 
-    def _renew(self, writer: Any) -> None:
+    def _renew(self, writer: Writer) -> None:
         from .lock.make import line_of
         from .lock.model import OFF, Lock
 
@@ -127,7 +128,7 @@ class LockKeeper(Hook):
         steps: Sequence[Optional[Step]] = [x.step for x in self.session.lines()[0] or ()]
         return [step for step in steps if step is not None and step.word == "pin"]
 
-    def make(self, pins: Sequence[Any], writer: Any, old: Optional[Lock]) -> Optional[Lock]:
+    def make(self, pins: Sequence[Any], writer: Writer, old: Optional[Lock]) -> Optional[Lock]:
         """Make it and keep it in the notebook; None where another Python would have to."""
         from .environments.interpreters import runs
         from .lock.make import make

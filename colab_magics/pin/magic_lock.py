@@ -29,7 +29,7 @@ def lock(magic: Any, call: Call) -> Any:
     if not pins:
         raise usage_error("%pin lock: no pin is recorded.", "For instance: %pin numpy==2.1.3")
     writer = magic.session.writer()
-    if not hasattr(writer, "keep"):
+    if writer is None or not writer.can_keep:
         raise NotebookError(
             "The lock cannot be kept from here: it stands in the notebook's metadata.",
             "Open it in JupyterLab or Notebook 7, or: colab-magics run NOTEBOOK",

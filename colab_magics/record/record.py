@@ -7,35 +7,14 @@ fresh kernel loses no line of yesterday and two notebooks on one kernel keep the
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Callable, List, Optional, Protocol, Sequence, Tuple
+from typing import Callable, List, Optional, Sequence, Tuple
 
 from ..core.errors import NotebookError
 from ..core.files import Conflict
+from ..notebook.writers.base import Writer
 from .auto_off import AutoOff
 from .cell import Line, new_cell, parse, render
 from .merge import Entry, Merged, merge
-
-
-class Writer(Protocol):
-    """One way to read and write the setup cell of one notebook."""
-
-    name: str
-    #: Whether it replaces the running cell, which takes effect only when that cell has ended.
-    in_place: bool
-
-    def read(self) -> Optional[str]:
-        """The text of the setup cell, or None where there is none yet."""
-
-    def put(self, text: Optional[str], expected: Optional[str]) -> str:
-        """Put the text (None: take the cell out) where ``expected`` stands, and say how it ended.
-
-        Ends as ``saved`` (read back from the file), ``written`` (not proved) or ``shown`` (to be
-        copied); raises `Conflict` where the cell is not ``expected`` any more.
-        """
-
-    # One that can write the notebook's metadata also has
-    # ``keep(what: str, value: Optional[str]) -> str``, which puts a value of `notebook.kept` there
-    # (None: takes it out) and ends as ``saved``, ``written`` or ``kept``.
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ and now and then before it, so that a run which is killed is not lost.
 
 from __future__ import annotations
 
+import json
 import os
-import re
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Any, Dict, Optional, Set
+from typing import Any, Dict, NamedTuple, Optional, Set
 
 from ..core import files
 from ..core.errors import NotebookError, bad_input
@@ -22,7 +22,7 @@ from ..core.signals import Requests, held
 from ..notebook.document import Document
 from ..notebook.metadata_keys import KEPT
 from ..notebook.servers import held_by
-from ..notebook.writers.run import FILE, exchange_read, exchange_write
+from ..notebook.writers.run import FILE, RESTART, exchange_read, exchange_write
 from ..pin.environments.interpreters import runs, version_of
 from ..pin.environments.make import ensure
 from ..pin.step import PinStep
@@ -236,31 +236,41 @@ def _until_done(saved: _Saved, options: Options, say: Say, requests: Requests) -
         failure = outcome.failure
         if failure is None or requests.count:
             return outcome
-        other = failure.name == "OtherPython"
-        if not other and failure.name != "RestartRequired":
+        restart = _restart(saved.shared)
+        if restart is None or restart.name != failure.name or restart.reason in reasons:
             return outcome
-        reason = re.sub(r" \([^)]*\)", "", failure.message)  # less how many modules are loaded
-        version = _asked(failure.message)
-        if reason in reasons or len(reasons) == RESTARTS or (other and not version):
+        if len(reasons) == RESTARTS:
             return outcome
-        reasons.add(reason)
-        first = (failure.message.splitlines() or ["it asks for that"])[0]
+        reasons.add(restart.reason)
+        first = (failure.message.splitlines() or [restart.reason])[0]
         say(f"restarting the kernel and running from the top: {first}")
-        if other:
+        if restart.python:
             try:
                 with requests.interruptible():
-                    options = _elsewhere(options, version, saved.path, say)
+                    options = _elsewhere(options, restart.python, saved.path, say)
             except KeyboardInterrupt:
                 return outcome
 
 
-def _asked(message: str) -> str:
-    """The version in the message of an `OtherPython`; empty where a notebook made its own."""
-    match = re.search(r"asks for Python ([\d.]+);", message)
+class _Restart(NamedTuple):
+    """What a kernel has asked for: the error's name, its reason, and the Python, if another."""
+
+    name: str
+    reason: str
+    python: str = ""
+
+
+def _restart(shared: Path) -> Optional[_Restart]:
+    """Take what the kernel asked for; None where it asked for nothing that can be done."""
+    text = exchange_read(shared, RESTART)
+    exchange_write(shared, None, RESTART)
     try:
-        return version_of(match.group(1)) if match else ""
+        found = _Restart(*map(str, json.loads(text or "[]")))
+        return found._replace(python=version_of(found.python) if found.python else "")
+    except (TypeError, ValueError):
+        return None
     except bad_input():
-        return ""
+        return None
 
 
 def _python_of(text: str) -> str:

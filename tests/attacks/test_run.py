@@ -8,23 +8,28 @@ import pytest
 from faults.runs import Started
 from kernel.files import notebook
 
-_RAISE = """\
-import time
-class {name}(Exception): pass
-raise {name}({message})
-"""
-#: Name and message, as code, of the error; and how often the notebook is run.
+#: Cells, and how often the notebook is run from the top.
 RAISED = [
-    ("RestartRequired", "''", 2),
-    ("RestartRequired", "str(time.time())", 2),
-    ("OtherPython", "'asks for Python ...;'", 1),
+    ("class RestartRequired(Exception): pass\nraise RestartRequired('')", 1),
+    ("class OtherPython(Exception): pass\nraise OtherPython('asks for Python 3.8;')", 1),
+    ("from colab_magics.core.errors import RestartRequired\nraise RestartRequired('x')", 2),
+    (
+        "import time\nfrom colab_magics.core.errors import RestartRequired\n"
+        "error = RestartRequired('x')\nerror.reason = str(time.time())\nraise error",
+        2,
+    ),
+    (
+        "from colab_magics.core.errors import OtherPython\n"
+        "error = OtherPython('x')\nerror.python = '--help'\nraise error",
+        1,
+    ),
 ]
 
 
-@pytest.mark.parametrize(("name", "message", "times"), RAISED)
-def test_an_error_of_our_name(name: str, message: str, times: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("cell", "times"), RAISED)
+def test_an_error_of_our_name(cell: str, times: int, tmp_path: Path) -> None:
     """The run ends with status 1 and no traceback, however often the cell asks for a restart."""
-    path = notebook(tmp_path / "notebooks" / "nb.ipynb", _RAISE.format(name=name, message=message))
+    path = notebook(tmp_path / "notebooks" / "nb.ipynb", "%load_ext colab_magics", cell)
     run = Started(path, prelude="from colab_magics.run import runner; runner.RESTARTS = 1")
     ended = run.ended()
     assert ended.status == 1 and "Traceback" not in ended.errors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import inspect
 import pkgutil
 import re
@@ -26,9 +27,9 @@ from colab_magics.extension.registration import MAGICS
 from colab_magics.fetch.urls import KINDS
 from colab_magics.gpu.model import VENDORS, Vendor
 from colab_magics.notebook.writers import WRITERS
+from colab_magics.notebook.writers.base import Writer
 from colab_magics.pin.installer import INSTALLERS, Installer
 from colab_magics.record.cell import parse as parse_cell
-from colab_magics.record.record import Writer
 from colab_magics.secret.lookup import PLACES, Place
 
 MODULES = [

@@ -6,11 +6,12 @@ A writer is made by ``module:Class`` called without arguments and then asked
 
 from __future__ import annotations
 
-from typing import Any, Tuple
+from typing import Optional, Tuple
 
 from ...core.host import Host
 from ...core.registry import choose
 from ..locate import RunningCell, Site
+from .base import Writer
 
 __all__ = ["WRITERS", "writer_for"]
 
@@ -26,7 +27,7 @@ WRITERS = (
 
 def writer_for(
     host: Host, site: Site, cell: RunningCell
-) -> Tuple[Any, Tuple[Tuple[str, str], ...]]:
+) -> Tuple[Optional[Writer], Tuple[Tuple[str, str], ...]]:
     """The first writer that applies (or None), and (name, reason) of those before it."""
     writer, reasons = choose(WRITERS, lambda part: part.available(host, site, cell))
     return writer, tuple(reasons)

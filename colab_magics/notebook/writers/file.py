@@ -12,13 +12,13 @@ from ...core import files
 from ...core.errors import NotebookError
 from ..document import Document
 from ..servers import held_by
+from .base import Writer
 
 
-class FileWriter:
+class FileWriter(Writer):
     """Reads and replaces the setup cell of a file; `NotebookError` where that is not safe."""
 
     name = "file"
-    in_place = False
 
     def __init__(self, path: Path, is_setup: Callable[[str], bool]) -> None:
         self.path, self._is_setup = path, is_setup

@@ -16,18 +16,17 @@ from ..document import several
 from ..locate import RunningCell, Site
 from ..reading import holds
 from ..servers import saved_as
+from .base import Writer
 
 #: Seconds that a file which was saved may take to show it.
 PROOF = 2.0
 
 
-class FrontEndWriter:
+class FrontEndWriter(Writer):
     """Writes through the extension in JupyterLab 4 and Notebook 7."""
 
     name = "front end"
-    in_place = False
-    #: Whether the front end said that it has saved, which it is believed only where nobody can see.
-    told = False
+    can_keep = True
     host: Host
 
     def available(self, host: Host, site: Site, cell: RunningCell) -> Optional[str]:

@@ -14,9 +14,10 @@ from ...core.host import Host
 from ..colab_message import texts
 from ..document import several
 from ..locate import RunningCell, Site
+from .base import Writer
 
 
-class InPlaceWriter:
+class InPlaceWriter(Writer):
     """Replaces the running cell, where that cell is the setup cell or asks to become it."""
 
     name = "in place"
@@ -45,9 +46,7 @@ class InPlaceWriter:
         return "written"
 
 
-# ---------------------------------------------------------------------- colab
-# Colab: the running cell becomes the setup cell, if Colab lets it; looked at afterwards.
-#
+# ---------------------------------------------------------------------- Colab
 # Colab may put the text into a new cell below instead of replacing the running one (its front end
 # is not public). Its own copy of the notebook says which, once the cell has ended.
 class ColabWriter(InPlaceWriter):
@@ -92,11 +91,10 @@ class ColabWriter(InPlaceWriter):
 
 # ---------------------------------------------------------------------- show
 # The text of the setup cell, to copy: where nothing can write it, someone asked for it.
-class ShowWriter:
+class ShowWriter(Writer):
     """Prints the cell for ``%setup write``; there is no notebook that it could read."""
 
     name = "show"
-    in_place = False
 
     def available(self, host: Host, site: Site, cell: RunningCell) -> Optional[str]:
         """None where ``%setup write`` was typed and no other writer applies."""

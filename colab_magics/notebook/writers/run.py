@@ -11,11 +11,14 @@ from typing import Optional
 
 from ...core.host import Host
 from ..locate import RunningCell, Site
+from .base import Writer
 
 #: The file of the setup cell in the shared folder; what is kept in metadata stands there by name.
 CELL = "setup-cell"
 #: Names the notebook's own file.
 FILE = "notebook-file"
+#: Says what a cell that failed asks for: JSON of the error's name, its reason, and a Python.
+RESTART = "restart"
 
 
 def exchange_read(shared: Path, name: str = CELL) -> Optional[str]:
@@ -38,11 +41,11 @@ def exchange_write(shared: Path, text: Optional[str], name: str = CELL) -> None:
     fresh.replace(shared / name)
 
 
-class RunWriter:
+class RunWriter(Writer):
     """Writes for ``colab-magics run``; only this kernel writes, so there is no conflict."""
 
     name = "run"
-    in_place = False
+    can_keep = True
     shared: Path
 
     def available(self, host: Host, site: Site, cell: RunningCell) -> Optional[str]:
