@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import zlib
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Set, Tuple
 
 import pytest
 
@@ -21,37 +20,37 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 #: In CI a part that could have been installed and is missing is a failure, not a skip.
 STRICT = bool(os.environ.get("COLAB_MAGICS_STRICT"))
 
-#: Suites of real shells, kernels, installs and front ends: nearly all of the time.
-LONG_SUITES = {"shell", "kernel", "integration", "browser"}
+#: Suites that run in the newest version alone.
+NEWEST_ALONE = {"attacks", "faults"}
+#: What does not depend on the version of Python or IPython: the first test of each of these files
+#: runs in every version, the others in the newest.
+SAME_IN_EACH = {
+    "shell": (
+        "apt fetch fetch_ahead full_disk github_badge github_clone github_save gpu gpu_cost "
+        "gpu_real jobs lost_cd session shell status"
+    ),
+    "kernel": "freeze github gpu session shapes undo",
+    "integration": (
+        "apt fatbin github_install killed nvml_double options pin_options plan project rclone"
+    ),
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="all rounds of the long tests")
-    parser.addoption("--slice", metavar="SEED", help="of a long suite only the half of this seed")
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Attacks and faults run in the newest version alone."""
-    if {"attacks", "faults"} & set(item.path.relative_to(item.config.rootpath).parts):
-        item.add_marker(pytest.mark.once)
-
-
-@pytest.hookimpl(trylast=True)
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item]) -> None:
-    """With ``--slice SEED``, of each file of a long suite the half that this seed picks."""
-    seed = config.getoption("--slice")
-    if seed is None:
-        return
-    files: Dict[Path, List[pytest.Item]] = {}
+    """Mark what runs once, in the newest version."""
+    begun: Set[Path] = set()
     for item in items:
-        if LONG_SUITES & set(item.path.relative_to(config.rootpath).parts):
-            files.setdefault(item.path, []).append(item)
-    left_out = []
-    for those in files.values():
-        those.sort(key=lambda item: zlib.crc32(f"{seed} {item.nodeid}".encode()))
-        left_out += those[(len(those) + 1) // 2 :]
-    items[:] = [item for item in items if item not in left_out]
-    config.hook.pytest_deselected(items=left_out)
+        suite, *rest = item.path.relative_to(config.rootpath / "tests").parts
+        name = rest[-1][len("test_") : -len(".py")] if rest else ""
+        same = name in SAME_IN_EACH.get(suite, "").split()
+        if suite in NEWEST_ALONE or (same and item.path in begun):
+            item.add_marker(pytest.mark.once)
+        begun.add(item.path)
 
 
 @pytest.hookimpl(hookwrapper=True)

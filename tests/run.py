@@ -5,9 +5,9 @@ Needs Python 3.8 or later with venv, and git; everything else is put into ``.mat
 wheel, installs it into an environment for each version, and there runs the tests and, by nbval,
 the notebooks. Lint, types and import rules are checked once, in the newest.
 
-Of the suites that take long (real shells, kernels, installs, front ends) each commit and each
-version runs another half. ``--whole`` runs them whole, ``--slice SEED`` the half of another commit,
-``--long`` all rounds of the long tests too. ``--only NAME`` runs one version.
+Everything runs in the newest version; in the others what depends on the version, and one test of
+each other part. ``--long`` runs all rounds of the long tests, in every version. ``--only NAME``
+runs one version.
 
 A version whose interpreter is not on this machine is skipped and named in the last lines. With
 ``--strict`` a part that could have been installed and is missing is a failure.
@@ -27,6 +27,8 @@ from typing import Dict, List, NamedTuple, Optional, Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / ".matrix"
+#: Half of the time a test waits for a program, which leaves a processor to another one.
+WORKERS = ("-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal")
 BIN = "Scripts" if os.name == "nt" else "bin"
 
 
@@ -133,13 +135,20 @@ def check(version: Version, python: Path, built: Path, options: argparse.Namespa
     folder = python.parent
     tests = [folder / "pytest", "-q", "-p", "no:cacheprovider"]
     long = ["--long"] if options.long else []
-    if not (options.long or options.whole):
-        long = ["--slice", f"{options.slice}-{version.name}"]  # each version has a half of its own
-    # Some tests make an environment of their own, or look at the sources alone.
     once = [] if options.long or "lint" in version.extras else ["-m", "not once"]
     # The command, not `python -m pytest`: that would import the checkout, not the wheel.
     commands = [
-        [*tests, "tests", "--ignore=tests/browser", "-n", "2", "--dist", "worksteal", *once, *long],
+        [
+            *tests,
+            "tests",
+            "--ignore=tests/browser",
+            "-n",
+            WORKERS,
+            "--dist",
+            "worksteal",
+            *once,
+            *long,
+        ],
         [*tests, "notebooks", "--nbval", "--nbval-current-env", "--nbval-sanitize-with=setup.cfg"],
     ]
     if "browser" in version.extras:  # alone: a busy machine makes front ends slow to answer
@@ -167,20 +176,11 @@ def check(version: Version, python: Path, built: Path, options: argparse.Namespa
         raise Failed("; ".join(failed))
 
 
-def commit() -> str:
-    """The commit that is checked out, and ``none`` outside git."""
-    command = ["git", "-C", str(ROOT), "rev-parse", "HEAD"]
-    said = subprocess.run(command, capture_output=True, text=True, check=False)
-    return said.stdout[:10] or "none"
-
-
 def main() -> int:
     """Run the matrix; 1 where anything failed."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--strict", action="store_true")
     parser.add_argument("--long", action="store_true")
-    parser.add_argument("--whole", action="store_true")
-    parser.add_argument("--slice", metavar="SEED", default=commit())
     parser.add_argument("--only", choices=[version.name for version in MATRIX])
     options = parser.parse_args()
     uv = tools()
