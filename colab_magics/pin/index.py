@@ -87,7 +87,9 @@ def ask(
 ) -> requests.Response:
     """The page of a project on an index, asked for as the user's settings say.
 
-    `requests.RequestException` where it does not answer, or sends on to what is no address.
+    `requests.RequestException` where it does not answer, or sends on to what is no address. Not
+    by `core.web.Session`: pip asks an index with the login of ``~/.netrc`` and follows redirects
+    as ``requests`` does, and what pip reaches is to be reached here.
     """
     import requests
     from packaging.utils import canonicalize_name
