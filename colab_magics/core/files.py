@@ -15,7 +15,7 @@ import time
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Dict, Iterator, List, Optional, Tuple
+from typing import BinaryIO, Dict, Iterator, List, Optional, Tuple, Union
 
 from .errors import NotebookError
 from .file_lock import PLAIN, alone_if_possible, is_own, try_lock
@@ -165,18 +165,19 @@ def create(path: Path, data: bytes) -> bool:
         return True
 
 
-def save(path: Path, text: str) -> None:
+def save(path: Path, data: Union[str, bytes]) -> None:
     """Put a small file for this user alone in its place, whole or not at all; never through a link.
 
-    For one that is written by one process at a time: what a killed one left is taken away.
+    For one that is written by one process at a time: what a killed one left is taken away. It is
+    not waited for that the disk has it.
     """
     fresh = path.with_name(f"{path.name}.new")
     with suppress(FileNotFoundError):
         fresh.unlink()
-    handle = os.open(str(fresh), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    handle = os.open(str(fresh), os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o600)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8") as stream:
-            stream.write(text)
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data.encode("utf-8") if isinstance(data, str) else data)
         fresh.replace(path)
     except BaseException:
         fresh.unlink()

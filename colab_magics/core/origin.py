@@ -1,4 +1,4 @@
-"""Where this package came from: what installs this very version elsewhere.
+"""Where an installed package came from, and what installs this one's very version elsewhere.
 
 Source: PEP 610 (``direct_url.json``), which installers write for anything not from an index.
 """
@@ -10,16 +10,55 @@ import re
 from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
-from typing import Optional
+from typing import NamedTuple, Optional
 
 from .._version import __version__
+
+
+class Origin(NamedTuple):
+    """What a ``direct_url.json`` says. ``url`` is empty where it does not follow PEP 610.
+
+    ``vcs``, ``commit`` and ``revision`` (the one that was requested) are of a clone.
+    """
+
+    url: str = ""
+    vcs: str = ""
+    commit: str = ""
+    revision: Optional[str] = None
+    editable: bool = False
+
+    @property
+    def source(self) -> str:
+        """The URL as a requirement names it: that of a clone at its commit."""
+        return f"{self.vcs}+{self.url}@{self.commit}" if self.vcs else self.url
+
+
+def parse_origin(text: Optional[str]) -> Optional[Origin]:
+    """Read the text of a ``direct_url.json``; None where there is none: it came from an index."""
+    if not text:
+        return None
+    try:
+        found = json.loads(text)
+        url, editable = str(found["url"]), bool(found.get("dir_info", {}).get("editable"))
+        control = found.get("vcs_info")
+        if not control:
+            return Origin(url, editable=editable)
+        vcs, commit = str(control["vcs"]), str(control["commit_id"])
+        return Origin(url, vcs, commit, control.get("requested_revision"), editable)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return Origin()
+
+
+def read_origin(distribution: metadata.Distribution) -> Optional[Origin]:
+    """Read where a distribution was installed from; None: from an index."""
+    return parse_origin(distribution.read_text("direct_url.json"))
 
 
 def portable() -> str:
     """What pip can install this very version from on any machine; empty for a local copy."""
     try:
-        url = _direct()
-    except (metadata.PackageNotFoundError, ValueError, KeyError, TypeError, AttributeError):
+        url = _own_source()
+    except metadata.PackageNotFoundError:
         return ""
     if url is None:
         return f"colab-magics~={__version__}"
@@ -32,18 +71,13 @@ def requirement() -> str:
     if (folder / "pyproject.toml").is_file():
         return str(folder)  # the checkout that this code runs from
     with suppress(metadata.PackageNotFoundError):
-        url = _direct()
-        if url is not None:
+        url = _own_source()
+        if url:
             return f"colab-magics @ {url}"
     return f"colab-magics=={__version__}"
 
 
-def _direct() -> Optional[str]:
-    """The URL that it was installed from, without a password; None: from an index."""
-    text = metadata.distribution("colab-magics").read_text("direct_url.json")
-    if text is None:
-        return None
-    origin = json.loads(text)
-    url = re.sub(r"://[^/@]+@", "://", origin["url"])
-    control = origin.get("vcs_info")
-    return f"{control['vcs']}+{url}@{control['commit_id']}" if control else str(url)
+def _own_source() -> Optional[str]:
+    """The URL that this package was installed from, without a password; None: from an index."""
+    origin = read_origin(metadata.distribution("colab-magics"))
+    return None if origin is None else re.sub(r"://[^/@]+@", "://", origin.source)

@@ -13,13 +13,13 @@ from datetime import datetime, timezone
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from os import dup
-from typing import Any, Callable, Dict, NamedTuple, Optional, Tuple, TypeVar
+from typing import Any, Callable, Dict, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from requests.adapters import HTTPAdapter
 
 from ..core.errors import SourceError, conceal
-from ..core.redirects import Origin, is_loopback, origin, redirected
+from ..core.web import Origin, Session, Sign, follow, is_loopback, origin, signer
 from .urls import Request, file_name
 
 
@@ -138,8 +138,6 @@ def _telling(pool: Any, waits: Callable[[Any], None]) -> Any:
 
 # ---------------------------------------------------------------------- http
 T = TypeVar("T")
-#: Seconds to connect, and to wait for the next byte.
-PATIENCE = (10, 60)
 #: How often in a row nothing may come of it, and the seconds after the first time; then twice that.
 TRIES, PAUSE = 5, 0.5
 #: Seconds that a server may ask to be left alone; longer is a failure.
@@ -172,12 +170,8 @@ class Web:
     """Requests for the files of one line. ``stop`` is set where they are to end at once."""
 
     def __init__(self, stop: threading.Event, token: str = "", name: str = "") -> None:
-        import requests
-
         self._stop, self._token, self._name = stop, token, name
-        self._session = requests.Session()
-        self._session.mount("http://", Telling(self._reads))
-        self._session.mount("https://", Telling(self._reads))
+        self._session = Session(Telling(self._reads))
         #: What each thread reads from.
         self._read: Dict[int, Any] = {}
 
@@ -190,17 +184,8 @@ class Web:
                 "A token is not sent over http://, where others can read it.",
                 "Check the URL, and HF_ENDPOINT; or take --token off the line.",
             )
-        for _ in range(_REDIRECTS):
-            self.check()
-            given = self._ask(url, headers, login, home)
-            to = given.headers.get("Location")
-            if given.status_code not in (301, 302, 303, 307, 308) or not to:
-                return Answer(given, url)
-            given.close()
-            url = redirected(url, to)
-        raise SourceError(
-            f"{urlsplit(request.url).hostname} sends on from address to address.", "Check the URL."
-        )
+        sign = signer(home, self._token, login)
+        return Answer(*follow(lambda url: self._send(url, headers, sign), url, _REDIRECTS))
 
     def json(self, url: str) -> Any:
         """What a service lists at an address of its own."""
@@ -268,30 +253,13 @@ class Web:
         self._read[threading.get_ident()] = stream
         self.check()
 
-    def _ask(
-        self, url: str, headers: Dict[str, str], login: Optional[Tuple[str, str]], home: Origin
-    ) -> Any:
+    def _send(self, url: str, headers: Dict[str, str], sign: Sign) -> Any:
+        """The answer of one server, its body not read."""
         import requests
 
-        def sign(request: Any) -> Any:
-            # Also where there is nothing to sign with: requests would look into ~/.netrc.
-            if origin(request.url) != home:
-                return request
-            if self._token:
-                request.headers["Authorization"] = f"Bearer {self._token}"
-            elif login:
-                return requests.auth.HTTPBasicAuth(*login)(request)
-            return request
-
+        self.check()
         try:
-            got = self._session.get(
-                url,
-                headers=headers,
-                auth=sign,
-                stream=True,
-                timeout=PATIENCE,
-                allow_redirects=False,
-            )
+            got = self._session.send("GET", url, sign, headers=headers, stream=True)
         except ValueError:  # of the URL, of where it leads, or of a token that is no ASCII
             raise _no_address() from None
         except requests.exceptions.SSLError:

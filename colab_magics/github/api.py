@@ -11,14 +11,12 @@ from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
 from ..core.errors import SourceError
-from ..core.redirects import is_loopback, origin, redirected
+from ..core.web import Session, follow, is_loopback, origin, signer
 
 HOME = "https://api.github.com"
 #: Answers as JSON; a file by its content; a file's or folder's description without much content.
 JSON, RAW = "application/vnd.github+json", "application/vnd.github.raw+json"
 ANY = "application/vnd.github.object+json"
-#: Seconds to connect, and to wait for the next byte.
-PATIENCE = (10, 60)
 _REDIRECTS = 3
 
 
@@ -56,8 +54,6 @@ class Api:
     """Calls of one magic. ``name`` is the secret that the token is kept as; none: anonymous."""
 
     def __init__(self, token: str = "", name: str = "") -> None:
-        import requests
-
         self.base = os.environ.get("GITHUB_API_URL", "").rstrip("/") or HOME
         try:
             self._origin = origin(self.base)
@@ -66,7 +62,7 @@ class Api:
         if self._origin[0] != "https" and not is_loopback(self._origin):
             raise SourceError("GITHUB_API_URL is no https address.", "Such as: " + HOME)
         self._token, self.name = token, name
-        self._session = requests.Session()
+        self._session = Session()
 
     def __call__(
         self,
@@ -101,38 +97,20 @@ class Api:
 
     def _followed(self, method: str, url: str, json: Any, accept: str, plain: bool = False) -> Any:
         """The answer of where a repository that was renamed is now; a token goes to no other."""
-        for _ in range(_REDIRECTS):
-            answer = self._send(method, url, json, accept, plain)
-            if answer.status_code not in (301, 302, 307, 308):
-                break
-            url = redirected(url, answer.headers.get("Location", ""))
-        return answer
+        return follow(lambda to: self._send(method, to, json, accept, plain), url, _REDIRECTS)[0]
 
     def _send(self, method: str, url: str, json: Any, accept: str, plain: bool) -> Any:
         import requests
 
-        def sign(request: Any) -> Any:
-            # Also where there is no token: requests would take one for this host from ~/.netrc.
-            if not plain and origin(request.url) != self._origin:
+        headers = {"Accept": accept, "X-GitHub-Api-Version": "2022-11-28"}
+        sign = signer(None if plain else self._origin, self._token)
+        try:
+            if not plain and origin(url) != self._origin:
                 raise SourceError(
                     f"GitHub sends on to {urlsplit(url).hostname}; that was not followed.",
                     "Check GITHUB_API_URL.",
                 )
-            if self._token and not plain:
-                request.headers["Authorization"] = f"Bearer {self._token}"
-            return request
-
-        headers = {"Accept": accept, "X-GitHub-Api-Version": "2022-11-28"}
-        try:
-            return self._session.request(
-                method,
-                url,
-                json=json,
-                headers=headers,
-                auth=sign,
-                timeout=PATIENCE,
-                allow_redirects=False,
-            )
+            return self._session.send(method, url, sign, json=json, headers=headers)
         except (requests.RequestException, ValueError):  # no address; a token that is no ASCII
             raise SourceError(
                 f"{urlsplit(url).hostname} did not answer.",

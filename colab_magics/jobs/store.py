@@ -160,7 +160,11 @@ def read(place: Path, name: str) -> Record:
 
 
 def put(place: Path, name: str, record: Record) -> None:
-    """Write a file of a start, whole or not at all; into the room that was kept for it."""
+    """Write a file of a start, whole or not at all.
+
+    Into the room that was kept for it, which `core.files.save` would give back: a disk that the
+    job has filled has none.
+    """
     data = json.dumps(record).encode().ljust(_SIZE)
     new = _new(place, name)
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as stream:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from functools import lru_cache
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, AbstractSet, Dict, Iterator, List, Optional, Set, Tuple
 from urllib.parse import urlsplit
 
+from ..core.origin import Origin, read_origin
 from .requirements import split_extras
 
 if TYPE_CHECKING:
@@ -115,15 +115,9 @@ def values(field: str, head: str) -> List[str]:
 
 
 def source_of(found: metadata.Distribution) -> Optional[str]:
-    """The URL at its commit that a distribution was installed from, by PEP 610; None: an index."""
-    text = found.read_text("direct_url.json")
-    if not text:
-        return None
-    origin = json.loads(text)
-    control = origin.get("vcs_info")
-    if not control:
-        return None
-    return f"{control['vcs']}+{origin['url']}@{control['commit_id']}"
+    """Return the URL at its commit that a distribution was cloned from; None: it was not."""
+    origin = read_origin(found)
+    return origin.source if origin and origin.vcs else None
 
 
 def is_editable(folder: Path) -> bool:
@@ -136,10 +130,9 @@ def is_editable(folder: Path) -> bool:
     bare, extras = split_extras(str(folder))
     folders = (Path(bare), Path(bare).resolve())
     for found in metadata.distributions():
-        text = found.read_text("direct_url.json")
-        origin = json.loads(text) if text else {}
-        if origin.get("dir_info", {}).get("editable"):  # installers quote paths differently
-            place = Path(url2pathname(urlsplit(str(origin.get("url"))).path))
+        origin = read_origin(found)
+        if origin and origin.editable:  # installers quote paths differently
+            place = Path(url2pathname(urlsplit(origin.url).path))
             if place in folders:
                 needs = [need for extra in extras for need in _needs(found, extra)]
                 return not any(map(why_not, needs))
@@ -187,19 +180,17 @@ def _needs(found: metadata.Distribution, extra: str) -> List[Requirement]:
 
 def _other_source(asked: Requirement, found: metadata.Distribution) -> Optional[str]:
     """Why an installed distribution is not the one at the URL asked for."""
-    text = found.read_text("direct_url.json")
-    origin = json.loads(text) if text else {}
+    origin = read_origin(found) or Origin()
     url = re.sub(r"(?<!ssh)://[^/]+@", "://", asked.url or "").split("#")[0]
-    control = origin.get("vcs_info")
-    if control:
+    if origin.vcs:
         base, at, ref = url.rpartition("@") if "@" in url.split("/")[-1] else (url, "", "")
-        same = base == f"{control['vcs']}+{origin['url']}" and (
+        same = base == f"{origin.vcs}+{origin.url}" and (
             not at
-            or ref in (control.get("requested_revision"), control["commit_id"])
-            or (len(ref) >= 7 and control["commit_id"].startswith(ref))
+            or ref in (origin.revision, origin.commit)
+            or (len(ref) >= 7 and origin.commit.startswith(ref))
         )
     else:
-        same = origin.get("url") == url
+        same = origin.url == url
     return None if same else f"{asked.name} {found.version} is not from the URL asked for"
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from typing import List, NamedTuple, Set, Tuple
 
-from .environment import canonical_name, find, source_of, versions
+from ..core.origin import read_origin
+from .environment import canonical_name, find, versions
 from .installer import KERNEL
 from .loaded import owned
 from .requirements import requirement
@@ -54,7 +54,5 @@ def _needed(names: List[str]) -> Set[str]:
 def _is_local(name: str) -> bool:
     """Whether a distribution came from a folder or a file of this machine."""
     found = find(name)
-    text = found.read_text("direct_url.json") if found else None
-    if found is None or not text or source_of(found):
-        return False
-    return str(json.loads(text).get("url")).startswith("file:")
+    origin = read_origin(found) if found else None
+    return origin is not None and not origin.vcs and origin.url.startswith("file:")

@@ -1,6 +1,6 @@
 """What a package index has of a project, asked for as the user's pip settings say.
 
-Source: the simple repository API in JSON and HTML (PEP 503, PEP 691), wheel names (PEP 427).
+Source: the simple repository API in JSON and HTML (PEP 503, PEP 691).
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from collections import deque
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from html import unescape
 from pathlib import Path
 from threading import Thread
@@ -22,10 +21,10 @@ from urllib.parse import urlsplit
 
 from .pip_config import PipSettings
 from .plan import Item, Plan
+from .wheels import parse_file_name
 
 if TYPE_CHECKING:
     import requests
-    from packaging.tags import Tag
     from packaging.version import Version
 
 
@@ -88,7 +87,9 @@ def ask(
 ) -> requests.Response:
     """The page of a project on an index, asked for as the user's settings say.
 
-    `requests.RequestException` where it does not answer, or sends on to what is no address.
+    `requests.RequestException` where it does not answer, or sends on to what is no address. Not
+    by `core.web.Session`: pip asks an index with the login of ``~/.netrc`` and follows redirects
+    as ``requests`` does, and what pip reaches is to be reached here.
     """
     import requests
     from packaging.utils import canonicalize_name
@@ -127,32 +128,23 @@ def _listed(answer: requests.Response) -> Dict[str, Optional[str]]:
 def _file(name: str, filename: str, python: Optional[str]) -> Optional[File]:
     """What a file's name says, None where it is not one of this project."""
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
-    from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
+    from packaging.utils import canonicalize_name
 
     try:
-        if filename.endswith(".whl"):
-            project, version, _, tags = parse_wheel_filename(filename)
-            fits = not tags.isdisjoint(_taken_here())
-            minors = {m for tag in tags for m in _minors(tag.interpreter, tag.abi)}
-        else:
-            project, version = parse_sdist_filename(filename)
-            fits, minors = True, set(range(3, 30))
+        parts = parse_file_name(filename)
         allowed = SpecifierSet(python or "")
     except (ValueError, InvalidSpecifier):
         return None
-    if project != canonicalize_name(name):
+    if parts.project != canonicalize_name(name):
         return None
-    here = ".".join(map(str, sys.version_info[:3]))
+    if parts.tags is None:
+        minors = set(range(3, 30))
+    else:
+        minors = {m for tag in parts.tags for m in _minors(tag.interpreter, tag.abi)}
     minors = {minor for minor in minors if allowed.contains(f"3.{minor}.99")}
-    return File(version, fits and allowed.contains(here, prereleases=True), frozenset(minors))
-
-
-@lru_cache(maxsize=1)
-def _taken_here() -> FrozenSet[Tag]:
-    """The tags that this interpreter takes, about a thousand."""
-    from packaging.tags import sys_tags
-
-    return frozenset(sys_tags())
+    here = ".".join(map(str, sys.version_info[:3]))
+    fits = parts.rank() is not None and allowed.contains(here, prereleases=True)
+    return File(parts.version, fits, frozenset(minors))
 
 
 def _minors(interpreter: str, abi: str) -> Set[int]:
@@ -260,7 +252,7 @@ def _here(item: Item, settings: PipSettings, python: str) -> bool:
     """Whether a folder on this machine has a file of this version: nothing may be fetched then."""
     folders = [Path(place).expanduser() for place in settings.words("find-links")]
     return any(
-        _rank(item, path.name, python)
+        _rank(item, path.name, python) is not None
         for folder in folders
         if folder.is_dir()
         for path in folder.iterdir()
@@ -269,7 +261,8 @@ def _here(item: Item, settings: PipSettings, python: str) -> bool:
 
 def _chosen(item: Item, files: _Files, python: str) -> Optional[int]:
     """The size of the file that an installer takes; None where that is not certain."""
-    ranked = [(rank, size) for name, size in files for rank in [_rank(item, name, python)] if rank]
+    ranks = [(_rank(item, name, python), size) for name, size in files]
+    ranked = [(rank, size) for rank, size in ranks if rank is not None]
     if not ranked:
         return None
     best = min(rank for rank, _ in ranked)
@@ -279,30 +272,9 @@ def _chosen(item: Item, files: _Files, python: str) -> Optional[int]:
 
 def _rank(item: Item, file: str, python: str) -> Optional[int]:
     """How early a file of this version would be taken here; None: not at all."""
-    from packaging.utils import parse_sdist_filename, parse_wheel_filename
-
     try:
-        if file.endswith(".whl"):
-            name, version, _, tags = parse_wheel_filename(file)
-            known = _supported(python)
-            ranks = [known[tag] for tag in tags if tag in known]
-        else:
-            name, version = parse_sdist_filename(file)
-            ranks = [sys.maxsize]  # only where no wheel fits
+        parts = parse_file_name(file)
     except ValueError:
         return None
-    same = name == item.name and str(version) == item.version
-    return min(ranks) if same and ranks else None
-
-
-@lru_cache(maxsize=2)
-def _supported(python: str) -> Dict[Tag, int]:
-    """The tags that a Python of this version (empty: this one) takes here; the best is 1."""
-    from packaging.tags import compatible_tags, cpython_tags, sys_tags
-
-    if not python:
-        return {tag: place for place, tag in enumerate(sys_tags(), 1)}
-    version = [int(part) for part in python.split(".")[:2]]
-    interpreter = "cp{}{}".format(*version)
-    tags = [*cpython_tags(version), *compatible_tags(version, interpreter)]
-    return {tag: place for place, tag in enumerate(tags, 1)}
+    same = parts.project == item.name and str(parts.version) == item.version
+    return parts.rank(python) if same else None

@@ -8,7 +8,6 @@ holds where the file exists; a file that two distributions claim has the size of
 from __future__ import annotations
 
 import csv
-import json
 import os
 import shutil
 import site
@@ -17,6 +16,8 @@ import sysconfig
 from contextlib import suppress
 from pathlib import Path
 from typing import AbstractSet, Dict, Iterable, Iterator, List, Optional, Set, Tuple
+
+from ..core.origin import parse_origin
 
 #: File of a RECORD → its size here, None where it is missing.
 Faults = Dict[str, Optional[int]]
@@ -59,11 +60,10 @@ def sources() -> Dict[str, str]:
     """Canonical name → the URL that it came from (PEP 610), for what came from no index."""
     found = {}
     for info in _infos():
-        with suppress(OSError, ValueError, KeyError):
-            said = json.loads((info / "direct_url.json").read_text(encoding="utf-8"))
-            control = said.get("vcs_info")
-            at = f"{control['vcs']}+{said['url']}@{control['commit_id']}" if control else ""
-            found[_name(info)] = at or str(said["url"])
+        with suppress(OSError, UnicodeError):
+            origin = parse_origin((info / "direct_url.json").read_text(encoding="utf-8"))
+            if origin and origin.url:
+                found[_name(info)] = origin.source
     return found
 
 

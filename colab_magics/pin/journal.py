@@ -211,6 +211,11 @@ def _read(kind: str) -> Dict[str, Any]:
 
 
 def _write(kind: str, values: Dict[str, Any]) -> None:
+    """Write a file whole or not at all; it is on the disk before anything is changed.
+
+    `core.files.save` does not wait for the disk, and is for one process at a time: the history is
+    also written by kernels that hold no lock, each by a name of its own.
+    """
     path = _place(kind)
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}")

@@ -87,6 +87,8 @@ def _size(data: Path) -> int:
 
 
 def _write(place: Path, about: Dict[str, Any]) -> None:
+    # Not by `core.files.save`: what it writes first, NAME.new, may be what rclone knows of a file
+    # of that name.
     fresh = place.with_name(place.name + ".mended")
     fresh.write_text(json.dumps(about), encoding="utf-8")
     os.replace(fresh, place)  # noqa: PTH105

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Optional
 
+from ...core.files import save
 from ...core.host import Host
 from ..locate import RunningCell, Site
 from .base import Writer
@@ -35,10 +36,8 @@ def exchange_write(shared: Path, text: Optional[str], name: str = CELL) -> None:
         if (shared / name).exists():
             (shared / name).unlink()
         return
-    fresh = shared / (name + ".new")
     # A name that is not UTF-8 has halves of characters here.
-    fresh.write_bytes(text.encode("utf-8", "surrogatepass"))
-    fresh.replace(shared / name)
+    save(shared / name, text.encode("utf-8", "surrogatepass"))
 
 
 class RunWriter(Writer):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import ContextManager, List, Optional
 
 from ...core.file_lock import alone
+from ...core.files import save
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,7 @@ class Environment:
 
     def keep(self) -> None:
         """Write down that it is ready; on disk whole or not at all."""
-        fresh = self.folder / "made.json.new"
-        fresh.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        fresh.replace(self.folder / "made.json")
+        save(self.folder / "made.json", json.dumps(asdict(self)))
 
 
 def root() -> Path:
@@ -156,9 +155,7 @@ def named(found: Environment) -> None:
     if place.exists() and place.read_text(encoding="utf-8") == text:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    fresh = folder / "kernel.json.new"
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(place)
+    save(place, text)
 
 
 def unnamed(name: str) -> None:

@@ -31,7 +31,6 @@ from .model import (
     machine,
     parsed,
     rank,
-    tag_ranks,
 )
 
 
@@ -142,8 +141,7 @@ def _looked_up(
     (status, said), found = job.look_up(list(texts.values()))
     if status:
         raise explain(list(texts.values()), job.settings, said)
-    ranks = tag_ranks()
-    chosen = [_chosen(one, ranks) for one in parsed(found).get("packages", ())]
+    chosen = [_chosen(package) for package in parsed(found).get("packages", ())]
     kept = [one for one in chosen if _may_be_kept(one)]
     indexes = [re.sub("://[^/@]*@", "://", url) for url in job.settings.indexes]
     if len(indexes) == 1:
@@ -151,12 +149,13 @@ def _looked_up(
     return kept
 
 
-def _chosen(package: Mapping[str, Any], ranks: Mapping[Any, int]) -> Dict[str, Any]:
+def _chosen(package: Mapping[str, Any]) -> Dict[str, Any]:
     """A package with the one file that an installer takes here."""
     kept = {key: package[key] for key in ("name", "version", "vcs", "archive") if key in package}
-    wheels = [one for one in package.get("wheels", ()) if rank(one, ranks) is not None]
-    if wheels:
-        kept["wheels"] = [_file(min(wheels, key=lambda one: rank(one, ranks) or 0))]
+    ranked = [(rank(wheel), wheel) for wheel in package.get("wheels", ())]
+    fitting = [(order, wheel) for order, wheel in ranked if order is not None]
+    if fitting:
+        kept["wheels"] = [_file(min(fitting, key=lambda pair: pair[0])[1])]
     elif "sdist" in package:
         kept["sdist"] = _file(package["sdist"])
     return kept

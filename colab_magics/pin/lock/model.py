@@ -18,6 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from ...core.controls import visible
 from ...core.errors import NotebookError
+from ..wheels import parse_file_name
 
 #: Stands in the place of a lock in a notebook that wants none.
 OFF = "off"
@@ -147,9 +148,8 @@ class Lock:
         from packaging.markers import Marker
 
         if all(Marker(text).evaluate() for text in self.data["environments"]):
-            ranks = tag_ranks()
             wheels = [file for one in self.packages for file in one.get("wheels", ())]
-            other = [file_name(file) for file in wheels if rank(file, ranks) is None]
+            other = [file_name(file) for file in wheels if rank(file) is None]
             return f"{other[0]} does not fit this machine" if other else ""
         return f"it was made on Python {self.about['python']}, {self.about['platform']}"
 
@@ -170,27 +170,17 @@ def machine() -> str:
     return f"{sys.platform} {platform.machine()}"
 
 
-def tag_ranks() -> Dict[Any, int]:
-    """The wheel tags that this interpreter takes → their rank, 0 the best."""
-    from packaging.tags import sys_tags
-
-    return {tag: rank for rank, tag in reversed(list(enumerate(sys_tags())))}
-
-
 def file_name(file: Mapping[str, Any]) -> str:
     """The name of a wheel or sdist, as PEP 751 says it: the end of its URL or path."""
     return unquote(urlsplit(file.get("url") or file["path"]).path.rpartition("/")[2])
 
 
-def rank(file: Mapping[str, Any], ranks: Mapping[Any, int]) -> Optional[int]:
-    """The rank of a wheel by its file name; None where it does not fit."""
-    from packaging.utils import parse_wheel_filename
-
+def rank(file: Mapping[str, Any]) -> Optional[int]:
+    """Rank a wheel by its file name, 0 the best; None where it does not fit here."""
     try:
-        tags = parse_wheel_filename(file_name(file))[3]
+        return parse_file_name(file_name(file)).rank()
     except ValueError:
         return None
-    return min((ranks[tag] for tag in tags if tag in ranks), default=None)
 
 
 def files_of(package: Mapping[str, Any]) -> List[Mapping[str, Any]]:
