@@ -8,7 +8,7 @@ import sysconfig
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, FrozenSet, List, Optional, Sequence
+from typing import TYPE_CHECKING, Dict, FrozenSet, List, Optional, Sequence, Set
 
 from ..core.display import Report
 from ..core.errors import InstallFailed
@@ -17,7 +17,8 @@ from .environment import canonical_name, find, versions, why_not
 from .installer import KERNEL, Job
 from .journal import locked
 from .pip_config import read_settings
-from .requirements import key, requirement, written
+from .requirements import key, requirement, split_extras, written
+from .shipped_origins import origin_files, remove_shipped
 from .transaction import Changes, Done, Work, carry_out, verify
 
 if TYPE_CHECKING:
@@ -89,9 +90,12 @@ def _newest(wanted: Wanted, how: FrozenSet[str]) -> Optional[List[str]]:
 
 def _bring(job: Job, wanted: Wanted, newest: Optional[Sequence[str]], lock: Optional[Lock]) -> None:
     """Have the installer do it, and look at what it has done."""
+    origins = origin_files()
     status, said = job.install(_lines(wanted), _again(wanted), shown=_names(wanted), newest=newest)
     if status:
         raise _failure(job, wanted, said, lock)
+    by_url = [asked.name for asked in map(requirement, wanted.texts) if asked.url]
+    remove_shipped(origins, by_url, _editable(wanted))
     verify(job, wanted.lines)
 
 
@@ -103,6 +107,14 @@ def _lines(wanted: Wanted) -> List[str]:
 
 def _names(wanted: Wanted) -> List[str]:
     return [key(text).split(";")[0] for text in wanted.texts]
+
+
+def _editable(wanted: Wanted) -> Set[Path]:
+    """The folders that are to be installed so that edits take effect."""
+    lines = [
+        line.split(None, 1)[1] for line in wanted.lines if re.match(r"-e\s|--editable\s", line)
+    ]
+    return {Path(split_extras(str(folder))[0]).resolve() for folder in (*wanted.folders, *lines)}
 
 
 def _again(wanted: Wanted) -> List[str]:

@@ -35,12 +35,13 @@ def _sites() -> List[Path]:
     return [place for place in map(Path, dict.fromkeys(places)) if place.is_dir()]
 
 
-def _infos() -> Iterator[Path]:
+def infos() -> Iterator[Path]:
+    """The ``.dist-info`` folders of what is installed."""
     for place in _sites():
         yield from sorted(place.glob("*.dist-info"))
 
 
-def _name(info: Path) -> str:
+def name_of(info: Path) -> str:
     """The canonical name of a distribution; what its METADATA says may be gone."""
     from packaging.utils import canonicalize_name
 
@@ -53,24 +54,24 @@ def _version(info: Path) -> str:
 
 def present() -> Dict[str, str]:
     """Canonical name → version of what lies in the folders that installers put packages into."""
-    return {_name(info): _version(info) for info in _infos() if info.name[0] != "~"}
+    return {name_of(info): _version(info) for info in infos() if info.name[0] != "~"}
 
 
 def sources() -> Dict[str, str]:
     """Canonical name → the URL that it came from (PEP 610), for what came from no index."""
     found = {}
-    for info in _infos():
+    for info in infos():
         with suppress(OSError, UnicodeError):
             origin = parse_origin((info / "direct_url.json").read_text(encoding="utf-8"))
             if origin and origin.url:
-                found[_name(info)] = origin.source
+                found[name_of(info)] = origin.source
     return found
 
 
 def _named() -> Dict[str, List[Path]]:
     found: Dict[str, List[Path]] = {}
-    for info in _infos():
-        found.setdefault(_name(info), []).append(info)
+    for info in infos():
+        found.setdefault(name_of(info), []).append(info)
     return found
 
 
@@ -185,7 +186,7 @@ def discard(names: AbstractSet[str]) -> None:
     """Delete what pip has moved aside of these distributions: its first letter is a ``~``."""
     for place in _sites():
         infos = [*place.glob("*.dist-info")]
-        those = [info for info in infos if any(_name(info)[1:] == name[1:] for name in names)]
+        those = [info for info in infos if any(name_of(info)[1:] == name[1:] for name in names)]
         rows = (row for info in those for row, _ in _recorded(info))
         tops = {Path(row).parts[0] for row in rows} | {info.name for info in those}
         for aside in (place / f"~{top[1:]}" for top in tops if top != ".."):
@@ -195,8 +196,8 @@ def discard(names: AbstractSet[str]) -> None:
 
 def _owned(without: Iterable[Path] = ()) -> Set[str]:
     """Every file that an installed distribution lists."""
-    infos = [info for info in _infos() if info not in without]
-    return {os.path.normpath(info.parent / path) for info in infos for path, _ in _recorded(info)}
+    left = [info for info in infos() if info not in without]
+    return {os.path.normpath(info.parent / path) for info in left for path, _ in _recorded(info)}
 
 
 def _remove(path: Path, owned: Set[str]) -> None:
