@@ -76,8 +76,8 @@ def count(folder: Path) -> None:
 
 
 def keepers(code: str) -> str:
-    """How keepers are started that do something else first, which may name ``keeper``, ``logs``."""
-    return launch._CODE.replace("; {}", f", logs; {code}; {{}}")
+    """How keepers are started that do something else first, which may name ``supervisor``, ``log``."""
+    return launch._CODE.replace("; {}", f", log; {code}; {{}}")
 
 
 def ended(name: str) -> None:
@@ -265,7 +265,9 @@ def test_an_interrupted_start_is_none(run: Cells, tmp_path: Path, number: int) -
     try:
         with child() as kernel:
             kernel("from colab_magics.jobs import launch")
-            kernel(f"launch._CODE = {keepers(f'import os, time; {slow}; keeper.boot = slow')!r}")
+            kernel(
+                f"launch._CODE = {keepers(f'import os, time; {slow}; supervisor.boot = slow')!r}"
+            )
             kernel.ask(f"%shell --background one echo $$ > {tmp_path}/pid; exec sleep 60")
             until(begun.exists)
             pid = until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
@@ -413,7 +415,7 @@ def test_a_job_on_another_machine_is_left_alone(run: Cells) -> None:
 
 def test_a_keeper_says_that_it_lives(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
     """Again and again, also when only what the job has left in the background goes on."""
-    monkeypatch.setattr(launch, "_CODE", keepers("keeper.BEAT = 0.05"))
+    monkeypatch.setattr(launch, "_CODE", keepers("supervisor.BEAT = 0.05"))
     for command in ("sleep 60", "sleep 60 > /dev/null 2>&1 &"):
         run(f"%shell --background one {command}")
         seen = job("one").folder / SEEN
@@ -574,7 +576,7 @@ def test_what_is_missing_is_said(
     run: Cells, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Of the log and of its copy, there where it is missing; ``--all`` shows all that is kept."""
-    monkeypatch.setattr(launch, "_CODE", keepers("logs.LIMIT = 100_000"))
+    monkeypatch.setattr(launch, "_CODE", keepers("log.LIMIT = 100_000"))
     run(f"%shell --background one --log {tmp_path}/x.log seq 100000")
     shown = run("%jobs wait one")
     assert "one: Of the log the first" in shown and "In the copy of the log" in shown
@@ -637,7 +639,7 @@ def test_trouble_with_the_copy_is_said_while_it_runs(
     run: Cells, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """And no more when it is over; a folder that is gone is not made anew, it may be a drive."""
-    monkeypatch.setattr(launch, "_CODE", keepers("logs.EVERY, logs.SHARE = 0.05, 0"))
+    monkeypatch.setattr(launch, "_CODE", keepers("log.EVERY, log.SHARE = 0.05, 0"))
     there = tmp_path / "there"
     run("%shell --background one --log " + f"{there}/x.log while :; do echo x; sleep 0.02; done")
     there.rename(tmp_path / "away")
