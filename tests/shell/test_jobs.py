@@ -76,7 +76,7 @@ def count(folder: Path) -> None:
 
 
 def keepers(code: str) -> str:
-    """How keepers are started that do something else first, which may name ``supervisor``, ``log``."""
+    """How keepers start that do something else first, which may name ``supervisor`` or ``log``."""
     return launch._CODE.replace("; {}", f", log; {code}; {{}}")
 
 
