@@ -24,7 +24,7 @@ from typing import (
 from .controls import has_controls
 from .display import Report
 from .errors import usage_error
-from .registry import load
+from .registry import entry_points, load
 
 if TYPE_CHECKING:
     from .host import Host
@@ -33,8 +33,10 @@ if TYPE_CHECKING:
 #: Told, in one line, what is going on while a step is applied; a report stays above the lines.
 Progress = Callable[[Union[str, Report]], None]
 
-#: First word of a line -> the function that reads the other words into a step (or None).
+#: First word of a line -> the function that reads the other words into a step (or None). Other
+#: packages add to it by the entry points ``colab_magics.steps``.
 STEPS = {
+    **entry_points("colab_magics.steps"),
     "gpu": "colab_magics.gpu.step:parse",
     "secret": "colab_magics.secret.step:parse",
     "drive": "colab_magics.drive.step:parse",

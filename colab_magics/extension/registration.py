@@ -8,7 +8,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Callable, Dict, List, Optional
 
+from ..core.registry import entry_points
+
+#: The name of a magic -> its class. Other packages add to it by the entry points
+#: ``colab_magics.magics``.
 MAGICS = {
+    **entry_points("colab_magics.magics"),
     "pin": "colab_magics.pin.magic:PinMagic",
     "drive": "colab_magics.drive.magic:DriveMagic",
     "github": "colab_magics.github.magic:GithubMagic",
