@@ -36,6 +36,23 @@ SAME_IN_EACH = {
 }
 
 
+#: With pip too, and not with uv alone, each of these is tried always; the others with ``--long``.
+PIP_TOO = {
+    "test_options": {
+        "test_a_wrong_password",
+        "test_a_constraint_that_excludes_the_pin",
+        "test_hashes_of_a_file_are_checked",
+        "test_what_pulls_at_the_kernel_is_named",
+    },
+    "test_pin_options": {
+        "test_a_pre_release_only_when_asked_for",
+        "test_undo_asks_where_the_line_from_before_asked",
+        "test_an_index_with_a_secret_by_its_name",
+        "test_an_editable_folder",
+    },
+}
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--long", action="store_true", help="all rounds of the long tests")
 
@@ -51,6 +68,18 @@ def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item
         if suite in NEWEST_ALONE or (same and item.path in begun):
             item.add_marker(pytest.mark.once)
         begun.add(item.path)
+    if not config.getoption("--long"):
+        left_out = [item for item in items if _is_for_long(item)]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+
+
+def _is_for_long(item: Any) -> bool:
+    names = PIP_TOO.get(item.path.stem)
+    parameters = getattr(item, "callspec", None)
+    if names is None or parameters is None or "pip" not in parameters.id.split("-"):
+        return False
+    return item.originalname not in names
 
 
 @pytest.hookimpl(hookwrapper=True)
