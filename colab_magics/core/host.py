@@ -19,6 +19,26 @@ from .registry import load
 PLACES = {"drive": "colab_magics.drive.providers:default_root"}
 
 
+class Context:
+    """What a kernel knows of the notebook that runs; outside a kernel nothing is known."""
+
+    def has_extension(self) -> bool:
+        """Whether our front-end extension has identified itself in the window that asked."""
+        return False
+
+    def notebook(self) -> Optional[Path]:
+        """Return the notebook's file, or None where it is not known."""
+        return None
+
+    def clones(self) -> Iterable[Path]:
+        """Return the folders that its lines clone, so that another machine has them too."""
+        return ()
+
+    def lock_for(self, step: Any) -> Any:
+        """Return what holds a line of the running setup cell to exact versions, or None."""
+        return None
+
+
 class Host:
     """The machine and the front end, as steps see them.
 
@@ -27,22 +47,16 @@ class Host:
     a function that gives its root, or None where it is not there.
     """
 
-    def __init__(self, shell: Any = None, start: Optional[Path] = None) -> None:
-        self.shell = shell
+    def __init__(
+        self, shell: Any = None, start: Optional[Path] = None, context: Optional[Context] = None
+    ) -> None:
+        self.shell, self.context = shell, context or Context()
         self.start = start or Path(getattr(shell, "starting_dir", None) or Path.cwd())
         self.places: Dict[str, Callable[[], Optional[Path]]] = {
             prefix: partial(_root, target, self) for prefix, target in PLACES.items()
         }
         #: Where the drive is mounted that ``drive:`` means, dead or alive; None: at the default.
         self.mount_point: Optional[Path] = None
-        #: Whether our front-end extension has identified itself in the window that asked.
-        self.extension: Callable[[], bool] = lambda: False
-        #: Gives the notebook's file, or None where it is not known.
-        self.notebook: Callable[[], Optional[Path]] = lambda: None
-        #: Gives the folders that lines of the notebook clone, so that another machine has them.
-        self.clones: Callable[[], Iterable[Path]] = lambda: ()
-        #: Gives what holds the line of a setup cell that is being run to exact versions, or None.
-        self.lock: Callable[[Any], Any] = lambda step: None
 
     # ------------------------------------------------------------------ the machine
     @property
@@ -92,7 +106,7 @@ class Host:
         cell = str(metadata.get("cellId", ""))
         in_kernel = getattr(self.shell, "kernel", None) is not None
         known = "colab" in metadata or cell.startswith("vscode-notebook-cell:")
-        return not in_kernel or known or self.extension()
+        return not in_kernel or known or self.context.has_extension()
 
     @property
     def live(self) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, List, Type, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Iterable, List, Type, TypeVar
 
 from ..core.registry import load
 
@@ -42,6 +43,14 @@ class Hook:
 
     def cell_recorded(self, result: Any) -> None:
         """After what a cell did was recorded; not called where that failed."""
+
+    def clones(self) -> Iterable[Path]:
+        """Return the folders that lines of the notebook clone."""
+        return ()
+
+    def lock_for(self, step: Step) -> Any:
+        """Return what holds a line of the running setup cell to exact versions, or None."""
+        return None
 
     def close(self) -> None:
         """The extension is unloaded."""

@@ -5,10 +5,12 @@ It holds no recipe: the setup cell is read from the notebook each time (see `rec
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, List, Optional, Sequence, Set, Tuple
+from itertools import chain
+from pathlib import Path
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
 from ..core.errors import bad_input, holds_secret
-from ..core.host import Host
+from ..core.host import Context, Host
 from ..core.steps import Step, parts_of
 from ..notebook.comm import present
 from ..notebook.locate import RunningCell, Site, locate, place
@@ -34,13 +36,34 @@ def session_of(shell: Any) -> Session:
     return session
 
 
+class KernelContext(Context):
+    """What this kernel's session and the hooks of its magics know."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def has_extension(self) -> bool:
+        """See `Context`."""
+        return self._session.site.kind == "jupyter" and present(self._session.host)
+
+    def notebook(self) -> Optional[Path]:
+        """See `Context`."""
+        return place(self._session.host, self._session.site).path
+
+    def clones(self) -> Iterable[Path]:
+        """See `Context`."""
+        return chain.from_iterable(hook.clones() for hook in self._session.hooks)
+
+    def lock_for(self, step: Step) -> Any:
+        """See `Context`."""
+        return next(filter(None, (hook.lock_for(step) for hook in self._session.hooks)), None)
+
+
 class Session:
     """See the module."""
 
     def __init__(self, shell: Any) -> None:
-        self.host = Host(shell)
-        self.host.notebook = lambda: place(self.host, self.site).path
-        self.host.extension = lambda: self.site.kind == "jupyter" and present(self.host)
+        self.host = Host(shell, context=KernelContext(self))
         self.source = ""
         self.writing = False
         #: What the running cell has done.

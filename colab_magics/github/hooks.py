@@ -4,24 +4,17 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterator
+from typing import Any, Iterator
 
 from ..core.errors import bad_input
 from ..core.steps import parts_of
 from ..extension.hooks import Hook
 
-if TYPE_CHECKING:
-    from ..extension.recorder import Session
-
 
 class Clones(Hook):
-    """Tells the host of them."""
+    """Finds them in what is recorded, or to be."""
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        session.host.clones = self.places
-
-    def places(self) -> Iterator[Path]:
+    def clones(self) -> Iterator[Path]:
         """Their folders; the notebook is read where this kernel's own lines are not enough."""
         session = self.session
         own = parts_of("github", [step for step, _ in (*session.pending, *session.cell)])

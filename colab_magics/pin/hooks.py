@@ -30,7 +30,6 @@ class LockKeeper(Hook):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        session.host.lock = self.of
         self._found: Any = _UNREAD
         self._unfit = self._unused = ""
         self._changed = self._off = False
@@ -41,9 +40,9 @@ class LockKeeper(Hook):
         self._changed = self._off = False
 
     # ------------------------------------------------------------------ using it
-    def of(self, step: Any) -> Optional[Lock]:
+    def lock_for(self, step: Any) -> Optional[Lock]:
         """What holds this line of the running setup cell; None: nothing does."""
-        if not self.session.runs_setup or step.renews:
+        if step.word != "pin" or not self.session.runs_setup or step.renews:
             return None
         lock = self._lock()
         if lock is None:

@@ -89,4 +89,4 @@ def survives(path: Path, host: Host) -> bool:
         below = [folder for folder in above if kept in folder.parents]
         if not any((folder / ".git").exists() for folder in below):
             return True
-    return any(folder in above for folder in host.clones())
+    return any(folder in above for folder in host.context.clones())

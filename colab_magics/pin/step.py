@@ -231,7 +231,7 @@ def check(step: PinStep, host: Host) -> Verdict:
         return Verdict("differs", "an earlier install was cut off, or is still going on")
     if step.renews:
         return Verdict("differs", "the newest version that fits is asked for")
-    reason = _reason(wanted) or _unlocked(host.lock(step))
+    reason = _reason(wanted) or _unlocked(host.context.lock_for(step))
     if reason:
         return Verdict("differs", reason)
     if stale(map(_name, wanted.texts)):
@@ -268,7 +268,7 @@ def _brought(step: PinStep, wanted: Wanted, host: Host, progress: Progress) -> T
     from .install import install, summary
     from .transaction import Done
 
-    lock = host.lock(step)
+    lock = host.context.lock_for(step)
     held = not _reason(wanted)
     changes = _unlocked(lock) or disturbs(map(_name, wanted.texts)) or step.renews
     if held and not changes:
@@ -290,12 +290,16 @@ def foreseen(step: PinStep, verdict: Report, host: Host, progress: Progress) -> 
     from .install import rehearse
 
     wanted = _sound(step, host)
-    if runs(step.python) and not (_reason(wanted) or _unlocked(host.lock(step)) or step.renews):
+    if runs(step.python) and not (
+        _reason(wanted) or _unlocked(host.context.lock_for(step)) or step.renews
+    ):
         return verdict
     progress(verdict)
     try:
         if runs(step.python):
-            plan = rehearse(wanted, step.place(host), step.how, progress, host.lock(step))
+            plan = rehearse(
+                wanted, step.place(host), step.how, progress, host.context.lock_for(step)
+            )
         else:
             plan = _elsewhere(step, wanted, host)
     except InstallFailed as error:
@@ -307,7 +311,7 @@ def foreseen(step: PinStep, verdict: Report, host: Host, progress: Progress) -> 
 def _elsewhere(step: PinStep, wanted: Wanted, host: Host) -> Report:
     from .environments import make
 
-    notebook = host.notebook() or host.start / "notebook"
+    notebook = host.context.notebook() or host.start / "notebook"
     return make.foreseen(notebook, step.python, wanted.texts, step.place(host))
 
 

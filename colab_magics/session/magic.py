@@ -112,7 +112,7 @@ class SessionMagic(Magic):
         _flags("%session restart", words)
         site = self.session.site
         server = own() if site.kind == "jupyter" and site.kernel else None
-        helped = self.host.extension()
+        helped = self.host.context.has_extension()
         if server is None and not helped:
             todo = _RESTART.get(site.kind, "Restart it where it was started.")
             raise usage_error("%session restart: no Jupyter server started this kernel.", todo)

@@ -29,7 +29,7 @@ def switch(step: PinStep, host: Host, progress: Progress) -> OtherPython:
     if host.live:
         from .make import ensure
 
-        notebook = host.notebook() or host.start / "notebook"
+        notebook = host.context.notebook() or host.start / "notebook"
         made = ensure(notebook, version, progress, step.wanted(host).texts, step.place(host))
         error.kernel = made.name
         error.todo = f"Choose the kernel {made.title}, then run the setup cell."
