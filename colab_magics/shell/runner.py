@@ -1,4 +1,8 @@
-"""A command in a fresh shell: started, listened to, timed, interrupted."""
+"""A command in a fresh shell: started, listened to, timed, interrupted.
+
+It writes to a terminal that nobody can type into, or to a pipe. Ctrl-C and its end are waited for
+as something to read, beside what it writes.
+"""
 
 from __future__ import annotations
 
@@ -18,73 +22,12 @@ from typing import AbstractSet, Any, Callable, Dict, List, Mapping, Optional, Tu
 from ..core.process import start
 from .processes import MARK, Family, Process, began, numbers, scan
 
-
-# ---------------------------------------------------------------------- events
-# What a running command is waited for with, as something to read: Ctrl-C, and its end.
-class Presses:
-    """Ctrl-C as something to read, so that it cuts nothing of ours in the middle."""
-
-    def __enter__(self) -> Presses:
-        self.heard, self._say = os.pipe()
-        os.set_blocking(self._say, False)
-        self.count = 0
-        self._before: Any = None
-        if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._press)
-        return self
-
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-        close(self.heard, self._say)
-
-    def _press(self, number: int, frame: object) -> None:
-        self.count += 1
-        with suppress(BlockingIOError):
-            os.write(self._say, b"!")
-
-    def take(self) -> int:
-        """How often it was pressed since the last time."""
-        return len(os.read(self.heard, 100))
-
-
-def end_of(process: subprocess.Popen[bytes]) -> int:
-    """A descriptor that can be read once the process has ended; whoever asked for it closes it."""
-    with suppress(AttributeError, OSError):  # Python 3.8, another system than Linux, an old one
-        return os.pidfd_open(process.pid)
-    ended, tell = os.pipe()
-    threading.Thread(target=_wait, args=(process, tell), daemon=True).start()
-    return ended
-
-
-def taken(process: subprocess.Popen[bytes]) -> bool:
-    """Whether something else has asked for the status of a program of ours that has ended."""
-    return process.returncode is None and not _waited(process)
-
-
-def _wait(process: subprocess.Popen[bytes], tell: int) -> None:
-    _waited(process)
-    os.close(tell)
-
-
-def _waited(process: subprocess.Popen[bytes]) -> bool:
-    """Wait for its end, and leave its status to be asked for; whether that can still be."""
-    try:
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    except AttributeError:  # macOS, up to Python 3.12
-        process.wait()
-    return True
-
-
-# ---------------------------------------------------------------------- terminals
-# What a program writes to: a terminal that nobody can type into, or a pipe.
+#: Seconds between two looks at what is to be shown; and what a program gets to end by itself.
+TICK, GRACE = 0.1, 2.0
+#: A command that took less seconds has no process with the number of one that was there before.
+BRIEF = 1.0
+#: Seconds in which nothing more must come of a command that has ended, for all to be heard.
+QUIET = 0.05
 
 #: How large a program takes the terminal for; wider bars would be broken in a narrow window.
 COLUMNS, ROWS = 80, 40
@@ -93,88 +36,6 @@ _CHUNK = 1 << 16
 _LOCK = 0x40045431
 #: Linux: open the end that is written to, from ours.
 _PEER = 0x5441
-
-
-def channels(tty: bool, merged: bool) -> List[Tuple[int, int]]:
-    """Two terminals, or pipes: of each our end, and the one that is written to.
-
-    ``merged``: both are the same. Raises OSError, and leaves none then.
-    """
-    make = _terminal if tty else os.pipe
-    first = make()
-    try:
-        return [first, first if merged else make()]
-    except BaseException:
-        close(*first)
-        raise
-
-
-def close(*ends: int) -> None:
-    """Close each end once."""
-    for end in {*ends}:
-        os.close(end)
-
-
-def read(ours: int) -> Optional[bytes]:
-    """What our end, which does not block, has to say: nothing at its end, None while silent."""
-    try:
-        return os.read(ours, _CHUNK)
-    except BlockingIOError:
-        return None
-    except OSError:  # Linux says so of a terminal that nobody has open any more
-        return b""
-
-
-def _terminal() -> Tuple[int, int]:
-    """A terminal: our end, and the one that is written to.
-
-    Bytes come as they are written. It is open for writing alone: pagers and editors that find no
-    keyboard at standard input look for one at their outputs, and would wait there for ever.
-    """
-    import fcntl
-    import termios
-
-    ours, theirs = os.openpty()
-    try:
-        mode = termios.tcgetattr(theirs)
-        mode[1] &= ~termios.OPOST
-        mode[3] &= ~termios.ECHO
-        termios.tcsetattr(theirs, termios.TCSANOW, mode)
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
-        write_only = os.open(os.ttyname(theirs), os.O_WRONLY | os.O_NOCTTY)
-    except BaseException:
-        os.close(ours)
-        raise
-    finally:
-        os.close(theirs)
-    if sys.platform == "linux":
-        with suppress(OSError):
-            fcntl.ioctl(ours, _LOCK, struct.pack("i", 1))
-    return ours, write_only
-
-
-def end_seen(ours: int) -> None:
-    """Have the end of a terminal that nobody has open any more be read as such.
-
-    Linux forgets it where a program, such as ``less``, was refused to open the terminal by name.
-    """
-    if sys.platform != "linux":
-        return
-    import fcntl
-
-    with suppress(OSError):  # it is a pipe, or closed
-        fcntl.ioctl(ours, _LOCK, struct.pack("i", 0))
-        os.close(fcntl.ioctl(ours, _PEER, os.O_RDONLY | os.O_NOCTTY))
-        fcntl.ioctl(ours, _LOCK, struct.pack("i", 1))
-
-
-# ---------------------------------------------------------------------- runner
-#: Seconds between two looks at what is to be shown; and what a program gets to end by itself.
-TICK, GRACE = 0.1, 2.0
-#: A command that took less seconds has no process with the number of one that was there before.
-BRIEF = 1.0
-#: Seconds in which nothing more must come of a command that has ended, for all to be heard.
-QUIET = 0.05
 
 
 class Listener:
@@ -198,7 +59,7 @@ class Ended:
     """How a command ended; ``left``: a program that it has started goes on in the background.
 
     ``remains`` are those of its processes that are known to go on.
-    ``taken``: something else in this process has asked for its status before us; it reads 0 then.
+    ``reaped``: something else in this process has asked for its status before us; it reads 0 then.
     """
 
     status: int
@@ -206,7 +67,7 @@ class Ended:
     interrupted: bool = False
     timed_out: bool = False
     left: bool = False
-    taken: bool = False
+    reaped: bool = False
     remains: Tuple[Process, ...] = ()
 
 
@@ -245,14 +106,14 @@ def run(
             listener.leaves(family)
         status, timed_out = process.wait(), running.timed_out  # its number is given back here
         interrupted = presses.count > 0 and not timed_out
-        return Ended(status, seconds, interrupted, timed_out, running.left, running.taken, remains)
+        return Ended(status, seconds, interrupted, timed_out, running.left, running.reaped, remains)
 
 
 def _start(
     command: List[str], environment: Mapping[str, str], tty: bool, merged: bool
 ) -> Tuple[subprocess.Popen[bytes], Dict[int, str]]:
     """Start a program; gives what its streams are heard from, too."""
-    (out, out_there), (err, err_there) = channels(tty, merged)
+    (out, out_there), (err, err_there) = _channels(tty, merged)
     try:
         process = start(
             command,
@@ -263,10 +124,10 @@ def _start(
             start_new_session=True,
         )
     except BaseException:
-        close(out, err)
+        _close(out, err)
         raise
     finally:
-        close(out_there, err_there)
+        _close(out_there, err_there)
     return process, {err: "stderr", out: "stdout"}
 
 
@@ -287,27 +148,27 @@ class _Running:
             os.set_blocking(stream, False)
             self._open.register(stream, selectors.EVENT_READ)
         self._signals = 0
-        self.timed_out = self.taken = self.left = False
+        self.timed_out = self.reaped = self.left = False
 
     def listen(self, presses: Presses, until: Optional[float]) -> None:
         """Hear it until it ends."""
-        ended = end_of(self._process)
-        for special in (ended, presses.heard):
+        ended = _end_of(self._process)
+        for special in (ended, presses.reads):
             self._open.register(special, selectors.EVENT_READ)
         going = True
         while going:
             for key, _ in self._open.select(TICK):
                 if key.fd == ended:
                     going = False
-                elif key.fd == presses.heard:
+                elif key.fd == presses.reads:
                     self._interrupt(presses.take())
                 else:
                     self._hear(key.fd)
             self._listener.tick()
             if until is not None and time.monotonic() > until:
                 until = self._time_out()
-        self.taken = taken(self._process)
-        for special in (ended, presses.heard):
+        self.reaped = _is_reaped(self._process)
+        for special in (ended, presses.reads):
             self._open.unregister(special)
         os.close(ended)
 
@@ -321,7 +182,7 @@ class _Running:
             self._end_all()
         remains = self._family.members(lambda: scan(others))
         for key in self._open.get_map().values():
-            end_seen(key.fd)
+            _show_end(key.fd)
         latest = time.monotonic() + 1.0
         until = time.monotonic() + (QUIET if remains else 4 * QUIET)
         while self._open.get_map() and time.monotonic() < min(until, latest):
@@ -337,7 +198,7 @@ class _Running:
 
     def _hear(self, stream: int) -> bool:
         """Pass on what a stream has to say; false at its end."""
-        data = read(stream)
+        data = _read(stream)
         if data:
             self._listener.heard(self._names[stream], data)
         elif data is not None:
@@ -348,7 +209,7 @@ class _Running:
     def _drain(self) -> None:
         while self._open.get_map():
             for key, _ in self._open.select():
-                data = read(key.fd)
+                data = _read(key.fd)
                 if data:
                     self._listener.late(data)
                 elif data is not None:
@@ -376,3 +237,138 @@ class _Running:
             if time.monotonic() > until:
                 self._family.send(signal.SIGKILL)
             time.sleep(0.02)
+
+
+class Presses:
+    """Ctrl-C as something to read, so that it cuts nothing of ours in the middle."""
+
+    def __enter__(self) -> Presses:
+        self.reads, self._writes = os.pipe()
+        os.set_blocking(self._writes, False)
+        self.count = 0
+        self._before: Any = None
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._press)
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+        _close(self.reads, self._writes)
+
+    def _press(self, number: int, frame: object) -> None:
+        self.count += 1
+        with suppress(BlockingIOError):
+            os.write(self._writes, b"!")
+
+    def take(self) -> int:
+        """How often it was pressed since the last time."""
+        return len(os.read(self.reads, 100))
+
+
+def _end_of(process: subprocess.Popen[bytes]) -> int:
+    """A descriptor that can be read once the process has ended; whoever asked for it closes it."""
+    with suppress(AttributeError, OSError):  # Python 3.8, another system than Linux, an old one
+        return os.pidfd_open(process.pid)
+    ended, tell = os.pipe()
+    threading.Thread(target=_wait, args=(process, tell), daemon=True).start()
+    return ended
+
+
+def _is_reaped(process: subprocess.Popen[bytes]) -> bool:
+    """Tell whether something else has asked for the status of a program of ours that has ended."""
+    return process.returncode is None and not _waited(process)
+
+
+def _wait(process: subprocess.Popen[bytes], tell: int) -> None:
+    _waited(process)
+    os.close(tell)
+
+
+def _waited(process: subprocess.Popen[bytes]) -> bool:
+    """Wait for its end, and leave its status to be asked for; whether that can still be."""
+    try:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    except AttributeError:  # macOS, up to Python 3.12
+        process.wait()
+    return True
+
+
+def _channels(tty: bool, merged: bool) -> List[Tuple[int, int]]:
+    """Two terminals, or pipes: of each our end, and the one that is written to.
+
+    ``merged``: both are the same. Raises OSError, and leaves none then.
+    """
+    make = _terminal if tty else os.pipe
+    first = make()
+    try:
+        return [first, first if merged else make()]
+    except BaseException:
+        _close(*first)
+        raise
+
+
+def _terminal() -> Tuple[int, int]:
+    """A terminal: our end, and the one that is written to.
+
+    Bytes come as they are written. It is open for writing alone: pagers and editors that find no
+    keyboard at standard input look for one at their outputs, and would wait there for ever.
+    """
+    import fcntl
+    import termios
+
+    ours, theirs = os.openpty()
+    try:
+        mode = termios.tcgetattr(theirs)
+        mode[1] &= ~termios.OPOST
+        mode[3] &= ~termios.ECHO
+        termios.tcsetattr(theirs, termios.TCSANOW, mode)
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
+        write_only = os.open(os.ttyname(theirs), os.O_WRONLY | os.O_NOCTTY)
+    except BaseException:
+        os.close(ours)
+        raise
+    finally:
+        os.close(theirs)
+    if sys.platform == "linux":
+        with suppress(OSError):
+            fcntl.ioctl(ours, _LOCK, struct.pack("i", 1))
+    return ours, write_only
+
+
+def _show_end(ours: int) -> None:
+    """Have the end of a terminal that nobody has open any more be read as such.
+
+    Linux forgets it where a program, such as ``less``, was refused to open the terminal by name.
+    """
+    if sys.platform != "linux":
+        return
+    import fcntl
+
+    with suppress(OSError):  # it is a pipe, or closed
+        fcntl.ioctl(ours, _LOCK, struct.pack("i", 0))
+        os.close(fcntl.ioctl(ours, _PEER, os.O_RDONLY | os.O_NOCTTY))
+        fcntl.ioctl(ours, _LOCK, struct.pack("i", 1))
+
+
+def _read(ours: int) -> Optional[bytes]:
+    """What our end, which does not block, has to say: nothing at its end, None while silent."""
+    try:
+        return os.read(ours, _CHUNK)
+    except BlockingIOError:
+        return None
+    except OSError:  # Linux says so of a terminal that nobody has open any more
+        return b""
+
+
+def _close(*ends: int) -> None:
+    """Close each end once."""
+    for end in {*ends}:
+        os.close(end)

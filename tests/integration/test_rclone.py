@@ -431,7 +431,7 @@ def test_without_rclone_or_a_remote_the_stand_in_comes_at_once(newest: Drive) ->
     assert "not rclone: no remote of rclone is configured" in shown
     child("%drive unmount")
     bare = newest.child(PATH="/nowhere")
-    bare("import shutil; from colab_magics.drive import rclone; rclone.program = lambda: None")
+    bare("from colab_magics.drive.rclone import provider; provider.program = lambda: None")
     assert "not rclone: rclone is not installed" in bare("%drive mount -v")
 
 
