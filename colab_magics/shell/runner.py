@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import AbstractSet, Any, Callable, Dict, List, Mapping, Optional, Tuple, Type
@@ -88,8 +88,7 @@ def run(
     ``tty``: each stream is a terminal of its own, else a pipe. ``merged``: both are one.
     """
     started, others = time.monotonic(), numbers()
-    with ExitStack() as stack:
-        presses = stack.enter_context(Presses())
+    with Presses() as presses:
         process, names = _start(command, environment, tty, merged)
         family = Family(process.pid, environment.get(MARK, ""), began(process.pid))
         running = _Running(process, family, listener, names)
@@ -101,12 +100,7 @@ def run(
             raise
         brief = time.monotonic() - started < BRIEF
         remains = running.finish(others if brief else frozenset())
-        seconds = time.monotonic() - started
-        if running.left:
-            listener.leaves(family)
-        status, timed_out = process.wait(), running.timed_out  # its number is given back here
-        interrupted = presses.count > 0 and not timed_out
-        return Ended(status, seconds, interrupted, timed_out, running.left, running.reaped, remains)
+        return running.ended(time.monotonic() - started, presses, remains)
 
 
 def _start(
@@ -195,6 +189,20 @@ class _Running:
         else:
             self._open.close()
         return tuple(remains)
+
+    def ended(self, seconds: float, presses: Presses, remains: Tuple[Process, ...]) -> Ended:
+        """Return how it ended; its number may be another one's afterwards."""
+        if self.left:
+            self._listener.leaves(self._family)
+        return Ended(
+            self._process.wait(),
+            seconds,
+            presses.count > 0 and not self.timed_out,
+            self.timed_out,
+            self.left,
+            self.reaped,
+            remains,
+        )
 
     def _hear(self, stream: int) -> bool:
         """Pass on what a stream has to say; false at its end."""

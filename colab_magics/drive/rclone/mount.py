@@ -205,11 +205,7 @@ def flush(mount: Mount, progress: Progress) -> None:
         now = time.monotonic()
         idle = None if waiting else idle or now
         if idle and now - idle > _OPEN:
-            raise DriveError(
-                f"{files(len(unsent))} of {mount.remote} still open, and not sent: "
-                f"{', '.join(Path(name).name for name in unsent[:3])}.",
-                "Close them, and run this again.",
-            )
+            raise _still_open(mount.remote, unsent)
         reason = mount.control.refused(mount.remote)
         if reason:
             raise shut_out(mount.remote, reason)
@@ -224,6 +220,14 @@ def flush(mount: Mount, progress: Progress) -> None:
         rest = amount(max(0, mount.size() - sent[1]))
         progress(f"{files(waiting or len(unsent))} ({rest}) to send")
         time.sleep(0.05)
+
+
+def _still_open(remote: str, unsent: List[str]) -> DriveError:
+    names = ", ".join(Path(name).name for name in unsent[:3])
+    return DriveError(
+        f"{files(len(unsent))} of {remote} still open, and not sent: {names}.",
+        "Close them, and run this again.",
+    )
 
 
 def shut_out(remote: str, said: str) -> DriveError:
