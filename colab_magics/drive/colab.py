@@ -15,11 +15,10 @@ from typing import Optional
 from ..core.errors import DriveError
 from ..core.host import Host
 from ..core.steps import Progress
-from .providers import State, Wanted, leave, mounted, read_only
+from .providers import MOUNTS, State, Wanted, leave, mounted, read_only
 
 #: Colab's machines have this file; its mount refuses to work without it.
 VM_MARK = Path("/var/colab/hostname")
-MOUNTS = Path("/proc/mounts")
 
 
 class Colab:

@@ -1,6 +1,10 @@
-"""The stand-in: a plain folder in the shape of a drive, without credentials and without Google.
+"""A drive that is a folder of this machine: the stand-in, and what Google Drive for desktop keeps.
 
-It never says that something is mounted, or Drive, without saying in the same line what it is.
+The stand-in needs no credentials and no Google; it never says that something is mounted, or Drive,
+without saying in the same line what it is. The folder of Google Drive for desktop is linked to,
+never copied. Sources: Google's help, "Use Google Drive for desktop" (macOS keeps it in
+``CloudStorage``, Windows as a drive letter); the name of the folder with one's own files follows
+the language of the system.
 """
 
 from __future__ import annotations
@@ -17,6 +21,27 @@ from ..core.steps import Progress
 from .colab import listed
 from .providers import State, Wanted, leave, mounted, short
 
+#: What the folder of one's own files is called in some languages; English comes first.
+NAMES = (
+    "My Drive",
+    "Mi unidad",
+    "Mon Drive",
+    "Mon disque",
+    "Meine Ablage",
+    "Il mio Drive",
+    "Meu Drive",
+    "O meu disco",
+    "Mijn Drive",
+    "Min enhet",
+    "Mitt Drive",
+    "Mój dysk",
+    "Мой диск",
+    "マイドライブ",
+    "내 드라이브",
+    "我的云端硬盘",
+    "我的雲端硬碟",
+)
+
 
 class Folder:
     """``MOUNTPOINT/MyDrive`` as a folder of this machine, or as a link to one."""
@@ -32,7 +57,7 @@ class Folder:
 
     def state(self, host: Host, wanted: Wanted) -> Optional[State]:
         """See `Provider`."""
-        source, files = wanted.source, wanted.point / "MyDrive"
+        source, files = wanted.source, wanted.files
         if self._mounted(wanted.point):  # which may hang
             return None
         if not files.is_dir():
@@ -43,7 +68,7 @@ class Folder:
 
     def mount(self, host: Host, wanted: Wanted, progress: Progress) -> str:
         """Make the folder, or the link to ``source``."""
-        point, source, files = wanted.point, wanted.source, wanted.point / "MyDrive"
+        point, source, files = wanted.point, wanted.source, wanted.files
         if source is not None and not source.is_dir():
             raise DriveError(f"There is no folder {short(source)}.", "Make it, or check --from.")
         try:
@@ -54,18 +79,16 @@ class Folder:
             self._clear(files)
             files.symlink_to(source, target_is_directory=True)
         except OSError as error:
-            raise DriveError(
-                f"{short(files)} cannot be made: {error.strerror}.", "Name another MOUNTPOINT."
-            ) from None
+            raise _not_made(files, error) from None
         return ""
 
     def flush(self, host: Host, wanted: Wanted, progress: Progress) -> str:
         """See `Provider`: there is nowhere to send anything to."""
-        return self._words(host, wanted.point / "MyDrive")
+        return self._words(host, wanted.files)
 
     def unmount(self, host: Host, wanted: Wanted, progress: Progress) -> str:
         """Take the link or the empty folder away; a folder with files in it stays."""
-        files = wanted.point / "MyDrive"
+        files = wanted.files
         if files.is_dir() and not files.is_symlink() and any(files.iterdir()):
             return (
                 f"Not Google Drive: {short(files)} is a folder on this machine; nothing is "
@@ -102,35 +125,6 @@ class Folder:
         )
 
 
-# ---------------------------------------------------------------------- desktop
-# Google Drive for desktop: the folder that it keeps is linked to, never copied.
-#
-# Sources: Google's help, "Use Google Drive for desktop" (macOS keeps it in ``CloudStorage``,
-# Windows as a drive letter); the name of the folder with one's own files follows the language
-# of the system.
-
-#: What the folder of one's own files is called in some languages; English comes first.
-NAMES = (
-    "My Drive",
-    "Mi unidad",
-    "Mon Drive",
-    "Mon disque",
-    "Meine Ablage",
-    "Il mio Drive",
-    "Meu Drive",
-    "O meu disco",
-    "Mijn Drive",
-    "Min enhet",
-    "Mitt Drive",
-    "Mój dysk",
-    "Мой диск",
-    "マイドライブ",
-    "내 드라이브",
-    "我的云端硬盘",
-    "我的雲端硬碟",
-)
-
-
 class Desktop:
     """``MOUNTPOINT/MyDrive`` as a link to the folder of Google Drive for desktop."""
 
@@ -149,13 +143,13 @@ class Desktop:
         if len(found) > 1:
             some = ", ".join(short(path) for path in found)
             return f"it has several accounts; link one: --from {some}"
-        files = wanted.point / "MyDrive"
+        files = wanted.files
         there = files.exists() and not files.is_symlink()
         return "files are there, in the place of the link" if there else None
 
     def state(self, host: Host, wanted: Wanted) -> Optional[State]:
         """See `Provider`."""
-        files = wanted.point / "MyDrive"
+        files = wanted.files
         if not files.is_symlink() or files.resolve() not in [path.resolve() for path in _folders()]:
             return None
         return State(
@@ -164,16 +158,14 @@ class Desktop:
 
     def mount(self, host: Host, wanted: Wanted, progress: Progress) -> str:
         """Make the link."""
-        files = wanted.point / "MyDrive"
+        files = wanted.files
         try:
             wanted.point.mkdir(parents=True, exist_ok=True)
             if files.is_symlink():
                 files.unlink()
             files.symlink_to(_folders()[0], target_is_directory=True)
         except OSError as error:
-            raise DriveError(
-                f"{short(files)} cannot be made: {error.strerror}.", "Name another MOUNTPOINT."
-            ) from None
+            raise _not_made(files, error) from None
         return ""
 
     def flush(self, host: Host, wanted: Wanted, progress: Progress) -> str:
@@ -183,10 +175,16 @@ class Desktop:
     def unmount(self, host: Host, wanted: Wanted, progress: Progress) -> str:
         """Take the link away, and nothing else."""
         leave(host, wanted.point)
-        files = wanted.point / "MyDrive"
+        files = wanted.files
         if files.is_symlink():
             files.unlink()
         return f"the link {short(files)} is gone; Google Drive for desktop keeps the files"
+
+
+def _not_made(files: Path, error: OSError) -> DriveError:
+    return DriveError(
+        f"{short(files)} cannot be made: {error.strerror}.", "Name another MOUNTPOINT."
+    )
 
 
 def _folders() -> List[Path]:

@@ -1,4 +1,4 @@
-"""What a provider of a drive is, and where drives are put."""
+"""What a provider of a drive is, where drives are put, and what the system says is mounted."""
 
 from __future__ import annotations
 
@@ -14,47 +14,6 @@ from ..core.host import Host
 from ..core.process import run
 from ..core.steps import Progress
 
-# ---------------------------------------------------------------------- mounts
-# What the system has mounted, by its own list: a dead mount lies to ``exists``.
-MOUNTS = Path("/proc/mounts")
-_ESCAPED = re.compile(r"\\([0-7]{3})")
-
-
-class Mounted(NamedTuple):
-    """What is mounted (``gdrive:``), of which kind of file system (``fuse.rclone``), and how."""
-
-    device: str
-    kind: str
-    options: Tuple[str, ...] = ()
-
-
-def mounted(place: Path, table: Optional[Path] = None) -> Optional[Mounted]:
-    """What is mounted at just this place, the topmost; None where nothing is."""
-    try:
-        lines = (table or MOUNTS).read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return None
-    for line in reversed(lines):
-        fields = [_ESCAPED.sub(lambda x: chr(int(x.group(1), 8)), one) for one in line.split()]
-        if len(fields) > 2 and fields[1] == str(place):
-            return Mounted(fields[0], fields[2], tuple(",".join(fields[3:4]).split(",")))
-    return None
-
-
-def read_only(place: Path, table: Optional[Path] = None) -> bool:
-    """Whether what is mounted there may only be read."""
-    found = mounted(place, table)
-    return found is not None and "ro" in found.options
-
-
-def fusermount(option: str, files: Path) -> str:
-    """Unmount; what it said where it did not."""
-    name = shutil.which("fusermount3") or shutil.which("fusermount") or "fusermount3"
-    done = run([name, option, str(files)], timeout=30)
-    return done.lines[-1] if done.status and done.lines else ""
-
-
-# ---------------------------------------------------------------------- providers
 #: Name → class, in the order to try: adding one is one file and one line here.
 PROVIDERS = {
     "colab": "colab_magics.drive.colab:Colab",
@@ -62,6 +21,10 @@ PROVIDERS = {
     "desktop": "colab_magics.drive.local:Desktop",
     "folder": "colab_magics.drive.local:Folder",
 }
+
+#: What is mounted, by the system's own list: a dead mount lies to ``exists``.
+MOUNTS = Path("/proc/mounts")
+_ESCAPED = re.compile(r"\\([0-7]{3})")
 
 
 class Refused(DriveError):
@@ -83,6 +46,11 @@ class Wanted:
     point: Path
     source: Optional[Path] = None
     remote: str = ""
+
+    @property
+    def files(self) -> Path:
+        """The folder that a provider puts the files of the drive in."""
+        return self.point / "MyDrive"
 
 
 class Provider(Protocol):
@@ -118,6 +86,11 @@ def default_mount_point(host: Host) -> Path:
     return Path.home() / "drive"
 
 
+def default_root(host: Host) -> Optional[Path]:
+    """What ``drive:`` means where no line of the notebook has mounted it elsewhere."""
+    return root(default_mount_point(host))
+
+
 def root(point: Path) -> Optional[Path]:
     """The folder that holds the files of a drive; None where it cannot be reached."""
     for name in ("MyDrive", "My Drive"):
@@ -149,6 +122,35 @@ def leave(host: Host, point: Path) -> Optional[Path]:
     return cwd if point in (cwd, *cwd.parents) else None
 
 
-def default_root(host: Host) -> Optional[Path]:
-    """What ``drive:`` means where no line of the notebook has mounted it elsewhere."""
-    return root(default_mount_point(host))
+class Mounted(NamedTuple):
+    """What is mounted (``gdrive:``), of which kind of file system (``fuse.rclone``), and how."""
+
+    device: str
+    kind: str
+    options: Tuple[str, ...] = ()
+
+
+def mounted(place: Path, table: Optional[Path] = None) -> Optional[Mounted]:
+    """What is mounted at just this place, the topmost; None where nothing is."""
+    try:
+        lines = (table or MOUNTS).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return None
+    for line in reversed(lines):
+        fields = [_ESCAPED.sub(lambda x: chr(int(x.group(1), 8)), one) for one in line.split()]
+        if len(fields) > 2 and fields[1] == str(place):
+            return Mounted(fields[0], fields[2], tuple(",".join(fields[3:4]).split(",")))
+    return None
+
+
+def read_only(place: Path, table: Optional[Path] = None) -> bool:
+    """Whether what is mounted there may only be read."""
+    found = mounted(place, table)
+    return found is not None and "ro" in found.options
+
+
+def fusermount(option: str, files: Path) -> str:
+    """Unmount; what it said where it did not."""
+    name = shutil.which("fusermount3") or shutil.which("fusermount") or "fusermount3"
+    done = run([name, option, str(files)], timeout=30)
+    return done.lines[-1] if done.status and done.lines else ""

@@ -21,10 +21,12 @@ from ..core.host import Host
 from ..core.steps import Outcome, Progress
 from ..secret.lookup import value
 from .git import Git
-from .repair import known, repair
 from .repository import MOVING, SEEN, SHA, SOME, Repository, at
 from .step import CloneStep
 from .urls import holds_login, same
+
+#: What git holds while it writes; left by one that was killed.
+_LOCKS = ("index.lock", "HEAD.lock", "shallow.lock", "config.lock", "packed-refs.lock")
 
 
 def brought(step: CloneStep, host: Host, progress: Progress) -> Outcome:
@@ -104,14 +106,14 @@ def _moved(step: CloneStep, git: Git, found: Repository, host: Host) -> Outcome:
             f"{step.label} is a clone of {found.origin or 'nothing'}; it was left alone.",
             f"Name another folder: %github clone {step.repository} FOLDER",
         )
-    repair(git, found, step.label)
+    _check_cut_off(step, git, found)
     reason = _work_in(git, found)
     if reason:
         message = f"{step.label} has {reason}: left as it is, at {found.said}"
         return Outcome("unchanged", message, None, "Once they are pushed or gone, run this again.")
     before, lacks = found.said, sorted(step.extras - found.brought)
     fetched = ("--depth", str(step.depth)) if step.depth else ()
-    if step.update or not known(git, found, step.commit):
+    if step.update or not _has(git, found, step.commit):
         git(found.folder, "fetch", "--progress", "--tags", "--force", *fetched, "origin")
     _check_out(step, git, found, _commit(step, git, found))
     if found.said == before and lacks:
@@ -124,10 +126,43 @@ def _moved(step: CloneStep, git: Git, found: Repository, host: Host) -> Outcome:
     return Outcome("applied", message, step.recorded(host), more if step.commit else "")
 
 
+def _check_cut_off(step: CloneStep, git: Git, clone: Repository) -> None:
+    """Go on where an update was cut off; `SourceError` where it has left changed files.
+
+    They are git's, or a person's since: who of them is to win is the person's to say.
+    """
+    marker = clone.git / MOVING
+    if not marker.exists():
+        return
+    for name in _LOCKS:  # we are alone, and git keeps our lock as long as it lives
+        (clone.git / name).unlink(missing_ok=True)
+    commit = marker.read_text(encoding="ascii")
+    changed = _changed(git, clone)
+    if commit != clone.head and changed and _has(git, clone, commit):  # git moves HEAD last
+        raise SourceError(
+            f"{step.label} was being changed when that was cut off; it was left alone.",
+            "Move away what you have changed there since, and have git finish it: "
+            f"!git -C {quote(str(clone.folder))} checkout -f --detach {commit}",
+            "\n".join(changed[:5]),
+        )
+    marker.unlink()
+
+
+def _has(git: Git, clone: Repository, commit: str) -> bool:
+    """Whether a commit is here, with its files."""
+    words = ("cat-file", "-e", f"{commit}^{{tree}}")
+    return bool(commit) and not git.attempt(clone.folder, *words).status
+
+
+def _changed(git: Git, clone: Repository) -> Sequence[str]:
+    """The files of git's that are not as the commit has them, one a line."""
+    return git(clone.folder, "status", "--porcelain", "--untracked-files=no")
+
+
 def _commit(step: CloneStep, git: Git, found: Repository) -> str:
     """The commit to check out, which is there then."""
     wanted = "" if step.update else step.commit
-    if wanted and not known(git, found, wanted):
+    if wanted and not _has(git, found, wanted):
         # One that no branch has any more: most servers still give it by its name.
         depth = ("--depth", str(step.depth)) if step.depth else ()
         if git.attempt(found.folder, "fetch", "--progress", *depth, "origin", wanted).status:
@@ -224,7 +259,7 @@ def _large_files(step: CloneStep, git: Git, folder: Path) -> None:
 
 def _work_in(git: Git, found: Repository) -> str:
     """What in a clone is a person's; empty where nothing is."""
-    changed = git(found.folder, "status", "--porcelain", "--untracked-files=no")
+    changed = _changed(git, found)
     if changed:
         return f"changes in {files(len(changed))}"
     ours = ("--not", "--remotes", "--tags", "--glob=refs/colab-magics/*")

@@ -9,7 +9,7 @@ import stat
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Dict, Iterator, List, Optional, Sequence, Tuple
+from typing import Callable, Dict, Iterator, List, Sequence, Tuple
 
 from ..core.errors import SourceError
 from ..core.files import scratch_folder
@@ -57,15 +57,15 @@ class Git:
         self._told, self._holds = told, holds
         self._said = 0.0
 
-    def __call__(self, folder: Path, *words: str, index: Optional[Path] = None) -> Tuple[str, ...]:
+    def __call__(self, folder: Path, *words: str) -> Tuple[str, ...]:
         """The lines that it prints, run in a folder; `SourceError` where it fails."""
-        done = self.attempt(folder, *words, index=index)
+        done = self.attempt(folder, *words)
         if done.status:
             raise _failure(self.address, done.lines, bool(self.token))
         return done.lines
 
-    def attempt(self, folder: Path, *words: str, index: Optional[Path] = None) -> Finished:
-        """Run it, whatever becomes of it; ``index`` takes the place of the clone's own."""
+    def attempt(self, folder: Path, *words: str) -> Finished:
+        """Run it, whatever becomes of it."""
         git = shutil.which("git")
         if git is None:
             raise SourceError("git is not installed.", "Install it: %apt git")
@@ -74,7 +74,6 @@ class Git:
         if words[0] != "lfs":  # it puts hooks there, for what is pushed
             command += QUIET
         with self._environment() as environment:
-            environment.update({"GIT_INDEX_FILE": str(index)} if index is not None else {})
             try:
                 return run(
                     [*command, *words], environment, self._hear, timeout=LIMIT, keeps=self._holds

@@ -1,7 +1,8 @@
-"""The lines that a command may still write over: those that it goes back up to, as a terminal does.
+"""What a terminal would show of text that moves its cursor, erases and colours.
 
-One line or a few, such as the bars of nested loops. A move up or down goes to the beginning of a
-line, as what programs do next makes it in any case.
+`settle` understands one line that was written over, `Screen` the few lines that a command goes back
+up to, such as the bars of nested loops. A move up or down goes to the beginning of a line, as what
+programs do next makes it in any case.
 """
 
 from __future__ import annotations
@@ -10,9 +11,6 @@ import re
 from typing import List, Tuple
 
 from .runner import ROWS
-
-# ---------------------------------------------------------------------- terminal
-# What a terminal would show of one line: carriage returns, erasing and colours understood.
 
 #: What a line holds: a control sequence (its parameters and its letter), a title, or text.
 _TOKEN = re.compile(
@@ -24,6 +22,10 @@ _TO_SETTLE = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]|\x1b(?!\[[0-9;]*m)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 #: A sequence of which the end has not come yet.
 _BROKEN_OFF = re.compile(r"\x1b(\[[0-9;?]*|\][^\x07\x1b]*)?$")
+#: The cursor goes to another line; or what is behind it is erased.
+MOVES = re.compile(r"\x1b\[(?:(\d*)([ABEF])|0?J)")
+#: A line that has grown so long by being written over is made short.
+_LONG = 1000
 
 Cell = Tuple[str, str]
 
@@ -50,57 +52,6 @@ def settle(line: str) -> str:
             colour = wanted
         text.append(char)
     return "".join(text) + ("\x1b[0m" if colour else "")
-
-
-def _cells(line: str) -> List[Cell]:
-    """The characters of a line, each with its colour."""
-    cells: List[Cell] = []
-    at, colour = 0, ""
-    for token in _TOKEN.finditer(_BROKEN_OFF.sub("", line)):
-        text, letter = token.group(), token.group(2)
-        if text == "\r":
-            at = 0
-        elif text == "\b":
-            at = max(0, at - 1)
-        elif letter == "m":
-            colour = "" if token.group(1).strip("0;") == "" else _recoloured(colour, text)
-        elif letter:
-            at = _moved(cells, at, token.group(1), letter)
-        elif text[0] != "\x1b":
-            text = _CONTROL.sub("", text)
-            cells += [(" ", "")] * (at - len(cells))
-            cells[at : at + len(text)] = [(char, colour) for char in text]
-            at += len(text)
-    return cells
-
-
-def _recoloured(before: str, sequence: str) -> str:
-    """The colour after a sequence: one that begins with a 0 forgets what was before it."""
-    return sequence if re.match(r"\x1b\[0*;", sequence) else before + sequence
-
-
-def _moved(cells: List[Cell], at: int, parameters: str, letter: str) -> int:
-    """Erase or move, as a control sequence says; gives where the next character goes."""
-    number = int(parameters) if parameters.isdigit() else 0
-    if letter == "K" and number == 0:
-        del cells[at:]
-    elif letter == "K":
-        end = at + 1 if number == 1 else len(cells)
-        cells[:end] = [(" ", "")] * len(cells[:end])
-    elif letter == "G":
-        return max(0, min(number, 1000) - 1)
-    elif letter == "C":
-        return at + min(number or 1, 1000)
-    elif letter == "D":
-        return max(0, at - (number or 1))
-    return at
-
-
-# ---------------------------------------------------------------------- ansi
-#: The cursor goes to another line; or what is behind it is erased.
-MOVES = re.compile(r"\x1b\[(?:(\d*)([ABEF])|0?J)")
-#: A line that has grown so long by being written over is made short.
-_LONG = 1000
 
 
 class Screen:
@@ -173,3 +124,47 @@ class Screen:
         self._rows += [""] * (to + 1 - len(self._rows))
         row = self._rows[to]
         self._rows[to] = f"{settle(row) if len(row) > _LONG else row}\r" if row else ""
+
+
+def _cells(line: str) -> List[Cell]:
+    """The characters of a line, each with its colour."""
+    cells: List[Cell] = []
+    at, colour = 0, ""
+    for token in _TOKEN.finditer(_BROKEN_OFF.sub("", line)):
+        text, letter = token.group(), token.group(2)
+        if text == "\r":
+            at = 0
+        elif text == "\b":
+            at = max(0, at - 1)
+        elif letter == "m":
+            colour = "" if token.group(1).strip("0;") == "" else _recoloured(colour, text)
+        elif letter:
+            at = _moved(cells, at, token.group(1), letter)
+        elif text[0] != "\x1b":
+            text = _CONTROL.sub("", text)
+            cells += [(" ", "")] * (at - len(cells))
+            cells[at : at + len(text)] = [(char, colour) for char in text]
+            at += len(text)
+    return cells
+
+
+def _recoloured(before: str, sequence: str) -> str:
+    """The colour after a sequence: one that begins with a 0 forgets what was before it."""
+    return sequence if re.match(r"\x1b\[0*;", sequence) else before + sequence
+
+
+def _moved(cells: List[Cell], at: int, parameters: str, letter: str) -> int:
+    """Erase or move, as a control sequence says; gives where the next character goes."""
+    number = int(parameters) if parameters.isdigit() else 0
+    if letter == "K" and number == 0:
+        del cells[at:]
+    elif letter == "K":
+        end = at + 1 if number == 1 else len(cells)
+        cells[:end] = [(" ", "")] * len(cells[:end])
+    elif letter == "G":
+        return max(0, min(number, 1000) - 1)
+    elif letter == "C":
+        return at + min(number or 1, 1000)
+    elif letter == "D":
+        return max(0, at - (number or 1))
+    return at

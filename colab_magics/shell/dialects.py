@@ -14,30 +14,54 @@ from typing import Callable, Dict, List, Tuple
 #: Before a program that the scripts need: the user's PATH may lead nowhere.
 _FIND = 'PATH="${PATH-}:/bin:/usr/bin"'
 
-# The scripts are one line each, since a shell counts lines in its messages from there.
-_SAID = (
-    """{{ __cm_d=${{PWD-}}; [ "$__cm_d" -ef . ] || __cm_d=$(pwd -P);"""
-    """ printf "%s\\0" "$__cm_s" "${{__cm_d:-$PWD}}"; {options}; printf "\\0"; {aliases};"""
-    """ printf "\\0"; {functions}; printf "\\0"; {values};"""
-    """ if {same}; then printf "=SAME\\0"; else printf "=ENV\\0"; "$__cm_env" -0; fi;"""
-    """ printf "END\\0"; }} >| "$__cm_folder/$__cm_to" 2>/dev/null"""
-)
-_AROUND = (
-    """__cm_folder=$1; __cm_env=$2; __cm_done=; __cm_said='{said}'; shift 2; {begin};"""
-    """ __cm_s=0; __cm_to=before; [ -e "$__cm_folder/state" ] || eval "$__cm_said";"""
-    """ {before}; trap '{{ __cm_s=$?; __cm_to=after; [ "$__cm_done" ] || eval "$__cm_said"; }}"""
-    """ 2>/dev/null' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; trap 'exit 129' HUP;"""
-    """ [ ! -e "$__cm_folder/state" ] || . "$__cm_folder/state" 2>/dev/null;"""
-    """ eval "$__cm_command";"""
-    """ {{ __cm_s=$?; __cm_done=1; __cm_to=after; trap '' INT TERM HUP; eval "$__cm_said"; }}"""
-    """ 2>/dev/null; exit "$__cm_s"\n"""
-)
+#: Has a shell say its state, each part behind a zero byte. It stands in single quotes in `_AROUND`.
+_STATE = """
+{
+# the directory; where PWD is stale, the real one
+__cm_d=${PWD-}; [ "$__cm_d" -ef . ] || __cm_d=$(pwd -P);
+printf "%s\\0" "$__cm_s" "${__cm_d:-$PWD}";
+@options@; printf "\\0"; @aliases@; printf "\\0"; @functions@; printf "\\0"; @values@;
+# the environment, where it has changed
+if @same@; then printf "=SAME\\0"; else printf "=ENV\\0"; "$__cm_env" -0; fi;
+printf "END\\0";
+} >| "$__cm_folder/$__cm_to" 2>/dev/null
+"""
+#: Around a command: begins with the state of the shell before, and says its own however it ends.
+_AROUND = """
+__cm_folder=$1; __cm_env=$2; __cm_done=; __cm_said='@state@'; shift 2;
+@begin@;
+# of the first shell of all, how it is before its command
+__cm_s=0; __cm_to=before; [ -e "$__cm_folder/state" ] || eval "$__cm_said";
+@before@;
+# where the command leaves the shell, by exit or by a signal
+trap '{ __cm_s=$?; __cm_to=after; [ "$__cm_done" ] || eval "$__cm_said"; } 2>/dev/null' EXIT;
+trap 'exit 130' INT; trap 'exit 143' TERM; trap 'exit 129' HUP;
+[ ! -e "$__cm_folder/state" ] || . "$__cm_folder/state" 2>/dev/null;
+eval "$__cm_command";
+# where it comes to its end
+{ __cm_s=$?; __cm_done=1; __cm_to=after; trap '' INT TERM HUP; eval "$__cm_said"; } 2>/dev/null;
+exit "$__cm_s"
+"""
 #: For a command that leaves nothing to the next one. What it is to do may hold secrets.
-_ALONE = (
-    """__cm_folder=$1; shift; {begin}; [ ! -e "$__cm_folder/state" ] ||"""
-    """ . "$__cm_folder/state" 2>/dev/null; {find} rm -rf -- "$__cm_folder"; unset __cm_folder;"""
-    """ eval "$__cm_command"\n"""
-)
+_ALONE = """
+__cm_folder=$1; shift;
+@begin@;
+[ ! -e "$__cm_folder/state" ] || . "$__cm_folder/state" 2>/dev/null;
+@find@ rm -rf -- "$__cm_folder"; unset __cm_folder;
+eval "$__cm_command"
+"""
+
+
+def _script(text: str, **parts: str) -> str:
+    """Write a script as one line, for a shell counts lines in its messages; ``@name@`` is a part.
+
+    Lines that begin with ``#`` are left out.
+    """
+    lines = (line for line in text.strip().splitlines() if not line.startswith("#"))
+    script = " ".join(lines)
+    for name, part in parts.items():
+        script = script.replace(f"@{name}@", part)
+    return script
 
 
 @dataclass(frozen=True)
@@ -99,15 +123,25 @@ def _kind(
     ``same`` tells whether the environment is as it was when ``before`` was run: to have ``env`` say
     it costs as much as the rest of the script.
     """
-    around = _AROUND.format(said=_SAID.format(same=same, **parts), begin=begin, before=before)
-    return Kind(arguments, around, _ALONE.format(begin=begin, find=_FIND), variables)
+    state = _script(_STATE, same=same, **parts)
+    around = _script(_AROUND, state=state, begin=begin, before=before) + "\n"
+    alone = _script(_ALONE, begin=begin, find=_FIND) + "\n"
+    return Kind(arguments, around, alone, variables)
 
 
-#: What bash gives to programs. Where one of these files cannot be written, all counts as changed.
-_EXPORTS = (
-    """{{ {{ builtin export -p; builtin declare -fx; }}"""
-    """ >| "$__cm_folder/{to}"; }} 2>/dev/null"""
-)
+#: Has bash write what it gives to programs into a file.
+_EXPORTS = """
+{ { builtin export -p; builtin declare -fx; } >| "$__cm_folder/@to@"; } 2>/dev/null
+"""
+#: Whether that is as it was before; where a file cannot be written, all counts as changed.
+_SAME = """
+@exports@;
+IFS= builtin read -r -d "" __cm_x < "$__cm_folder/exports";
+IFS= builtin read -r -d "" __cm_y < "$__cm_folder/exports_after";
+builtin [ -n "$__cm_x" ] && builtin [ "$__cm_x" = "$__cm_y" ] &&
+# and no file that BASH_ENV names may have changed it before
+builtin [ -z "${BASH_ENV-}" ]
+"""
 
 #: Kinds of shells by the names of their programs; the first one that is here is taken.
 KINDS = {
@@ -120,12 +154,8 @@ KINDS = {
         aliases="alias -p",
         functions="declare -f",
         values='declare -p; printf "\\0"',
-        before=_EXPORTS.format(to="exports"),
-        same=_EXPORTS.format(to="exports_after")
-        + """; IFS= builtin read -r -d "" __cm_x < "$__cm_folder/exports";"""
-        """ IFS= builtin read -r -d "" __cm_y < "$__cm_folder/exports_after";"""
-        """ builtin [ -n "$__cm_x" ] && builtin [ "$__cm_x" = "$__cm_y" ]"""
-        """ && builtin [ -z "${BASH_ENV-}" ]""",  # which may have changed it before
+        before=_script(_EXPORTS, to="exports"),
+        same=_script(_SAME, exports=_script(_EXPORTS, to="exports_after")),
     ),
     "zsh": _kind(
         "-f",

@@ -1,4 +1,4 @@
-"""``%shell``."""
+"""``%shell``: its options, and the error of a command that did not succeed."""
 
 from __future__ import annotations
 
@@ -20,117 +20,6 @@ from .magic_output import Heard, in_terminal
 from .runner import Ended
 from .state import Lasting, find
 
-# ---------------------------------------------------------------------- taken
-# Whether the value that a magic returns is taken: ``x = %shell ls``, and not ``%shell ls``.
-
-#: Where IPython calls a magic from.
-_CALLS = {"run_line_magic", "run_cell_magic"}
-#: What Python does with a value that nobody takes; the last value of a cell is only shown.
-_DROPS = {"POP_TOP", "PRINT_EXPR", "INTRINSIC_PRINT"}
-
-
-def taken() -> bool:
-    """Whether the line that called the running magic does something with its value.
-
-    IPython does not tell, and keeps what the last line of a cell returns for as long as the kernel
-    lives. What is not clear counts as taken.
-    """
-    frame = sys._getframe(1)
-    while frame.f_code.co_name not in _CALLS:
-        if frame.f_back is None:
-            return True
-        frame = frame.f_back
-    caller = frame.f_back
-    if caller is None:
-        return True
-    steps = dis.get_instructions(caller.f_code)
-    then = next((one for one in steps if one.offset > caller.f_lasti), None)
-    return then is None or not {then.opname, then.argrepr} & _DROPS
-
-
-# ---------------------------------------------------------------------- failed
-# The error of a command that did not succeed: what became of it, and what may help.
-
-#: What may help where the system has ended a program by force.
-MEMORY = "Perhaps the memory is full: %shell free -h"
-
-#: What programs say that wanted to be answered.
-_ASKED = re.compile(
-    r"EOFError|end[- ]of[- ]file|EOF when|read(ing)? .*(stdin|standard input)|not a (tty|terminal)"
-    r"|/dev/tty|could not read (User|Pass)|standard input is closed|\[[yY]/[nN]\]|Abort\.?$",
-    re.IGNORECASE,
-)
-#: What a shell says that cannot read its command.
-_UNREAD = re.compile(r"^(bash|sh|zsh|\(eval\)):.*(syntax|parse) error", re.IGNORECASE)
-_READS = re.compile(r"(^|[;&|(]|\b(do|then|while))\s*(read|select)\b")
-
-
-def failed(
-    typed: str, ended: Ended, heard: Heard, timeout: Optional[float] = None
-) -> Optional[CommandFailed]:
-    """The error, with the last lines that the command has printed; None where it did succeed."""
-    if not ended.status and not ended.timed_out:
-        return None
-    name, last = typed.strip(), heard.last(5)
-    name = name if "\n" not in name and len(typed) < 80 else "The cell"
-    what, advice = f"{name}: {_how(ended, timeout)}", _advice(typed, ended, last)
-    error = CommandFailed(what, advice, _said(last), ended.status)
-    error.cmd, error.output = scrub(typed.strip()), heard.recent()
-    return error
-
-
-def signalled(status: int) -> str:
-    """The signal that a status stands for: -9 and 137 are SIGKILL; empty where it is none."""
-    number = -status if status < 0 else status - 128
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # of those without a name only the system's own word is one
-        return f"signal {number}" if status < 0 else ""
-
-
-def worded(status: int) -> str:
-    """A status, and the signal that it stands for."""
-    name = signalled(status)
-    return f"status {status} ({name})" if name else f"status {status}"
-
-
-def full(status: int) -> bool:
-    """Whether a program was ended by force, as the system does where the memory is full."""
-    return status in (137, -9)
-
-
-def _how(ended: Ended, timeout: Optional[float]) -> str:
-    if ended.timed_out:
-        return f"not done in {timeout:g} s, and ended."
-    if ended.status < 0:
-        return f"the shell was ended by {signalled(ended.status)}."
-    return f"ended with {worded(ended.status)}."
-
-
-def _advice(typed: str, ended: Ended, last: List[str]) -> str:
-    if ended.timed_out:
-        return "Give it longer: --timeout SECONDS."
-    if ended.status == 127:
-        return "No such command: check the spelling, or install it (%apt, %pin)."
-    if ended.status == 126:
-        return "It may not be run: chmod +x, or name the program that runs it."
-    if full(ended.status):
-        return MEMORY
-    if any(map(_UNREAD.match, last)):
-        return "The shell cannot read this: look for what is not closed or out of place."
-    if _ASKED.search("\n".join(last)) or _READS.search(typed):
-        return "Nothing can be typed in here: it got the end of its input. Pass the answer along."
-    return "To go on all the same: --ignore-errors"
-
-
-def _said(last: List[str]) -> str:
-    return "\n".join(["The last lines:", *(f"  {line}" for line in last)]) if last else ""
-
-
-# ---------------------------------------------------------------------- magic
-#: The shells of each kernel: like its variables, they outlive a reload of the extension.
-_SHELLS: WeakKeyDictionary[Any, Dict[str, Lasting]] = WeakKeyDictionary()
-
 _FLAGS = {
     "-o": "output",
     "--output": "output",
@@ -142,9 +31,29 @@ _FLAGS = {
     "--no-tty": "no_tty",
     "--fresh": "fresh",
 }
+_VALUED = {"--timeout": "timeout", "--use": "use", "--background": "background", "--log": "log"}
 #: A word as a shell reads it, with its quotes.
 _WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")*(?=\s|$)""", re.DOTALL)
-_VALUED = {"--timeout": "timeout", "--use": "use", "--background": "background", "--log": "log"}
+
+#: The shells of each kernel: like its variables, they outlive a reload of the extension.
+_SHELLS: WeakKeyDictionary[Any, Dict[str, Lasting]] = WeakKeyDictionary()
+
+#: Where IPython calls a magic from.
+_CALLS = {"run_line_magic", "run_cell_magic"}
+#: What Python does with a value that nobody takes; the last value of a cell is only shown.
+_DROPS = {"POP_TOP", "PRINT_EXPR", "INTRINSIC_PRINT"}
+
+#: What may help where the system has ended a program by force.
+MEMORY = "Perhaps the memory is full: %shell free -h"
+#: What programs say that wanted to be answered.
+_ASKED = re.compile(
+    r"EOFError|end[- ]of[- ]file|EOF when|read(ing)? .*(stdin|standard input)|not a (tty|terminal)"
+    r"|/dev/tty|could not read (User|Pass)|standard input is closed|\[[yY]/[nN]\]|Abort\.?$",
+    re.IGNORECASE,
+)
+#: What a shell says that cannot read its command.
+_UNREAD = re.compile(r"^(bash|sh|zsh|\(eval\)):.*(syntax|parse) error", re.IGNORECASE)
+_READS = re.compile(r"(^|[;&|(]|\b(do|then|while))\s*(read|select)\b")
 
 
 class Options(NamedTuple):
@@ -155,38 +64,6 @@ class Options(NamedTuple):
     use: str = ""
     background: str = ""
     log: str = ""
-
-
-def parse(line: str) -> Tuple[Options, str]:
-    """The options that a line begins with, and the command behind them, as it was typed."""
-    flags: List[str] = []
-    values: Dict[str, str] = {}
-    rest = line.strip()
-    while rest.startswith("-"):
-        word, rest = _word(rest)
-        option, equals, value = word.partition("=")
-        if word == "--":
-            break
-        if word in _FLAGS:
-            flags.append(_FLAGS[word])
-        elif option in _VALUED:
-            if not equals and not rest.startswith("-"):
-                value, rest = _word(rest)
-            if not value:
-                raise usage_error(f"%shell {option}: its value is missing.", "See %shell?")
-            values[_VALUED[option]] = value
-        else:
-            raise usage_error(f"%shell has no option {word}.", "Type %shell? for help.")
-    timeout = _seconds(values.pop("timeout", None))
-    return Options(tuple(flags), timeout, **values), rest
-
-
-def _word(line: str) -> Tuple[str, str]:
-    """The first word of a line, without its quotes, and what stands behind it."""
-    found = _WORD.match(line)
-    if found is None:
-        raise usage_error("A quote is not closed in the options of this line.", "Close it.")
-    return "".join(shlex.split(found.group())), line[found.end() :].lstrip()
 
 
 class ShellMagic(Magic):
@@ -270,8 +147,8 @@ class ShellMagic(Magic):
             return self._start(shell, options, command, typed)
         if options.log:
             raise usage_error("%shell --log goes with --background.", "See %shell?")
-        asked = "output" in options.flags
-        keep = asked or taken()
+        show_result = "output" in options.flags
+        keep = show_result or _result_is_used()
         heard = Heard(self.host, "quiet" in options.flags, keep)
         tty = heard.tty and "no_tty" not in options.flags
         try:
@@ -284,7 +161,7 @@ class ShellMagic(Magic):
         shell.log = heard.log or shell.log
         error = failed(typed, ended, heard, options.timeout)
         self._ended(options, ended, error, notes)
-        return heard.result(ended, error, asked) if keep else None
+        return heard.result(ended, error, show_result) if keep else None
 
     def _ended(
         self, options: Options, ended: Ended, error: Optional[CommandFailed], notes: List[str]
@@ -306,9 +183,9 @@ class ShellMagic(Magic):
 
         tty = self.host.live and "no_tty" not in options.flags
         wanted = Asked(options.background, command, typed, options.timeout, tty, options.log)
-        job, said = start(self.session, shell, wanted)
+        job, message = start(self.session, shell, wanted)
         if "quiet" not in options.flags:
-            say(said)
+            say(message)
         return job if "output" in options.flags else None
 
     def _standing(self, shell: Lasting) -> None:
@@ -330,9 +207,36 @@ class ShellMagic(Magic):
         return super().complete(line, symbol) if all(w[:1] == "-" for w in before) else []
 
 
-def _counted(number: int, what: str) -> str:
-    plural = "es" if what.endswith("s") else "s"
-    return f"{number} {what}{'' if number == 1 else plural}"
+def parse(line: str) -> Tuple[Options, str]:
+    """The options that a line begins with, and the command behind them, as it was typed."""
+    flags: List[str] = []
+    values: Dict[str, str] = {}
+    rest = line.strip()
+    while rest.startswith("-"):
+        word, rest = _word(rest)
+        option, equals, value = word.partition("=")
+        if word == "--":
+            break
+        if word in _FLAGS:
+            flags.append(_FLAGS[word])
+        elif option in _VALUED:
+            if not equals and not rest.startswith("-"):
+                value, rest = _word(rest)
+            if not value:
+                raise usage_error(f"%shell {option}: its value is missing.", "See %shell?")
+            values[_VALUED[option]] = value
+        else:
+            raise usage_error(f"%shell has no option {word}.", "Type %shell? for help.")
+    timeout = _seconds(values.pop("timeout", None))
+    return Options(tuple(flags), timeout, **values), rest
+
+
+def _word(line: str) -> Tuple[str, str]:
+    """The first word of a line, without its quotes, and what stands behind it."""
+    found = _WORD.match(line)
+    if found is None:
+        raise usage_error("A quote is not closed in the options of this line.", "Close it.")
+    return "".join(shlex.split(found.group())), line[found.end() :].lstrip()
 
 
 def _seconds(text: Optional[str]) -> Optional[float]:
@@ -345,3 +249,89 @@ def _seconds(text: Optional[str]) -> Optional[float]:
     if not 0 < seconds < math.inf:
         raise usage_error(f"%shell --timeout {text}: not a number of seconds.", "Say --timeout 60")
     return seconds
+
+
+def _counted(number: int, what: str) -> str:
+    plural = "es" if what.endswith("s") else "s"
+    return f"{number} {what}{'' if number == 1 else plural}"
+
+
+def _result_is_used() -> bool:
+    """Tell whether the line that called the running magic does something with its value.
+
+    That is so in ``x = %shell ls``, not in ``%shell ls``. IPython does not tell, and keeps what the
+    last line of a cell returns for as long as the kernel lives. What is not clear counts as used.
+    """
+    frame = sys._getframe(1)
+    while frame.f_code.co_name not in _CALLS:
+        if frame.f_back is None:
+            return True
+        frame = frame.f_back
+    caller = frame.f_back
+    if caller is None:
+        return True
+    steps = dis.get_instructions(caller.f_code)
+    then = next((one for one in steps if one.offset > caller.f_lasti), None)
+    return then is None or not {then.opname, then.argrepr} & _DROPS
+
+
+def failed(
+    typed: str, ended: Ended, heard: Heard, timeout: Optional[float] = None
+) -> Optional[CommandFailed]:
+    """The error, with the last lines that the command has printed; None where it did succeed."""
+    if not ended.status and not ended.timed_out:
+        return None
+    name, last = typed.strip(), heard.last(5)
+    name = name if "\n" not in name and len(typed) < 80 else "The cell"
+    what, advice = f"{name}: {_end(ended, timeout)}", _advice(typed, ended, last)
+    error = CommandFailed(what, advice, _last_lines(last), ended.status)
+    error.cmd, error.output = scrub(typed.strip()), heard.recent()
+    return error
+
+
+def _end(ended: Ended, timeout: Optional[float]) -> str:
+    if ended.timed_out:
+        return f"not done in {timeout:g} s, and ended."
+    if ended.status < 0:
+        return f"the shell was ended by {signalled(ended.status)}."
+    return f"ended with {worded(ended.status)}."
+
+
+def _advice(typed: str, ended: Ended, last: List[str]) -> str:
+    if ended.timed_out:
+        return "Give it longer: --timeout SECONDS."
+    if ended.status == 127:
+        return "No such command: check the spelling, or install it (%apt, %pin)."
+    if ended.status == 126:
+        return "It may not be run: chmod +x, or name the program that runs it."
+    if full(ended.status):
+        return MEMORY
+    if any(map(_UNREAD.match, last)):
+        return "The shell cannot read this: look for what is not closed or out of place."
+    if _ASKED.search("\n".join(last)) or _READS.search(typed):
+        return "Nothing can be typed in here: it got the end of its input. Pass the answer along."
+    return "To go on all the same: --ignore-errors"
+
+
+def _last_lines(last: List[str]) -> str:
+    return "\n".join(["The last lines:", *(f"  {line}" for line in last)]) if last else ""
+
+
+def worded(status: int) -> str:
+    """A status, and the signal that it stands for."""
+    name = signalled(status)
+    return f"status {status} ({name})" if name else f"status {status}"
+
+
+def signalled(status: int) -> str:
+    """The signal that a status stands for: -9 and 137 are SIGKILL; empty where it is none."""
+    number = -status if status < 0 else status - 128
+    try:
+        return signal.Signals(number).name
+    except ValueError:  # of those without a name only the system's own word is one
+        return f"signal {number}" if status < 0 else ""
+
+
+def full(status: int) -> bool:
+    """Whether a program was ended by force, as the system does where the memory is full."""
+    return status in (137, -9)

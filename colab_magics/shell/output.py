@@ -1,7 +1,8 @@
-"""One stream of a command, as it is shown: pure, fed with bytes and the time.
+"""What a command prints, made fit for a notebook: pure, fed with bytes and the time.
 
-The first lines are kept, and the last ones where there are too many; lines that are written over
-and over are one display, shown in place: see `Screen`.
+Of each stream the first lines are kept, and the last ones where there are too many; lines that are
+written over and over are one display, shown in place: see `Screen`. Pieces come at most ten times a
+second, however fast the bytes do.
 """
 
 from __future__ import annotations
@@ -14,14 +15,26 @@ from typing import Iterator, List, NamedTuple, Optional
 
 from .ansi import MOVES, Screen, drawn, plain
 
-# ---------------------------------------------------------------------- text
-# What a command prints, made fit for a notebook: pure, fed with bytes and the time.
-#
-# Both streams together: see `Stream` for one. Pieces come at most ten times a second, however fast
-# the bytes do.
-
-#: Seconds between two showings.
+#: Bytes in a saved notebook that the first lines of a stream may take, and characters of the last.
+HEAD, TAIL = 50_000, 10_000
+#: A longer line is shown without its middle.
+LONG = 2_000
+#: Seconds between two showings of what has come.
 STEP = 0.1
+#: Seconds between two showings of the last lines; until a half line is shown.
+SLOWER, PAUSE = 0.5, 0.3
+#: What a display, and each line, takes in a saved notebook beside its text.
+_DISPLAY, _LINE = 300, 12
+#: A line that is written over, or from which the cursor goes to another one.
+_OVER = re.compile(rf"\r+[^\r]|{MOVES.pattern}")
+
+
+class Piece(NamedTuple):
+    """Something to show: ``stdout`` or ``stderr`` to write, or a display to set to this text."""
+
+    kind: str
+    text: str
+    place: int = 0
 
 
 class Output:
@@ -75,27 +88,6 @@ class Output:
                 joined.append(piece)
         self._pieces.clear()
         return joined
-
-
-# ---------------------------------------------------------------------- output
-#: Bytes in a saved notebook that the first lines of a stream may take, and characters of the last.
-HEAD, TAIL = 50_000, 10_000
-#: A longer line is shown without its middle.
-LONG = 2_000
-#: Seconds between two showings of the last lines; until a half line is shown.
-SLOWER, PAUSE = 0.5, 0.3
-#: What a display, and each line, takes in a saved notebook beside its text.
-_DISPLAY, _LINE = 300, 12
-#: A line that is written over, or from which the cursor goes to another one.
-_OVER = re.compile(rf"\r+[^\r]|{MOVES.pattern}")
-
-
-class Piece(NamedTuple):
-    """Something to show: ``stdout`` or ``stderr`` to write, or a display to set to this text."""
-
-    kind: str
-    text: str
-    place: int = 0
 
 
 class Stream:

@@ -2,7 +2,7 @@
 
 What is written goes to a cache first, whose metadata names what is not on the remote yet; it does
 so while rclone runs and after it was killed, and the next mount with this cache sends it (seen
-with 1.60 and 1.75).
+with 1.60 and 1.75). `flush` waits until all is on the remote.
 """
 
 from __future__ import annotations
@@ -31,10 +31,17 @@ from .control import Control, refusal
 
 #: The kind of file system that rclone mounts.
 KIND = "fuse.rclone"
+#: In a mount's folder: of which remote on which folder it is.
+_OF = "of.json"
+
 #: Seconds for rclone to be there, and to end.
 START, END = 30.0, 10.0
 #: Seconds that a mount waits for what was left by the one before; the rest goes on by itself.
 SEND = 20.0
+#: Seconds without any byte sent after which a flush gives up; nothing is lost by that.
+STALLED = 60.0
+#: Seconds after which a file that is not sent is taken for one that is still open.
+_OPEN = 3.0
 
 
 class Mount:
@@ -176,64 +183,12 @@ class Mount:
         return os.fsencode(self.files) in words
 
 
-#: In a mount's folder: of which remote on which folder it is.
-_OF = "of.json"
-
-
 def left(files: Path) -> Optional[Mount]:
     """What was mounted on a folder and went down, with the machine perhaps, with files not sent."""
     for mount in _all():
         if mount.files == files and not mount.listed and mount.unsent():
             return mount
     return None
-
-
-def _all() -> Iterator[Mount]:
-    for place in sorted(_base().glob(f"*/{_OF}")):
-        with suppress(OSError, ValueError, KeyError, TypeError):
-            of = json.loads(place.read_text(encoding="utf-8"))
-            yield Mount(Path(of["files"]), of["remote"])
-
-
-def shut_out(remote: str, said: str) -> DriveError:
-    """A token that has expired, or a key that is no longer taken."""
-    name = remote.partition(":")[0]
-    return DriveError(
-        f"{named(remote)} lets rclone in no more: {said}.",
-        f"Log in again (rclone config reconnect {name}: or rclone config), then: %drive mount",
-    )
-
-
-def _base() -> Path:
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "colab-magics" / "drive"
-
-
-def _port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
-
-
-def _failure(said: str, remote: str) -> DriveError:
-    """Why rclone did not mount, in words that help."""
-    low = said.lower()
-    if "operation not permitted" in low or "permission denied" in low or "/dev/fuse" in low:
-        return Refused("This machine does not let rclone mount.", "Ask for FUSE, or go without.")
-    if "section" in low or "not found in config" in low:
-        return DriveError(f"rclone knows no remote {remote}", "See: rclone listremotes")
-    if refusal(said):
-        return shut_out(remote, said)
-    return DriveError(f"rclone did not mount {remote} {said}".rstrip() + ".", "See: rclone config")
-
-
-# ---------------------------------------------------------------------- rclone_flush
-# Waiting until all that was written to a mount by rclone is on the remote.
-
-#: Seconds without any byte sent after which a flush gives up; nothing is lost by that.
-STALLED = 60.0
-#: Seconds after which a file that is not sent is taken for one that is still open.
-_OPEN = 3.0
 
 
 def flush(mount: Mount, progress: Progress) -> None:
@@ -250,11 +205,7 @@ def flush(mount: Mount, progress: Progress) -> None:
         now = time.monotonic()
         idle = None if waiting else idle or now
         if idle and now - idle > _OPEN:
-            raise DriveError(
-                f"{files(len(unsent))} of {mount.remote} still open, and not sent: "
-                f"{', '.join(Path(name).name for name in unsent[:3])}.",
-                "Close them, and run this again.",
-            )
+            raise _still_open(mount.remote, unsent)
         reason = mount.control.refused(mount.remote)
         if reason:
             raise shut_out(mount.remote, reason)
@@ -269,3 +220,50 @@ def flush(mount: Mount, progress: Progress) -> None:
         rest = amount(max(0, mount.size() - sent[1]))
         progress(f"{files(waiting or len(unsent))} ({rest}) to send")
         time.sleep(0.05)
+
+
+def _still_open(remote: str, unsent: List[str]) -> DriveError:
+    names = ", ".join(Path(name).name for name in unsent[:3])
+    return DriveError(
+        f"{files(len(unsent))} of {remote} still open, and not sent: {names}.",
+        "Close them, and run this again.",
+    )
+
+
+def shut_out(remote: str, said: str) -> DriveError:
+    """A token that has expired, or a key that is no longer taken."""
+    name = remote.partition(":")[0]
+    return DriveError(
+        f"{named(remote)} lets rclone in no more: {said}.",
+        f"Log in again (rclone config reconnect {name}: or rclone config), then: %drive mount",
+    )
+
+
+def _failure(said: str, remote: str) -> DriveError:
+    """Why rclone did not mount, in words that help."""
+    low = said.lower()
+    if "operation not permitted" in low or "permission denied" in low or "/dev/fuse" in low:
+        return Refused("This machine does not let rclone mount.", "Ask for FUSE, or go without.")
+    if "section" in low or "not found in config" in low:
+        return DriveError(f"rclone knows no remote {remote}", "See: rclone listremotes")
+    if refusal(said):
+        return shut_out(remote, said)
+    return DriveError(f"rclone did not mount {remote} {said}".rstrip() + ".", "See: rclone config")
+
+
+def _all() -> Iterator[Mount]:
+    for place in sorted(_base().glob(f"*/{_OF}")):
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            of = json.loads(place.read_text(encoding="utf-8"))
+            yield Mount(Path(of["files"]), of["remote"])
+
+
+def _base() -> Path:
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "colab-magics" / "drive"
+
+
+def _port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])

@@ -57,14 +57,14 @@ class Rclone:
             _remote(wanted)
         except DriveError as error:
             return error.what.rstrip(".")
-        return _taken(wanted.point / "MyDrive")
+        return _taken(wanted.files)
 
     def state(self, host: Host, wanted: Wanted) -> Optional[State]:
         """See `Provider`; rclone is asked, and the mount itself, which may hang, is not."""
         remote = _there(wanted.point)
         if not remote:
             return _went_down(wanted)
-        mount = Mount(wanted.point / "MyDrive", remote)
+        mount = Mount(wanted.files, remote)
         what = f"{named(remote)} was already at {short(wanted.point)}"
         if wanted.remote and wanted.remote != remote:
             return State(False, f"{named(remote)} is at {short(wanted.point)}")
@@ -84,7 +84,7 @@ class Rclone:
 
     def mount(self, host: Host, wanted: Wanted, progress: Progress) -> str:
         """See `Provider`; one that died is left, made again, and gone back into."""
-        mount = Mount(wanted.point / "MyDrive", _there(wanted.point) or _remote(wanted))
+        mount = Mount(wanted.files, _there(wanted.point) or _remote(wanted))
         if _there(wanted.point) and wanted.remote not in ("", mount.remote):
             raise DriveError(f"{mount.remote} is mounted there.", "First: %drive unmount")
 
@@ -152,7 +152,7 @@ class Rclone:
 
     def _ours(self, wanted: Wanted) -> Mount:
         remote = _there(wanted.point)
-        mount = Mount(wanted.point / "MyDrive", remote)
+        mount = Mount(wanted.files, remote)
         if not remote or not mount.control.known:
             raise DriveError(
                 f"What is at {short(wanted.point)} was mounted by somebody else.",
@@ -169,7 +169,7 @@ def _there(point: Path) -> str:
 
 def _remote(wanted: Wanted) -> str:
     """The remote to mount: as asked for; else the one that has not sent all; else the only one."""
-    before = None if wanted.remote else left(wanted.point / "MyDrive")
+    before = None if wanted.remote else left(wanted.files)
     return chosen(before.remote if before is not None and _configured(before) else wanted.remote)
 
 
@@ -179,7 +179,7 @@ def _configured(mount: Mount) -> bool:
 
 def _went_down(wanted: Wanted) -> Optional[State]:
     """What was left by a mount that went down with the machine; None where nothing was."""
-    mount = left(wanted.point / "MyDrive")
+    mount = left(wanted.files)
     if mount is None or wanted.remote not in ("", mount.remote) or not _configured(mount):
         return None
     what = f"{files(len(mount.unsent()))} ({amount(mount.size())})"
