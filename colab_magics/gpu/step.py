@@ -217,10 +217,9 @@ def parse(words: List[str]) -> Optional[Step]:
         _size(found.memory)
     for version in filter(None, (found.compute, found.cuda)):
         _version(version)
-    known = [target.rpartition(".")[2].split(":")[0] for target in FRAMEWORKS]
-    if found.framework and found.framework not in known:
+    if found.framework and found.framework not in FRAMEWORKS:
         raise usage_error(
-            f"%gpu: nothing is known of {found.framework}.", f"Known: {', '.join(known)}."
+            f"%gpu: nothing is known of {found.framework}.", f"Known: {', '.join(FRAMEWORKS)}."
         )
     if found.count < 1:
         raise usage_error("%gpu: --count is 1 or more.", "Or take it out.")
