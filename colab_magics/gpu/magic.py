@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Tuple
 
 from ..core.display import Bar, Report
 from ..core.errors import NotebookError, usage_error
-from ..core.steps import Outcome
+from ..core.steps import Outcome, Step
 from ..extension.magic import Call, Magic
 from ..extension.output import say, show
 from ..notebook.reading import read_kept
@@ -17,8 +17,8 @@ from .frameworks import verdicts
 from .magic_measure import Measuring
 from .magic_watch import Watching
 from .memory import Freed, free
-from .model import Gpu, advice, cards, columns, details, find, rows
-from .step import GpuStep, changed
+from .model import Gpu, advice, cards, columns, detail_rows, find
+from .step import GpuLine, GpuStep, changed
 
 if TYPE_CHECKING:
     from ..extension.recorder import Session
@@ -104,11 +104,17 @@ class GpuMagic(Magic):
         if "--json" in more:
             print(json.dumps(as_json(), indent=1))
             return None
-        outcome = self.perform(GpuStep(), replace(call, words=()))
-        found = details()
-        if found and "quiet" not in call.flags:
-            show(Report((), rows(find().gpus, found)))
+        snapshot = find(detailed=True)
+        outcome = self.perform(GpuStep(snapshot), replace(call, words=()))
+        if snapshot.details and "quiet" not in call.flags:
+            show(Report((), detail_rows(snapshot)))
         return outcome
+
+    def perform(self, step: Step, call: Call) -> Optional[Outcome]:
+        """Apply a step, as every magic does; the driver is started once for all that it takes."""
+        if isinstance(step, GpuLine) and step.snapshot is None:
+            step = replace(step, snapshot=find())
+        return super().perform(step, call)
 
     def _around(self, call: Call) -> None:
         """A cell that was given as a text, by a script that nbconvert made for instance."""
@@ -142,11 +148,12 @@ class GpuMagic(Magic):
 
     def report(self, outcome: Outcome, call: Call) -> Report:
         """One line for each GPU, and what has changed since the notebook was made."""
-        gpus = find().gpus
+        step = outcome.step
+        gpus = step.read().gpus if isinstance(step, GpuLine) else ()
         lines = outcome.message.split("\n")
         news = changed(f"# {call.comment.lstrip('# ')}", gpus) if call.comment else ""
         lines += [news] if news else []
-        if not isinstance(outcome.step, GpuStep):
+        if not isinstance(step, GpuStep):
             return Report((*lines, *(verdicts(cards(gpus)) if news else ())))
         return Cards(tuple(lines), shown=drawn(gpus))
 
@@ -163,13 +170,13 @@ class Cards(Report):
 
 
 def as_json() -> Dict[str, Any]:
-    """All that is known of the GPUs: bytes, watts, joules, MHz; null where it is not said."""
-    found = find()
-    gpus = [{**asdict(gpu), **asdict(more)} for gpu, more in zip(found.gpus, details())]
+    """Return all that is known of the GPUs: bytes, watts, joules, MHz; null where it is unknown."""
+    snapshot = find(detailed=True)
+    pairs = zip(snapshot.gpus, snapshot.details)
     return {
-        "gpus": gpus,
-        "frameworks": verdicts(cards(found.gpus)),
-        "reasons": list(found.reasons),
+        "gpus": [{**asdict(gpu), **asdict(details)} for gpu, details in pairs],
+        "frameworks": verdicts(cards(snapshot.gpus)),
+        "reasons": list(snapshot.reasons),
     }
 
 

@@ -12,9 +12,8 @@ from types import FrameType, TracebackType
 from typing import Any, Dict, Iterable, List, Mapping, Set, Tuple
 
 from .measurement import first_line, meters
-from .model import Gpu, find, memory, number
+from .model import GIB, Gpu, find, memory
 
-_GIB = 1024**3
 #: So many variables are named.
 _NAMED = 5
 #: Where Python keeps the last error, and with it all that its functions held.
@@ -38,7 +37,7 @@ class Freed:
         """One line for each GPU, and one for what is still held."""
         lines = [*(_line(*pair) for pair in zip(self.before, self.after)), *self.failed]
         if self.held:
-            names = (f"{name} {size / _GIB:.2f} GiB" for name, size in self.held[:_NAMED])
+            names = (f"{name} {size / GIB:.2f} GiB" for name, size in self.held[:_NAMED])
             more = len(self.held) - _NAMED
             rest = f" and {more} more" if more > 0 else ""
             lines.append(f"still held: {', '.join(names)}{rest}")
@@ -97,9 +96,9 @@ def _let_go(frame: FrameType) -> None:
 
 
 def _line(before: Gpu, after: Gpu) -> str:
-    who = f"{number(after)} {after.name}"
+    who = after.label
     if before.free is None or after.free is None:
         return f"{who} · memory n/a"
     more = after.free - before.free
-    what = f"{more / _GIB:.2f} GiB freed" if more > 0 else "nothing to free"
+    what = f"{more / GIB:.2f} GiB freed" if more > 0 else "nothing to free"
     return f"{who} · {what} · {memory(after)}"

@@ -62,11 +62,11 @@ class Sampler:
         self._tell("+")
 
     def end(self) -> Optional[Samples]:
-        """Measure no more, and what was seen; None where the process has ended or is stuck."""
+        """Measure no more, and return what was seen; None where the process ended or is stuck."""
         return self._answer("-")
 
-    def look(self) -> Optional[Samples]:
-        """What was seen by now, see `end`; the measurement goes on."""
+    def peek(self) -> Optional[Samples]:
+        """Return what was seen by now, see `end`; the measurement goes on."""
         return self._answer("?")
 
     @property

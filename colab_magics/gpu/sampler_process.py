@@ -20,7 +20,7 @@ from threading import Thread
 from typing import Any, List, Optional, Tuple
 
 from ..core.registry import load
-from .model import VENDORS, Gpu, Reading, Watch, number
+from .model import VENDORS, Gpu, Reading, Vendor, Watch
 
 #: Seconds between two samples.
 STEP = 0.1
@@ -65,7 +65,7 @@ class _Gpu:
     """One GPU while it is measured."""
 
     def __init__(self, gpu: Gpu) -> None:
-        self.tally = Tally(f"{number(gpu)} {gpu.name}", gpu.total, gpu.shared)
+        self.tally = Tally(gpu.label, gpu.total, gpu.shared)
         self._loads: List[float] = [0.0, 0.0]  # percent by seconds, and seconds
         self._first: Optional[float] = None
         self._width = 0.0
@@ -203,13 +203,14 @@ def main(pid: int) -> None:
 
 
 def _open(stack: ExitStack) -> Tuple[List[Watch], List[str]]:
-    """The GPUs of each vendor that has some, and why another one has none."""
-    watches, reasons = [], []
+    """Open the GPUs of each vendor that has some, and say why another one has none."""
+    watches: List[Watch] = []
+    reasons: List[str] = []
     for target in VENDORS:
-        vendor = load(target)()
-        found = vendor.find()
-        reasons += found.reasons
-        if found.gpus:
+        vendor: Vendor = load(target)()
+        snapshot = vendor.find(detailed=False)
+        reasons += snapshot.reasons
+        if snapshot.gpus:
             watches.append(stack.enter_context(vendor.watch()))
     return watches, reasons
 
