@@ -55,8 +55,9 @@ class GpuMagic(Magic):
         %gpu require --framework torch    # and the torch that is installed runs on it
         %gpu request T4                   # or none, to take it back
         %gpu watch                        # follow the GPUs below this cell; %gpu watch stop
-        %gpu free                         # collect garbage, caches and what old errors hold (then
-                                          # %tb and %debug have none); name what still holds some
+        %gpu free                         # collect garbage, caches and what the last error holds
+                                          # (then %tb and %debug have none); name the variables
+                                          # that hold most of what is left
 
         %%gpu
         model.fit(data)
@@ -138,13 +139,14 @@ class GpuMagic(Magic):
     def _free(self, call: Call) -> Freed:
         if call.words[1:]:
             raise usage_error("%gpu free takes no words.", "It ends and deletes nothing.")
-        shell = self.host.shell
-        last = getattr(getattr(shell, "last_execution_result", None), "error_in_exec", None)
-        kept = (getattr(shell, name, None) for name in ("InteractiveTB", "SyntaxTB"))
-        found = free(shell.user_ns, [last, *(getattr(one, "tb", None) for one in kept)])
+        shell, snapshot = self.host.shell, find()
+        shell.InteractiveTB.tb = None  # the traceback that IPython keeps for %debug
+        if shell.last_execution_result is not None:
+            shell.last_execution_result.error_in_exec = None
+        freed = free(snapshot.gpus, shell.user_ns)
         if "quiet" not in call.flags:
-            say(*(found.lines() or [f"No GPU assigned. {advice(self.host, find())}"]))
-        return found
+            say(*(freed.lines() or [f"No GPU assigned. {advice(self.host, snapshot)}"]))
+        return freed
 
     def report(self, outcome: Outcome, call: Call) -> Report:
         """One line for each GPU, and what has changed since the notebook was made."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 from html import escape
-from typing import Any, Callable, Dict, List, Mapping, Optional, Protocol, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, Optional, Protocol, Sequence, Tuple
 
 from ..core.display import Report
 from ..core.registry import load
@@ -124,8 +124,8 @@ class Meter(Protocol):
     def free(self) -> None:
         """Give back to the GPU what is kept for later."""
 
-    def held(self, namespace: Mapping[str, Any]) -> Dict[str, int]:
-        """The bytes on GPUs that variables hold, by name; of a list, ``Out`` say, each item."""
+    def held(self, variables: Iterable[Tuple[str, Any]]) -> Dict[str, int]:
+        """Measure the bytes on GPUs that variables hold, by name; without those that hold none."""
 
 
 def meters() -> List[Meter]:
