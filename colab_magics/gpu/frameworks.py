@@ -123,12 +123,12 @@ def judge(framework: Framework, build: Build, card: Card) -> Judged:
     if build.since is not None and card.capability < build.since:
         text = f"{who} needs sm_{build.since[0]}{build.since[1]} or newer, not {sm} ({card.name})"
         return _refused(text, framework.older(card.capability))
-    found = "yes" if build.since is not None else fits(build.kernels, card.capability)
-    if found == "yes":
+    fit = "yes" if build.since is not None else fits(build.kernels, card.capability)
+    if fit == "yes":
         return Judged(True, f"{who} runs here ({sm})")
-    if found == "unknown":
+    if fit == "unknown":
         return Judged(True, f"{who}: not known for which cards it is built")
-    if found == "ptx":
+    if fit == "ptx":
         return Judged(True, f"{who} runs here, once the driver has compiled it for {sm}")
     newest = max(build.kernels.sass | build.kernels.ptx)
     todo = framework.newer if card.capability > newest else framework.older

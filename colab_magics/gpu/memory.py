@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Mapping, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from .measurement import first_line, meters
 from .model import GIB, Gpu, find, memory
@@ -40,11 +40,14 @@ class Freed:
         return lines
 
 
-def free(before: Sequence[Gpu], namespace: Mapping[str, Any]) -> Freed:
+def free(
+    before: Sequence[Gpu], namespace: Mapping[str, Any], error: Optional[BaseException] = None
+) -> Freed:
     """Forget the last error, collect garbage, and empty the caches of the loaded frameworks.
 
-    Nothing in the user's ``namespace`` is deleted.
+    ``error`` is that of the last cell. Nothing in the user's ``namespace`` is deleted.
     """
+    _drop_tracebacks(error, getattr(sys, "last_value", None))
     for name in _LAST_ERROR:
         vars(sys).pop(name, None)
     gc.collect()
@@ -58,6 +61,16 @@ def free(before: Sequence[Gpu], namespace: Mapping[str, Any]) -> Freed:
             failed.append(first_line(meter, error))
     held = sorted(sizes.items(), key=lambda item: -item[1])
     return Freed(tuple(before), find().gpus, tuple(held), tuple(failed))
+
+
+def _drop_tracebacks(*errors: Optional[BaseException]) -> None:
+    """Take the tracebacks from errors, which others may hold, and from those that caused them."""
+    left = [*errors]
+    while left:
+        error = left.pop()
+        if error is not None and error.__traceback__ is not None:
+            error.__traceback__ = None
+            left += [error.__cause__, error.__context__]
 
 
 def _variables(namespace: Mapping[str, Any]) -> Iterator[Tuple[str, Any]]:

@@ -1,6 +1,4 @@
-"""PyTorch: its version from ``torch/version.py``, its kernels from the library itself; and, where
-it is in use, its memory from its own counters.
-"""
+"""PyTorch: its build by its files, and where it is in use, its memory by its own counters."""
 
 from __future__ import annotations
 
@@ -21,10 +19,12 @@ _SINCE = {8: "1.7", 9: "2.0", 10: "2.7", 12: "2.7"}
 #: "PyTorch CUDA Support Matrix" (2.8 on: 5.0 and 6.0; 2.11 on: 7.0; until 2.14).
 _ONLY_CU126 = (5, 7)
 _LIBRARIES = ("libtorch_cuda.so", "libtorch_cuda_cu.so", "torch_cuda.dll", "libtorch.so")
+#: Tensors are found so deep in containers and objects, and among so many parts of each.
+_DEPTH, _WIDTH = 4, 10_000
 
 
 class Torch:
-    """The torch that this interpreter would import."""
+    """The torch that this interpreter would import, by its ``version.py`` and its library."""
 
     name = "torch"
 
@@ -37,12 +37,12 @@ class Torch:
             text = (folder / "version.py").read_text(encoding="utf-8")
         except OSError:
             return None
-        version, cuda = _said("__version__", text), _said("cuda", text)
+        version, cuda = _assigned("__version__", text), _assigned("cuda", text)
         plain = version.partition("+")[0]
         instead = f"%pin torch=={plain} --torch-backend auto"
         if not cuda:
             return Build("torch", version, None, instead=instead)
-        libraries = [place for name in _LIBRARIES for place in [folder / "lib" / name]]
+        libraries = [folder / "lib" / name for name in _LIBRARIES]
         library = next((place for place in libraries if place.is_file()), libraries[0])
         major, _, minor = cuda.partition(".")
         return Build("torch", version, (int(major), int(minor or 0)), kernels(library), instead)
@@ -62,10 +62,10 @@ class Torch:
         return "take --torch-backend auto"
 
 
-def _said(name: str, text: str) -> str:
-    """What a line such as ``cuda: Optional[str] = '12.8'`` says; empty for None."""
-    found = re.search(rf"(?m)^{name}\b[^=\n]*=\s*['\"]([^'\"]*)['\"]", text)
-    return found.group(1) if found else ""
+def _assigned(name: str, text: str) -> str:
+    """Read what a line such as ``cuda: Optional[str] = '12.8'`` assigns; empty for None."""
+    match = re.search(rf"(?m)^{name}\b[^=\n]*=\s*['\"]([^'\"]*)['\"]", text)
+    return match.group(1) if match else ""
 
 
 class TorchMemory:
@@ -89,11 +89,11 @@ class TorchMemory:
         if cuda is None:
             return []
         _wait(cuda)
-        found = (
+        peaks = (
             Peak(f"torch cuda:{at}", cuda.max_memory_allocated(at), cuda.max_memory_reserved(at))
             for at in range(cuda.device_count())
         )
-        return [peak for peak in found if peak.reserved]
+        return [peak for peak in peaks if peak.reserved]
 
     def free(self) -> None:
         """See `Meter`."""
@@ -109,10 +109,6 @@ class TorchMemory:
             with suppress(Exception):  # proxies of what is gone, objects that answer with errors
                 sizes[name] = _size(value, seen)
         return {name: size for name, size in sizes.items() if size}
-
-
-#: Tensors are found so deep in containers and objects, and among so many parts of each.
-_DEPTH, _WIDTH = 4, 10_000
 
 
 def _size(value: Any, seen: Set[Any], depth: int = _DEPTH) -> int:
