@@ -39,14 +39,14 @@ def seen(value: str, cards: Sequence[Named], alike: bool) -> Sequence[Optional[b
         number = _NUMBER.match(word)
         if number and not ordered:
             return [None] * len(cards)
-        found = [at for at, card in enumerate(cards) if _is(card, word, number)]
-        if not found and any(card.number is None for card in cards):
+        matches = [at for at, card in enumerate(cards) if _is(card, word, number)]
+        if not matches and any(card.number is None for card in cards):
             return [None] * len(cards)  # of divided cards there are more names than we know
-        if len(found) != 1:
+        if len(matches) != 1:
             break  # CUDA looks no further than the first one that is none
-        if (bool(number), found[0]) in chosen:
+        if (bool(number), matches[0]) in chosen:
             return [False] * len(cards)  # nor does it start where one is named twice
-        chosen.append((bool(number), found[0]))
+        chosen.append((bool(number), matches[0]))
     shown = {at for _, at in chosen}
     return [at in shown for at in range(len(cards))]
 

@@ -46,7 +46,7 @@ def architecture(number: int) -> Capability:
 
 
 def kernels(library: Path) -> Kernels:
-    """What a library carries; nothing where it is no such library or cannot be read."""
+    """Read what a library carries; nothing where it is no such library or cannot be read."""
     try:
         about = library.stat()
     except OSError:
@@ -57,33 +57,34 @@ def kernels(library: Path) -> Kernels:
 @lru_cache(maxsize=16)
 def _kernels(library: Path, size: int, changed: int) -> Kernels:
     """Kept for as long as the file stays as it is."""
-    found: Counter[Tuple[int, int]] = Counter()
+    counts: Counter[Tuple[int, int]] = Counter()
     try:
         with library.open("rb") as file, mmap.mmap(
             file.fileno(), 0, access=mmap.ACCESS_READ
         ) as data:
-            found.update(_entries(data))
+            counts.update(_sampled_entries(data))
     except (OSError, ValueError):  # not to be read, or empty
         return Kernels()
-    most = max(found.values(), default=0)
-    common = [entry for entry, count in found.items() if count >= _COMMON[entry[0]] * most]
+    most = max(counts.values(), default=0)
+    common = [entry for entry, count in counts.items() if count >= _COMMON[entry[0]] * most]
     return Kernels(
         frozenset(architecture(number) for kind, number in common if kind == _SASS),
         frozenset(architecture(number) for kind, number in common if kind == _PTX),
     )
 
 
-def _entries(data: mmap.mmap) -> Iterator[Tuple[int, int]]:
-    """Kind and architecture of the entries of some of the fat binaries, evenly spread."""
+def _sampled_entries(data: mmap.mmap) -> Iterator[Tuple[int, int]]:
+    """Read kind and architecture of the entries of some fat binaries, evenly spread."""
     if hasattr(mmap, "MADV_RANDOM"):
         data.madvise(mmap.MADV_RANDOM)  # read what is looked at, not what stands behind it
-    found = [place for span in _sections(data) or [(0, len(data))] for place in _found(data, *span)]
-    for start, end in found[:: max(1, len(found) // _SAMPLE)]:
-        yield from _in_one(data, start, end)
+    spans = _sections(data) or [(0, len(data))]
+    places = [place for span in spans for place in _fat_binaries(data, *span)]
+    for start, end in places[:: max(1, len(places) // _SAMPLE)]:
+        yield from _entries_of(data, start, end)
 
 
-def _found(data: mmap.mmap, at: int, size: int) -> Iterator[Tuple[int, int]]:
-    """Where the entries of each fat binary begin and end."""
+def _fat_binaries(data: mmap.mmap, at: int, size: int) -> Iterator[Tuple[int, int]]:
+    """Find where the entries of each fat binary begin and end."""
     at = data.find(_MAGIC, at, size)
     while 0 <= at <= size - _HEADER.size:
         _, version, header, length = _HEADER.unpack_from(data, at)
@@ -96,7 +97,7 @@ def _found(data: mmap.mmap, at: int, size: int) -> Iterator[Tuple[int, int]]:
 
 
 def _sections(data: mmap.mmap) -> List[Tuple[int, int]]:
-    """Where a library of Linux has its fat binaries, so that the rest is not read; else nothing.
+    """Find where a library of Linux has its fat binaries, so that the rest is not read.
 
     Source: the ELF-64 object file format, "Section header table".
     """
@@ -106,17 +107,17 @@ def _sections(data: mmap.mmap) -> List[Tuple[int, int]]:
     size, count, names = struct.unpack_from("<HHH", data, 58)
     if size != _SECTION.size or table + size * count > len(data) or names >= count:
         return []
-    found = [_SECTION.unpack_from(data, table + size * number) for number in range(count)]
-    texts = found[names][4]
+    headers = [_SECTION.unpack_from(data, table + size * number) for number in range(count)]
+    texts = headers[names][4]
     wanted = []
-    for name, _, _, _, start, length, *_ in found:
+    for name, _, _, _, start, length, *_ in headers:
         text = data[texts + name : texts + name + 16]
         if start + length <= len(data) and text.startswith(_FATBINS):
             wanted.append((start, start + length))
     return wanted
 
 
-def _in_one(data: mmap.mmap, at: int, end: int) -> Iterator[Tuple[int, int]]:
+def _entries_of(data: mmap.mmap, at: int, end: int) -> Iterator[Tuple[int, int]]:
     while at + _ARCHITECTURE + 4 <= end:
         kind, _, header, length = _ENTRY.unpack_from(data, at)
         if kind not in (_PTX, _SASS) or not 32 <= header <= 4096:

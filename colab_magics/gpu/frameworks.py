@@ -18,14 +18,21 @@ from typing import List, NamedTuple, Optional, Protocol, Sequence, Tuple
 from ..core.registry import load
 from .fatbin import Capability, Kernels, architecture
 
-#: Adding a framework is one file and one line here.
-FRAMEWORKS = (
-    "colab_magics.gpu.torch:Torch",
-    "colab_magics.gpu.frameworks:TensorFlow",
-    "colab_magics.gpu.frameworks:Jax",
-)
+#: Adding a framework is one class and one line here.
+FRAMEWORKS = {
+    "torch": "colab_magics.gpu.torch:Torch",
+    "tensorflow": "colab_magics.gpu.frameworks:TensorFlow",
+    "jax": "colab_magics.gpu.frameworks:Jax",
+}
 
-
+#: By the CUDA of JAX's plugin, the first capability that it supports. Source: JAX's documentation,
+#: "Installation", "NVIDIA GPU".
+_JAX_PLUGINS = {13: (7, 5), 12: (5, 2)}
+_JAX_WITH_CUDA = "%pin 'jax[cuda12]'"
+_TENSORFLOW_WITH_CUDA = "%pin 'tensorflow[and-cuda]'"
+#: Of the dictionary in TensorFlow's ``build_info.py``, written as pairs (2.17) or as a literal.
+_BUILD_CUDA = re.compile(r"['\"]cuda_version['\"]\s*[,:]\s*['\"](\d+)(?:\.(\d+))?")
+_BUILD_CODE = re.compile(r"\b(sm|compute)_(\d+)")
 #: Nothing is known of what a library carries.
 NO_KERNELS = Kernels()
 
@@ -73,29 +80,25 @@ class Card:
 
 
 def installed() -> List[Tuple[Framework, Build]]:
-    """The frameworks that are installed."""
-    found: List[Tuple[Framework, Build]] = []
-    for target in FRAMEWORKS:
-        framework: Framework = load(target)()
-        build = framework.find()
-        if build is not None:
-            found.append((framework, build))
-    return found
+    """Find the frameworks that are installed."""
+    frameworks: List[Framework] = [load(target)() for target in FRAMEWORKS.values()]
+    builds = [(framework, framework.find()) for framework in frameworks]
+    return [(framework, build) for framework, build in builds if build is not None]
 
 
 def verdicts(cards: Sequence[Card]) -> List[str]:
-    """A line for each installed framework and each kind of card, the same said once."""
+    """Say of each installed framework whether it runs on these cards, each line once."""
     lines = [judge(framework, build, card) for framework, build in installed() for card in cards]
     return list(dict.fromkeys(line.text for line in lines))
 
 
 def unusable(name: str, cards: Sequence[Card]) -> str:
     """Why a framework cannot use one of these cards; empty where it can use them all."""
-    found = [judge(one, build, card) for one, build in installed() for card in cards]
-    own = [judged for judged in found if judged.text.split()[0] == name]
-    if not own:
+    builds = [pair for pair in installed() if pair[0].name == name]
+    if not builds:
         return f"{name} is not installed: %pin {name}"
-    return next((judged.text for judged in own if not judged.runs), "")
+    judged = (judge(*pair, card) for pair in builds for card in cards)
+    return next((verdict.text for verdict in judged if not verdict.runs), "")
 
 
 class Judged(NamedTuple):
@@ -110,27 +113,31 @@ def judge(framework: Framework, build: Build, card: Card) -> Judged:
     who = f"{build.name} {build.version}"
     sm = "sm_{}{}".format(*card.capability)
     if build.cuda is None:
-        return Judged(False, f"{who} is built without CUDA{_instead(build.instead)}")
+        return _refused(f"{who} is built without CUDA", build.instead)
     if driver_too_old(build, card):
         text = (
             f"{who} is built for CUDA {build.cuda[0]}.{build.cuda[1]}, and the driver here "
             f"({card.driver}) runs up to {card.cuda[0]}.{card.cuda[1]}"
         )
-        return Judged(False, text + _instead(framework.older(card.capability)))
+        return _refused(text, framework.older(card.capability))
     if build.since is not None and card.capability < build.since:
         text = f"{who} needs sm_{build.since[0]}{build.since[1]} or newer, not {sm} ({card.name})"
-        return Judged(False, text + _instead(framework.older(card.capability)))
-    found = "yes" if build.since is not None else fits(build.kernels, card.capability)
-    if found == "yes":
+        return _refused(text, framework.older(card.capability))
+    fit = "yes" if build.since is not None else fits(build.kernels, card.capability)
+    if fit == "yes":
         return Judged(True, f"{who} runs here ({sm})")
-    if found == "unknown":
+    if fit == "unknown":
         return Judged(True, f"{who}: not known for which cards it is built")
-    if found == "ptx":
+    if fit == "ptx":
         return Judged(True, f"{who} runs here, once the driver has compiled it for {sm}")
     newest = max(build.kernels.sass | build.kernels.ptx)
     todo = framework.newer if card.capability > newest else framework.older
     text = f"{who} has no kernels for {sm} ({card.name})"
-    return Judged(False, text + _instead(todo(card.capability)))
+    return _refused(text, todo(card.capability))
+
+
+def _refused(text: str, instead: str) -> Judged:
+    return Judged(False, f"{text}: {instead}" if instead else text)
 
 
 def fits(kernels: Kernels, card: Capability) -> str:
@@ -151,6 +158,65 @@ def driver_too_old(build: Build, card: Card) -> bool:
     return build.cuda is not None and bool(card.cuda[0]) and build.cuda[0] > card.cuda[0]
 
 
+class TensorFlow:
+    """The tensorflow that this interpreter would import, by the text of its ``build_info.py``."""
+
+    name = "tensorflow"
+
+    def find(self) -> Optional[Build]:
+        """See `Framework`."""
+        folder = folder_of("tensorflow")
+        if folder is None:
+            return None
+        try:
+            text = (folder / "python/platform/build_info.py").read_text(encoding="utf-8")
+        except OSError:
+            return None
+        match = _BUILD_CUDA.search(text)
+        cuda = (int(match.group(1)), int(match.group(2) or 0)) if match else None
+        codes = [(kind, architecture(int(number))) for kind, number in _BUILD_CODE.findall(text)]
+        sass = frozenset(code for kind, code in codes if kind == "sm")
+        ptx = frozenset(code for kind, code in codes if kind == "compute")
+        release = installed_version("tensorflow", "tensorflow-cpu", "tf-nightly") or "?"
+        return Build("tensorflow", release, cuda, Kernels(sass, ptx), _TENSORFLOW_WITH_CUDA)
+
+    def newer(self, card: Capability) -> str:
+        """See `Framework`."""
+        return "take a newer one: %pin --upgrade tensorflow"
+
+    def older(self, card: Capability) -> str:
+        """See `Framework`."""
+        return "take an older one"
+
+
+class Jax:
+    """The jax that this interpreter would import: the plugin beside it says for which CUDA it is.
+
+    XLA makes its code on the card. No operation of JAX is run to find out: the first one takes
+    three quarters of the card's memory.
+    """
+
+    name = "jax"
+
+    def find(self) -> Optional[Build]:
+        """See `Framework`."""
+        own = installed_version("jax")
+        if own is None or folder_of("jax") is None:
+            return None
+        for cuda, since in _JAX_PLUGINS.items():
+            if installed_version(f"jax-cuda{cuda}-plugin"):
+                return Build("jax", own, (cuda, 0), instead=_JAX_WITH_CUDA, since=since)
+        return Build("jax", own, None, instead=_JAX_WITH_CUDA)
+
+    def newer(self, card: Capability) -> str:
+        """See `Framework`."""
+        return "take a newer one: %pin --upgrade jax"
+
+    def older(self, card: Capability) -> str:
+        """See `Framework`."""
+        return "%pin 'jax[cuda12]'" if card >= _JAX_PLUGINS[12] else "take an older one"
+
+
 def folder_of(name: str) -> Optional[Path]:
     """The folder of a package that is imported already, or would be."""
     module = sys.modules.get(name)
@@ -164,99 +230,11 @@ def folder_of(name: str) -> Optional[Path]:
     return Path(place).parent if place else None
 
 
-def _instead(what: str) -> str:
-    return f": {what}" if what else ""
-
-
-# ---------------------------------------------------------------------- tensorflow
-# TensorFlow: what its ``build_info.py`` lists, which is text.
-_INFO = ("python", "platform", "build_info.py")
-#: Of its dictionary, which is written as pairs (2.17) or as a literal.
-_CUDA = re.compile(r"['\"]cuda_version['\"]\s*[,:]\s*['\"](\d+)(?:\.(\d+))?")
-_CODE = re.compile(r"\b(sm|compute)_(\d+)")
-
-
-class TensorFlow:
-    """The tensorflow that this interpreter would import."""
-
-    name = "tensorflow"
-
-    def find(self) -> Optional[Build]:
-        """See `Framework`."""
-        folder = folder_of("tensorflow")
-        if folder is None:
-            return None
-        try:
-            text = folder.joinpath(*_INFO).read_text(encoding="utf-8")
-        except OSError:
-            return None
-        found = _CUDA.search(text)
-        cuda = (int(found.group(1)), int(found.group(2) or 0)) if found else None
-        codes = [(kind, architecture(int(number))) for kind, number in _CODE.findall(text)]
-        sass = frozenset(code for kind, code in codes if kind == "sm")
-        ptx = frozenset(code for kind, code in codes if kind == "compute")
-        return Build("tensorflow", _version(), cuda, Kernels(sass, ptx), _INSTEAD)
-
-    def newer(self, card: Capability) -> str:
-        """See `Framework`."""
-        return "take a newer one: %pin --upgrade tensorflow"
-
-    def older(self, card: Capability) -> str:
-        """See `Framework`."""
-        return "take an older one"
-
-
-_INSTEAD = "%pin 'tensorflow[and-cuda]'"
-
-
-def _version() -> str:
-    for name in ("tensorflow", "tensorflow-cpu", "tf-nightly"):
+def installed_version(*names: str) -> Optional[str]:
+    """Return the version of the first of these distributions that is installed."""
+    for name in names:
         try:
             return version(name)
         except PackageNotFoundError:
             continue
-    return "?"
-
-
-# ---------------------------------------------------------------------- jax
-# JAX: the plugin beside it says for which CUDA; XLA makes its code on the card.
-#
-# Source of the capabilities: JAX's documentation, "Installation", "NVIDIA GPU". No operation of JAX
-# is run to find out: the first one takes three quarters of the card's memory.
-
-#: By the CUDA of a plugin, the first capability that it supports.
-_PLUGINS = {13: (7, 5), 12: (5, 2)}
-
-
-class Jax:
-    """The jax that this interpreter would import."""
-
-    name = "jax"
-
-    def find(self) -> Optional[Build]:
-        """See `Framework`."""
-        own = _jax_version("jax")
-        if own is None or folder_of("jax") is None:
-            return None
-        for cuda, since in _PLUGINS.items():
-            if _jax_version(f"jax-cuda{cuda}-plugin"):
-                return Build("jax", own, (cuda, 0), instead=_JAX_INSTEAD, since=since)
-        return Build("jax", own, None, instead=_JAX_INSTEAD)
-
-    def newer(self, card: Capability) -> str:
-        """See `Framework`."""
-        return "take a newer one: %pin --upgrade jax"
-
-    def older(self, card: Capability) -> str:
-        """See `Framework`."""
-        return "%pin 'jax[cuda12]'" if card >= _PLUGINS[12] else "take an older one"
-
-
-_JAX_INSTEAD = "%pin 'jax[cuda12]'"
-
-
-def _jax_version(name: str) -> Optional[str]:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
+    return None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Tuple
 
 from ..core.display import Bar, Report
 from ..core.errors import NotebookError, usage_error
-from ..core.steps import Outcome
+from ..core.steps import Outcome, Step
 from ..extension.magic import Call, Magic
 from ..extension.output import say, show
 from ..notebook.reading import read_kept
@@ -17,11 +17,17 @@ from .frameworks import verdicts
 from .magic_measure import Measuring
 from .magic_watch import Watching
 from .memory import Freed, free
-from .model import Gpu, advice, cards, columns, details, find, rows
-from .step import GpuStep, changed
+from .model import Gpu, advice, cards, columns, detail_rows, find
+from .step import GpuLine, GpuStep, changed
 
 if TYPE_CHECKING:
     from ..extension.recorder import Session
+
+#: What Colab's menu has beside GPUs, in their spelling.
+_NO_GPU = r"GPU|TPU.*|V\d+E\d*|V28"
+_ONLY_A_REQUEST = (
+    ". It is a request: Colab may give another one, or none. Take it back: %gpu request none"
+)
 
 
 class GpuMagic(Magic):
@@ -55,8 +61,9 @@ class GpuMagic(Magic):
         %gpu require --framework torch    # and the torch that is installed runs on it
         %gpu request T4                   # or none, to take it back
         %gpu watch                        # follow the GPUs below this cell; %gpu watch stop
-        %gpu free                         # collect garbage, caches and what old errors hold (then
-                                          # %tb and %debug have none); name what still holds some
+        %gpu free                         # collect garbage, caches and what the last error holds
+                                          # (then %tb and %debug have none); name the variables
+                                          # that hold most of what is left
 
         %%gpu
         model.fit(data)
@@ -88,7 +95,7 @@ class GpuMagic(Magic):
         session.hooks += [self._measuring, self._watching]
 
     def run(self, call: Call) -> Any:
-        """The step that the line means; ``-v`` and ``--json`` show more of it."""
+        """Do what the line says; ``-v`` and ``--json`` show more."""
         if call.body is not None:
             if call.body.strip():
                 return self._around(call)
@@ -104,20 +111,31 @@ class GpuMagic(Magic):
         if "--json" in more:
             print(json.dumps(as_json(), indent=1))
             return None
-        outcome = self.perform(GpuStep(), replace(call, words=()))
-        found = details()
-        if found and "quiet" not in call.flags:
-            show(Report((), rows(find().gpus, found)))
+        snapshot = find(detailed=True)
+        outcome = self.perform(GpuStep(snapshot), replace(call, words=()))
+        if snapshot.details and "quiet" not in call.flags:
+            show(Report((), detail_rows(snapshot)))
         return outcome
 
+    def perform(self, step: Step, call: Call) -> Optional[Outcome]:
+        """Apply a step, as every magic does; the driver is started once for all that it takes."""
+        if isinstance(step, GpuLine) and step.snapshot is None:
+            step = replace(step, snapshot=find())
+        return super().perform(step, call)
+
     def _around(self, call: Call) -> None:
-        """A cell that was given as a text, by a script that nbconvert made for instance."""
+        """Run a cell that comes as a text, from a script that nbconvert made for instance."""
         flags = [text for text, name in (("-q", "quiet"), ("-o", "output")) if name in call.flags]
         line = " ".join((f"%%{self.name}", *flags, *call.words))
         self.host.shell.run_cell(f"{line}\n{call.body}").raise_error()
 
     def _request(self, call: Call) -> None:
-        request(self.session, call)
+        name = call.words[1].upper() if len(call.words) == 2 else ""
+        if not re.fullmatch(r"[A-Z0-9]{1,16}", name) or re.fullmatch(_NO_GPU, name):
+            raise usage_error("%gpu request: name one GPU.", "Such as: %gpu request T4, or none")
+        text = request_gpu(self.session, name if name != "NONE" else None, "dry_run" in call.flags)
+        if "quiet" not in call.flags:
+            say(text)
 
     def _watch(self, call: Call) -> None:
         if call.words[1:] not in ((), ("stop",)):
@@ -132,21 +150,22 @@ class GpuMagic(Magic):
     def _free(self, call: Call) -> Freed:
         if call.words[1:]:
             raise usage_error("%gpu free takes no words.", "It ends and deletes nothing.")
-        shell = self.host.shell
-        last = getattr(getattr(shell, "last_execution_result", None), "error_in_exec", None)
-        kept = (getattr(shell, name, None) for name in ("InteractiveTB", "SyntaxTB"))
-        found = free(shell.user_ns, [last, *(getattr(one, "tb", None) for one in kept)])
+        shell, snapshot = self.host.shell, find()
+        shell.InteractiveTB.tb = None  # where IPython keeps the last traceback
+        error = getattr(shell.last_execution_result, "error_in_exec", None)
+        freed = free(snapshot.gpus, shell.user_ns, error)
         if "quiet" not in call.flags:
-            say(*(found.lines() or [f"No GPU assigned. {advice(self.host, find())}"]))
-        return found
+            say(*(freed.lines() or [f"No GPU assigned. {advice(self.host, snapshot)}"]))
+        return freed
 
     def report(self, outcome: Outcome, call: Call) -> Report:
-        """One line for each GPU, and what has changed since the notebook was made."""
-        gpus = find().gpus
+        """Show a line for each GPU, and what has changed since the notebook was made."""
+        step = outcome.step
+        gpus = step.read().gpus if isinstance(step, GpuLine) else ()
         lines = outcome.message.split("\n")
         news = changed(f"# {call.comment.lstrip('# ')}", gpus) if call.comment else ""
         lines += [news] if news else []
-        if not isinstance(outcome.step, GpuStep):
+        if not isinstance(step, GpuStep):
             return Report((*lines, *(verdicts(cards(gpus)) if news else ())))
         return Cards(tuple(lines), shown=drawn(gpus))
 
@@ -158,54 +177,39 @@ class Cards(Report):
     shown: Tuple[Tuple[str, ...], ...] = ()
 
     def html(self) -> str:
-        """The table in place of the lines."""
+        """Draw the table in place of the lines."""
         return Report((), self.shown, self.lines[len(self.shown) :]).html()
 
 
 def as_json() -> Dict[str, Any]:
-    """All that is known of the GPUs: bytes, watts, joules, MHz; null where it is not said."""
-    found = find()
-    gpus = [{**asdict(gpu), **asdict(more)} for gpu, more in zip(found.gpus, details())]
+    """Return all that is known of the GPUs: bytes, watts, joules, MHz; null where it is unknown."""
+    snapshot = find(detailed=True)
+    pairs = zip(snapshot.gpus, snapshot.details)
     return {
-        "gpus": gpus,
-        "frameworks": verdicts(cards(found.gpus)),
-        "reasons": list(found.reasons),
+        "gpus": [{**asdict(gpu), **asdict(details)} for gpu, details in pairs],
+        "frameworks": verdicts(cards(snapshot.gpus)),
+        "reasons": list(snapshot.reasons),
     }
 
 
 def drawn(gpus: Sequence[Gpu]) -> Tuple[Tuple[str, ...], ...]:
-    """A row for each GPU."""
-    made = []
+    """Draw a row for each GPU, with bars for memory and load."""
+    rows = []
     for gpu in gpus:
         name, memory, load, *rest = columns(gpu)
         if gpu.total and gpu.free is not None:
             memory = Bar.of(memory, 1 - gpu.free / gpu.total)
         if gpu.load is not None:
             load = Bar.of(load, gpu.load / 100)
-        made.append((name, memory, load, *rest))
-    return tuple(made)
+        rows.append((name, memory, load, *rest))
+    return tuple(rows)
 
 
-# ---------------------------------------------------------------------- request
-# ``%gpu request``: the GPU that Colab is to be asked for when it opens the notebook.
-_NONE = "none"
-#: What is no name of a GPU, but would look like one.
-_TPUS = r"GPU|TPU.*|V\d+E\d*|V28"
+def request_gpu(session: Session, name: Optional[str], dry_run: bool) -> str:
+    """Write a GPU's name, or none, where Colab itself keeps what its menu was set to.
 
-
-def request(session: Any, call: Call) -> None:
-    """Write it into the notebook's metadata, where Colab itself keeps what its menu was set to."""
-    name = call.words[1].upper() if len(call.words) == 2 else ""
-    if not re.fullmatch(r"[A-Z0-9]{1,16}", name) or re.fullmatch(_TPUS, name):
-        raise usage_error("%gpu request: name one GPU.", "Such as: %gpu request T4, or none")
-    wanted = None if name == _NONE.upper() else name
-    said = _request(session, wanted, "dry_run" in call.flags)
-    if "quiet" not in call.flags:
-        say(said)
-
-
-def _request(session: Any, wanted: Optional[str], dry: bool) -> str:
-    """Do it, and what is to be said."""
+    Returns what became of it, as a line.
+    """
     site = session.site
     if site.kind == "executor":
         return "Nothing is written while an executor runs the notebook"
@@ -215,16 +219,10 @@ def _request(session: Any, wanted: Optional[str], dry: bool) -> str:
             "The metadata of this notebook cannot be written from here.",
             "In Colab: Runtime > Change runtime type; it is kept in the notebook there too.",
         )
-    if read_kept(session.host, site, "gpu") == wanted:
-        return f"{_said(wanted)} already, nothing to do"
-    if dry:
-        return f"dry run: {_said(wanted)} then"
-    late = ", not saved yet" if writer.keep("gpu", wanted) == "written" else ""
-    return f"{_said(wanted)} from now on{late}{_HOW if wanted else ''}"
-
-
-_HOW = ". It is a request: Colab may give another one, or none. Take it back: %gpu request none"
-
-
-def _said(wanted: Any) -> str:
-    return f"Colab is asked for a {wanted} GPU" if wanted else "Colab is asked for no GPU"
+    request = f"Colab is asked for {f'a {name}' if name else 'no'} GPU"
+    if read_kept(session.host, site, "gpu") == name:
+        return f"{request} already, nothing to do"
+    if dry_run:
+        return f"dry run: {request} then"
+    late = ", not saved yet" if writer.keep("gpu", name) == "written" else ""
+    return f"{request} from now on{late}{_ONLY_A_REQUEST if name else ''}"

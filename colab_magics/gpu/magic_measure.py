@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from itertools import chain
 from typing import TYPE_CHECKING, Any, List, NamedTuple, Tuple
 
 from ..core.errors import usage_error
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 #: The variable that ``%%gpu -o`` puts a measurement into where no other one is named.
 NAME = "gpu_cost"
 #: The text of a cell that is measured; IPython tells no end of cells that `%run` runs.
-_SAYS = re.compile(r"(?m)^\s*%%gpu\b|run_cell_magic\(.gpu")
+_MEASURED = re.compile(r"(?m)^\s*%%gpu\b|run_cell_magic\(.gpu")
 
 
 class Measuring(Hook):
@@ -41,11 +42,11 @@ class Measuring(Hook):
             )
         if names and "output" not in call.flags:
             raise usage_error(f"%%gpu {names[0]}: what about it?", f"Write %%gpu -o {names[0]}")
-        if not _SAYS.search(source):
+        if not _MEASURED.search(source):
             say("%%gpu: not measured: the end of a cell that %run or a program runs is not told")
             return
         used = meters()
-        _, failed = _asked(lambda meter: meter.begin(), used)
+        _, failed = _ask(lambda meter: meter.begin(), used)
         sampler = self._idle.pop() if self._idle else Sampler()
         try:
             sampler.begin()
@@ -65,22 +66,22 @@ class Measuring(Hook):
 
     def _tell(self, running: _Running, seconds: float, result: Any) -> None:
         call, sampler = running.call, running.sampler
-        peaks, failed = _asked(lambda meter: meter.peaks(), running.meters)
+        peaks, failed = _ask(lambda meter: meter.peaks(), running.meters)
         if any(peaks):  # what the cell has asked of the GPU was waited for
             seconds = time.perf_counter() - running.started
         samples = sampler.end()
         error = result.error_before_exec or result.error_in_exec
-        found = Measured(
+        measured = Measured(
             seconds,
             samples,
-            tuple(peak for some in peaks for peak in some),
+            tuple(chain.from_iterable(peaks)),
             type(error).__name__ if error is not None else "",
             (*running.failed, *failed, *self._missing(samples, sampler)),
         )
         if "output" in call.flags:
-            self.session.host.shell.push({(*call.words, NAME)[0]: found})
+            self.session.host.shell.push({(*call.words, NAME)[0]: measured})
         if "quiet" not in call.flags:
-            show(found.report())
+            show(measured.report())
 
     def close(self) -> None:
         """End the samplers."""
@@ -111,8 +112,8 @@ class _Running(NamedTuple):
     started: float
 
 
-def _asked(question: Any, meters: List[Meter]) -> Tuple[List[List[Peak]], Tuple[str, ...]]:
-    """The answers, and of a framework whose GPU is in a bad state its error, in one line."""
+def _ask(question: Any, meters: List[Meter]) -> Tuple[List[List[Peak]], Tuple[str, ...]]:
+    """Ask each framework; of one whose GPU is in a bad state, return its error as a line."""
     answers, failed = [], []
     for meter in meters:
         try:

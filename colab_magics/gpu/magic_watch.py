@@ -15,7 +15,7 @@ from ..core.display import Report
 from ..extension.hooks import Hook
 from ..extension.output import show
 from .measurement import Cost
-from .model import advice, describe, find
+from .model import Snapshot, advice, describe, find
 from .sampler import Sampler
 
 if TYPE_CHECKING:
@@ -43,16 +43,16 @@ class Watching(Hook):
     def start(self) -> None:
         """Show the GPUs now, and follow them where the display can be updated."""
         self.close()
-        found = find()
-        if not found.gpus:
-            show(Report((f"No GPU assigned. {advice(self._host, found)}",)))
+        snapshot = find()
+        if not snapshot.gpus:
+            show(Report((f"No GPU assigned. {advice(self._host, snapshot)}",)))
             return
         if not self._host.live:
-            show(Report((*describe(found.gpus), "Not followed: nobody looks at this output")))
+            show(Report((*describe(snapshot.gpus), "Not followed: nobody looks at this output")))
             return
         self._sampler.begin()
         self._stop = Event()
-        handle = show(self._report(_STOP), live=True)
+        handle = show(self._report(snapshot, _STOP), live=True)
         # The publisher of now: a cell that captures its output has another one meanwhile.
         publish = partial(
             self._host.shell.display_pub.publish,
@@ -81,11 +81,11 @@ class Watching(Hook):
         while not last:
             stopped = stop.wait(PERIOD)
             last = "stopped" if stopped else _ENDED if time.monotonic() > until else ""
-            publish(self._report(last or _STOP)._repr_mimebundle_(), {})
+            publish(self._report(find(), last or _STOP)._repr_mimebundle_(), {})
         self._sampler.close()
 
-    def _report(self, last: str) -> Report:
-        samples = self._sampler.look()
+    def _report(self, snapshot: Snapshot, last: str) -> Report:
+        samples = self._sampler.peek()
         if samples is None and last == _STOP:
             self._sampler.begin()  # its process has ended; the history begins anew
-        return Cost.of((*describe(find().gpus), last), samples.gpus if samples else ())
+        return Cost.of((*describe(snapshot.gpus), last), samples.gpus if samples else ())

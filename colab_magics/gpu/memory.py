@@ -1,33 +1,26 @@
-"""Giving back GPU memory that nothing needs, and naming what still holds some; nothing is ended."""
+"""Give GPU memory back that nothing needs, and name the variables that still hold some."""
 
 from __future__ import annotations
 
 import gc
-import inspect
 import sys
-import traceback
-from contextlib import suppress
 from dataclasses import dataclass
-from types import FrameType, TracebackType
-from typing import Any, Dict, Iterable, List, Mapping, Set, Tuple
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from .measurement import first_line, meters
-from .model import Gpu, find, memory, number
+from .model import GIB, Gpu, find, memory
 
-_GIB = 1024**3
 #: So many variables are named.
 _NAMED = 5
-#: Where Python keeps the last error, and with it all that its functions held.
-_LAST = ("last_exc", "last_type", "last_value", "last_traceback")
-
-
-#: Flags of code that stops and goes on: generators, coroutines and both.
-_SUSPENDS = inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+#: What IPython puts beside a user's variables, but for ``_`` and the like.
+_IPYTHON = {"In", "Out", "exit", "quit", "get_ipython"}
+#: Where Python keeps the last error, and with its traceback all that its functions held.
+_LAST_ERROR = ("last_exc", "last_type", "last_value", "last_traceback")
 
 
 @dataclass(frozen=True)
 class Freed:
-    """What came of it: the GPUs before and after, and (name, bytes) of what still holds some."""
+    """The GPUs before and after, and (name, bytes) of each variable that still holds memory."""
 
     before: Tuple[Gpu, ...]
     after: Tuple[Gpu, ...]
@@ -35,71 +28,64 @@ class Freed:
     failed: Tuple[str, ...] = ()
 
     def lines(self) -> List[str]:
-        """One line for each GPU, and one for what is still held."""
-        lines = [*(_line(*pair) for pair in zip(self.before, self.after)), *self.failed]
+        """Write a line for each GPU, and what still holds memory."""
+        lines = [*map(_line, self.before, self.after), *self.failed]
         if self.held:
-            names = (f"{name} {size / _GIB:.2f} GiB" for name, size in self.held[:_NAMED])
-            more = len(self.held) - _NAMED
-            rest = f" and {more} more" if more > 0 else ""
-            lines.append(f"still held: {', '.join(names)}{rest}")
+            texts = [f"{name} {size / GIB:.2f} GiB" for name, size in self.held[:_NAMED]]
+            more = f" and {len(self.held) - _NAMED} more" if len(self.held) > _NAMED else ""
             name = self.held[0][0]
-            what = f"del {name}" if name.isidentifier() else "%reset -f out"
-            lines.append(f"What is not needed any more: {what}, then %gpu free")
+            command = f"del {name}" if name.isidentifier() else "%reset -f out"
+            lines.append(f"still held: {', '.join(texts)}{more}")
+            lines.append(f"What is not needed any more: {command}, then %gpu free")
         return lines
 
 
-def free(namespace: Mapping[str, Any], errors: Iterable[Any] = ()) -> Freed:
-    """Collect garbage and let the loaded frameworks give back what they keep for later.
+def free(
+    before: Sequence[Gpu], namespace: Mapping[str, Any], error: Optional[BaseException] = None
+) -> Freed:
+    """Forget the last error, collect garbage, and empty the caches of the loaded frameworks.
 
-    The functions of errors that are over let go of what they held: those that Python keeps, and
-    ``errors``. ``namespace`` has the variables to name.
+    ``error`` is that of the last cell. Nothing in the user's ``namespace`` is deleted.
     """
-    before = find().gpus
-    _forget(errors)
+    _drop_tracebacks(error, getattr(sys, "last_value", None))
+    for name in _LAST_ERROR:
+        vars(sys).pop(name, None)
     gc.collect()
-    held: Dict[str, int] = {}
+    sizes: Dict[str, int] = {}
     failed: List[str] = []
     for meter in meters():
         try:
             meter.free()
-            held.update(meter.held(namespace))
+            sizes.update(meter.held(_variables(namespace)))
         except Exception as error:  # such as CUDA's, after which no framework answers
             failed.append(first_line(meter, error))
-    largest = sorted(held.items(), key=lambda item: -item[1])
-    return Freed(before, find().gpus, tuple(largest), tuple(failed))
+    held = sorted(sizes.items(), key=lambda item: -item[1])
+    return Freed(tuple(before), find().gpus, tuple(held), tuple(failed))
 
 
-def _forget(errors: Iterable[Any]) -> None:
-    """Take the locals out of the frames of these errors, and the last error out of Python."""
-    left = [*errors, *(getattr(sys, name, None) for name in _LAST)]
-    seen: Set[int] = set()
+def _drop_tracebacks(*errors: Optional[BaseException]) -> None:
+    """Take the tracebacks from errors, which others may hold, and from those that caused them."""
+    left = [*errors]
     while left:
         error = left.pop()
-        if error is None or id(error) in seen:
-            continue
-        seen.add(id(error))
-        left += [getattr(error, name, None) for name in ("__cause__", "__context__")]
-        trace = getattr(error, "__traceback__", error)
-        if isinstance(trace, TracebackType):
-            for frame, _ in traceback.walk_tb(trace):
-                _let_go(frame)
-    for name in _LAST:
-        if hasattr(sys, name):
-            delattr(sys, name)
+        if error is not None and error.__traceback__ is not None:
+            error.__traceback__ = None
+            left += [error.__cause__, error.__context__]
 
 
-def _let_go(frame: FrameType) -> None:
-    """Empty a frame that is over; a generator may only be suspended, and go on later."""
-    if not frame.f_code.co_flags & _SUSPENDS:
-        with suppress(RuntimeError):  # it is running
-            frame.clear()
-        _ = frame.f_locals  # what a report of the error copied is brought up to date
+def _variables(namespace: Mapping[str, Any]) -> Iterator[Tuple[str, Any]]:
+    """List the user's variables, then results by number, then other names of the same."""
+    names = [name for name in namespace if name not in _IPYTHON]
+    yield from ((name, namespace[name]) for name in names if not name.startswith("_"))
+    results = namespace.get("Out")
+    if isinstance(results, dict):
+        yield from ((f"Out[{number}]", value) for number, value in results.items())
+    yield from ((name, namespace[name]) for name in names if name.startswith("_"))
 
 
 def _line(before: Gpu, after: Gpu) -> str:
-    who = f"{number(after)} {after.name}"
     if before.free is None or after.free is None:
-        return f"{who} · memory n/a"
+        return f"{after.label} · memory n/a"
     more = after.free - before.free
-    what = f"{more / _GIB:.2f} GiB freed" if more > 0 else "nothing to free"
-    return f"{who} · {what} · {memory(after)}"
+    freed = f"{more / GIB:.2f} GiB freed" if more > 0 else "nothing to free"
+    return f"{after.label} · {freed} · {memory(after)}"

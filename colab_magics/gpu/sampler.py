@@ -59,25 +59,25 @@ class Sampler:
             self.close()
             self._start()
         self._number += 1
-        self._tell("+")
+        self._send("+")
 
     def end(self) -> Optional[Samples]:
-        """Measure no more, and what was seen; None where the process has ended or is stuck."""
+        """Measure no more, and return what was seen; None where the process ended or is stuck."""
         return self._answer("-")
 
-    def look(self) -> Optional[Samples]:
-        """What was seen by now, see `end`; the measurement goes on."""
+    def peek(self) -> Optional[Samples]:
+        """Return what was seen by now, see `end`; the measurement goes on."""
         return self._answer("?")
 
     @property
     def starting(self) -> bool:
-        """Whether the process is there and has not answered yet: a driver may take long to wake."""
+        """Whether the process is running and has not answered yet: a driver may be slow to wake."""
         return self._process is not None and not self._answered
 
     def _answer(self, sign: str) -> Optional[Samples]:
         if self._process is None:
             return None
-        self._tell(sign)
+        self._send(sign)
         until = time.monotonic() + PATIENCE
         while True:
             try:
@@ -90,10 +90,10 @@ class Sampler:
                 self.close()
                 return None
             self._answered = True
-            found = json.loads(line)
-            if found["number"] == self._number:  # else of a cell that was interrupted in `end`
-                gpus = tuple(Tally(**gpu) for gpu in found["gpus"])
-                return Samples(found["count"], found["gap"], gpus, tuple(found["reasons"]))
+            answer = json.loads(line)
+            if answer["number"] == self._number:  # else of a cell that was interrupted in `end`
+                gpus = tuple(Tally(**gpu) for gpu in answer["gpus"])
+                return Samples(answer["count"], answer["gap"], gpus, tuple(answer["reasons"]))
 
     def close(self) -> None:
         """End the process; `begin` starts another one."""
@@ -128,7 +128,7 @@ class Sampler:
         Thread(target=_read, args=(self._process.stdout, self._answers), daemon=True).start()
         atexit.register(self.close)
 
-    def _tell(self, sign: str) -> None:
+    def _send(self, sign: str) -> None:
         process = self._process
         if process is None or process.stdin is None:
             return
@@ -147,11 +147,11 @@ def _read(stream: Any, answers: SimpleQueue[str]) -> None:
 
 
 def _places() -> List[str]:
-    """The folders of the packages that the process imports."""
-    found = [Path(__file__).parents[2]]
+    """List the folders of the packages that the process imports."""
+    places = [Path(__file__).parents[2]]
     for name in ("pynvml", "psutil"):
         spec = importlib.util.find_spec(name)
         if spec is not None and spec.origin:
             place = Path(spec.origin)
-            found.append(place.parents[1] if place.name == "__init__.py" else place.parent)
-    return list(dict.fromkeys(map(str, found)))
+            places.append(place.parents[1] if place.name == "__init__.py" else place.parent)
+    return list(dict.fromkeys(map(str, places)))

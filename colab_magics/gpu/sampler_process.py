@@ -2,8 +2,8 @@
 
 `main` reads commands from standard input: ``+ NUMBER SECONDS`` begins a measurement, ``- NUMBER
 SECONDS`` ends it and is answered with one line of JSON, ``? NUMBER SECONDS`` is answered so and
-goes on; the seconds are those of the monotonic
-clock, which processes share. The end of the input, or of the parent, ends it.
+goes on; the seconds are those of the monotonic clock, which processes share. The end of the input,
+or of the parent, ends it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from threading import Thread
 from typing import Any, List, Optional, Tuple
 
 from ..core.registry import load
-from .model import VENDORS, Gpu, Reading, Watch, number
+from .model import VENDORS, Gpu, Reading, Vendor, Watch
 
 #: Seconds between two samples.
 STEP = 0.1
@@ -40,7 +40,7 @@ _REST = 600.0
 
 @dataclass
 class Tally:
-    """What came together of one GPU: bytes, percent, joules; None where nobody says.
+    """What was measured of one GPU: bytes, percent, joules; None where nobody says.
 
     ``own`` is the most that the measured process had, as often as that was looked at; ``power``
     gives joules by the power at each sample, ``counter`` those of the card's own counter;
@@ -65,14 +65,14 @@ class _Gpu:
     """One GPU while it is measured."""
 
     def __init__(self, gpu: Gpu) -> None:
-        self.tally = Tally(f"{number(gpu)} {gpu.name}", gpu.total, gpu.shared)
+        self.tally = Tally(gpu.label, gpu.total, gpu.shared)
         self._loads: List[float] = [0.0, 0.0]  # percent by seconds, and seconds
         self._first: Optional[float] = None
         self._width = 0.0
         self._until = 0.0
 
     def add(self, now: float, gap: float, reading: Reading) -> None:
-        """A reading, ``gap`` seconds after the one before it."""
+        """Take in a reading, ``gap`` seconds after the one before it."""
         tally = self.tally
         if reading.used is not None:
             tally.before = reading.used if tally.before is None else tally.before
@@ -87,13 +87,13 @@ class _Gpu:
         self._draw(now, reading)
 
     def count(self, joules: Optional[float]) -> None:
-        """The card's own counter, when the measurement begins and when it ends."""
+        """Take in the card's own counter, when the measurement begins and when it ends."""
         if joules is not None and self._first is not None:
             self.tally.counter = joules - self._first
         self._first = joules if self._first is None else self._first
 
     def _draw(self, now: float, reading: Reading) -> None:
-        """A point of the timeline, or the higher of it and the last one where they are close."""
+        """Add a point to the timeline; where the last one is close, keep the higher of both."""
         points = self.tally.points
         if points and now < self._until:
             _, used, load = points[-1]
@@ -124,7 +124,7 @@ class _Run:
             readings = watch.read()
             for gpu, reading in zip(self.gpus[at], readings):
                 gpu.add(now - self.started, now - self.last, reading)
-            self._own(at, sum(one.used or 0 for one in readings), now, last)
+            self._own(at, sum(reading.used or 0 for reading in readings), now, last)
         self.count, self.gap = self.count + 1, max(self.gap, now - self.last)
         self.last, self.due = now, max(self.due + STEP, now)
         if last and now - self.started >= COUNTED:
@@ -138,7 +138,7 @@ class _Run:
         return self.due if self._counting or not self.count else self.last + _BRIEF
 
     def go_on(self) -> None:
-        """Do it."""
+        """Do what is due."""
         if self._counting or not self.count:
             self.sample()
         else:
@@ -152,7 +152,7 @@ class _Run:
                 gpu.count(joules)
 
     def _own(self, at: int, used: int, now: float, last: bool) -> None:
-        """What of it is the measured process's own: such a list takes the driver long."""
+        """Read how much of it is the measured process's own, seldom: it takes the driver long."""
         when, most = self._listed
         if not last and (used <= most[at] or now - when < _LISTING):
             return
@@ -162,7 +162,7 @@ class _Run:
             gpu.tally.own = _most(gpu.tally.own, own)
 
     def result(self, ended: float) -> Any:
-        """All of it, as JSON has it; what was read after the end is one sample."""
+        """Return all of it, as JSON has it; what was read after the end is one sample."""
         return {
             "count": self.count,
             "gap": max(self.gap, ended - self.last),
@@ -171,7 +171,7 @@ class _Run:
 
 
 def main(pid: int) -> None:
-    """Measure for a process, as it says, until it ends."""
+    """Measure for a process, by the commands that it sends, until it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Jupyter interrupts all processes of a kernel
     commands: SimpleQueue[str] = SimpleQueue()
     Thread(target=_listen, args=(commands,), daemon=True).start()
@@ -197,19 +197,20 @@ def main(pid: int) -> None:
                 run = _Run(watches, pid, float(seconds))
             elif run:
                 run.sample(last=sign == "-")
-                found = {"number": int(number), "reasons": reasons, **run.result(float(seconds))}
-                print(json.dumps(found), flush=True)
+                answer = {"number": int(number), "reasons": reasons, **run.result(float(seconds))}
+                print(json.dumps(answer), flush=True)
                 run = None if sign == "-" else run
 
 
 def _open(stack: ExitStack) -> Tuple[List[Watch], List[str]]:
-    """The GPUs of each vendor that has some, and why another one has none."""
-    watches, reasons = [], []
+    """Open the GPUs of each vendor that has some, and say why another one has none."""
+    watches: List[Watch] = []
+    reasons: List[str] = []
     for target in VENDORS:
-        vendor = load(target)()
-        found = vendor.find()
-        reasons += found.reasons
-        if found.gpus:
+        vendor: Vendor = load(target)()
+        snapshot = vendor.find(detailed=False)
+        reasons += snapshot.reasons
+        if snapshot.gpus:
             watches.append(stack.enter_context(vendor.watch()))
     return watches, reasons
 
@@ -221,9 +222,9 @@ def _listen(commands: SimpleQueue[str]) -> None:
 
 
 def _alone(pid: int) -> bool:
-    """Whether the parent has ended, though a fork of it may still hold our input open."""
+    """Tell whether the parent has ended, though a fork of it may still hold our input open."""
     return os.name == "posix" and os.getppid() != pid
 
 
-def _most(one: Optional[int], other: Optional[int]) -> Optional[int]:
-    return other if one is None else one if other is None else max(one, other)
+def _most(first: Optional[int], second: Optional[int]) -> Optional[int]:
+    return max((size for size in (first, second) if size is not None), default=None)

@@ -1,14 +1,12 @@
-"""PyTorch: its version from ``torch/version.py``, its kernels from the library itself; and, where
-it is in use, its memory from its own counters.
-"""
+"""PyTorch: its build by its files, and where it is in use, its memory by its own counters."""
 
 from __future__ import annotations
 
 import re
 import sys
-from itertools import islice
+from contextlib import suppress
 from types import ModuleType
-from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
 from .fatbin import Capability, kernels
 from .frameworks import Build, folder_of
@@ -21,10 +19,12 @@ _SINCE = {8: "1.7", 9: "2.0", 10: "2.7", 12: "2.7"}
 #: "PyTorch CUDA Support Matrix" (2.8 on: 5.0 and 6.0; 2.11 on: 7.0; until 2.14).
 _ONLY_CU126 = (5, 7)
 _LIBRARIES = ("libtorch_cuda.so", "libtorch_cuda_cu.so", "torch_cuda.dll", "libtorch.so")
+#: Tensors are found so deep in containers and objects, and among so many parts of each.
+_DEPTH, _WIDTH = 4, 10_000
 
 
 class Torch:
-    """The torch that this interpreter would import."""
+    """The torch that this interpreter would import, by its ``version.py`` and its library."""
 
     name = "torch"
 
@@ -37,12 +37,12 @@ class Torch:
             text = (folder / "version.py").read_text(encoding="utf-8")
         except OSError:
             return None
-        version, cuda = _said("__version__", text), _said("cuda", text)
+        version, cuda = _assigned("__version__", text), _assigned("cuda", text)
         plain = version.partition("+")[0]
         instead = f"%pin torch=={plain} --torch-backend auto"
         if not cuda:
             return Build("torch", version, None, instead=instead)
-        libraries = [place for name in _LIBRARIES for place in [folder / "lib" / name]]
+        libraries = [folder / "lib" / name for name in _LIBRARIES]
         library = next((place for place in libraries if place.is_file()), libraries[0])
         major, _, minor = cuda.partition(".")
         return Build("torch", version, (int(major), int(minor or 0)), kernels(library), instead)
@@ -62,10 +62,10 @@ class Torch:
         return "take --torch-backend auto"
 
 
-def _said(name: str, text: str) -> str:
-    """What a line such as ``cuda: Optional[str] = '12.8'`` says; empty for None."""
-    found = re.search(rf"(?m)^{name}\b[^=\n]*=\s*['\"]([^'\"]*)['\"]", text)
-    return found.group(1) if found else ""
+def _assigned(name: str, text: str) -> str:
+    """Read what a line such as ``cuda: Optional[str] = '12.8'`` assigns; empty for None."""
+    match = re.search(rf"(?m)^{name}\b[^=\n]*=\s*['\"]([^'\"]*)['\"]", text)
+    return match.group(1) if match else ""
 
 
 class TorchMemory:
@@ -89,11 +89,11 @@ class TorchMemory:
         if cuda is None:
             return []
         _wait(cuda)
-        found = (
+        peaks = (
             Peak(f"torch cuda:{at}", cuda.max_memory_allocated(at), cuda.max_memory_reserved(at))
             for at in range(cuda.device_count())
         )
-        return [peak for peak in found if peak.reserved]
+        return [peak for peak in peaks if peak.reserved]
 
     def free(self) -> None:
         """See `Meter`."""
@@ -101,71 +101,49 @@ class TorchMemory:
         if cuda is not None:
             cuda.empty_cache()
 
-    def held(self, namespace: Mapping[str, Any]) -> Dict[str, int]:
+    def held(self, variables: Iterable[Tuple[str, Any]]) -> Dict[str, int]:
         """See `Meter`; memory that several share counts for the first, views for what they see."""
-        if _cuda() is None:
-            return {}
+        sizes: Dict[str, int] = {}
         seen: Set[Any] = set()
-        names = [(name, value) for name, value in namespace.items() if not _OURS.match(name)]
-        names += [(f"Out[{at}]", value) for at, value in _items(namespace.get("Out"))]
-        sizes = {name: _size(value, seen) for name, value in names}
+        for name, value in variables if _cuda() is not None else ():
+            with suppress(Exception):  # proxies of what is gone, objects that answer with errors
+                sizes[name] = _size(value, seen)
         return {name: size for name, size in sizes.items() if size}
 
 
-#: What IPython keeps beside a user's variables.
-_OURS = re.compile(r"_+(i*|[ido]?h|\d+|i\d+)$|(In|Out|exit|quit|get_ipython)$")
-#: A tensor is looked for so deep in lists, dictionaries and objects, and among so many of each.
-_DEPTH, _WIDTH = 4, 10_000
-
-
-def _size(value: Any, seen: Set[Any]) -> int:
-    """The bytes that a variable holds; what cannot be looked into, holds none that we can name."""
-    try:
-        return sum(_sizes(value, seen, _DEPTH))
-    except Exception:  # proxies of what is gone, and objects that answer with errors
-        return 0
-
-
-def _sizes(value: Any, seen: Set[Any], depth: int) -> Iterator[int]:
-    """The bytes of each tensor on a GPU that is reached from a value, each once."""
+def _size(value: Any, seen: Set[Any], depth: int = _DEPTH) -> int:
+    """Add up the bytes of the tensors on a GPU that a value is or holds, those not yet seen."""
     torch = sys.modules["torch"]
     if isinstance(value, torch.Tensor):
-        for tensor in (value, value.grad if value.is_leaf else None):
-            if tensor is None or not tensor.is_cuda:
-                continue
-            place = _place(tensor)
-            if place not in seen:
-                seen.add(place)
-                yield tensor.numel() * tensor.element_size()
-        return
+        return _tensor_size(value, seen) + _tensor_size(value.grad if value.is_leaf else None, seen)
     if id(value) in seen or not depth or isinstance(value, (type, ModuleType)):
-        return
+        return 0
     seen.add(id(value))
     if isinstance(value, torch.nn.Module):
         parts = [*value.parameters(), *value.buffers()]
     else:
-        own = getattr(value, "__dict__", None)
-        parts = [part for _, part in (*_items(value), *_items(own))]
-    for part in parts:
-        yield from _sizes(part, seen, depth - 1)
+        parts = [*_items(value), *_items(getattr(value, "__dict__", None))]
+    return sum(_size(part, seen, depth - 1) for part in parts)
 
 
-def _place(tensor: Any) -> Any:
-    """Where a tensor's memory is, by which views of one are known; a sparse one has no place."""
+def _tensor_size(tensor: Any, seen: Set[Any]) -> int:
+    if tensor is None or not tensor.is_cuda:
+        return 0
     try:
-        return "at", tensor.data_ptr()
-    except (RuntimeError, ValueError):
-        return "id", id(tensor)
+        place = ("data", tensor.data_ptr())
+    except (RuntimeError, ValueError):  # a sparse one has none
+        place = ("tensor", id(tensor))
+    if place in seen:
+        return 0
+    seen.add(place)
+    return int(tensor.numel() * tensor.element_size())
 
 
-def _items(value: Any) -> List[Tuple[Any, Any]]:
-    """Keys and values of what holds some; too many are not looked through."""
-    found: Iterable[Tuple[Any, Any]] = ()
+def _items(value: Any) -> List[Any]:
+    """List the parts of a container; of a very large one, the first of them."""
     if isinstance(value, dict):
-        found = list(dict.items(value))
-    elif isinstance(value, (list, tuple, set, frozenset)):
-        found = enumerate(value)
-    return list(islice(found, _WIDTH))
+        return list(dict.values(value))[:_WIDTH]
+    return list(value)[:_WIDTH] if isinstance(value, (list, tuple, set, frozenset)) else []
 
 
 def _cuda() -> Any:

@@ -13,7 +13,8 @@
  * nvmlInit returns, "status" the one that each call for a card does; "energy_rises" lets the energy
  * grow by the power, "energy_takes_us" is how long its counter keeps a processor busy (a real H100's
  * 3 to 8 ms, by driver 580; its other answers take under 0.2 ms). The process "self" is the client, "parent" is what started it. A scenario that
- * cannot be read answers 999 and says so on stderr.
+ * cannot be read answers 999 and says so on stderr. "fake_nvml_starts" counts the calls of nvmlInit
+ * in this process, for tests; no client asks for it.
  *
  * Clients probe for symbols: what a driver does not export must not be exported here. Compile with
  * -DDRIVER=450, say, for the symbols of that one.
@@ -222,8 +223,11 @@ static enum status mebibytes(device handle, const char *name, unsigned long long
 
 /* ---- Session and system ---- */
 
+int fake_nvml_starts;
+
 int nvmlInit_v2(void)
 {
+    fake_nvml_starts++;
     if (!sessions && !read_scenario())
         return UNKNOWN;
     const char *refusal = look_up(driver, "init");

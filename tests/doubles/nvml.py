@@ -18,6 +18,13 @@ HERE = Path(__file__).resolve().parent
 _BUILDING = Lock()
 SONAME = "libnvidia-ml.so.1"
 
+#: A cell: ``starts()`` is how often its process, whose NVML is the double, has called nvmlInit.
+STARTS = f"""
+import ctypes
+def starts():
+    return ctypes.c_int.in_dll(ctypes.CDLL({SONAME!r}), "fake_nvml_starts").value
+"""
+
 #: The scenarios by name, each a JSON file that says what the double answers.
 SCENARIOS: Dict[str, Path] = {
     path.stem: path for path in sorted((HERE / "scenarios").glob("*.json"))

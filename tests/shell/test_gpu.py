@@ -220,6 +220,36 @@ def test_json_has_everything(on: On) -> None:
     assert on("t4").attempt("%gpu -v require").error == "UsageError"
 
 
+@pytest.mark.parametrize(
+    ("line", "starts"),
+    [
+        ("%gpu", 1),
+        ("%gpu  # made on Tesla P100", 1),
+        ("%gpu -v", 1),
+        ("%gpu --json", 1),
+        ("%gpu --dry-run", 1),
+        ("%gpu require T4 --compute 7.5", 1),
+        ("%gpu require V100", 1),
+        ("%gpu watch", 1),
+        ("%gpu free", 2),
+    ],
+)
+def test_a_line_starts_the_driver_once(on: On, line: str, starts: int) -> None:
+    """All that a line shows and remembers is of one session; ``free`` compares two moments."""
+    child = on("two")
+    child(f"{nvml.STARTS}before = starts()")
+    child.attempt(line)
+    assert child("print(starts() - before)") == f"{starts}"
+
+
+def test_without_a_driver_that_works_it_is_started_once(on: On) -> None:
+    """Nothing is tried again for the same line."""
+    child = on("mismatch")
+    child(f"{nvml.STARTS}before = starts()")
+    child.attempt("%gpu -v")
+    assert child("print(starts() - before)") == "1"
+
+
 def test_two_gpus_are_two_lines(on: On) -> None:
     """Each card has a line, and both are noted."""
     answer = on("two").attempt("%gpu")

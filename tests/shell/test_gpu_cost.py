@@ -362,7 +362,7 @@ def test_free_gives_back_and_names_the_rest(start: Start) -> None:
 
 
 def test_free_lets_old_errors_go(start: Start) -> None:
-    """What the functions of an error held is let go; their names are not lost elsewhere."""
+    """What the functions of the last error held is let go, and so is its traceback."""
     child = start()
     child(
         "import weakref\nrefs = []\nclass Big: pass\n"
@@ -372,6 +372,7 @@ def test_free_lets_old_errors_go(start: Start) -> None:
     assert child("print(refs[0]() is None)") == "False", "an error keeps it"
     assert child("%gpu free") == "0 Tesla T4 · nothing to free · 13.6 of 15.0 GiB free"
     assert child("print(refs[0]() is None)") == "True"
+    assert "No traceback" in child("%tb")
 
 
 def test_free_and_watch_without_a_gpu(start: Start) -> None:

@@ -140,10 +140,11 @@ def test_tensorflow_says_it_in_a_file(
         assert found.cuda is None
 
 
-@pytest.mark.parametrize("target", FRAMEWORKS)
-def test_each_framework_has_advice(target: str) -> None:
-    """Each is what the interface says, and has a word for cards of any age."""
-    found: Framework = load(target)()
+@pytest.mark.parametrize("name", list(FRAMEWORKS))
+def test_each_framework_has_advice(name: str) -> None:
+    """Each is what the interface says, by its own name, and has a word for cards of any age."""
+    found: Framework = load(FRAMEWORKS[name])()
+    assert found.name == name
     cards: List[Tuple[int, int]] = [(3, 5), (7, 0), (9, 0), (12, 0)]
     assert all(isinstance(found.newer(card), str) and found.older(card) for card in cards)
 
