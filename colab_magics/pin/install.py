@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Dict, FrozenSet, List, Optional, Sequence
 from ..core.display import Report
 from ..core.errors import InstallFailed
 from ..core.steps import Progress
-from .environment import canonical_name, find, versions, why_not
+from .environment import canonical_name, find, why_not
 from .installer import KERNEL, Job
 from .journal import locked
+from .loaded import owned
 from .pip_config import read_settings
 from .requirements import key, requirement, written
 from .transaction import Changes, Done, Work, carry_out, verify
@@ -42,9 +43,11 @@ def install(
     _guard(wanted.texts, changes_kernel)
     with locked(progress) as keeps:
         job = _job(wanted, lock, Job(progress, keeps, line, hold=not changes_kernel))
-        do = partial(_bring, job, wanted, _newest(wanted, how), lock)
-        work = Work(tuple(wanted.texts), tuple(wanted.lines), do)
-        return replace(carry_out(job, work), notes=job.notes)
+        loaded, unmet = owned(job.here), job.here.broken()  # while the old RECORDs are there
+        do = partial(_install, job, wanted, _newest(wanted, how), lock)
+        done = carry_out(job, Work(tuple(wanted.texts), tuple(wanted.lines), do))
+        new = job.here.broken() - unmet if done.changes or done.repaired else ()
+        return replace(done, notes=job.notes, loaded=loaded, breaks=tuple(sorted(new)))
 
 
 def rehearse(
@@ -66,9 +69,9 @@ def rehearse(
         raise _failure(job, wanted, said, lock)
     if plan is None:
         return Report(("The pip that is here cannot say what it would do: that takes 22.2.",))
-    plan = with_sizes(plan, job.settings, _names(wanted))
+    plan = with_sizes(plan, job.settings, wanted.names)
     notes = [*job.notes, *job.advise(plan)]
-    return table(plan, _names(wanted), versions(), notes)
+    return table(plan, wanted.names, job.here.versions(), notes)
 
 
 def _job(wanted: Wanted, lock: Optional[Lock], job: Job) -> Job:
@@ -84,12 +87,12 @@ def _newest(wanted: Wanted, how: FrozenSet[str]) -> Optional[List[str]]:
     """The names that are to be taken in newer versions, as ``how`` says; an empty list: all."""
     if "upgrade_all" in how:
         return []
-    return _names(wanted) if "upgrade" in how else None
+    return wanted.names if "upgrade" in how else None
 
 
-def _bring(job: Job, wanted: Wanted, newest: Optional[Sequence[str]], lock: Optional[Lock]) -> None:
+def _install(job: Job, wanted: Wanted, newest: Optional[List[str]], lock: Optional[Lock]) -> None:
     """Have the installer do it, and look at what it has done."""
-    status, said = job.install(_lines(wanted), _again(wanted), shown=_names(wanted), newest=newest)
+    status, said = job.install(_lines(wanted), _again(wanted), shown=wanted.names, newest=newest)
     if status:
         raise _failure(job, wanted, said, lock)
     verify(job, wanted.lines)
@@ -99,10 +102,6 @@ def _lines(wanted: Wanted) -> List[str]:
     """All that is wanted, as the lines of a requirements file."""
     folders = [f"-e {written(str(folder))}" for folder in wanted.folders]
     return [*wanted.lines, *folders, *wanted.texts]
-
-
-def _names(wanted: Wanted) -> List[str]:
-    return [key(text).split(";")[0] for text in wanted.texts]
 
 
 def _again(wanted: Wanted) -> List[str]:
