@@ -76,6 +76,26 @@ class Installed:
         return found
 
 
+@lru_cache(maxsize=None)
+def _need(text: str) -> Optional[Requirement]:
+    """A need without extras that applies to this machine."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        asked = Requirement(text)
+    except InvalidRequirement:  # old metadata; installers pass over it too
+        return None
+    return None if asked.marker and not asked.marker.evaluate({"extra": ""}) else asked
+
+
+def _unmet(asked: Requirement, here: Dict[str, str]) -> str:
+    found = here.get(canonical_name(asked.name))
+    if found is not None and asked.specifier.contains(found, prereleases=True):
+        return ""
+    wants = f"needs {asked.name}{asked.specifier}"
+    return f"{wants}, not {found}" if found else f"{wants}, which is not installed"
+
+
 def versions() -> Dict[str, str]:
     """Return canonical name → version of everything installed; see `Installed`."""
     return Installed().versions()
@@ -135,13 +155,8 @@ def canonical_name(name: str) -> str:
     return canonicalize_name(name)
 
 
-def canonical(found: metadata.Distribution) -> str:
-    """The canonical name; empty for what an interrupted installation has left."""
-    return _named(head(found))[0]
-
-
 def _named(head: str) -> Tuple[str, str]:
-    """The canonical name and the version that a head says, both empty where one is missing."""
+    """The canonical name and the version that a head says; both empty where one is missing."""
     from packaging.utils import canonicalize_name
 
     both = [values(field, head)[:1] for field in ("Name", "Version")]
@@ -250,23 +265,3 @@ def _other_source(asked: Requirement, found: metadata.Distribution) -> Optional[
     else:
         same = origin.url == url
     return None if same else f"{asked.name} {found.version} is not from the URL asked for"
-
-
-@lru_cache(maxsize=None)
-def _need(text: str) -> Optional[Requirement]:
-    """A need without extras that applies to this machine."""
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    try:
-        asked = Requirement(text)
-    except InvalidRequirement:  # old metadata; installers pass over it too
-        return None
-    return None if asked.marker and not asked.marker.evaluate({"extra": ""}) else asked
-
-
-def _unmet(asked: Requirement, here: Dict[str, str]) -> str:
-    found = here.get(canonical_name(asked.name))
-    if found is not None and asked.specifier.contains(found, prereleases=True):
-        return ""
-    wants = f"needs {asked.name}{asked.specifier}"
-    return f"{wants}, not {found}" if found else f"{wants}, which is not installed"

@@ -237,7 +237,6 @@ def verify(job: Job, options: Sequence[str]) -> None:
 
 
 # ---------------------------------------------------------------------- undo
-# Taking the last installation back: the versions from before return, what was new goes.
 def undo(last: History, progress: Progress) -> Changes:
     """Put the environment back to before the last installation, and say what that changed.
 
