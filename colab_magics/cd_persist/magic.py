@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, List, Optional
 
+from ..core.arguments import complete_folder
 from ..core.errors import usage_error
 from ..core.steps import parse
 from ..drive.magic import healed
@@ -73,12 +74,4 @@ class DirectoryMagic(Magic):
 
     def complete(self, line: str, symbol: str) -> List[str]:
         """Folders below the start directory, home or the drive."""
-        head, slash, _ = symbol.rpartition("/")
-        prefix = head + slash if slash else symbol.partition(":")[0] + ":" if ":" in symbol else ""
-        try:
-            folder = self.host.resolve(prefix or ".")
-            names = sorted(p.name for p in folder.iterdir() if p.is_dir())
-        except Exception:
-            return super().complete(line, symbol)
-        found = [f"{prefix}{name}/" for name in names if not name.startswith(".")]
-        return [text for text in found if text.startswith(symbol)] + super().complete(line, symbol)
+        return complete_folder(symbol, self.host) + super().complete(line, symbol)

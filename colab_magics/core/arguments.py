@@ -9,9 +9,12 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
-from typing import Any, List, NamedTuple, NoReturn, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, List, NamedTuple, NoReturn, Sequence, Tuple
 
 from .errors import usage_error
+
+if TYPE_CHECKING:
+    from .host import Host
 
 #: Flags that every magic takes; they say how to run a line, not what it means.
 FLAGS = {
@@ -82,6 +85,21 @@ def quote(word: str) -> str:
     if os.name == "nt" and '"' not in word:
         return f'"{word}"'
     return shlex.quote(word)
+
+
+def complete_folder(word: str, host: Host) -> List[str]:
+    """Return the folders that a half-typed path may mean, from the start directory, home, a drive.
+
+    Hidden ones are left out; none where the path leads nowhere.
+    """
+    head, slash, _ = word.rpartition("/")
+    prefix = head + slash if slash else word.partition(":")[0] + ":" if ":" in word else ""
+    try:
+        names = sorted(p.name for p in host.resolve(prefix or ".").iterdir() if p.is_dir())
+    except Exception:  # Tab is no place for an error
+        return []
+    folders = [f"{prefix}{name}/" for name in names if not name.startswith(".")]
+    return [folder for folder in folders if folder.startswith(word)]
 
 
 class Parser(argparse.ArgumentParser):

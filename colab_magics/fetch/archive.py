@@ -20,7 +20,6 @@ from . import seven_zip
 from .compressed import uncompressed
 from .member import Counted, Expect, Member, blocks, encrypted, kind_of, seconds, sound
 
-# ---------------------------------------------------------------------- archive
 _MAGIC = (
     (b"PK\x03\x04", "zip"),
     (b"PK\x05\x06", "zip"),

@@ -1,4 +1,4 @@
-"""Unpacking an archive into a fresh folder, where nothing can be in the way or be a trap."""
+"""Unpacking an archive into a fresh folder: the one place that decides what is safe to write."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ from .cache import is_folder
 from .member import Budget, Member
 from .names import is_git
 
-# ---------------------------------------------------------------------- tree
-# Writing what an archive holds into a fresh folder: the one place that decides what is safe.
 Parts = Tuple[str, ...]
 #: No archive holds more, and no path in it has more parts.
 MANY, DEEP = 10**6, 100
@@ -31,9 +29,35 @@ _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 #: What Windows does not have in a name.
 _ODD = re.compile(r'[<>:"|?*\\\x00-\x1f]|[. ]$|^(con|prn|aux|nul|com\d|lpt\d)(\.|$)', re.I)
 
-
 #: What leads to another drive: elsewhere ``a:b`` is a name as any.
 _DRIVE = re.compile("[A-Za-z]:" if os.name == "nt" else r"[A-Za-z]:[/\\]")
+
+
+def unpack(
+    archive: Path, into: Path, strip: int, progress: Progress, name: str = ""
+) -> List[Tuple[str, int]]:
+    """Unpack an archive; gives the paths of its files and links, with their sizes.
+
+    The folder is made for it, and is there whole or not at all: else `SourceError`. ``strip``
+    leading parts are taken off each path.
+    """
+    label = name or archive.name
+    try:
+        into.mkdir(parents=True)
+        try:
+            tree = Tree(into, strip, Budget(archive, label), progress, label)
+            for member in members(archive, label, tree.expect):
+                tree.add(member)
+            tree.finish()
+        except BaseException:
+            shutil.rmtree(into, ignore_errors=True)
+            raise
+    except OSError as error:
+        raise SourceError(
+            f"{label} cannot be unpacked: {error.strerror or type(error).__name__}.",
+            "Check the folder, and the space on its disk.",
+        ) from error
+    return sorted(tree.files.items())
 
 
 class Tree:
@@ -209,31 +233,3 @@ def _inside(target: str, depth: int) -> bool:
     steps = [step for step in target.split("/") if step not in ("", ".")]
     up = next((at for at, step in enumerate(steps) if step != ".."), len(steps))
     return up <= depth and ".." not in steps[up:]
-
-
-# ---------------------------------------------------------------------- extract
-def unpack(
-    archive: Path, into: Path, strip: int, progress: Progress, name: str = ""
-) -> List[Tuple[str, int]]:
-    """Unpack an archive; gives the paths of its files and links, with their sizes.
-
-    The folder is made for it, and is there whole or not at all: else `SourceError`. ``strip``
-    leading parts are taken off each path.
-    """
-    label = name or archive.name
-    try:
-        into.mkdir(parents=True)
-        try:
-            tree = Tree(into, strip, Budget(archive, label), progress, label)
-            for member in members(archive, label, tree.expect):
-                tree.add(member)
-            tree.finish()
-        except BaseException:
-            shutil.rmtree(into, ignore_errors=True)
-            raise
-    except OSError as error:
-        raise SourceError(
-            f"{label} cannot be unpacked: {error.strerror or type(error).__name__}.",
-            "Check the folder, and the space on its disk.",
-        ) from error
-    return sorted(tree.files.items())

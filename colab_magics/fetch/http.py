@@ -1,6 +1,7 @@
-"""Asking web servers: a token goes to one host, what passes is tried again, the rest is said.
+"""Requests to web servers for files: what passes is tried again, and every other failure explained.
 
-Source: RFC 9110, "HTTP Semantics" (redirects, ``Retry-After``, ranges and validators).
+Sources: RFC 9110, "HTTP Semantics" (redirects, ``Retry-After``, ranges, validators, lengths);
+RFC 6266, ``Content-Disposition``. Importing ``requests`` takes long: import this where needed.
 """
 
 from __future__ import annotations
@@ -22,121 +23,6 @@ from ..core.errors import SourceError, conceal
 from ..core.web import Origin, Session, Sign, follow, is_loopback, origin, signer
 from .urls import Request, file_name
 
-
-# ---------------------------------------------------------------------- headers
-# What the headers of an answer say of a file: its name, its length, and which version it is.
-#
-# Source: RFC 9110, "Validator Fields" and "Content-Length"; RFC 6266, ``Content-Disposition``.
-def is_page(headers: Any) -> bool:
-    """Whether it is a page to look at, and not one that is sent as a file."""
-    kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    sent = headers.get("Content-Disposition", "").strip().lower().startswith("attachment")
-    return kind in ("text/html", "application/xhtml+xml") and not sent
-
-
-def conditions(tag: str) -> Dict[str, str]:
-    """Headers that spare a server what is here already."""
-    if not tag:
-        return {}
-    return {"If-None-Match" if tag.endswith('"') else "If-Modified-Since": tag}
-
-
-def strong_tag(headers: Any) -> str:
-    """What names these very bytes: a weak tag does not."""
-    tag = _told(headers.get("ETag", ""))
-    return tag if tag.startswith('"') else date(headers)
-
-
-def date(headers: Any) -> str:
-    """When it was changed, where that names these bytes: not in the second in which it was sent."""
-    changed = _told(headers.get("Last-Modified", ""))
-    with suppress(TypeError, ValueError, IndexError):
-        sent = parsedate_to_datetime(str(headers.get("Date", "")))
-        if (sent - parsedate_to_datetime(changed)).total_seconds() >= 1:
-            return changed
-    return ""
-
-
-def undo_packing(got: Any, name: str) -> None:
-    """Have what gzip has made arrive as it is, of a server that says so of the file's own bytes."""
-    if name.lower().endswith((".gz", ".tgz")):
-        for headers in (got.headers, got.raw.headers):
-            headers.pop("Content-Encoding", None)
-
-
-def length(headers: Any, have: int) -> int:
-    """How long the whole file is; 0 where that is not known, or the length is of something else."""
-    whole = re.fullmatch(r"bytes \d+-\d+/(\d+)", headers.get("Content-Range", ""))
-    if whole:  # which a server may send in more parts than it was asked for
-        return int(whole[1])
-    if headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
-        return 0
-    length = headers.get("Content-Length", "")
-    return have + int(length) if re.fullmatch(r"\d+", length) else 0
-
-
-def named(headers: Any) -> str:
-    """The name that the server gives the file."""
-    message = Message()
-    text = str(headers.get("Content-Disposition", ""))
-    with suppress(UnicodeError):
-        text = text.encode("latin-1").decode("utf-8")  # what requests reads as Latin-1
-    message["Content-Disposition"] = re.sub(r"[\r\n]", " ", text)
-    with suppress(ValueError, LookupError, TypeError):
-        return _told(file_name(message.get_filename() or ""))
-    return ""
-
-
-def _told(text: Any) -> str:
-    """What a server says and is kept; nothing where it says a secret back."""
-    return str(text) if conceal(str(text)) == text else ""
-
-
-# ---------------------------------------------------------------------- waits
-# Connections that tell when they begin to wait for an answer, so that they can be cut then.
-#
-# ``requests`` gives a connection away only once the headers of its answer have come. This module
-# imports it, and is itself imported where it is needed.
-class Telling(HTTPAdapter):
-    """As of ``requests``; ``waits`` is called with each socket that an answer is awaited from."""
-
-    def __init__(self, waits: Callable[[Any], None]) -> None:
-        self._waits = waits
-        super().__init__()
-
-    def init_poolmanager(self, *words: Any, **named: Any) -> None:
-        """For what is asked directly."""
-        super().init_poolmanager(*words, **named)
-        self._tells(self.poolmanager)
-
-    def proxy_manager_for(self, proxy: Any, **named: Any) -> Any:
-        """For what is asked through a proxy; one is made for each."""
-        known = proxy in self.proxy_manager
-        manager = super().proxy_manager_for(proxy, **named)
-        if not known:
-            self._tells(manager)
-        return manager
-
-    def _tells(self, manager: Any) -> None:
-        """Have the connections of all its pools tell."""
-        plain = manager.pool_classes_by_scheme
-        manager.pool_classes_by_scheme = {
-            scheme: _telling(pool, self._waits) for scheme, pool in plain.items()
-        }
-
-
-def _telling(pool: Any, waits: Callable[[Any], None]) -> Any:
-    plain = pool.ConnectionCls
-
-    def getresponse(self: Any, *words: Any, **named: Any) -> Any:
-        waits(self.sock)
-        return plain.getresponse(self, *words, **named)
-
-    tells = type(plain.__name__, (plain,), {"getresponse": getresponse})
-    return type(pool.__name__, (pool,), {"ConnectionCls": tells})
-
-
-# ---------------------------------------------------------------------- http
 T = TypeVar("T")
 #: How often in a row nothing may come of it, and the seconds after the first time; then twice that.
 TRIES, PAUSE = 5, 0.5
@@ -303,3 +189,113 @@ def _seconds(text: str) -> float:
         return max((parsedate_to_datetime(text) - datetime.now(timezone.utc)).total_seconds(), 0.0)
     except (TypeError, ValueError, IndexError):
         return 0.0
+
+
+# ---------------------------------------------------------------------- headers of an answer
+def is_page(headers: Any) -> bool:
+    """Whether it is a page to look at, and not one that is sent as a file."""
+    kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    sent = headers.get("Content-Disposition", "").strip().lower().startswith("attachment")
+    return kind in ("text/html", "application/xhtml+xml") and not sent
+
+
+def conditions(tag: str) -> Dict[str, str]:
+    """Headers that spare a server what is here already."""
+    if not tag:
+        return {}
+    return {"If-None-Match" if tag.endswith('"') else "If-Modified-Since": tag}
+
+
+def strong_tag(headers: Any) -> str:
+    """What names these very bytes: a weak tag does not."""
+    tag = _told(headers.get("ETag", ""))
+    return tag if tag.startswith('"') else date(headers)
+
+
+def date(headers: Any) -> str:
+    """When it was changed, where that names these bytes: not in the second in which it was sent."""
+    changed = _told(headers.get("Last-Modified", ""))
+    with suppress(TypeError, ValueError, IndexError):
+        sent = parsedate_to_datetime(str(headers.get("Date", "")))
+        if (sent - parsedate_to_datetime(changed)).total_seconds() >= 1:
+            return changed
+    return ""
+
+
+def undo_packing(got: Any, name: str) -> None:
+    """Have what gzip has made arrive as it is, of a server that says so of the file's own bytes."""
+    if name.lower().endswith((".gz", ".tgz")):
+        for headers in (got.headers, got.raw.headers):
+            headers.pop("Content-Encoding", None)
+
+
+def length(headers: Any, have: int) -> int:
+    """How long the whole file is; 0 where that is not known, or the length is of something else."""
+    whole = re.fullmatch(r"bytes \d+-\d+/(\d+)", headers.get("Content-Range", ""))
+    if whole:  # which a server may send in more parts than it was asked for
+        return int(whole[1])
+    if headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+        return 0
+    length = headers.get("Content-Length", "")
+    return have + int(length) if re.fullmatch(r"\d+", length) else 0
+
+
+def named(headers: Any) -> str:
+    """The name that the server gives the file."""
+    message = Message()
+    text = str(headers.get("Content-Disposition", ""))
+    with suppress(UnicodeError):
+        text = text.encode("latin-1").decode("utf-8")  # what requests reads as Latin-1
+    message["Content-Disposition"] = re.sub(r"[\r\n]", " ", text)
+    with suppress(ValueError, LookupError, TypeError):
+        return _told(file_name(message.get_filename() or ""))
+    return ""
+
+
+def _told(text: Any) -> str:
+    """What a server says and is kept; nothing where it says a secret back."""
+    return str(text) if conceal(str(text)) == text else ""
+
+
+# ---------------------------------------------------------------------- connections
+class Telling(HTTPAdapter):
+    """As of ``requests``; ``waits`` is called with each socket that an answer is awaited from.
+
+    So that it can be shut down then: ``requests`` gives a connection away only once the headers of
+    its answer have come.
+    """
+
+    def __init__(self, waits: Callable[[Any], None]) -> None:
+        self._waits = waits
+        super().__init__()
+
+    def init_poolmanager(self, *words: Any, **named: Any) -> None:
+        """For what is asked directly."""
+        super().init_poolmanager(*words, **named)
+        self._tells(self.poolmanager)
+
+    def proxy_manager_for(self, proxy: Any, **named: Any) -> Any:
+        """For what is asked through a proxy; one is made for each."""
+        known = proxy in self.proxy_manager
+        manager = super().proxy_manager_for(proxy, **named)
+        if not known:
+            self._tells(manager)
+        return manager
+
+    def _tells(self, manager: Any) -> None:
+        """Have the connections of all its pools tell."""
+        plain = manager.pool_classes_by_scheme
+        manager.pool_classes_by_scheme = {
+            scheme: _telling(pool, self._waits) for scheme, pool in plain.items()
+        }
+
+
+def _telling(pool: Any, waits: Callable[[Any], None]) -> Any:
+    plain = pool.ConnectionCls
+
+    def getresponse(self: Any, *words: Any, **named: Any) -> Any:
+        waits(self.sock)
+        return plain.getresponse(self, *words, **named)
+
+    tells = type(plain.__name__, (plain,), {"getresponse": getresponse})
+    return type(pool.__name__, (pool,), {"ConnectionCls": tells})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, List
 
+from ..core.arguments import complete_folder
 from ..core.display import Report
 from ..extension.magic import Call, Magic
 from ..extension.output import say, show
@@ -68,15 +69,6 @@ class FetchMagic(Magic):
     def complete(self, line: str, symbol: str) -> List[str]:
         """Options, beginnings of URLs, and folders to put things into."""
         found = super().complete(line, symbol)
-        return found if symbol.startswith("-") or "://" in symbol else found + self._folders(symbol)
-
-    def _folders(self, symbol: str) -> List[str]:
-        """Folders below the start directory, home or the drive."""
-        head, slash, _ = symbol.rpartition("/")
-        prefix = head + slash if slash else symbol.partition(":")[0] + ":" if ":" in symbol else ""
-        try:
-            names = sorted(p.name for p in self.host.resolve(prefix or ".").iterdir() if p.is_dir())
-        except Exception:
-            return []
-        found = [f"{prefix}{name}/" for name in names if not name.startswith(".")]
-        return [text for text in found if text.startswith(symbol)]
+        if symbol.startswith("-") or "://" in symbol:
+            return found
+        return found + complete_folder(symbol, self.host)

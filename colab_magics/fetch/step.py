@@ -17,6 +17,11 @@ from ..core.steps import Outcome, Progress, Step, Verdict
 from ..secret.lookup import is_name
 from .urls import exposed, is_url, source
 
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+#: What IPython would expand in a magic's line; a server reads both spellings alike.
+_EXPANDED = {"$": "%24", "{": "%7B", "}": "%7D"}
+_USAGE = "%fetch URL... [DEST] [--sha256 HEX] [--unpack] [--strip N] [--update] [--token NAME]"
+
 
 @dataclass(frozen=True)
 class FetchStep(Step):
@@ -99,9 +104,9 @@ class FetchStep(Step):
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Fetch it."""
-        from .fetcher import brought
+        from .fetcher import fetch_all
 
-        return brought((self,), host, progress)
+        return fetch_all((self,), host, progress)
 
     def recorded(self, host: Host) -> Optional[Step]:
         """See `Step`: with the hash of what was seen, and the name that the server gave."""
@@ -163,9 +168,9 @@ class FetchSteps(Step):
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Fetch them, some at once."""
-        from .fetcher import brought
+        from .fetcher import fetch_all
 
-        return brought(self.each, host, progress)
+        return fetch_all(self.each, host, progress)
 
     def recorded(self, host: Host) -> Optional[Step]:
         """See `Step`."""
@@ -192,14 +197,7 @@ def _tidy(path: str) -> str:
     return f"{prefix}:{plain.lstrip('/')}" if colon else plain
 
 
-# ---------------------------------------------------------------------- line
-# The line of ``%fetch``: URLs, where to, and what goes not together.
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-#: What IPython would expand in a magic's line; a server reads both spellings alike.
-_EXPANDED = {"$": "%24", "{": "%7B", "}": "%7D"}
-_USAGE = "%fetch URL... [DEST] [--sha256 HEX] [--unpack] [--strip N] [--update] [--token NAME]"
-
-
+# ---------------------------------------------------------------------- reading a line
 def parse(words: List[str]) -> Optional[Union[FetchStep, FetchSteps]]:
     """The files that a line asks for; None for a bare line."""
     parser = Parser("%fetch", usage=_USAGE)

@@ -1,4 +1,4 @@
-"""The kinds of URLs: each a function that says where the file is that was typed.
+"""The kinds of URLs: each a function that says where the file is that was typed, and its name.
 
 Sources: huggingface.co/docs/hub, "Downloading models" (``/resolve/``) and ``HF_ENDPOINT`` of
 huggingface_hub; Kaggle's documentation of its public API; developers.zenodo.org, "Records".
@@ -20,17 +20,44 @@ from ..core.errors import SourceError, bad_input, conceal, hide, usage_error
 from ..core.host import Host
 from ..core.registry import load
 
-# ---------------------------------------------------------------------- source
-# What a kind of URL makes of what was typed: where the bytes are, and what they are called.
-
-#: Bytes that come from elsewhere than the web, and how many (-1: not known).
-Stream = Tuple[IO[bytes], int]
-
+#: What fsspec is given: file systems of plain files. Others run what a server says (``reference``),
+#: or stand on another one.
+_OTHERS = ("s3", "gs", "az", "ftp", "sftp", "file")
+#: What a URL begins with → the function that reads it; the first that fits.
+KINDS = {
+    "https://drive.google.com/": "colab_magics.fetch.google_drive:shared",
+    "https://docs.google.com/": "colab_magics.fetch.google_drive:shared",
+    "https://": "colab_magics.fetch.urls:web",
+    "http://": "colab_magics.fetch.urls:web",
+    "hf://": "colab_magics.fetch.urls:hugging_face",
+    "kaggle://": "colab_magics.fetch.urls:kaggle",
+    "zenodo:": "colab_magics.fetch.urls:zenodo",
+    "drive:": "colab_magics.fetch.urls:mounted",
+    **{f"{scheme}://": "colab_magics.fetch.urls:other" for scheme in _OTHERS},
+}
+#: Where the services are; Hugging Face's own programs read ``HF_ENDPOINT`` too.
+BASES = {
+    "google": "https://drive.google.com",
+    "hugging face": "https://huggingface.co",
+    "kaggle": "https://www.kaggle.com",
+    "zenodo": "https://zenodo.org",
+}
+#: Pages that show a file, as people copy them out of a browser → the file.
+_SHOWN = (
+    (r"^(https://github\.com/[^/]+/[^/]+)/blob/", r"\1/raw/"),
+    (r"^(https://huggingface\.co/.+?)/blob/", r"\1/resolve/"),
+    (r"^(https://www\.dropbox\.com/.+[?&])dl=0\b", r"\1dl=1"),
+)
+_HF = re.compile(r"hf://((?:datasets|spaces)/)?([\w.-]+/[\w.-]+?)(?:@([^/]+))?/(.+)")
+_KAGGLE = re.compile(r"kaggle://(?:datasets/)?([\w.-]+/[\w.-]+)(?:/(.+))?")
+_ZENODO = re.compile(r"zenodo:(?:10\.5281/zenodo\.)?(\d+)(?:/(.+))?")
 _LONGEST = 200
 #: This machine, to which nobody listens.
 _OWN = r"http://(127\.0\.0\.1|localhost|\[::1\])(:\d+)?(/|$)"
 #: What Windows gives another meaning.
 _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.I)
+#: Bytes that come from elsewhere than the web, and how many (-1: not known).
+Stream = Tuple[IO[bytes], int]
 
 
 class Request(NamedTuple):
@@ -62,74 +89,6 @@ class Source(NamedTuple):
     listing: str = ""
     read: Callable[[Any], List[Request]] = lambda found: []
     several: bool = False
-
-
-def exposed(url: str) -> bool:
-    """Whether others can read what is sent there."""
-    return url.lower().startswith("http://") and not re.match(_OWN, url, re.I)
-
-
-def file_name(text: str) -> str:
-    """A name that a server gave, as the name of a file in a folder; empty where none is left.
-
-    It hides from nobody, is no option and no home, and IPython expands nothing in it.
-    """
-    name = _tidy(re.sub(r"[${}]", "_", clean_name(re.split(r"[/\\]", text)[-1])))
-    return f"_{name}" if name.startswith(("-", "~")) else name
-
-
-def _tidy(name: str) -> str:
-    """A name that any system takes."""
-    name = re.sub(r'[<>:"|?*]', "_", name).strip().rstrip(". ")
-    name = f"_{name}" if _DEVICE.fullmatch(name) else name
-    if len(name.encode("utf-8", "replace")) > _LONGEST:
-        stem, suffix = Path(name).stem, Path(name).suffix[:20]
-        name = stem.encode("utf-8", "replace")[: _LONGEST - 20].decode("utf-8", "ignore") + suffix
-    return name
-
-
-def last_part(path: str) -> str:
-    """The name of a file at the end of a URL's path, which whoever typed it chose."""
-    name = re.split(r"[/\\]", unquote(path).rstrip("/"))[-1]
-    hidden = "." * name.startswith(".")
-    return _tidy(hidden + clean_name(name) if clean_name(name) else "")
-
-
-# ---------------------------------------------------------------------- urls
-#: What fsspec is given: file systems of plain files. Others run what a server says (``reference``),
-#: or stand on another one.
-_OTHERS = ("s3", "gs", "az", "ftp", "sftp", "file")
-
-#: What a URL begins with → the function that reads it; the first that fits.
-KINDS = {
-    "https://drive.google.com/": "colab_magics.fetch.google_drive:shared",
-    "https://docs.google.com/": "colab_magics.fetch.google_drive:shared",
-    "https://": "colab_magics.fetch.urls:web",
-    "http://": "colab_magics.fetch.urls:web",
-    "hf://": "colab_magics.fetch.urls:hugging_face",
-    "kaggle://": "colab_magics.fetch.urls:kaggle",
-    "zenodo:": "colab_magics.fetch.urls:zenodo",
-    "drive:": "colab_magics.fetch.urls:mounted",
-    **{f"{scheme}://": "colab_magics.fetch.urls:other" for scheme in _OTHERS},
-}
-
-#: Where the services are; Hugging Face's own programs read ``HF_ENDPOINT`` too.
-BASES = {
-    "google": "https://drive.google.com",
-    "hugging face": "https://huggingface.co",
-    "kaggle": "https://www.kaggle.com",
-    "zenodo": "https://zenodo.org",
-}
-
-#: Pages that show a file, as people copy them out of a browser → the file.
-_SHOWN = (
-    (r"^(https://github\.com/[^/]+/[^/]+)/blob/", r"\1/raw/"),
-    (r"^(https://huggingface\.co/.+?)/blob/", r"\1/resolve/"),
-    (r"^(https://www\.dropbox\.com/.+[?&])dl=0\b", r"\1dl=1"),
-)
-_HF = re.compile(r"hf://((?:datasets|spaces)/)?([\w.-]+/[\w.-]+?)(?:@([^/]+))?/(.+)")
-_KAGGLE = re.compile(r"kaggle://(?:datasets/)?([\w.-]+/[\w.-]+)(?:/(.+))?")
-_ZENODO = re.compile(r"zenodo:(?:10\.5281/zenodo\.)?(\d+)(?:/(.+))?")
 
 
 def is_url(text: str) -> bool:
@@ -243,33 +202,7 @@ def _kaggle_login() -> Optional[Tuple[str, str]]:
     return str(user), str(key)
 
 
-def _no_secret(text: str) -> None:
-    """Refuse a URL in which a password or a token stands, without showing it."""
-    try:
-        parts = urlsplit(text)
-        password, query = parts.password, parse_qsl(parts.query)
-        plain = parts.scheme in ("http", "https") and password is None
-        named = parts.username if plain else None  # elsewhere it is just a name
-    except ValueError:
-        return  # no address at all, which is said elsewhere
-    values = [value for name, value in query if secret_scan.looks_secret(_plain(name), value)]
-    values += [one for one in (password, named) if one]
-    if not values and not secret_scan.find(unquote(text)):
-        return
-    for value in (*values, *(() if values else (text,))):
-        hide(value)
-    raise usage_error(
-        "%fetch: that URL holds a password or token; take it out of the cell.",
-        "Keep it: %secret set NAME, and name it: --token NAME",
-    )
-
-
-def _plain(name: str) -> str:
-    return re.sub(r"\W", "_", name)
-
-
-# ---------------------------------------------------------------------- streams
-# What comes from elsewhere than the web: the drive that is mounted, and what fsspec reaches.
+# ---------------------------------------------------------------------- elsewhere than on the web
 def mounted(text: str) -> Source:
     """``drive:folder/file``, from the drive wherever it is mounted."""
     path = re.sub(r"%(24|7[BbDd])", lambda found: chr(int(found[1], 16)), text)
@@ -329,3 +262,61 @@ def _failed(scheme: str, error: Exception) -> SourceError:
     return SourceError(
         f"{scheme}:// cannot be read: {type(error).__name__}.", "Check the URL.", said
     )
+
+
+# ---------------------------------------------------------------------- secrets
+def exposed(url: str) -> bool:
+    """Whether others can read what is sent there."""
+    return url.lower().startswith("http://") and not re.match(_OWN, url, re.I)
+
+
+def _no_secret(text: str) -> None:
+    """Refuse a URL in which a password or a token stands, without showing it."""
+    try:
+        parts = urlsplit(text)
+        password, query = parts.password, parse_qsl(parts.query)
+        plain = parts.scheme in ("http", "https") and password is None
+        named = parts.username if plain else None  # elsewhere it is just a name
+    except ValueError:
+        return  # no address at all, which is said elsewhere
+    values = [value for name, value in query if secret_scan.looks_secret(_plain(name), value)]
+    values += [one for one in (password, named) if one]
+    if not values and not secret_scan.find(unquote(text)):
+        return
+    for value in (*values, *(() if values else (text,))):
+        hide(value)
+    raise usage_error(
+        "%fetch: that URL holds a password or token; take it out of the cell.",
+        "Keep it: %secret set NAME, and name it: --token NAME",
+    )
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"\W", "_", name)
+
+
+# ---------------------------------------------------------------------- names of files
+def file_name(text: str) -> str:
+    """A name that a server gave, as the name of a file in a folder; empty where none is left.
+
+    It hides from nobody, is no option and no home, and IPython expands nothing in it.
+    """
+    name = _tidy(re.sub(r"[${}]", "_", clean_name(re.split(r"[/\\]", text)[-1])))
+    return f"_{name}" if name.startswith(("-", "~")) else name
+
+
+def last_part(path: str) -> str:
+    """The name of a file at the end of a URL's path, which whoever typed it chose."""
+    name = re.split(r"[/\\]", unquote(path).rstrip("/"))[-1]
+    hidden = "." * name.startswith(".")
+    return _tidy(hidden + clean_name(name) if clean_name(name) else "")
+
+
+def _tidy(name: str) -> str:
+    """A name that any system takes."""
+    name = re.sub(r'[<>:"|?*]', "_", name).strip().rstrip(". ")
+    name = f"_{name}" if _DEVICE.fullmatch(name) else name
+    if len(name.encode("utf-8", "replace")) > _LONGEST:
+        stem, suffix = Path(name).stem, Path(name).suffix[:20]
+        name = stem.encode("utf-8", "replace")[: _LONGEST - 20].decode("utf-8", "ignore") + suffix
+    return name

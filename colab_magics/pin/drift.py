@@ -8,7 +8,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from ..core.errors import bad_input
 from ..record.cell import Line, is_setup
 from ..record.record import is_off
-from .environment import canonical_name, versions, why_not
+from .environment import Installed, canonical_name, versions, why_not
 from .loaded import Owned, mark, owned
 from .requirements import requirement
 from .step import PinStep
@@ -28,7 +28,8 @@ def look_before(source: str) -> Optional[Before]:
     """A look at the environment, if this cell may change it by other ways than ours."""
     if is_setup(source) or not _INSTALLS.search(source):
         return None
-    return Before(versions(), owned())
+    here = Installed()
+    return Before(here.versions(), owned(here))
 
 
 def look_after(session: Any, source: str, before: Optional[Before]) -> None:

@@ -8,7 +8,17 @@ from functools import lru_cache
 from importlib import metadata
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, AbstractSet, Dict, Iterator, List, Optional, Set, Tuple
+from typing import (
+    TYPE_CHECKING,
+    AbstractSet,
+    Dict,
+    Iterator,
+    List,
+    NamedTuple,
+    Optional,
+    Set,
+    Tuple,
+)
 from urllib.parse import urlsplit
 
 from ..core.origin import Origin, read_origin
@@ -16,6 +26,84 @@ from .requirements import split_extras
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
+
+
+class Entry(NamedTuple):
+    """An installed distribution: canonical name, version, and the fields of its METADATA.
+
+    Name and version are empty for what an interrupted installation has left.
+    """
+
+    name: str
+    version: str
+    head: str
+    distribution: metadata.Distribution
+
+
+class Installed:
+    """What is installed in this interpreter at one time, read once, in the order of ``sys.path``.
+
+    Every METADATA is opened for it; so whoever has one hands it on.
+    """
+
+    def __init__(self) -> None:
+        self.entries: List[Entry] = []
+        for distribution in metadata.distributions():
+            text = head(distribution)
+            self.entries.append(Entry(*_named(text), text, distribution))
+
+    def versions(self) -> Dict[str, str]:
+        """Return canonical name → version, as Python would find it."""
+        found: Dict[str, str] = {}
+        for entry in self.entries:
+            if entry.name:
+                found.setdefault(entry.name, entry.version)
+        return found
+
+    def broken(self, among: Optional[AbstractSet[str]] = None) -> Set[str]:
+        """Return a text for each need that is not met: ``pandas 2.2.3 needs numpy<2, not 2.1.3``.
+
+        As ``pip check`` does it, in-process: uv and pip install all the same. Needs of extras do
+        not count. ``among``: only those that these canonical names have, or that they are to meet.
+        """
+        here, found = self.versions(), set()
+        for entry in self.entries:
+            texts = values("Requires-Dist", entry.head) if entry.name else []
+            for need in filter(None, map(_need, texts)):
+                unmet = _unmet(need, here)
+                if unmet and (among is None or {entry.name, canonical_name(need.name)} & among):
+                    found.add(f"{values('Name', entry.head)[0]} {entry.version} {unmet}")
+        return found
+
+
+@lru_cache(maxsize=None)
+def _need(text: str) -> Optional[Requirement]:
+    """A need without extras that applies to this machine."""
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        asked = Requirement(text)
+    except InvalidRequirement:  # old metadata; installers pass over it too
+        return None
+    return None if asked.marker and not asked.marker.evaluate({"extra": ""}) else asked
+
+
+def _unmet(asked: Requirement, here: Dict[str, str]) -> str:
+    found = here.get(canonical_name(asked.name))
+    if found is not None and asked.specifier.contains(found, prereleases=True):
+        return ""
+    wants = f"needs {asked.name}{asked.specifier}"
+    return f"{wants}, not {found}" if found else f"{wants}, which is not installed"
+
+
+def versions() -> Dict[str, str]:
+    """Return canonical name → version of everything installed; see `Installed`."""
+    return Installed().versions()
+
+
+def broken(among: Optional[AbstractSet[str]] = None) -> Set[str]:
+    """Return a text for each need that is not met; see `Installed`."""
+    return Installed().broken(among)
 
 
 def find(name: str) -> Optional[metadata.Distribution]:
@@ -48,8 +136,8 @@ def _by_name(wanted: str) -> Iterator[metadata.Distribution]:
 @lru_cache(1)
 def _scanned(folders: Tuple[Tuple[str, int], ...]) -> Dict[str, metadata.Distribution]:
     found: Dict[str, metadata.Distribution] = {}
-    for one in metadata.distributions():
-        found.setdefault(canonical(one), one)
+    for entry in Installed().entries:
+        found.setdefault(entry.name, entry.distribution)
     return found
 
 
@@ -67,23 +155,8 @@ def canonical_name(name: str) -> str:
     return canonicalize_name(name)
 
 
-def versions() -> Dict[str, str]:
-    """Canonical name → version of everything installed, as Python would find it."""
-    found: Dict[str, str] = {}
-    for one in metadata.distributions():
-        name, version = _named(head(one))
-        if name:
-            found.setdefault(name, version)
-    return found
-
-
-def canonical(found: metadata.Distribution) -> str:
-    """The canonical name; empty for what an interrupted installation has left."""
-    return _named(head(found))[0]
-
-
 def _named(head: str) -> Tuple[str, str]:
-    """The canonical name and the version that a head says, both empty where one is missing."""
+    """The canonical name and the version that a head says; both empty where one is missing."""
     from packaging.utils import canonicalize_name
 
     both = [values(field, head)[:1] for field in ("Name", "Version")]
@@ -192,44 +265,3 @@ def _other_source(asked: Requirement, found: metadata.Distribution) -> Optional[
     else:
         same = origin.url == url
     return None if same else f"{asked.name} {found.version} is not from the URL asked for"
-
-
-# ---------------------------------------------------------------------- broken
-# Which installed distributions do not find what they need; uv and pip install all the same.
-def broken(among: Optional[AbstractSet[str]] = None) -> Set[str]:
-    """A text for each need that is not met: ``pandas 2.2.3 needs numpy<2, not 2.1.3``.
-
-    As ``pip check`` does it, in-process; needs of extras do not count. ``among``: only those
-    that these canonical names have, or that they are to meet.
-    """
-    here = versions()
-    found = set()
-    for one in metadata.distributions():
-        said = head(one)
-        name = "".join(values("Name", said)[:1])
-        for need in map(_need, values("Requires-Dist", said)) if name else ():
-            ends = {canonical_name(name), canonical_name(need.name)} if need and among else set()
-            unmet = _unmet(need, here) if need else ""
-            if unmet and (among is None or ends & among):
-                found.add(f"{name} {''.join(values('Version', said)[:1])} {unmet}")
-    return found
-
-
-@lru_cache(maxsize=None)
-def _need(text: str) -> Optional[Requirement]:
-    """A need without extras that applies to this machine."""
-    from packaging.requirements import InvalidRequirement, Requirement
-
-    try:
-        asked = Requirement(text)
-    except InvalidRequirement:  # old metadata; installers pass over it too
-        return None
-    return None if asked.marker and not asked.marker.evaluate({"extra": ""}) else asked
-
-
-def _unmet(asked: Requirement, here: Dict[str, str]) -> str:
-    found = here.get(canonical_name(asked.name))
-    if found is not None and asked.specifier.contains(found, prereleases=True):
-        return ""
-    wants = f"needs {asked.name}{asked.specifier}"
-    return f"{wants}, not {found}" if found else f"{wants}, which is not installed"

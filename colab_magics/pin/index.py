@@ -1,6 +1,6 @@
 """What a package index has of a project, asked for as the user's pip settings say.
 
-Source: the simple repository API in JSON and HTML (PEP 503, PEP 691).
+Sources: the simple repository API in JSON and HTML (PEP 503, PEP 691), and its ``size`` (PEP 700).
 """
 
 from __future__ import annotations
@@ -27,11 +27,18 @@ if TYPE_CHECKING:
     import requests
     from packaging.version import Version
 
-
 _ACCEPT = "application/vnd.pypi.simple.v1+json, text/html;q=0.2"
 _TIMEOUT = (3, 5)
 #: Answers of those who want a password first; they say nothing of packages.
 _UNSAID = {401, 407}
+
+#: Seconds for all sizes.
+PATIENCE = 2.0
+#: Pages of an index that are asked for at once.
+_AT_ONCE = 16
+_OF_UV = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_EXTRA_INDEX", "UV_FIND_LINKS")
+#: File name and size, as one place has them.
+_Files = List[Tuple[str, int]]
 
 
 class Unreachable(Exception):
@@ -108,6 +115,17 @@ def ask(
         raise requests.exceptions.InvalidURL("no address") from None
 
 
+def asked(settings: PipSettings) -> List[str]:
+    """The indexes that can be asked; folders given as indexes only add to them."""
+    return [url for url in settings.indexes if url.startswith(("http:", "https:"))]
+
+
+def host_of(url: str) -> str:
+    """The host of an address; what has none is given whole."""
+    parts = urlsplit(url)
+    return parts.hostname or url
+
+
 def _listed(answer: requests.Response) -> Dict[str, Optional[str]]:
     """File name → ``requires-python`` of an index page; withdrawn files are left out."""
     if "json" in answer.headers.get("Content-Type", ""):
@@ -159,40 +177,14 @@ def _minors(interpreter: str, abi: str) -> Set[int]:
     return set(range(least, 30)) if open_ended else {least}
 
 
-def asked(settings: PipSettings) -> List[str]:
-    """The indexes that can be asked; folders given as indexes only add to them."""
-    return [url for url in settings.indexes if url.startswith(("http:", "https:"))]
-
-
-def host_of(url: str) -> str:
-    """The host of an address; what has none is given whole."""
-    parts = urlsplit(url)
-    return parts.hostname or url
-
-
-# ---------------------------------------------------------------------- sizes
-# How large the files are that an installer would fetch here, where the indexes say it.
-#
-# Source: ``size`` in the simple repository API (PEP 700). What is not said is left out, and a size
-# that two indexes say differently too: nothing is guessed, and nothing here may fail.
-
-#: Seconds for all of it.
-PATIENCE = 2.0
-#: Pages of an index that are asked for at once.
-_AT_ONCE = 16
-
-_OF_UV = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_EXTRA_INDEX", "UV_FIND_LINKS")
-
-#: File name and size, as one place has them.
-_Files = List[Tuple[str, int]]
-
-
+# ---------------------------------------------------------------------- sizes of files
 def with_sizes(plan: Plan, settings: PipSettings, first: Sequence[str], version: str = "") -> Plan:
     """The plan with the sizes that can be had in time, ``first`` those of these names.
 
     ``version`` is that of the Python that it is for, where that is another one than this.
 
-    Without them where a file may come from a place that is not asked here.
+    Without them where a file may come from a place that is not asked here. A size that no index
+    says is left out, and one that two say differently: nothing is guessed, and nothing here fails.
     """
     bases = asked(settings)
     if not bases or _elsewhere(settings):

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Dict, FrozenSet, List, Optional, Sequence, Set
 from ..core.display import Report
 from ..core.errors import InstallFailed
 from ..core.steps import Progress
-from .environment import canonical_name, find, versions, why_not
+from .environment import canonical_name, find, why_not
 from .installer import KERNEL, Job
 from .journal import locked
+from .loaded import owned
 from .pip_config import read_settings
 from .requirements import key, requirement, split_extras, written
 from .shipped_origins import origin_files, remove_shipped
@@ -43,9 +44,11 @@ def install(
     _guard(wanted.texts, changes_kernel)
     with locked(progress) as keeps:
         job = _job(wanted, lock, Job(progress, keeps, line, hold=not changes_kernel))
-        do = partial(_bring, job, wanted, _newest(wanted, how), lock)
-        work = Work(tuple(wanted.texts), tuple(wanted.lines), do)
-        return replace(carry_out(job, work), notes=job.notes)
+        loaded, unmet = owned(job.here), job.here.broken()  # while the old RECORDs are there
+        do = partial(_install, job, wanted, _newest(wanted, how), lock)
+        done = carry_out(job, Work(tuple(wanted.texts), tuple(wanted.lines), do))
+        new = job.here.broken() - unmet if done.changes or done.repaired else ()
+        return replace(done, notes=job.notes, loaded=loaded, breaks=tuple(sorted(new)))
 
 
 def rehearse(
@@ -67,9 +70,9 @@ def rehearse(
         raise _failure(job, wanted, said, lock)
     if plan is None:
         return Report(("The pip that is here cannot say what it would do: that takes 22.2.",))
-    plan = with_sizes(plan, job.settings, _names(wanted))
+    plan = with_sizes(plan, job.settings, wanted.names)
     notes = [*job.notes, *job.advise(plan)]
-    return table(plan, _names(wanted), versions(), notes)
+    return table(plan, wanted.names, job.here.versions(), notes)
 
 
 def _job(wanted: Wanted, lock: Optional[Lock], job: Job) -> Job:
@@ -85,13 +88,13 @@ def _newest(wanted: Wanted, how: FrozenSet[str]) -> Optional[List[str]]:
     """The names that are to be taken in newer versions, as ``how`` says; an empty list: all."""
     if "upgrade_all" in how:
         return []
-    return _names(wanted) if "upgrade" in how else None
+    return wanted.names if "upgrade" in how else None
 
 
-def _bring(job: Job, wanted: Wanted, newest: Optional[Sequence[str]], lock: Optional[Lock]) -> None:
+def _install(job: Job, wanted: Wanted, newest: Optional[List[str]], lock: Optional[Lock]) -> None:
     """Have the installer do it, and look at what it has done."""
     origins = origin_files()
-    status, said = job.install(_lines(wanted), _again(wanted), shown=_names(wanted), newest=newest)
+    status, said = job.install(_lines(wanted), _again(wanted), shown=wanted.names, newest=newest)
     if status:
         raise _failure(job, wanted, said, lock)
     by_url = [asked.name for asked in map(requirement, wanted.texts) if asked.url]
@@ -103,10 +106,6 @@ def _lines(wanted: Wanted) -> List[str]:
     """All that is wanted, as the lines of a requirements file."""
     folders = [f"-e {written(str(folder))}" for folder in wanted.folders]
     return [*wanted.lines, *folders, *wanted.texts]
-
-
-def _names(wanted: Wanted) -> List[str]:
-    return [key(text).split(";")[0] for text in wanted.texts]
 
 
 def _editable(wanted: Wanted) -> Set[Path]:

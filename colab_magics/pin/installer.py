@@ -28,7 +28,7 @@ from ..core.process import SilenceError, run
 from ..core.registry import choose
 from ..core.steps import Progress
 from .cuda import advice
-from .environment import versions
+from .environment import Installed
 from .git_login import Logins, git_environment, without_logins
 from .index import asked
 from .journal import note
@@ -151,13 +151,21 @@ class Job:
         self._fixed = installer is not None
         self._installer: Installer = installer or _installer(self.settings, self._broken)
         self._logins: Logins = {}
-        here = versions()
+        self._here: Optional[Installed] = None
+        here = self.here.versions() if hold else {}
         #: What was said of the plan, for whoever looks only at the end.
         self.notes: Tuple[str, ...] = ()
         #: The lines of the constraints file, and those that only some installers take.
-        self.held = [f"{name}=={here[name]}" for name in KERNEL if hold and name in here]
+        self.held = [f"{name}=={here[name]}" for name in KERNEL if name in here]
         self.locked: List[str] = []
         self._lines: Sequence[str] = ()
+
+    @property
+    def here(self) -> Installed:
+        """What is installed now, as far as only this job changes it: read again when it has."""
+        if self._here is None:
+            self._here = Installed()
+        return self._here
 
     def of(self, line: Dict[str, str]) -> Job:
         """The same with the settings of another line."""
@@ -179,9 +187,12 @@ class Job:
         """
 
         def attempt(folder: Path) -> Said:
-            watch = Watch(shown or (), self._installer.planned, self.advise, self._progress)
+            here = {} if shown is None else self.here.versions()
+            reads, advises = self._installer.planned, self.advise
+            watch = Watch(shown or (), reads, advises, self._progress, here)
             hears = _deaf if shown is None else watch.hear
             command = self._words(folder, lines, again, [*more, *self._upgrade(newest)])
+            self._here = None
             status, said = self._run(command, fresh, hears)
             self.notes = (*self.notes, *watch.notes)
             return status, _unplaced(said, folder)
@@ -234,6 +245,7 @@ class Job:
     def uninstall(self, names: Sequence[str]) -> Said:
         """Uninstall distributions."""
         self._note(names)
+        self._here = None
         return self._with_any(lambda folder: self._run(self._installer.removal(names)))
 
     def _upgrade(self, names: Optional[Sequence[str]]) -> List[str]:

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import metadata
 from importlib.machinery import EXTENSION_SUFFIXES
-from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Set, Tuple
+from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from ..core.errors import RestartRequired
-from .environment import canonical
+from .environment import Installed
 
 
 class Owned(NamedTuple):
@@ -43,14 +42,14 @@ STALE: Dict[str, Stale] = {}
 _CAUSES: Dict[str, Set[str]] = {}
 
 
-def owned() -> Dict[str, Owned]:
+def owned(installed: Optional[Installed] = None) -> Dict[str, Owned]:
     """What each distribution owns of the loaded modules, by canonical name.
 
     A file that several distributions bring, the root of a namespace, counts for none of them.
     """
     loaded = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
     owners: Dict[str, List[str]] = {}
-    for name, file in _files():
+    for name, file in _files(installed or Installed()):
         if file in loaded:
             owners.setdefault(file, []).append(name)
     found: Dict[str, Owned] = {}
@@ -64,20 +63,20 @@ def owned() -> Dict[str, Owned]:
 _COMPILED = tuple(EXTENSION_SUFFIXES)
 
 
-def _files() -> Iterator[Tuple[str, str]]:
+def _files(installed: Installed) -> Iterator[Tuple[str, str]]:
     """Every Python module on disk with the name of the distribution that brought it.
 
     ``Distribution.files`` would do, at ten times the cost: it makes an object of each line.
     """
-    for one in metadata.distributions():
-        text, name = one.read_text("RECORD"), canonical(one)
-        if not text or not name:
+    for entry in installed.entries:
+        text = entry.distribution.read_text("RECORD") if entry.name else None
+        if not text:
             continue
-        root = str(one.locate_file(""))
+        root = str(entry.distribution.locate_file(""))
         for line in text.splitlines():
             path = line.rsplit(",", 2)[0].strip('"')
             if path.endswith((".py", *_COMPILED)):
-                yield name, os.path.join(root, *path.split("/"))  # noqa: PTH118 - for speed
+                yield entry.name, os.path.join(root, *path.split("/"))  # noqa: PTH118 - for speed
 
 
 def mark(

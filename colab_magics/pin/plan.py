@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ..core.display import Report, amount
-from .environment import versions
 
 if TYPE_CHECKING:
     from ..core.steps import Progress
@@ -102,7 +101,7 @@ class Watch:
     """Hears what an installer prints while it works, and shows the plan once it is whole.
 
     ``read`` makes the plan of all that was printed; ``advise`` has notes on a plan, which are
-    kept in `notes`.
+    kept in `notes`; ``here`` is what is installed before.
     """
 
     def __init__(
@@ -111,12 +110,13 @@ class Watch:
         read: Callable[[Sequence[str]], Plan],
         advise: Callable[[Plan], List[str]],
         progress: Progress,
+        here: Mapping[str, str],
     ) -> None:
         self._asked, self._read, self._advise = asked, read, advise
         self._progress = progress
         self._lines: List[str] = []
         self._shown: Plan = {}
-        self._here = versions()  # now: an installer that finds all in its cache is fast
+        self._here = here
         self.notes: Tuple[str, ...] = ()
 
     def hear(self, line: str, aside: bool) -> None:

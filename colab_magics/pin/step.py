@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from os.path import normpath
 from pathlib import Path
 from typing import (
@@ -24,7 +25,7 @@ from ..core.steps import Outcome, Progress, Step, Verdict
 from .environments.interpreters import platform, runs
 from .installer import KERNEL
 from .journal import disturbs
-from .loaded import mark, owned, restart, stale
+from .loaded import mark, restart, stale
 from .options import NONE, Options
 from .recorded import expanded, is_bare, pinned, spelled, survives, taken_over
 from .requirements import carries_secret, key, read_file, requirement, split_extras
@@ -40,6 +41,23 @@ class Wanted(NamedTuple):
     texts: List[str]
     folders: List[Path]
     lines: List[str]
+
+    @property
+    def names(self) -> List[str]:
+        """The canonical names of the requirements."""
+        return [_name(text) for text in self.texts]
+
+    def unmet(self) -> str:
+        """Why something of it does not hold in this interpreter; empty where all of it does."""
+        from .environment import is_editable, why_not
+
+        reasons = (why_not(requirement(text)) for text in self.texts)
+        folders = (
+            f"{folder.name} is not installed editable"
+            for folder in self.folders
+            if not is_editable(folder)
+        )
+        return next(filter(None, chain(reasons, folders)), "")
 
 
 @dataclass(frozen=True)
@@ -147,15 +165,96 @@ class PinStep(Step):
     # ------------------------------------------------------------------ on this machine
     def check(self, host: Host) -> Verdict:
         """See `Step`; asked in-process, no program is started."""
-        return check(self, host)
+        if not runs(self.python):
+            return Verdict("differs", f"it asks for Python {self.python}; this is {platform()}")
+        wanted = self.wanted(host)
+        if disturbs(wanted.names):
+            return Verdict("differs", "an earlier install was cut off, or is still going on")
+        if self.renews:
+            return Verdict("differs", "the newest version that fits is asked for")
+        reason = wanted.unmet() or _unlocked(host.context.lock_for(self))
+        if reason:
+            return Verdict("differs", reason)
+        if stale(wanted.names):
+            return Verdict("differs", "installed, but an older version is loaded: restart")
+        count = len(wanted.texts) + len(wanted.folders)
+        many = f"{count} pins already hold" if count != 1 else "1 pin already holds"
+        return Verdict("ok", f"{many}, nothing to do")
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Install what differs; what is loaded in an older version asks for a restart."""
-        return apply(self, host, progress)
+        if not runs(self.python):
+            from .environments.switch import switch
+
+            elsewhere = switch(self, host, progress)
+            return Outcome("applied", "", self.recorded(host), "", elsewhere)
+        wanted = self._recordable(host)
+        done, message = self._install(wanted, host, progress)
+        mark(done.changes, wanted.names, done.loaded)
+        behind = stale(wanted.names)
+        breaks = (f"This breaks: {text}" for text in done.breaks)
+        hint = ". ".join(filter(None, [done.mended, *done.notes, *breaks]))
+        error = restart(behind) if behind else None
+        return Outcome("applied", message, self.recorded(host), hint, error)
+
+    def _install(self, wanted: Wanted, host: Host, progress: Progress) -> Tuple[Done, str]:
+        """Install what is wanted unless it holds; return what that changed, and a message."""
+        from .install import install, summary
+        from .transaction import Done
+
+        lock = host.context.lock_for(self)
+        held = not wanted.unmet()
+        if held and not (_unlocked(lock) or disturbs(wanted.names) or self.renews):
+            return Done({}), "installed already"
+        progress("installing " + ", ".join([*wanted.names, *self.folders][:5]))
+        done = install(wanted, self.place(host), self.how, progress, lock)
+        reason = wanted.unmet()
+        if reason:
+            raise InstallFailed(
+                f"Installed, and still: {reason}.", "Another copy on sys.path hides it."
+            )
+        if done.changes:
+            return done, summary(done.changes, wanted.texts)
+        return done, "installed already" if held else "installed from the place asked for"
 
     def foreseen(self, host: Host, progress: Progress) -> Report:
         """The plan below what differs; where there can be none, why not."""
-        return foreseen(self, super().foreseen(host, progress), host, progress)
+        verdict = super().foreseen(host, progress)
+        wanted = self._recordable(host)
+        here = runs(self.python)
+        if here and not (wanted.unmet() or _unlocked(host.context.lock_for(self)) or self.renews):
+            return verdict
+        progress(verdict)
+        try:
+            plan = (self._plan if here else self._plan_elsewhere)(wanted, host, progress)
+        except InstallFailed as error:
+            lines = "\n".join(filter(None, (error.what, error.todo, error.details))).splitlines()
+            return replace(verdict, lines=(*verdict.lines, *lines))
+        return replace(plan, lines=(*verdict.lines, *plan.lines))
+
+    def _plan(self, wanted: Wanted, host: Host, progress: Progress) -> Report:
+        from .install import rehearse
+
+        return rehearse(wanted, self.place(host), self.how, progress, host.context.lock_for(self))
+
+    def _plan_elsewhere(self, wanted: Wanted, host: Host, progress: Progress) -> Report:
+        """The plan for the environment of another Python."""
+        from .environments import make
+
+        notebook = host.context.notebook() or host.start / "notebook"
+        return make.foreseen(notebook, self.python, wanted.texts, self.place(host))
+
+    def _recordable(self, host: Host) -> Wanted:
+        """What is wanted; `ColabMagicsError` where a file is missing or no line could say it.
+
+        That is refused before anything is installed.
+        """
+        for option, place in self.options.pairs:
+            local = option == "--constraint" and "://" not in place
+            if local and not host.resolve(place).is_file():
+                raise ColabMagicsError(f"There is no constraints file {place}.", "Check the path.")
+        self.recorded(host)
+        return self.wanted(host)
 
     def recorded(self, host: Host) -> Optional[Step]:
         """Bare names with the version that is installed; files that a wipe takes, expanded."""
@@ -218,124 +317,6 @@ def _once(*paths: str) -> Tuple[str, ...]:
     for path in paths:
         found.setdefault(normpath(path), path)
     return tuple(found.values())
-
-
-# ---------------------------------------------------------------------- applying
-# What a ``%pin`` does on this machine: whether it holds, what would be done, doing it.
-def check(step: PinStep, host: Host) -> Verdict:
-    """Whether it holds; asked in-process, no program is started."""
-    if not runs(step.python):
-        return Verdict("differs", f"it asks for Python {step.python}; this is {platform()}")
-    wanted = step.wanted(host)
-    if disturbs(map(_name, wanted.texts)):
-        return Verdict("differs", "an earlier install was cut off, or is still going on")
-    if step.renews:
-        return Verdict("differs", "the newest version that fits is asked for")
-    reason = _reason(wanted) or _unlocked(host.context.lock_for(step))
-    if reason:
-        return Verdict("differs", reason)
-    if stale(map(_name, wanted.texts)):
-        return Verdict("differs", "installed, but an older version is loaded: restart")
-    count = len(wanted.texts) + len(wanted.folders)
-    many = f"{count} pins already hold" if count != 1 else "1 pin already holds"
-    return Verdict("ok", f"{many}, nothing to do")
-
-
-def apply(step: PinStep, host: Host, progress: Progress) -> Outcome:
-    """Install what differs; what is loaded in an older version asks for a restart."""
-    if not runs(step.python):
-        from .environments.switch import switch
-
-        elsewhere = switch(step, host, progress)
-        return Outcome("applied", "", step.recorded(host), "", elsewhere)
-    from .environment import broken
-
-    wanted = _sound(step, host)
-    before, unmet = owned(), broken()
-    done, message = _brought(step, wanted, host, progress)
-    names = [_name(text) for text in wanted.texts]
-    mark(done.changes, names, before)
-    behind = stale(names)
-    new = sorted(broken() - unmet) if done.changes or done.repaired else []
-    breaks = (f"This breaks: {text}" for text in new)
-    hint = ". ".join(filter(None, [done.mended, *done.notes, *breaks]))
-    error = restart(behind) if behind else None
-    return Outcome("applied", message, step.recorded(host), hint, error)
-
-
-def _brought(step: PinStep, wanted: Wanted, host: Host, progress: Progress) -> Tuple[Done, str]:
-    """Have it installed unless it holds; what that changed, and what to say of it."""
-    from .install import install, summary
-    from .transaction import Done
-
-    lock = host.context.lock_for(step)
-    held = not _reason(wanted)
-    changes = _unlocked(lock) or disturbs(map(_name, wanted.texts)) or step.renews
-    if held and not changes:
-        return Done({}), "installed already"
-    progress("installing " + ", ".join([*map(_name, wanted.texts), *step.folders][:5]))
-    done = install(wanted, step.place(host), step.how, progress, lock)
-    reason = _reason(wanted)
-    if reason:
-        raise InstallFailed(
-            f"Installed, and still: {reason}.", "Another copy on sys.path hides it."
-        )
-    if done.changes:
-        return done, summary(done.changes, wanted.texts)
-    return done, "installed already" if held else "installed from the place asked for"
-
-
-def foreseen(step: PinStep, verdict: Report, host: Host, progress: Progress) -> Report:
-    """The plan below what differs; where there can be none, why not."""
-    from .install import rehearse
-
-    wanted = _sound(step, host)
-    if runs(step.python) and not (
-        _reason(wanted) or _unlocked(host.context.lock_for(step)) or step.renews
-    ):
-        return verdict
-    progress(verdict)
-    try:
-        if runs(step.python):
-            plan = rehearse(
-                wanted, step.place(host), step.how, progress, host.context.lock_for(step)
-            )
-        else:
-            plan = _elsewhere(step, wanted, host)
-    except InstallFailed as error:
-        lines = "\n".join(filter(None, (error.what, error.todo, error.details))).splitlines()
-        return replace(verdict, lines=(*verdict.lines, *lines))
-    return replace(plan, lines=(*verdict.lines, *plan.lines))
-
-
-def _elsewhere(step: PinStep, wanted: Wanted, host: Host) -> Report:
-    from .environments import make
-
-    notebook = host.context.notebook() or host.start / "notebook"
-    return make.foreseen(notebook, step.python, wanted.texts, step.place(host))
-
-
-def _sound(step: PinStep, host: Host) -> Wanted:
-    """What is wanted; `ColabMagicsError` where a file is missing or it cannot be recorded."""
-    for option, place in step.options.pairs:
-        if (option, "://" in place) == ("--constraint", False) and not host.resolve(
-            place
-        ).is_file():
-            raise ColabMagicsError(f"There is no constraints file {place}.", "Check the path.")
-    step.recorded(host)  # what cannot be recorded is refused before anything is installed
-    return step.wanted(host)
-
-
-def _reason(wanted: Wanted) -> str:
-    """Why something that is wanted does not hold; empty where all of it does."""
-    from .environment import is_editable, why_not
-
-    reasons = [why_not(requirement(text)) for text in wanted.texts]
-    reasons += [
-        None if is_editable(folder) else f"{folder.name} is not installed editable"
-        for folder in wanted.folders
-    ]
-    return next(filter(None, reasons), "")
 
 
 def _unlocked(lock: Optional[Lock]) -> str:

@@ -9,8 +9,8 @@ what that installer was about to change: what anybody else did meanwhile is thei
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import AbstractSet, Callable, Dict, List, Optional, Sequence, Set, Tuple
+from dataclasses import dataclass, field
+from typing import AbstractSet, Callable, Dict, List, Mapping, Optional, Sequence, Set, Tuple
 
 from ..core.errors import ColabMagicsError, InstallFailed
 from ..core.steps import Progress
@@ -18,6 +18,7 @@ from . import integrity, journal
 from .environment import broken
 from .installer import Job
 from .journal import History, Journal
+from .loaded import Owned
 from .requirements import carries_secret, key
 
 #: Canonical name → (version before or "", version now or "").
@@ -32,6 +33,10 @@ class Done:
     repaired: Tuple[str, ...] = ()
     #: What was said of the plan before it was carried out.
     notes: Tuple[str, ...] = ()
+    #: What each distribution owned of the loaded modules before.
+    loaded: Mapping[str, Owned] = field(default_factory=dict)
+    #: Needs that were met before, and are not now.
+    breaks: Tuple[str, ...] = ()
 
     @property
     def mended(self) -> str:
@@ -73,7 +78,7 @@ def carry_out(job: Job, work: Work) -> Done:
         journal.drop()
     elif not set(old.asked) <= set(work.asked):
         _finish(job, old, damaged - _names(work.asked))
-    lost = damaged & old.before.keys() - integrity.present().keys() if old else set()
+    lost = _gone(damaged & old.before.keys()) if old else set()
     now = work.begun(job.line, old, lost)
     journal.write(now)
     try:
@@ -81,12 +86,17 @@ def carry_out(job: Job, work: Work) -> Done:
     except BaseException as error:
         _after_failure(job, now, error)
         raise
-    put_back(job, now.options, _texts(now, lost - integrity.present().keys()))
+    put_back(job, now.options, _texts(now, _gone(lost)))
     changes = _changes(now)  # while the journal is there, which says what was to be changed
-    _keep_last(now)
+    _keep_last(now, changes)
     integrity.discard(journal.planned())
     journal.drop()
-    return Done(changes, tuple(sorted(damaged & integrity.present().keys())))
+    return Done(changes, tuple(sorted(damaged - _gone(damaged))))
+
+
+def _gone(names: AbstractSet[str]) -> Set[str]:
+    """Those of these distributions that are not there any more."""
+    return names - integrity.present().keys() if names else set()
 
 
 def _names(texts: Sequence[str]) -> Set[str]:
@@ -105,7 +115,7 @@ def _take_away(old: Journal) -> Set[str]:
     torn = integrity.torn(names, old.since, known=bool(planned))
     journal.note(torn)  # from here on they are lost, should this be cut too
     integrity.remove(torn)
-    return {*torn, *(planned & old.before.keys() - integrity.present().keys())}
+    return {*torn, *_gone(planned & old.before.keys())}
 
 
 def _finish(job: Job, old: Journal, lost: AbstractSet[str]) -> None:
@@ -119,7 +129,7 @@ def _finish(job: Job, old: Journal, lost: AbstractSet[str]) -> None:
     stays = [new[name] for name in sorted(new.keys() & journal.planned())]
     with suppress(ColabMagicsError):  # where it fails, what was there before will do
         job.of(old.line).install(list(dict.fromkeys([*old.options, *texts, *stays])))
-    put_back(job, old.options, _texts(old, lost & old.before.keys() - integrity.present().keys()))
+    put_back(job, old.options, _texts(old, _gone(lost & old.before.keys())))
 
 
 # ---------------------------------------------------------------------- what an installer did
@@ -137,8 +147,7 @@ def _changes(now: Journal) -> Changes:
     }
 
 
-def _keep_last(now: Journal) -> None:
-    changes = _changes(now)
+def _keep_last(now: Journal, changes: Changes) -> None:
     if changes:
         sources = {name: url for name, url in now.origins.items() if name in changes}
         journal.keep_last(History(changes, sources))
@@ -159,7 +168,7 @@ def _after_failure(job: Job, now: Journal, error: BaseException) -> None:
                 "Free disk space or check the network, then run it again: that repairs it.",
             ) from error
     elif not torn and all(new for _, new in changes.values()):  # it was held to its end
-        _keep_last(now)
+        _keep_last(now, changes)
         journal.drop()
 
 
@@ -228,7 +237,6 @@ def verify(job: Job, options: Sequence[str]) -> None:
 
 
 # ---------------------------------------------------------------------- undo
-# Taking the last installation back: the versions from before return, what was new goes.
 def undo(last: History, progress: Progress) -> Changes:
     """Put the environment back to before the last installation, and say what that changed.
 

@@ -20,32 +20,8 @@ from ..core.origin import portable
 from ..core.steps import STEPS, Step
 from ..core.steps import parse as parse_step
 
-# ---------------------------------------------------------------------- origin
-# How a fresh machine gets this package: the release, or the repository at its commit.
-
-#: What is one word to IPython, to pip and to a shell, and nothing that IPython would expand.
-_WORD = re.compile(r"[\w.~+:/@%=&?#-]*[\w/]", re.ASCII)
-
-
-def install_lines() -> Tuple[str, ...]:
-    """The lines of a setup cell that install colab_magics where it is missing."""
-    wanted = portable()
-    if not wanted:
-        return ("# colab_magics came from a local copy: install it on a fresh machine first.",)
-    if not _WORD.fullmatch(wanted):
-        return ("# No line can name where colab_magics came from: install it first.",)
-    return (
-        "try:",
-        "    import colab_magics",
-        "except ModuleNotFoundError:",
-        f"    %pip install -q {wanted}",
-    )
-
-
-# ---------------------------------------------------------------------- cell
 #: The version of the cell's format; a newer one is refused, not guessed at.
 FORMAT = 1
-
 _ABOUT = "https://pypi.org/project/colab-magics/"
 #: The extension reads it alike; tests/attacks/markers.json holds what both are to say.
 _MARKER = re.compile(r"#[ \t]*colab_magics:setup v([0-9]+)(?![0-9A-Za-z_])")
@@ -63,6 +39,8 @@ ESCAPES = 400
 _CALL = re.compile(
     r"""get_ipython\(\)\.run_line_magic\('([A-Za-z_]\w*)', ('[^'\\]*'|"[^"\\]*")\)(\s+#.*)?"""
 )
+#: What is one word to IPython, to pip and to a shell, and nothing that IPython would expand.
+_WORD = re.compile(r"[\w.~+:/@%=&?#-]*[\w/]", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -169,11 +147,6 @@ def statements(texts: Sequence[str]) -> Iterator[Tuple[Sequence[str], bool]]:
         at = end
 
 
-def render(lines: Sequence[Line]) -> str:
-    """The text of the cell."""
-    return "\n".join(line.text for line in lines)
-
-
 def _read(word: str, texts: Sequence[str]) -> Line:
     text = "\n".join(texts)
     if any(len(one.splitlines()) > 1 for one in texts):  # IPython reads two lines there
@@ -201,6 +174,11 @@ def _inside(code: Sequence[str]) -> bool:
     except SyntaxError:
         return False
     return False
+
+
+def render(lines: Sequence[Line]) -> str:
+    """The text of the cell."""
+    return "\n".join(line.text for line in lines)
 
 
 def render_step(step: Step, flags: Sequence[str] = ()) -> str:
@@ -271,3 +249,18 @@ def new_cell() -> List[Line]:
             "%reload_ext colab_magics",
         )
     ]
+
+
+def install_lines() -> Tuple[str, ...]:
+    """The lines of a setup cell that install colab_magics where it is missing."""
+    wanted = portable()
+    if not wanted:
+        return ("# colab_magics came from a local copy: install it on a fresh machine first.",)
+    if not _WORD.fullmatch(wanted):
+        return ("# No line can name where colab_magics came from: install it first.",)
+    return (
+        "try:",
+        "    import colab_magics",
+        "except ModuleNotFoundError:",
+        f"    %pip install -q {wanted}",
+    )

@@ -240,7 +240,6 @@ def _step(line: Line) -> Step:
 
 
 # ---------------------------------------------------------------------- forgetting
-# Which lines ``%setup forget numpy`` means.
 def forget(lines: Sequence[Line], selector: Sequence[str]) -> Merged:
     """The lines without the steps that a selector names; with none, no lines at all.
 

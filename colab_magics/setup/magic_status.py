@@ -26,11 +26,12 @@ def judge(step: Step, host: Host) -> Verdict:
 
 def standing(pins: Sequence[PinStep], host: Host) -> Tuple[Row, ...]:
     """For each pin: state, requirement, installed version, loaded version, and why."""
-    from ..pin.environment import canonical_name, versions
+    from ..pin.environment import Installed, canonical_name
     from ..pin.loaded import STALE, owned
     from ..pin.requirements import requirement
 
-    here, loaded = versions(), owned()
+    installed = Installed()
+    here, loaded = installed.versions(), owned(installed)
     found: List[Row] = []
     for pin in pins:
         state, line, why = _row(" ".join(pin.arguments()), judge(pin, host))

@@ -209,6 +209,37 @@ def test_a_file_is_installed(notebook: Notebook, wheels: Path) -> None:
     assert sorted(notebook.installed) == ["tinyother-2.0", "tinypkg-1.0"]
 
 
+#: Counts how often all metadata is read, and how often the folders of installers are listed.
+_COUNT = """
+from importlib import metadata
+from colab_magics.pin import integrity
+scans, listings = [], []
+def counted(plain, calls, **named):
+    calls.append(1) if not named else None
+    return plain(**named)
+from functools import partial
+metadata.distributions = partial(counted, metadata.distributions, scans)
+integrity._infos = partial(counted, integrity._infos, listings)
+"""
+
+
+def test_what_is_installed_is_read_few_times(notebook: Notebook) -> None:
+    """Not at all for a pin that holds; before an installation and after it for one that does not.
+
+    What is not there under its own name is first looked for under every other one.
+    """
+    child = notebook.child
+    child(_COUNT)
+    for cell, most in (
+        ("%pin tinypkg==1.0", (3, 4)),
+        ("%pin tinypkg==2.0", (2, 4)),
+        ("%pin tinypkg==2.0", (0, 0)),
+    ):
+        child("scans.clear(); listings.clear()")
+        child(cell)
+        assert child("print((len(scans), len(listings)))") == str(most), cell
+
+
 # ---------------------------------------------------------------------- settings of pip
 def test_pip_conf_names_the_index(make: Callable[..., Notebook], index: Watched) -> None:
     """Behind a mirror that is only in ``pip.conf``, the first pin works, by uv."""

@@ -10,7 +10,7 @@ from typing import Any, List
 import pytest
 
 from colab_magics.core.display import Report
-from colab_magics.extension import magic
+from colab_magics.extension import output
 from colab_magics.extension.output import Status
 
 PLAN = Report(("a plan",), (("package", "wanted"), ("numpy", "2.1.3")), ("and 3 more",))
@@ -24,7 +24,7 @@ def test_a_plan_stays_above_the_lines(monkeypatch: pytest.MonkeyPatch) -> None:
         states.append(report.text())
         return SimpleNamespace(update=lambda report: states.append(report.text()))
 
-    monkeypatch.setattr(magic, "show", show)
+    monkeypatch.setattr(output, "show", show)
     host: Any = SimpleNamespace(live=True, may_ask=True)
     status = Status(host, quiet=False)
     for said in ("resolving", PLAN, "downloading"):

@@ -10,7 +10,7 @@ from typing import Any, Optional
 
 import pytest
 
-from colab_magics.pin.environment import canonical, find, source_of, versions, why_not
+from colab_magics.pin.environment import find, head, source_of, versions, why_not
 from colab_magics.pin.requirements import requirement
 
 from .conftest import Distribution
@@ -97,7 +97,7 @@ def test_a_finder_that_raises_where_nothing_is_said_is_no_matter() -> None:
         def metadata(self) -> Any:
             raise FileNotFoundError("No package metadata was found.")
 
-    assert canonical(Rest()) == ""
+    assert head(Rest()) == ""
 
 
 @pytest.mark.parametrize(

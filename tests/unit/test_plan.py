@@ -11,6 +11,7 @@ from typing import Callable, List
 import pytest
 
 from colab_magics.core.display import Report, amount
+from colab_magics.pin.environment import versions
 from colab_magics.pin.plan import Item, Plan, Watch, table
 from colab_magics.pin.uv import Uv
 
@@ -73,7 +74,9 @@ def test_no_plan_without_a_resolution() -> None:
 def watched(lines: List[str]) -> List[str]:
     shown: List[str] = []
     uv = Uv()
-    watch = Watch(["tinynum"], uv.planned, lambda plan: [], lambda said: shown.append(str(said)))
+    watch = Watch(
+        ["tinynum"], uv.planned, lambda plan: [], lambda said: shown.append(str(said)), {}
+    )
     for line in lines:
         watch.hear(line, uv.aside(line))
     return shown
@@ -93,7 +96,7 @@ def test_a_table_never_costs_an_installation() -> None:
     def fails(plan: Plan) -> List[str]:
         raise OSError("no driver")
 
-    watch = Watch(["tinynum"], Uv().planned, fails, lambda said: None)
+    watch = Watch(["tinynum"], Uv().planned, fails, lambda said: None, {})
     for line in [*RESOLVED, *TOLD, *FETCHES]:
         watch.hear(line, Uv().aside(line))
     assert watch.notes == ()
@@ -105,7 +108,10 @@ def test_what_is_installed_is_what_was_there_before(distribution: Distribution) 
     old = sys.path[0]
     shown: List[str] = []
     uv = Uv()
-    watch = Watch(["local"], uv.planned, lambda plan: [], lambda said: shown.append(str(said)))
+    here = versions()
+    watch = Watch(
+        ["local"], uv.planned, lambda plan: [], lambda said: shown.append(str(said)), here
+    )
     for line in [*RESOLVED, *TOLD, *FETCHES]:
         watch.hear(line, uv.aside(line))
     shutil.rmtree(Path(old, "tinynum-1.26.4.dist-info"))

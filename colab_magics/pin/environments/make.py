@@ -21,9 +21,10 @@ from ..environment import canonical_name
 from ..failure import reason_of
 from ..index import with_sizes
 from ..installer import Job
+from ..pip_config import read_settings
 from ..plan import table
 from ..requirements import key
-from ..uv import Uv
+from ..uv import Uv, find_uv
 from .interpreters import local, missing
 from .store import Environment, find, interpreter_in, locked, name_of, named, root
 
@@ -136,9 +137,6 @@ def _create(folder: Path, version: str, **variables: str) -> None:
 
 def _uv(*words: str, **more: str) -> None:
     """Run uv with the user's own settings for pip."""
-    from ..pip_config import read_settings
-    from ..uv import Uv, find_uv
-
     uv = find_uv()
     if uv is None:
         raise InstallFailed("uv has no build for this machine.", "Make an environment by hand.")
@@ -170,7 +168,6 @@ def _failed(what: str, done: Finished) -> InstallFailed:
 
 
 # ---------------------------------------------------------------------- plan
-# What making an environment will bring, before anything is fetched: the plan, as of any pin.
 def planned(
     python: Path, version: str, own: Sequence[str], texts: Sequence[str], line: Dict[str, str]
 ) -> Report:

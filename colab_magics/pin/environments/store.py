@@ -2,6 +2,8 @@
 
 They live in the user's data directory. ``made.json`` is written last: what has none is
 half-made, by a kill perhaps, and is made afresh. Nothing is removed unless it is asked for.
+
+Source: jupyter_client, "Making kernels for Jupyter: kernel specs".
 """
 
 from __future__ import annotations
@@ -129,10 +131,7 @@ def locked() -> ContextManager[int]:
     return alone(root() / ".lock")
 
 
-# ---------------------------------------------------------------------- jupyter
-# The kernels of environments, as Jupyter finds them: kernelspecs in the user's data directory.
-#
-# Source: jupyter_client, "Making kernels for Jupyter: kernel specs".
+# ---------------------------------------------------------------------- kernelspecs
 def kernel_folder(name: str) -> Path:
     """Where Jupyter looks for the kernel of this name, for this user."""
     from jupyter_core.paths import jupyter_data_dir
