@@ -440,7 +440,7 @@ def test_a_planted_record_of_what_was_fetched(
 
 @root_only
 @pytest.mark.parametrize("kind", ["above", "folder", "record", "program", "link", "open", "bin"])
-def test_a_planted_environment(home_of_all: Path, kind: str) -> None:
+def test_a_planted_environment(run: Cells, home_of_all: Path, kind: str) -> None:
     """A Python that somebody else could have put there is never run: it is not ready."""
     name = "n-00000000-py3.8"
     place = home_of_all / "environments" / name
@@ -466,6 +466,7 @@ def test_a_planted_environment(home_of_all: Path, kind: str) -> None:
         with pytest.raises(NotOwn) as raised:
             asked()
         assert raised.value.details == str(home_of_all) and "XDG_DATA_HOME" in raised.value.todo
+    assert isinstance(run.attempt("%pin environments").error, NotOwn)
 
 
 @root_only
