@@ -10,6 +10,7 @@
         ├── DriveError        a drive could not be mounted or unmounted
         ├── SourceError       a secret, a file, a repository or a system package cannot be had
         ├── NotStarted        a program cannot be started; an ``OSError`` too
+        ├── NotOwn            other users can write what is ours alone; an ``OSError`` too
         ├── CommandFailed     ``%shell``: a command did not succeed, or not in time
         ├── GpuUnmet          ``%gpu require``: the machine does not have it
         ├── NotebookError     a notebook cannot be read, or not be written safely
@@ -24,6 +25,7 @@ because nbval compares it between machines, no password of a URL, and no secret 
 
 from __future__ import annotations
 
+import errno
 import json
 import re
 import subprocess
@@ -213,6 +215,19 @@ class NotStarted(ColabMagicsError, OSError):
         ColabMagicsError.__init__(self, what, todo, details)
         if isinstance(error, OSError):
             self.errno, self.strerror = error.errno, error.strerror
+
+
+class NotOwn(ColabMagicsError, PermissionError):
+    """A file or folder of ours is another user's, or others can write it; ``details`` has its path.
+
+    What can be done without is done without, as where it cannot be read.
+    """
+
+    __str__ = Exception.__str__
+
+    def __init__(self, what: str, todo: str = "", details: str = "") -> None:
+        ColabMagicsError.__init__(self, what, todo, details)
+        self.errno, self.strerror = errno.EPERM, "it is another user's, or others can write it"
 
 
 class CommandFailed(ColabMagicsError, subprocess.CalledProcessError):

@@ -72,7 +72,7 @@ def _open(path: Path) -> int:
     In a folder that its group may write, as that of an environment of several users, the group
     shares the lock too: it could put another in its place anyway.
     """
-    path.parent.parent.mkdir(parents=True, exist_ok=True)
+    make_private(path.parent.parent)
     above = path.parent.parent.stat().st_mode
     group = 0o070 if above & 0o022 == 0o020 else 0
     with suppress(FileExistsError):
@@ -99,6 +99,38 @@ def _allow(place: Union[int, Path], found: os.stat_result, mode: int) -> None:
 def is_own(found: os.stat_result) -> bool:
     """Whether this user owns a file; where users are not told apart, it counts as theirs."""
     return not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
+
+
+def others_write(found: os.stat_result) -> bool:
+    """Whether users beside this one may write a file; the group that is this user's own is none."""
+    if os.name == "nt":
+        return False
+    return bool(found.st_mode & 0o002 or (found.st_mode & 0o020 and not _is_of_one(found.st_gid)))
+
+
+def is_trusted(program: os.stat_result) -> bool:
+    """Whether only this user or root can have written a program."""
+    return (is_own(program) or program.st_uid == 0) and not others_write(program)
+
+
+def _is_of_one(group: int) -> bool:
+    """Whether a group is this user's own: many systems give each user one of the same name."""
+    import grp
+    import pwd
+
+    try:
+        found, name = grp.getgrgid(group), pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return False
+    return found.gr_name == name and {*found.gr_mem} <= {name}
+
+
+def make_private(folder: Path) -> None:
+    """Make a folder, and those above it that are missing: each 0700, whatever the umask."""
+    for one in reversed([folder, *folder.parents]):
+        if not one.exists():
+            with suppress(FileExistsError):
+                one.mkdir(0o700)
 
 
 def _on_windows(handle: int) -> bool:

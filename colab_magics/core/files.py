@@ -12,13 +12,13 @@ import stat
 import tempfile
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Dict, Iterator, List, Optional, Tuple, Union
+from typing import BinaryIO, ContextManager, Dict, Iterator, List, Optional, Tuple, Union
 
-from .errors import NotebookError
-from .file_lock import PLAIN, alone_if_possible, is_own, try_lock
+from .errors import NotebookError, NotOwn
+from .file_lock import PLAIN, alone_if_possible, is_own, make_private, others_write, try_lock
 
 #: Linux keeps in memory what is written there.
 MEMORY = Path("/dev/shm")  # noqa: S108 - each folder that is made there is private
@@ -53,24 +53,21 @@ def read(path: Path) -> bytes:
     """The bytes of a file; an empty one is read again for a while, since it may be being saved."""
     until = time.monotonic() + PATIENCE
     while True:
-        data = _bytes(path)
+        data = content(path)
         if data or time.monotonic() > until:
             return data
         time.sleep(0.02)
 
 
-def _bytes(path: Path) -> bytes:
-    """The bytes of a regular file; opening a pipe could wait for ever, and a device has no end."""
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+def content(path: Path) -> bytes:
+    """The bytes of a regular file of some size."""
     try:
-        with os.fdopen(os.open(str(path), flags), "rb") as stream:
-            about = os.fstat(stream.fileno())
-            if not stat.S_ISREG(about.st_mode):
-                raise NotebookError(f"{path.name} is a device or a pipe.", "Name a file.")
-            if about.st_size > LARGEST:
+        with opened(path) as stream:
+            size = os.fstat(stream.fileno()).st_size
+            if size > LARGEST:
                 raise NotebookError(f"{path.name} is larger than 512 MB.", "Name a smaller file.")
             # What /proc lists has no size, and perhaps no end.
-            return stream.read() if about.st_size else b""
+            return stream.read() if size else b""
     except FileNotFoundError:
         raise NotebookError(f"There is no {path.name}.", "Check the path.") from None
     except IsADirectoryError:
@@ -83,6 +80,16 @@ def _bytes(path: Path) -> bytes:
         ) from None
     except ValueError:  # a zero byte, or half a character that this system's names cannot hold
         raise NotebookError("No file can have this name.", "Check the path.") from None
+
+
+def opened(path: Path) -> BinaryIO:
+    """A regular file, to be read; opening a pipe could wait for ever, and a device has no end."""
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _BINARY
+    stream = os.fdopen(os.open(str(path), flags), "rb")
+    if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+        stream.close()
+        raise NotebookError(f"{path.name} is a device or a pipe.", "Name a file.")
+    return stream
 
 
 @contextmanager
@@ -102,7 +109,10 @@ def locked(path: Path) -> Iterator[None]:
                 f"{path.name} is being written by another program.", "Run this when it has ended."
             )
 
-    with alone_if_possible(cache("writing") / f"{named(target)}.lock", waiting):
+    held: ContextManager[object] = nullcontext()
+    with suppress(OSError):
+        held = alone_if_possible(cache("writing") / f"{named(target)}.lock", waiting)
+    with held:
         mine.add(target)
         try:
             yield
@@ -344,17 +354,34 @@ def _differs(path: Path) -> NotebookError:
 
 
 def cache(kind: str) -> Path:
-    """The folder of this user for what can be had again; it may not be there yet."""
+    """The folder of this user for what can be had again; `OSError` where there can be none."""
     from platformdirs import user_cache_dir
 
-    return Path(user_cache_dir("colab-magics", appauthor=False)) / kind
+    return own_folder(Path(user_cache_dir("colab-magics", appauthor=False), kind), "CACHE")
 
 
 def state_folder(kind: str) -> Path:
-    """The folder of this user for what is true of this machine; it may not be there yet."""
+    """The folder of this user for what is true of this machine; it may not be there yet.
+
+    `NotOwn` where others can write it.
+    """
     from platformdirs import user_state_dir
 
-    return Path(user_state_dir("colab-magics", appauthor=False)) / kind
+    return _unshared(Path(user_state_dir("colab-magics", appauthor=False), kind), "STATE")
+
+
+def data_folder(kind: str) -> Path:
+    """The same for what was made for this user, and cannot be had again so soon."""
+    from platformdirs import user_data_dir
+
+    return _unshared(Path(user_data_dir("colab-magics", appauthor=False), kind), "DATA")
+
+
+def config_file(name: str) -> Path:
+    """The same for a file that this user has written, or had written."""
+    from platformdirs import user_config_dir
+
+    return _unshared(Path(user_config_dir("colab-magics", appauthor=False), name), "CONFIG")
 
 
 def named(path: Path) -> str:
@@ -390,7 +417,75 @@ def scratch_folder(prefix: str, place: Optional[Path] = None) -> Path:
     return fresh
 
 
-def own_folder(path: Path) -> Path:
+def own_folder(path: Path, purpose: str) -> Path:
+    """A folder in the one of ours that only this user can write, made with those above it.
+
+    `NotOwn` where it, or the one that it is in, is a link or another user's, or where others can
+    put another in their place. ``purpose`` is the part of XDG's name for what both lie in.
+    """
+    if not _unshared(path, purpose).exists():
+        make_private(path)
+        _unshared(path, purpose)
+    return path
+
+
+def _unshared(path: Path, purpose: str) -> Path:
+    """The path of such a folder, or of a file in one of ours; it may not be there yet.
+
+    Our folders are closed to others; a link is none of ours.
+    """
+    for folder, sound in ((path.parent.parent, _keeps), (path.parent, _closed), (path, _closed)):
+        if not sound(folder):
+            todo = f"Take it away, or have XDG_{purpose}_HOME name a folder of your own."
+            raise _not_own(f"The folder for {path.parent.name}/{path.name}", todo, folder)
+    return path
+
+
+def _keeps(folder: Path) -> bool:
+    """Whether what a folder holds stays its owner's: nobody else can put another in its place.
+
+    It may be root's, and a link.
+    """
+    try:
+        link = folder.lstat()
+        found = folder.stat() if stat.S_ISLNK(link.st_mode) else link
+    except OSError:  # nothing is kept, or read, where nothing can be looked at
+        return True
+    trusted = all(is_own(one) or one.st_uid == 0 for one in (link, found))
+    return trusted and not (others_write(found) and not found.st_mode & stat.S_ISVTX)
+
+
+def _closed(place: Path) -> bool:
+    """Whether something is this user's, and no link; a folder is closed to others then."""
+    try:
+        found = place.lstat()
+    except OSError:  # nothing is there yet, or can be had
+        return True
+    if not is_own(found) or stat.S_ISLNK(found.st_mode):
+        return False
+    if os.name != "nt" and stat.S_ISDIR(found.st_mode) and found.st_mode & 0o022:
+        place.chmod(0o700)
+    return True
+
+
+def read_own(path: Path) -> bytes:
+    """The bytes of a small file that only this user can write; nothing else is waited for.
+
+    `NotOwn` where it is another one, `OSError` where it is a link.
+    """
+    with os.fdopen(os.open(str(path), os.O_RDONLY | PLAIN | _BINARY), "rb") as stream:
+        found = os.fstat(stream.fileno())
+        shared = os.name != "nt" and found.st_mode & 0o022
+        if not (stat.S_ISREG(found.st_mode) and is_own(found)) or shared:
+            raise _not_own(path.name, "Take it away, or make it yours alone: chmod 600", path)
+        return stream.read(LARGEST)
+
+
+def _not_own(name: str, todo: str, path: Path) -> NotOwn:
+    return NotOwn(f"{name} is another user's, or others can write it.", todo, str(path))
+
+
+def own_or_new(path: Path) -> Path:
     """A folder that only this user can write: this one, made; a new one where that is another's."""
     with suppress(FileExistsError):
         path.mkdir(0o700)

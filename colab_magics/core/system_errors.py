@@ -55,6 +55,8 @@ def explain_system_errors() -> Iterator[None]:
             f"A name holds what {error.encoding} has no characters for.",
             "Choose another name, or start Jupyter with LC_ALL=C.UTF-8.",
         ) from None
+    except ColabMagicsError:  # some are an OSError too, and say it better
+        raise
     except OSError as error:
         todo = _TODO.get(error.errno or 0, "")
         if error.errno == errno.ENOENT and _lost():

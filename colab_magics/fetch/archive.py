@@ -212,6 +212,8 @@ def _tar(stream: Counted, label: str) -> Iterator[Member]:
     ) as found:
         kept: Any = found
         for entry in found:
+            if entry.size < 0:  # of a pax header; all that follows would be read at once
+                raise EOFError("no such size is in a sound archive")
             yield _of_tar(found, read, entry, label)
             kept.members = []  # it would hold each of a million
 

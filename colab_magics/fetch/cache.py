@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, List, NamedTuple, Tuple
 
 from ..core.file_lock import alone
-from ..core.files import cache, named, save
+from ..core.files import cache, named, opened, read_own, save
 
 #: Bytes that are read at once.
 _BLOCK = 1 << 20
@@ -50,8 +50,10 @@ class Entry(NamedTuple):
 def recall(target: Path) -> Entry:
     """What is remembered of a target; an empty entry where nothing is, or nothing readable."""
     try:
-        known = json.loads(_place(target).read_text(encoding="utf-8"))
+        known = json.loads(read_own(_place(target)))
         known["members"] = tuple([Member(*one) for one in known.get("members", ())])
+        if not all(_is_inside(one.path) for one in known["members"]):
+            return Entry()
         known["files"], known["part"] = tuple(known["files"]), tuple(known["part"])
         return Entry(**known)
     except (OSError, ValueError, TypeError, KeyError):
@@ -63,12 +65,11 @@ def keep(target: Path, entry: Entry) -> None:
 
     A cache that cannot be written is done without.
     """
-    place = _place(target)
     with suppress(OSError):
+        place = _place(target)
         if entry == Entry():
             place.unlink()
             return
-        place.parent.mkdir(parents=True, exist_ok=True)
         save(place, json.dumps(entry._asdict()))
 
 
@@ -79,9 +80,9 @@ def only(target: Path, waiting: Callable[[float], None]) -> Iterator[None]:
     Where the lock cannot be made, without it. One that was waited for may have been taken away
     meanwhile, and another made in its place: then that one is waited for.
     """
-    path = _place(target).with_suffix(".lock")
     with ExitStack() as held:
         with suppress(OSError):
+            path = _place(target).with_suffix(".lock")
             while not _leads_to(path, held.enter_context(alone(path, waiting))):
                 held.close()
             held.callback(_unlinked, path)
@@ -106,19 +107,25 @@ def part_of(place: Path) -> Path:
 
 
 def stamp(path: Path) -> Tuple[int, int]:
-    """Size and time of a file, by which a change is seen; ``(-1, 0)`` where there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return -1, 0
-    return found.st_size, found.st_mtime_ns
+    """Size and time of a file, by which a change is seen; ``(-1, 0)`` where there is none.
+
+    Of a link that leads nowhere they are its own.
+    """
+    for look in (path.stat, path.lstat):
+        with suppress(OSError):
+            found = look()
+            return found.st_size, found.st_mtime_ns
+    return -1, 0
 
 
 def digest(path: Path, kind: str = "sha256") -> str:
-    """The hash of a file."""
+    """The hash of a regular file, as long as it was at first: what /proc lists may have no end."""
     made = hashlib.new(kind)
-    with path.open("rb") as stream:
-        for block in iter(lambda: stream.read(_BLOCK), b""):
+    with opened(path) as stream:
+        left = os.fstat(stream.fileno()).st_size
+        while left > 0:
+            block = stream.read(min(left, _BLOCK))
+            left = left - len(block) if block else 0
             made.update(block)
     return made.hexdigest()
 
@@ -151,6 +158,13 @@ def looked_at(folder: Path, members: Tuple[Member, ...]) -> Tuple[List[str], Lis
         if found.st_size != size or found.st_mtime_ns != mtime_ns:
             changed.append(path)
     return missing, changed
+
+
+def _is_inside(path: str) -> bool:
+    """Whether a member's path leads nowhere out of its folder; what we write ourselves does not."""
+    if os.name == "nt" and (os.path.splitdrive(path)[0] or "\\" in path):
+        return False
+    return path[:1] != "/" and (".." not in path or ".." not in path.split("/"))
 
 
 def _place(target: Path) -> Path:

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from os import dup
-from typing import Any, Callable, Dict, NamedTuple, TypeVar
+from typing import Any, Callable, Dict, NamedTuple, Optional, TypeVar
 from urllib.parse import urlsplit
 
 from requests.adapters import HTTPAdapter
@@ -23,6 +23,8 @@ from ..core.errors import SourceError, conceal
 from ..core.web import Origin, Session, Sign, follow, is_loopback, origin, signer
 from .urls import Request, file_name
 
+#: What ``parsedate_to_datetime`` raises for what is no date.
+_NO_DATE = (TypeError, ValueError, IndexError, OverflowError)
 T = TypeVar("T")
 #: How often in a row nothing may come of it, and the seconds after the first time; then twice that.
 TRIES, PAUSE = 5, 0.5
@@ -183,11 +185,12 @@ def _no_address() -> SourceError:
 
 def _seconds(text: str) -> float:
     """``Retry-After``: a number of seconds, or a date."""
-    if text.strip().isdigit():
-        return float(text)
+    seconds = number(text.strip())
+    if seconds is not None:
+        return float(seconds)
     try:
         return max((parsedate_to_datetime(text) - datetime.now(timezone.utc)).total_seconds(), 0.0)
-    except (TypeError, ValueError, IndexError):
+    except _NO_DATE:
         return 0.0
 
 
@@ -215,7 +218,7 @@ def strong_tag(headers: Any) -> str:
 def date(headers: Any) -> str:
     """When it was changed, where that names these bytes: not in the second in which it was sent."""
     changed = _told(headers.get("Last-Modified", ""))
-    with suppress(TypeError, ValueError, IndexError):
+    with suppress(*_NO_DATE):
         sent = parsedate_to_datetime(str(headers.get("Date", "")))
         if (sent - parsedate_to_datetime(changed)).total_seconds() >= 1:
             return changed
@@ -231,13 +234,18 @@ def undo_packing(got: Any, name: str) -> None:
 
 def length(headers: Any, have: int) -> int:
     """How long the whole file is; 0 where that is not known, or the length is of something else."""
-    whole = re.fullmatch(r"bytes \d+-\d+/(\d+)", headers.get("Content-Range", ""))
+    whole = re.fullmatch(r"bytes [0-9]+-[0-9]+/([0-9]+)", headers.get("Content-Range", ""))
     if whole:  # which a server may send in more parts than it was asked for
-        return int(whole[1])
+        return number(whole[1]) or 0
     if headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
         return 0
-    length = headers.get("Content-Length", "")
-    return have + int(length) if re.fullmatch(r"\d+", length) else 0
+    length = number(headers.get("Content-Length", ""))
+    return 0 if length is None else have + length
+
+
+def number(text: str) -> Optional[int]:
+    """A number of a server's; None where it is none, or larger than any that makes sense."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def named(headers: Any) -> str:

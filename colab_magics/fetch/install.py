@@ -19,15 +19,17 @@ def put(part: Path, path: Path, sha256: str, ours: str, over: bool) -> str:
     ``replaced``: it was not, and this was to be ``over`` it.
     """
     became = "put"
-    if path.is_dir():
-        return "refused"
-    if path.exists():
+    if path.is_file():
         have = digest(path)
         if have == sha256:
             return "there"
-        if have != ours and not over:
-            return "refused"
         became = "put" if have == ours else "replaced"
+    elif path.exists():  # a folder, a device or a pipe
+        return "refused"
+    elif os.path.lexists(path):  # a link that leads nowhere
+        became = "replaced"
+    if became == "replaced" and not over:
+        return "refused"
     part.replace(path)
     return became
 

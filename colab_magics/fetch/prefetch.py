@@ -142,7 +142,6 @@ def _may(step: FetchStep, host: Host) -> bool:
     try:
         if part_of(place).exists() or look(step, host).state != "absent":
             return False
-        _folder().mkdir(parents=True, exist_ok=True)
         there = next(one for one in place.parents if one.exists())
         return there.stat().st_dev == _folder().stat().st_dev
     except OSError:

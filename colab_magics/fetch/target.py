@@ -60,6 +60,9 @@ def look(step: FetchStep, host: Host) -> Look:
         return Look("absent", f"{label} is not there", path, entry, wanted)
     if path.is_dir():
         return Look("foreign", f"{label} is a folder", path, entry, wanted)
+    if not path.is_file():
+        kind = "is a link that leads nowhere" if path.is_symlink() else "is a device or a pipe"
+        return Look("foreign", f"{label} {kind}", path, entry, wanted)
     fresh = bool(entry.sha256) and now == (entry.size, entry.mtime_ns)
     have = entry.sha256 if fresh else digest(path) if entry.sha256 or step.sha256 else ""
     if have and have == wanted:

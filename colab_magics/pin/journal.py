@@ -21,6 +21,7 @@ from typing import Any, Dict, Iterable, Iterator, Optional, Set, Tuple
 
 from ..core.errors import InstallFailed
 from ..core.file_lock import alone, lock
+from ..core.files import state_folder
 from ..core.steps import Progress
 from .requirements import key
 
@@ -63,20 +64,17 @@ class History:
 
 def _place(kind: str) -> Path:
     """Where a file about this interpreter's site-packages lies, on the same machine as they."""
-    if os.access(sys.prefix, os.W_OK):
-        folder = Path(sys.prefix, ".colab-magics")
-    else:
-        from platformdirs import user_state_dir
-
-        folder = Path(user_state_dir("colab-magics", appauthor=False))
     packages = zlib.crc32(sysconfig.get_path("purelib").encode("utf-8", "replace"))
-    return folder / f"pins-{packages:08x}.{kind}"
+    name = f"pins-{packages:08x}.{kind}"
+    if os.access(sys.prefix, os.W_OK):
+        return Path(sys.prefix, ".colab-magics", name)
+    return state_folder(name)
 
 
 def clock() -> float:
     """The time now by the clock of files, in seconds; that of a share or a host may differ."""
-    path = _place("lock")
     try:
+        path = _place("lock")
         path.touch()
         return path.stat().st_mtime
     except OSError:

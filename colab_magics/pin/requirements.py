@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Iterator, List, Tuple
 
 from ..core.arguments import split_comment
 from ..core.errors import ColabMagicsError, bad_input, usage_error, userinfo_spans
+from ..core.files import content
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -110,7 +111,7 @@ def read_file(path: Path, above: Tuple[Path, ...] = ()) -> Tuple[List[str], List
         raise ColabMagicsError(f"{path.name} includes itself.", "Take that line out of it.")
     found: List[str] = []
     options: List[str] = []
-    lines = _logical_lines(path.read_text(encoding="utf-8-sig", errors="replace"))
+    lines = _logical_lines(content(path).decode("utf-8-sig", "replace"))
     for number, line in enumerate(lines, 1):
         included = _INCLUDED.match(line)
         if included:

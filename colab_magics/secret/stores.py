@@ -7,11 +7,13 @@ import os
 import sys
 from contextlib import contextmanager
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
 
-from ..core.file_lock import alone, is_own
-from ..core.files import save
+from ..core.errors import NotebookError, NotOwn
+from ..core.file_lock import alone, is_own, others_write
+from ..core.files import config_file, opened, read_own, save
 from ..core.host import Host
 from ..core.process import within
 from .lookup import Unanswered
@@ -127,16 +129,16 @@ def _call(function: str, *values: str) -> Any:
 
 
 def _path() -> Path:
-    from platformdirs import user_config_dir
-
-    return Path(user_config_dir("colab-magics", appauthor=False)) / "secrets.json"
+    return config_file("secrets.json")
 
 
 def _read() -> Dict[str, str]:
     try:
-        known = json.loads(_path().read_text(encoding="utf-8"))
+        known = json.loads(read_own(_path()))
     except FileNotFoundError:
         return {}
+    except NotOwn as error:
+        raise Unanswered(f"{error.details}: {error.strerror}") from None
     except OSError as error:
         raise Unanswered(f"{_path()} cannot be read: {error.strerror}") from None
     except ValueError:
@@ -259,8 +261,8 @@ class Environment:
 class Dotenv:
     """A file ``.env`` in the folder that the kernel started in, or the nearest above it.
 
-    One above counts only if this user owns it and nobody else may write it: else whoever can write
-    a folder above, such as the one for temporary files, would say what our secrets are.
+    It counts only if this user owns it and nobody else may write it: else whoever can write one of
+    these folders, such as the one for temporary files, would say what our secrets are.
     """
 
     name = "dotenv"
@@ -270,7 +272,7 @@ class Dotenv:
         """See `Place`."""
         bad = ""
         for path in _files(host):
-            if path.parent == host.start or _is_trusted(path.stat(), path.lstat()):
+            if _is_trusted(path.stat(), path.lstat()):
                 return None
             bad = bad or f"{path} is another user's, or others may write it"
         return bad or "not here"
@@ -281,12 +283,11 @@ class Dotenv:
 
         try:
             for path in _files(host):
-                with path.open(encoding="utf-8") as stream:
-                    here = path.parent == host.start
-                    if here or _is_trusted(os.fstat(stream.fileno()), path.lstat()):
-                        self.called = ".env" if here else str(path)
+                with opened(path) as plain, TextIOWrapper(plain, encoding="utf-8") as stream:
+                    if _is_trusted(os.fstat(stream.fileno()), path.lstat()):
+                        self.called = ".env" if path.parent == host.start else str(path)
                         return dotenv_values(stream=stream, interpolate=False).get(name)
-        except (OSError, UnicodeDecodeError):
+        except (OSError, UnicodeDecodeError, NotebookError):
             raise Unanswered("it cannot be read") from None
         return None
 
@@ -329,4 +330,4 @@ def _files(host: Host) -> Iterator[Path]:
 
 def _is_trusted(file: os.stat_result, link: os.stat_result) -> bool:
     """Whether only this user can have written a file, and put it there if that is a link."""
-    return os.name == "nt" or (is_own(file) and is_own(link) and not file.st_mode & 0o022)
+    return is_own(file) and is_own(link) and not others_write(file)

@@ -80,7 +80,6 @@ class Log:
 
     def _open(self) -> IO[bytes]:
         place = folder()
-        place.mkdir(parents=True, exist_ok=True, mode=0o700)
         _prune(place)
         stamp = time.strftime("%Y%m%d-%H%M%S")
         for number in range(1, 1000):

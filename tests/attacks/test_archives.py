@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Callable, List
@@ -122,3 +123,22 @@ def test_names_like_it_are_files_as_any(tmp_path: Path, make: Callable[..., byte
     archive.write_bytes(make(*PLAIN))
     found = unpack(archive, tmp_path / "into", 0, lambda line: None)
     assert [path for path, _ in found] == sorted(("first.txt", *PLAIN))
+
+
+def test_a_size_below_nothing(tmp_path: Path) -> None:
+    """A tar that says so of a member is refused before what follows is taken into memory."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz", format=tarfile.PAX_FORMAT) as packed:
+        one = tarfile.TarInfo("x")
+        one.size, one.pax_headers = 64 << 20, {"size": "-1"}
+        packed.addfile(one, io.BytesIO(bytes(one.size)))
+    path = tmp_path / "x.tgz"
+    path.write_bytes(made.getvalue())
+    tracemalloc.start()
+    try:
+        with pytest.raises(SourceError):
+            unpack(path, tmp_path / "out", 0, lambda line: None, path.name)
+        assert tracemalloc.get_traced_memory()[1] < 32 << 20
+    finally:
+        tracemalloc.stop()
+    assert not [found for found in tmp_path.rglob("*") if found.is_file() and found != path]

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import json
 import os
 import stat
+import sys
 import tempfile
 import threading
 import time
@@ -21,15 +24,19 @@ from shell.conftest import bare, run, server
 from shell.test_fetch import archive
 
 from colab_magics.core import file_lock, files
-from colab_magics.core.errors import NotebookError, SourceError
+from colab_magics.core.errors import NotebookError, NotOwn, SourceError
 from colab_magics.core.host import Host
-from colab_magics.fetch.cache import Entry, keep, part_of
+from colab_magics.fetch.cache import Entry, Member, keep, part_of, recall
+from colab_magics.fetch.prefetch import Ahead
+from colab_magics.pin import journal
+from colab_magics.pin.environments import store
 from colab_magics.secret import lookup
 
 __all__ = ["bare", "run", "server"]  # fixtures
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="elsewhere: POSIX owners and modes")
 OLD, NEW = b"old", b"new and longer"
+PLACE = journal._place
 Held = Callable[[int, int], None]
 
 
@@ -343,8 +350,168 @@ def test_the_cache_of_uv_is_our_own(
     assert Path(made).parent == shared.folder
 
 
+@pytest.fixture
+def home_of_all(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """XDG's folders are one that everybody may write, as ``/tmp``; ours in it is not made yet."""
+    shared.folder.chmod(0o1777)
+    for kind in ("CACHE", "CONFIG", "DATA", "STATE"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(shared.folder))
+    return shared.folder / "colab-magics"
+
+
+def theirs(path: Path, mode: int = 0o777) -> Path:
+    """Another user's from now on, open to this one."""
+    if not path.is_symlink():
+        path.chmod(mode)
+    os.lchown(path, OTHER, OTHER)
+    return path
+
+
+def test_our_folders_are_closed(home_of_all: Path) -> None:
+    """Whatever the umask, and as they may have been made before: nobody else gets in."""
+    before = os.umask(0)
+    try:
+        (home_of_all / "clones").mkdir(parents=True)
+        for kind in ("clones", "ahead"):
+            with file_lock.alone(files.cache(kind) / "x.lock"):
+                made = (home_of_all, home_of_all / kind)
+                assert [stat.S_IMODE(one.stat().st_mode) for one in made] == [0o700, 0o700]
+    finally:
+        os.umask(before)
+
+
+@root_only
+@pytest.mark.parametrize("kind", ["above", "link", "link above", "replaceable"])
+def test_a_cache_that_was_planted(shared: Shared, home_of_all: Path, kind: str) -> None:
+    """Nothing behind it is deleted, read or written; what can be done without it is done."""
+    docs = shared.own.with_name("docs")
+    (docs / "ahead").mkdir(parents=True)
+    kept = [docs / "old.txt", docs / "ahead" / "old.txt"]
+    for path in kept:
+        path.touch()
+        os.utime(path, (1, 1))
+    if kind == "link above":
+        home_of_all.symlink_to(docs)
+        theirs(home_of_all)
+    else:
+        home_of_all.mkdir(0o777)
+        (home_of_all / "ahead").symlink_to(docs)
+        theirs(home_of_all / "ahead")
+        if kind != "link":
+            theirs(home_of_all)
+    if kind == "replaceable":
+        shared.folder.chmod(0o777)
+    Ahead((), Host()).close()
+    assert all(path.exists() for path in kept)
+    with pytest.raises(NotOwn):
+        files.cache("ahead")
+    files.create(shared.folder / "new.ipynb", NEW)
+    assert (shared.folder / "new.ipynb").read_bytes() == NEW
+
+
+@root_only
+@pytest.mark.parametrize("kind", ["folder", "record", "open", "ours"])
+def test_a_planted_record_of_what_was_fetched(
+    run: Cells, server: Server, home_of_all: Path, kind: str
+) -> None:
+    """It counts only if it is ours, and never outside its folder: nothing there is deleted."""
+    data = archive(sub__data="1")
+    url, target = server.put("/z.zip", data), Path("unz").resolve()
+    for mine in (Path("keep.txt").resolve(), target / "keep.txt"):
+        mine.parent.mkdir(exist_ok=True)
+        mine.write_text("mine")
+    ours, found = kind == "ours", mine.stat()
+    paths = ["../keep.txt", str(target.parent / "keep.txt")] if ours else ["keep.txt"]
+    of_it = [Member(path, found.st_size, found.st_mtime_ns) for path in paths]
+    os.utime("keep.txt", ns=(found.st_mtime_ns, found.st_mtime_ns))
+    at = target / "z.zip" / ":unpacked"
+    sha256 = hashlib.sha256(b"old").hexdigest()
+    keep(at, Entry(url, "", sha256, 1, members=tuple(of_it)))
+    record = next((home_of_all / "fetches").glob("*.json"))
+    if kind == "folder":
+        theirs(home_of_all)
+    if not ours:
+        theirs(record) if kind != "open" else record.chmod(0o666)
+    assert recall(at) == Entry()
+    run(f"%fetch {url} unz --unpack --update")
+    assert Path("keep.txt").exists() and mine.exists()
+    assert (target / "sub" / "data").read_text() == "1"
+
+
+@root_only
+@pytest.mark.parametrize("kind", ["above", "folder", "record", "program", "link", "open", "bin"])
+def test_a_planted_environment(run: Cells, home_of_all: Path, kind: str) -> None:
+    """A Python that somebody else could have put there is never run: it is not ready."""
+    name = "n-00000000-py3.8"
+    place = home_of_all / "environments" / name
+    program = store.interpreter_in(place)
+    program.parent.mkdir(parents=True)
+    program.symlink_to(sys.executable)
+    made = store.Environment(name, "3.8", "/n.ipynb", 1.0)
+    made.keep()
+    assert store.find(name) == made and store.listed() == [made]
+    if kind in ("program", "link", "open"):
+        other = program.with_name("other")
+        other.touch()
+        theirs(other, 0o755) if kind != "open" else other.chmod(0o777)
+        program.unlink()
+        program.symlink_to(other) if kind == "link" else other.rename(program)
+    else:
+        planted = {"above": home_of_all, "record": place / "made.json", "bin": program.parent}
+        theirs(planted.get(kind, place))
+    if kind != "above":
+        assert store.find(name) is None and store.listed() == []
+        return
+    for asked in (lambda: store.find(name), store.listed, store.locked):
+        with pytest.raises(NotOwn) as raised:
+            asked()
+        assert raised.value.details == str(home_of_all) and "XDG_DATA_HOME" in raised.value.todo
+    assert isinstance(run.attempt("%pin environments").error, NotOwn)
+
+
+@root_only
+def test_a_planted_journal(home_of_all: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an installation that another user says was cut off, nothing is repaired."""
+    monkeypatch.setattr(journal, "_place", PLACE)  # not that of all tests
+    monkeypatch.setattr(sys, "prefix", "/proc/none")
+    path = journal._place("journal")
+    assert path.parent == home_of_all
+    home_of_all.mkdir()
+    path.write_text("{}")
+    assert journal.pending()
+    theirs(path)
+    assert not journal.pending() and journal.read() is None
+
+
+@root_only
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", ["above", "theirs", "open", "link", "pipe", "pipe of ours"])
+def test_a_planted_file_of_secrets(shared: Shared, home_of_all: Path, kind: str) -> None:
+    """No secret is taken from it, and it is not waited for; its path is named."""
+    home_of_all.mkdir()
+    path = home_of_all / "secrets.json"
+    real = shared.own if kind == "link" else path
+    if "pipe" in kind:
+        os.mkfifo(path, 0o600)
+    else:
+        real.write_text(json.dumps({"TOKEN": "value-of-it"}))
+        real.chmod(0o600)
+    if kind == "link":
+        path.symlink_to(real)
+    if kind in ("theirs", "link", "pipe"):
+        theirs(path)
+    elif kind == "open":
+        path.chmod(0o622)
+    elif kind == "above":
+        theirs(home_of_all)
+    with pytest.raises(SourceError) as raised:
+        lookup.find(Host(), "TOKEN", "file")
+    assert str(home_of_all) in raised.value.details
+
+
 # ---------------------------------------------------------------------- .env
 @root_only
+@pytest.mark.parametrize("beside", [False, True])
 @pytest.mark.parametrize(
     ("case", "owner", "mode", "counts"),
     [
@@ -357,14 +524,17 @@ def test_the_cache_of_uv_is_our_own(
         ("their link to one of ours", NOBODY, 0o600, False),
     ],
 )
-def test_a_dotenv_of_a_parent_folder(
-    shared: Shared, case: str, owner: int, mode: int, counts: bool
+def test_a_dotenv_in_a_folder_of_others(
+    shared: Shared, case: str, owner: int, mode: int, counts: bool, beside: bool
 ) -> None:
-    """It counts only if this user owns it and nobody else can write it; its path is named."""
+    """It counts only if this user owns it and nobody else can write it; its path is named.
+
+    ``beside`` the notebook too.
+    """
     start = shared.folder / "start"
     start.mkdir()
     os.chown(start, NOBODY, NOBODY)
-    path = shared.folder / ".env"
+    path = (start if beside else shared.folder) / ".env"
     real = shared.folder / "elsewhere" if "link" in case else path
     real.write_text("TOKEN=value-of-it\n")
     real.chmod(mode)
@@ -381,20 +551,20 @@ def test_a_dotenv_of_a_parent_folder(
     )
     said, *rest = as_user(NOBODY, code, start).split(" ", 1)
     assert said == ("found" if counts else "refused")
-    assert str(path) in rest[0]
+    assert (rest[0] == "value-of-it .env") if counts and beside else (str(path) in rest[0])
 
 
 def test_a_dotenv_that_does_not_count_hides_none(home: Path, monkeypatch: Any) -> None:
-    """The one beside the notebook counts as it is; above a bad one the user's own is found."""
+    """Above a bad one, beside the notebook too, the user's own is found."""
     start = home / "a" / "b"
     start.mkdir(parents=True)
     for folder, value in ((home, "top"), (home / "a", "bad"), (start, "here")):
         (folder / ".env").write_text(f"TOKEN={value}-value\n")
         (folder / ".env").chmod(0o600 if value == "top" else 0o666)
     host = Host(start=start)
-    assert lookup.find(host, "TOKEN", "dotenv")[0] == "here-value"
-    (start / ".env").unlink()
     assert lookup.find(host, "TOKEN", "dotenv")[0] == "top-value"
+    (start / ".env").chmod(0o644)
+    assert lookup.find(host, "TOKEN", "dotenv")[0] == "here-value"
 
 
 def test_where_secrets_are_kept(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -431,3 +601,27 @@ def test_only_a_part_of_ours_is_gone_on_with(
     assert shared.own.read_bytes() == b"x" * 1000
     assert (shared.folder / "a.bin").read_bytes() == data
     assert not os.path.lexists(part)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", ["pipe", "device", "link", "link to a pipe", "folder"])
+def test_what_is_no_file_is_left_alone(run: Cells, server: Server, kind: str) -> None:
+    """A target that is none is neither read nor replaced: refused as what was not fetched is."""
+    url, path = server.put("/e.txt", b"new"), Path("e.txt")
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "folder":
+        (path / "e.txt").mkdir(parents=True)
+    elif kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        path.symlink_to("pipe" if "pipe" in kind else "nowhere")
+        os.mkfifo("pipe")
+    before = path.lstat()
+    for more in ("", f"--sha256 {hashlib.sha256(b'new').hexdigest()}"):
+        reply = run.attempt(f"%fetch {url} e.txt {more}")
+        assert isinstance(reply.error, SourceError), reply
+        assert os.path.samestat(before, path.lstat()) and not part_of(path).exists()
+    if kind == "link":
+        run(f"%fetch {url} e.txt --update")
+        assert not path.is_symlink() and path.read_bytes() == b"new"

@@ -230,3 +230,24 @@ def test_reading_is_linear(
     taken(1)  # what is imported once
     small = min(taken(least), taken(least))
     assert taken(4 * least) < 8 * max(small, 0.05)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "line",
+    [
+        "%fetch http://127.0.0.1:1/x /dev/zero --sha256 {hash}",
+        "%fetch http://127.0.0.1:1/x pipe --sha256 {hash}",
+        "%fetch http://127.0.0.1:1/x /proc/kmsg --sha256 {hash}",
+        "%pin -r /proc/kmsg",
+        "%pin -r /dev/zero",
+        "%pin -r pipe",
+    ],
+)
+def test_a_setup_cell_names_what_has_no_end(home: Path, capsys: Any, line: str) -> None:
+    """Looking at it ends: a device, a pipe or a file of the kernel is not read."""
+    os.mkfifo(home / "pipe")
+    lines = ["# colab_magics:setup v1", "%reload_ext colab_magics", line.format(hash="a" * 64)]
+    path = notebook(home / "x.ipynb", "\n".join(lines))
+    assert main(["setup", "check", str(path)]) == 0
+    assert lines[2] in capsys.readouterr().out

@@ -350,3 +350,21 @@ def test_a_login_goes_to_one_index(
     with pytest.raises(errors.ColabMagicsError) as raised:
         authenticated(settings, {"MINE": f"me:{CANARY}"})
     assert CANARY not in str(raised.value)
+
+
+@pytest.mark.parametrize("number", ["9" * 5000, "\u00b2", "\u0663", "-1", "1_0", "+1", " 1", ""])
+def test_no_number_of_a_servers_is_more_than_one(number: str) -> None:
+    """Lengths and waits that are none, or that make no sense, are as if there were none."""
+    assert http.length({"Content-Length": number}, 5) == 0
+    assert http.length({"Content-Range": f"bytes 0-1/{number}", "Content-Length": "2"}, 0) in (0, 2)
+    assert http._seconds(number) in (0.0, 1.0)
+    assert http._seconds(f"Mon, 01 Jan {number} 00:00:00 GMT") == 0.0
+    changed = {"Last-Modified": f"Mon, 01 Jan {number[:12]} 00:00:00 GMT", "Date": "x"}
+    assert http.date(changed) == ""
+
+
+def test_numbers_of_a_servers() -> None:
+    """What makes sense counts."""
+    assert http.length({"Content-Length": "12"}, 5) == 17
+    assert http.length({"Content-Range": "bytes 5-9/10", "Content-Length": "5"}, 5) == 10
+    assert http._seconds(" 7 ") == 7.0

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Iterable, Iterator, List, Optional
 
 from ...core.errors import InstallFailed, usage_error
+from ...core.file_lock import is_trusted
 from ...core.host import Host
 from ...core.process import run
 
@@ -78,7 +79,7 @@ def _newest_last(folder: Path) -> List[int]:
 def local(version: str) -> Optional[Path]:
     """An interpreter of this version on this machine that can make environments."""
     for place in _candidates(version):
-        if place.exists() and _is(place, version):
+        if place.exists() and is_trusted(place.stat()) and _is(place, version):
             return place
     return None
 

@@ -18,8 +18,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ContextManager, List, Optional
 
-from ...core.file_lock import alone
-from ...core.files import save
+from ...core.file_lock import alone, is_own, is_trusted, others_write
+from ...core.files import data_folder, read_own, save
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,14 @@ class Environment:
 
     def keep(self) -> None:
         """Write down that it is ready; on disk whole or not at all."""
+        if os.name != "nt":
+            self.folder.chmod(0o700)  # uv makes it as the umask says
         save(self.folder / "made.json", json.dumps(asdict(self)))
 
 
 def root() -> Path:
-    """The folder of all environments."""
-    from platformdirs import user_data_dir
-
-    return Path(user_data_dir("colab-magics", appauthor=False), "environments")
+    """The folder of all environments; `NotOwn` where others could put theirs into it."""
+    return data_folder("environments")
 
 
 def interpreter_in(folder: Path) -> Path:
@@ -93,19 +93,31 @@ def find(name: str) -> Optional[Environment]:
     """The environment of this name if it is ready; None where its record is not one of ours."""
     from packaging.version import Version
 
+    folder = root() / name
     with suppress(OSError, ValueError, TypeError, RecursionError):
-        made = Environment(**json.loads((root() / name / "made.json").read_bytes()))
+        made = Environment(**json.loads(read_own(folder / "made.json")))
         texts = (made.python, made.notebook, str(Version(made.version)))
         sound = all(isinstance(text, str) for text in texts) and isinstance(made.made, float)
-        if sound and made.name == name in _folders() and made.interpreter.exists():
+        if sound and made.name == name in _folders() and _is_ours(folder):
             return made
     return None
 
 
+def _is_ours(folder: Path) -> bool:
+    """Whether nobody else can have put another program in the place of its interpreter.
+
+    That may be a link to one of this user's, or of the system's.
+    """
+    python = interpreter_in(folder)
+    own = all(is_own(one.lstat()) for one in (folder, python.parent, python))
+    return own and not others_write(folder.lstat()) and is_trusted(python.stat())
+
+
 def _folders() -> List[str]:
     """The names of all folders that lie directly in ours, ready or half-made; links are none."""
+    place = root()
     with suppress(OSError):
-        return sorted(one.name for one in os.scandir(root()) if one.is_dir(follow_symlinks=False))
+        return sorted(one.name for one in os.scandir(place) if one.is_dir(follow_symlinks=False))
     return []
 
 
