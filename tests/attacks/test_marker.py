@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import pytest
 
+from colab_magics.notebook.metadata_keys import changed
 from colab_magics.record.cell import is_setup
 
 HERE = Path(__file__).parent
@@ -17,6 +18,8 @@ CASES: List[Tuple[str, bool]] = [
     (case["text"], case["setup"])
     for case in json.loads((HERE / "markers.json").read_text(encoding="utf-8"))
 ]
+#: What keeping a value makes of a notebook's metadata, likewise.
+KEEPING: List[Dict[str, Any]] = json.loads((HERE / "metadata.json").read_text(encoding="utf-8"))
 SETUP = "# colab_magics:setup v1\n%reload_ext colab_magics"
 LOCK = "lock-version = '1.0'"
 
@@ -139,6 +142,7 @@ def test_the_answer_is_what_was_done_with_foreign_line_ends(
         ("github", "path=../x y"),
         (None, None),
         (["gpu", "lock"], "T4"),
+        (["gpu"], "T4"),
     ],
 )
 def test_only_what_is_listed_is_kept(ask: Ask, what: object, value: Optional[object]) -> None:
@@ -148,14 +152,28 @@ def test_only_what_is_listed_is_kept(ask: Ask, what: object, value: Optional[obj
     assert done["answer"]["status"] == "refused" and not done["metadata"]
 
 
-@pytest.mark.parametrize("foreign", ["evil", ["e", "v"], 5, True, None], ids=repr)
-def test_metadata_that_is_no_table_adds_no_keys(ask: Ask, foreign: object) -> None:
-    """A text or a list where Colab keeps a table is replaced, not taken to pieces, and what is not
-    there is not taken out of it.
+def test_python_keeps_as_the_table_says(held: Callable[[int, int], None]) -> None:
+    """Each wish of the table changes the metadata as it says: what is no table is replaced, not
+    taken to pieces, and what is not there is not taken out.
     """
-    before = {"colab": foreign}
-    wish = {"action": "keep", "what": "gpu", "value": "T4"}
-    done = ask(["x = 1"], wish, "running", before)
-    assert done["metadata"] == {"colab": {"gpuType": "T4"}, "accelerator": "GPU"}
-    done = ask(["x = 1"], {**wish, "value": None}, "running", before)
-    assert done["metadata"] == before
+    wrong = []
+    for case in KEEPING:
+        new = changed(case["before"], case["what"], case["value"])
+        gone = {key for key, value in new.items() if value is None}
+        after = {**case["before"], **new}
+        if {key: after[key] for key in after.keys() - gone} != case["after"]:
+            wrong.append(case)
+    held(len(KEEPING), len(KEEPING) - len(wrong))
+    assert not wrong
+
+
+def test_the_extension_keeps_the_same(ask: Ask, held: Callable[[int, int], None]) -> None:
+    """The extension changes the metadata as the same table says."""
+    wrong = []
+    for case in KEEPING:
+        wish = {"action": "keep", "what": case["what"], "value": case["value"]}
+        done = ask(["x = 1"], wish, "running", case["before"])
+        if done["answer"]["status"] != "ok" or done["metadata"] != case["after"]:
+            wrong.append((case, done))
+    held(len(KEEPING), len(KEEPING) - len(wrong))
+    assert not wrong

@@ -73,26 +73,35 @@
     return found && typeof found === 'object' && !Array.isArray(found) ? found : {};
   }
 
+  /* What is kept: text, or null. Python's `metadata_keys` reads and changes it alike;
+   * tests/attacks/metadata.json holds what both are to make of it. */
+  function kept(notebook) {
+    const text = ({ key, name }) => {
+      const found = part(notebook, key)[name];
+      return typeof found === 'string' ? found : null;
+    };
+    const asked = notebook.getMetadata('accelerator') === 'GPU';
+    const gpu = asked ? text(KEPT.gpu) ?? 'GPU' : null;
+    return { lock: text(KEPT.lock), gpu, github: text(KEPT.github) };
+  }
+
   function read(notebook) {
     const found = setupCells(notebook);
     if (found.length > 1) return { status: 'several', cells: found.map(i => i + 1) };
     const text = found.length ? plain(notebook.cells[found[0]].getSource()) : null;
-    const { lock = null, github = null } = part(notebook, TARGET);
-    const { gpuType = 'GPU' } = part(notebook, 'colab');
-    const gpu = notebook.getMetadata('accelerator') === 'GPU' ? gpuType : null;
-    return { status: 'ok', text, lock, gpu, github };
+    return { status: 'ok', text, ...kept(notebook) };
   }
 
   /* Keep a value beside whatever else is in the notebook's metadata; null takes it out. */
   function keep(notebook, what, value) {
-    const known = Object.hasOwn(KEPT, what) ? KEPT[what] : null;
+    const known = typeof what === 'string' && Object.hasOwn(KEPT, what) ? KEPT[what] : null;
     const fits = value === null || (typeof value === 'string' && known && known.test.test(value));
     if (!known || !fits) return { status: 'refused' };
-    const there = part(notebook, known.key);
-    const { [known.name]: old, ...rest } = there;
+    if (kept(notebook)[what] === value) return { status: 'ok' };
+    const { [known.name]: old, ...rest } = part(notebook, known.key);
     const now = value === null ? rest : { ...rest, [known.name]: value };
     if (Object.keys(now).length) notebook.setMetadata(known.key, now);
-    else if (Object.hasOwn(there, known.name)) notebook.deleteMetadata(known.key);
+    else notebook.deleteMetadata(known.key);
     if (what === 'gpu' && value !== null) notebook.setMetadata('accelerator', 'GPU');
     if (what === 'gpu' && value === null) notebook.deleteMetadata('accelerator');
     return { status: 'ok' };
