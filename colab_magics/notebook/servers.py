@@ -220,6 +220,11 @@ def colab() -> Optional[Server]:
     return Server({"url": f"http://{host}:{port}/"}) if host and port else None
 
 
+def _plain(text: str) -> str:
+    """Text with one kind of line end, as the front end gives and takes it."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 def saved_as(path: str, text: Optional[str], old: Optional[str]) -> Optional[bool]:
     """Whether the file that a front end names holds a cell of this text (None: none of the old).
 
@@ -234,7 +239,7 @@ def saved_as(path: str, text: Optional[str], old: Optional[str]) -> Optional[boo
         cells = Document.parse(files.read(file), file.name).heads
     except NotebookError:
         return False
-    there = list(map(Document.source, cells))
+    there = [_plain(Document.source(cell)) for cell in cells]
     return old not in there if text is None else text in there
 
 

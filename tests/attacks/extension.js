@@ -1,8 +1,9 @@
 /* A page with one notebook, as the front-end extension meets it in JupyterLab; see test_marker.py.
  *
- * `ask(texts, data, when)`: a kernel's message of these data to a notebook of code cells with these
- * texts; `when` is "running" where the cell that it comes from runs, "ended" where it has ended,
- * and "never" where nothing was run. Gives the answer, the cells afterwards, and the metadata.
+ * `ask(texts, data, when, metadata)`: a kernel's message of these data to a notebook of code cells
+ * with these texts; `when` is "running" where the cell that it comes from, the first one, runs,
+ * "ended" where it has ended, and "never" where nothing was run. Gives the answer, and the cells,
+ * the metadata and how often it was saved afterwards.
  */
 (() => {
   const signal = () => {
@@ -11,9 +12,18 @@
   };
   const shared = what => ({ 1: { loaded: true, get: async () => () => what } });
 
-  function notebookOf(texts) {
-    const cell = text => ({ cell_type: 'code', text, getSource: () => text, setSource(now) { this.text = now; } });
-    const metadata = {};
+  function notebookOf(texts, metadata) {
+    const cell = text => ({
+      cell_type: 'code',
+      text,
+      getSource() { return this.text; },
+      setSource(now) { // as with an editor, which has other places than a text of two line ends
+        const before = this.text;
+        this.text = now;
+        if (before.includes('\r')) throw new RangeError('Invalid change range');
+      },
+      toJSON() { return { cell_type: 'code', source: this.text }; }
+    });
     const cells = texts.map(cell);
     return {
       cells,
@@ -27,16 +37,17 @@
     };
   }
 
-  window.ask = async (texts, data, when) => {
-    const notebook = notebookOf(texts);
+  window.ask = async (texts, data, when, metadata = {}) => {
+    const notebook = notebookOf(texts, metadata);
+    let saves = 0;
     const run = { msg: { header: { msg_id: 'run' } } };
     const node = { querySelectorAll: () => [] };
     const widgets = [{ node, outputArea: { future: when === 'never' ? null : run } }];
     const kernel = { clientId: 'page', iopubMessage: signal(), registerCommTarget() {} };
     const answered = new Promise(done => { kernel.sendInputReply = content => done(content.value); });
     const context = {
-      path: 'x.ipynb', saveState: signal(), save: async () => {}, contentsModel: { writable: true },
-      model: { readOnly: false, sharedModel: notebook, toJSON: () => ({}) }
+      path: 'x.ipynb', saveState: signal(), save: async () => { saves += 1; }, contentsModel: { writable: true },
+      model: { readOnly: false, sharedModel: notebook, toJSON: () => ({ cells: notebook.cells.map(cell => cell.toJSON()), metadata }) }
     };
     const panel = {
       context, content: { widgets },
@@ -62,6 +73,6 @@
       content: { comm_id: '1', target_name: 'colab_magics', data: { nonce: 'n'.repeat(32), ...data } }
     });
     const answer = JSON.parse(await answered);
-    return { answer, texts: notebook.cells.map(cell => cell.text), metadata: notebook.metadata };
+    return { answer, texts: notebook.cells.map(cell => cell.text), metadata, saves };
   };
 })();

@@ -8,6 +8,7 @@ from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import pytest
 
+from colab_magics.notebook.metadata_keys import changed
 from colab_magics.record.cell import is_setup
 
 HERE = Path(__file__).parent
@@ -17,10 +18,12 @@ CASES: List[Tuple[str, bool]] = [
     (case["text"], case["setup"])
     for case in json.loads((HERE / "markers.json").read_text(encoding="utf-8"))
 ]
+#: What keeping a value makes of a notebook's metadata, likewise.
+KEEPING: List[Dict[str, Any]] = json.loads((HERE / "metadata.json").read_text(encoding="utf-8"))
 SETUP = "# colab_magics:setup v1\n%reload_ext colab_magics"
 LOCK = "lock-version = '1.0'"
 
-Ask = Callable[[List[str], Dict[str, Any], str], Dict[str, Any]]
+Ask = Callable[..., Dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,7 @@ def test_the_extension_knows_the_same(ask: Ask, held: Callable[[int, int], None]
     """The extension calls each text of the table what it is, where it reads and where it writes."""
     wrong = []
     for text, setup in CASES:
-        seen = ask([text], {"action": "read"}, "never")["answer"]["text"] is not None
+        seen = ask([text], {"action": "read"}, "running")["answer"]["text"] is not None
         put = {"action": "put", "text": text, "expected": None}
         taken = ask([], put, "running")["answer"]["status"] == "ok"
         if seen != setup or taken != setup:
@@ -63,7 +66,7 @@ def test_many_lines_are_read_in_linear_time(ask: Ask) -> None:
     """A cell of 100,000 comments or blank lines is read at once, in both languages."""
     for line in ("# a\r\n", "\r\n", "#\r", " \n"):
         assert not is_setup(line * 100_000)
-        assert ask([line * 100_000], {"action": "read"}, "never")["answer"]["text"] is None
+        assert ask([line * 100_000], {"action": "read"}, "running")["answer"]["text"] is None
 
 
 @pytest.mark.parametrize("when", ["running", "ended", "never"])
@@ -86,6 +89,49 @@ def test_a_notebook_is_changed_only_while_its_cell_runs(
     assert changed == (when == "running")
 
 
+@pytest.mark.parametrize("when", ["running", "ended", "never"])
+@pytest.mark.parametrize("size", [1, 5_000_000], ids=["small", "large"])
+@pytest.mark.parametrize("action", ["read", "whole"])
+def test_a_notebook_is_given_only_while_its_cell_runs(
+    ask: Ask, action: str, size: int, when: str
+) -> None:
+    """What the kernel asks at another time, or a stranger with an old header of this page, gets
+    nothing of the notebook, not even its name, and saves nothing.
+    """
+    done = ask(["x" * size], {"action": action}, when)
+    running = when == "running"
+    assert done["answer"]["status"] == ("ok" if running else "gone")
+    assert running or done["answer"].keys() == {"status", "nonce"}
+    assert done["saves"] == (running and action == "whole" and size > 1)
+
+
+def test_a_greeting_learns_no_name(ask: Ask) -> None:
+    """That the extension is here is said at any time, and nothing else."""
+    for when in ("running", "ended", "never"):
+        answer = ask(["x = 1"], {"action": "hello"}, when)["answer"]
+        assert answer == {"status": "ok", "nonce": "n" * 32}
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\r"], ids=ascii)
+@pytest.mark.parametrize("first", [True, False], ids=["running", "other"])
+def test_the_answer_is_what_was_done_with_foreign_line_ends(
+    ask: Ask, end: str, first: bool
+) -> None:
+    """A setup cell with the line ends of another system is written whole, with ours, or not at all
+    where it runs itself; it is never said to be as it was when it is not.
+    """
+    old = SETUP.replace("\n", end)
+    texts = [old, "x = 1"] if first else ["x = 1", old]
+    assert ask(texts, {"action": "read"}, "running")["answer"]["text"] == SETUP
+    new = SETUP + f"{end}%env_persist A_B=1"
+    done = ask(texts, {"action": "put", "text": new, "expected": SETUP}, "running")
+    if first:
+        assert (done["answer"]["status"], done["texts"]) == ("line-ends", texts)
+    else:
+        assert done["answer"]["status"] == "ok"
+        assert done["texts"] == ["x = 1", SETUP + "\n%env_persist A_B=1"]
+
+
 @pytest.mark.parametrize(
     ("what", "value"),
     [
@@ -96,6 +142,7 @@ def test_a_notebook_is_changed_only_while_its_cell_runs(
         ("github", "path=../x y"),
         (None, None),
         (["gpu", "lock"], "T4"),
+        (["gpu"], "T4"),
     ],
 )
 def test_only_what_is_listed_is_kept(ask: Ask, what: object, value: Optional[object]) -> None:
@@ -103,3 +150,30 @@ def test_only_what_is_listed_is_kept(ask: Ask, what: object, value: Optional[obj
     data = {"action": "keep", "what": what, "value": value}
     done = ask(["x = 1"], data, "running")
     assert done["answer"]["status"] == "refused" and not done["metadata"]
+
+
+def test_python_keeps_as_the_table_says(held: Callable[[int, int], None]) -> None:
+    """Each wish of the table changes the metadata as it says: what is no table is replaced, not
+    taken to pieces, and what is not there is not taken out.
+    """
+    wrong = []
+    for case in KEEPING:
+        new = changed(case["before"], case["what"], case["value"])
+        gone = {key for key, value in new.items() if value is None}
+        after = {**case["before"], **new}
+        if {key: after[key] for key in after.keys() - gone} != case["after"]:
+            wrong.append(case)
+    held(len(KEEPING), len(KEEPING) - len(wrong))
+    assert not wrong
+
+
+def test_the_extension_keeps_the_same(ask: Ask, held: Callable[[int, int], None]) -> None:
+    """The extension changes the metadata as the same table says."""
+    wrong = []
+    for case in KEEPING:
+        wish = {"action": "keep", "what": case["what"], "value": case["value"]}
+        done = ask(["x = 1"], wish, "running", case["before"])
+        if done["answer"]["status"] != "ok" or done["metadata"] != case["after"]:
+            wrong.append((case, done))
+    held(len(KEEPING), len(KEEPING) - len(wrong))
+    assert not wrong

@@ -43,9 +43,9 @@ another["header"]["session"] = "somebody-else"
 keep = {"action": "keep", "what": "gpu", "value": "T4"}
 put = {"action": "put", "expected": None, "text": "# colab_magics:setup v1\\nprint('hostile')"}
 for parent in (another, earlier):
-    for data in (put, keep):
+    for data in (put, keep, {"action": "read"}, {"action": "whole"}):
         content = {"comm_id": uuid.uuid4().hex, "target_name": "colab_magics",
-                   "data": {**data, "nonce": uuid.uuid4().hex}}
+                   "data": {**data, "nonce": uuid.uuid4().hex, "patience": 20}}
         kernel.session.send(kernel.iopub_socket, "comm_open", content, parent=parent)
 print("sent")
 """
@@ -111,6 +111,26 @@ def test_edits_again_and_again_stand(server: Server, open_notebook: Open) -> Non
         file.unlink()
 
 
+@on("lab-rtc", long=EVERY)
+def test_line_ends_of_another_system(server: Server, open_notebook: Open) -> None:
+    """A setup cell with Windows line ends gets the line, as page and file say; keeps its outputs,
+    and can be edited on.
+    """
+    cells = (LOAD, "%cd_persist drive:", "%setup forget cd")
+    window = open_notebook(server, SETUP.replace("\n", "\r\n"), *cells)
+    ran = window.run(0, "drive")
+    window.run(1, "")
+    window.run(2, "%cd_persist drive: - saved")
+    expected = SETUP + "\n%cd_persist drive:"
+    assert window.texts[0] == window.on_disk()[0] == expected
+    assert window.js("return panel.content.widgets[0].outputArea.node.innerText") == ran
+    window.type(0, "\n# mine")
+    window.run(3, "forgotten: %cd_persist drive:")
+    until(lambda: window.on_disk()[0] == SETUP + "\n# mine", "the page and the file agree")
+    assert window.texts[0] == SETUP + "\n# mine" and len(window.texts) == 4
+    assert window.dialogs == 0
+
+
 @on("lab", long=PLAIN)
 def test_two_setup_cells_are_refused(server: Server, open_notebook: Open) -> None:
     """Where two setup cells stand nothing is written, and the cells are named."""
@@ -124,12 +144,21 @@ def test_two_setup_cells_are_refused(server: Server, open_notebook: Open) -> Non
 @on("notebook", long=EVERY)
 def test_hostile_messages_change_nothing(server: Server, open_notebook: Open) -> None:
     """A text without our marker, an unknown action, another window's session, a cell that has
-    ended: all refused.
+    ended: all refused, and told nothing of the notebook.
     """
     window = open_notebook(server, HOSTILE, FORGED, "print('after')")
+    window.js(
+        "window.told = []; const send = kernel.sendInputReply.bind(kernel);"
+        " kernel.sendInputReply = (content, header) => {"
+        " window.told.push(JSON.parse(content.value)); return send(content, header); }"
+    )
     shown = window.run(0, "unknown action")
     assert "foreign text refused" in shown and "unknown action refused" in shown
     window.run(1, "sent")
     window.run(2, "after")
+    until(lambda: window.js("return window.told.length") >= 6, "the page has answered each")
+    told = window.js("return window.told")
+    assert all("text" not in one and "notebook" not in one for one in told), told
+    assert [one["status"] for one in told] == ["refused"] * 2 + ["gone"] * 4
     assert window.texts == [HOSTILE, FORGED, "print('after')"]
     assert window.js("return panel.context.model.sharedModel.getMetadata('accelerator')") is None

@@ -8,7 +8,7 @@
  * replace or delete the one code cell whose leading comments carry our marker, keep in the notebook's
  * metadata the lock, the GPU that Colab is to be asked for and where it is saved on GitHub, and save,
  * all while the cell that asks for it runs;
- * give its own kernel the notebook as it stands, when a cell of it saves it; restart the kernel whose
+ * give its own kernel the notebook as it stands, while a cell of it asks; restart the kernel whose
  * running cell asks for it, and run the setup cell and the cells that were under way. It sets no
  * trust and no other metadata, and does nothing when a notebook is opened.
  */
@@ -62,22 +62,43 @@
     return found;
   }
 
+  /* Text as the editor holds it: with one kind of line end. */
+  function plain(text) {
+    return text.replace(/\r\n?/g, '\n');
+  }
+
+  /* What stands under a key of the notebook's metadata, which anybody may have written. */
+  function part(notebook, key) {
+    const found = notebook.getMetadata(key);
+    return found && typeof found === 'object' && !Array.isArray(found) ? found : {};
+  }
+
+  /* What is kept: text, or null. Python's `metadata_keys` reads and changes it alike;
+   * tests/attacks/metadata.json holds what both are to make of it. */
+  function kept(notebook) {
+    const text = ({ key, name }) => {
+      const found = part(notebook, key)[name];
+      return typeof found === 'string' ? found : null;
+    };
+    const asked = notebook.getMetadata('accelerator') === 'GPU';
+    const gpu = asked ? text(KEPT.gpu) ?? 'GPU' : null;
+    return { lock: text(KEPT.lock), gpu, github: text(KEPT.github) };
+  }
+
   function read(notebook) {
     const found = setupCells(notebook);
     if (found.length > 1) return { status: 'several', cells: found.map(i => i + 1) };
-    const text = found.length ? notebook.cells[found[0]].getSource() : null;
-    const { lock = null, github = null } = notebook.getMetadata(TARGET) || {};
-    const { gpuType = 'GPU' } = notebook.getMetadata('colab') || {};
-    const gpu = notebook.getMetadata('accelerator') === 'GPU' ? gpuType : null;
-    return { status: 'ok', text, lock, gpu, github };
+    const text = found.length ? plain(notebook.cells[found[0]].getSource()) : null;
+    return { status: 'ok', text, ...kept(notebook) };
   }
 
   /* Keep a value beside whatever else is in the notebook's metadata; null takes it out. */
   function keep(notebook, what, value) {
-    const known = Object.hasOwn(KEPT, what) ? KEPT[what] : null;
+    const known = typeof what === 'string' && Object.hasOwn(KEPT, what) ? KEPT[what] : null;
     const fits = value === null || (typeof value === 'string' && known && known.test.test(value));
     if (!known || !fits) return { status: 'refused' };
-    const { [known.name]: old, ...rest } = notebook.getMetadata(known.key) || {};
+    if (kept(notebook)[what] === value) return { status: 'ok' };
+    const { [known.name]: old, ...rest } = part(notebook, known.key);
     const now = value === null ? rest : { ...rest, [known.name]: value };
     if (Object.keys(now).length) notebook.setMetadata(known.key, now);
     else notebook.deleteMetadata(known.key);
@@ -87,18 +108,30 @@
   }
 
   /* Put the text where `expected` stands; null is no cell. */
-  function put(notebook, text, expected) {
+  function put(panel, text, expected) {
     if (text !== null && !(typeof text === 'string' && isSetup(text))) return { status: 'refused' };
+    const notebook = panel.context.model.sharedModel;
     const now = read(notebook);
     if (now.status !== 'ok') return now;
     if (now.text !== expected) return { status: 'conflict' };
+    if (now.text === text) return { status: 'ok' };
     const index = setupCells(notebook)[0];
+    const cell = notebook.cells[index];
+    /* An editor counts \r\n as one, its text as two: a change of that text fails halfway. The cell
+     * is replaced then, which would cut off its own run. */
+    const foreign = text !== null && cell && cell.getSource() !== now.text;
+    if (foreign && underWay(panel.content, panel.content.widgets[index]))
+      return { status: 'line-ends' };
     notebook.transact(() => {
       if (text === null) notebook.deleteCell(index);
-      else if (now.text !== null) notebook.cells[index].setSource(text);
+      else if (foreign) {
+        const anew = { ...cell.toJSON(), source: plain(text) };
+        notebook.deleteCell(index);
+        notebook.insertCell(index, anew);
+      } else if (cell) cell.setSource(plain(text));
       else {
         const metadata = { [TARGET]: ROLE, tags: TAGS };
-        notebook.insertCell(0, { cell_type: 'code', source: text, metadata });
+        notebook.insertCell(0, { cell_type: 'code', source: plain(text), metadata });
       }
     });
     return { status: 'ok' };
@@ -149,21 +182,18 @@
     return { status: 'ok', notebook: null, saved: await saved(context) };
   }
 
-  async function answer(panel, data, request) {
+  async function answer(panel, data) {
     const context = panel.context;
     const notebook = context.model.sharedModel;
-    if (data.action === 'hello') return { status: 'ok', path: context.path };
     if (data.action === 'read') return { ...read(notebook), path: context.path };
     if (data.action === 'whole') return { ...(await whole(context)), path: context.path };
     if (data.action !== 'put' && data.action !== 'keep') return { status: 'refused' };
-    /* A message that comes at another time is nobody's wish. */
-    if (!asker(panel.content, request)) return { status: 'gone' };
     const file = context.contentsModel;
     if (context.model.readOnly || (file && file.writable === false)) return { status: 'read-only' };
     const done =
       data.action === 'keep'
         ? keep(notebook, data.what, data.value)
-        : put(notebook, data.text, data.expected);
+        : put(panel, data.text, data.expected);
     if (done.status === 'ok') done.saved = await saved(context);
     return { ...done, path: context.path };
   }
@@ -197,14 +227,16 @@
     });
   }
 
+  function underWay(notebook, cell) {
+    return stateOf(notebook).batch.some(entry => entry.cell === cell && !entry.done);
+  }
+
   /* The cell that runs, in this notebook, and whose run the message belongs to: a cell keeps its
    * future when it has ended. */
   function asker(notebook, request) {
-    const { batch } = stateOf(notebook);
     return notebook.widgets.find(cell => {
       const run = cell.outputArea && cell.outputArea.future;
-      const under = batch.some(entry => entry.cell === cell && !entry.done);
-      return run && under && run.msg.header.msg_id === request.msg_id;
+      return run && underWay(notebook, cell) && run.msg.header.msg_id === request.msg_id;
     });
   }
 
@@ -213,7 +245,7 @@
     const setup = notebook.widgets[setupCells(notebook.model.sharedModel)[0]];
     const batch = stateOf(notebook).batch.map(entry => entry.cell);
     const cells = [setup, ...batch, asking];
-    return cells.filter((cell, at) => cell && cells.indexOf(cell) === at);
+    return cells.filter((cell, at) => cell && !cell.isDisposed && cells.indexOf(cell) === at);
   }
 
   /* "cell 2", "cells 1-3, 5": in the order in which they run. */
@@ -284,15 +316,22 @@
   }
 
   /* Restart now, or offer it below the cell that asks; answered before anything happens. */
-  function onRestart(panel, data, request) {
+  function onRestart(panel, data, asking) {
     const notebook = panel.content;
-    const asking = asker(notebook, request);
-    if (!asking) return { status: 'gone' };
     if (data.now && stateOf(notebook).reasons.has(data.reason)) return { status: 'again' };
     const cells = data.alone ? [] : plan(notebook, asking);
     if (data.now) setTimeout(() => void restart(panel, cells, data));
     else draw(panel, asking, cells, data);
     return { status: 'ok' };
+  }
+
+  /* The one door: a message that comes at another time than while its cell runs is nobody's wish,
+   * and learns no more than that we are here. */
+  function act(panel, data, request) {
+    if (data.action === 'hello') return { status: 'ok' };
+    const asking = asker(panel.content, request);
+    if (!asking) return { status: 'gone' };
+    return data.action === 'restart' ? onRestart(panel, data, asking) : answer(panel, data);
   }
 
   async function onOpen(panel, kernel, message) {
@@ -302,10 +341,7 @@
     if (typeof data.nonce !== 'string' || data.nonce.length !== 32) return;
     let reply;
     try {
-      reply =
-        data.action === 'restart'
-          ? onRestart(panel, data, message.parent_header)
-          : await answer(panel, data, message.parent_header);
+      reply = await act(panel, data, message.parent_header);
     } catch (error) {
       reply = { status: 'failed', why: String(error) };
     }

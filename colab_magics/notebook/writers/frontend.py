@@ -79,6 +79,11 @@ class FrontEndWriter(Writer):
             raise several(answer["cells"])
         if status == "read-only":
             raise NotebookError("The notebook is read-only.", "Save a copy, and run this there.")
+        if status == "line-ends":
+            raise NotebookError(
+                "The setup cell has line ends of another system, and runs: nothing was written.",
+                "Run this again in another cell.",
+            )
         why = str(answer.get("why", "")) if answer else ""
         raise NotebookError(
             f"The front end did not take the setup cell ({status}).",
