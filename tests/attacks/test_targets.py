@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import os
 import subprocess
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from urllib.parse import quote
 
 import pytest
 from doubles.github_api import TOKEN, GitHub
+from doubles.users import NOBODY, root_only
 from kernel.files import notebook
 from shell.cells import Cells
 from shell.conftest import bare, run
@@ -106,6 +108,46 @@ def test_a_target_that_was_named_here_or_is_the_clones(
     opened(EVIL, client="another window")
     run("%github save")
     assert "nb.ipynb" in github.repos["evil/repo"].files()
+
+
+@root_only
+@pytest.mark.parametrize("sticky", [True, False])
+@pytest.mark.parametrize(
+    "kind", ["own", "git", "folder", "file", "link", "config", "open git", "open config", "linked"]
+)
+def test_a_clone_that_somebody_else_has_made(
+    run: Cells, github: GitHub, opened: Callable[..., List[str]], kind: str, sticky: bool
+) -> None:
+    """A ``.git`` above the notebook counts only if it is ours, and nobody else can change it."""
+    opened("")
+    top = Path.cwd()
+    real = top if kind in ("own", "folder") else top / "sub" / "repository"
+    real.mkdir(exist_ok=True, parents=True)
+    subprocess.run(["git", "init", "-q", str(real)], check=True)
+    origin = ["remote", "add", "origin", "https://github.com/evil/repo.git"]
+    subprocess.run(["git", "-C", str(real), *origin], check=True)
+    git = top / ".git"
+    if kind == "file":
+        git.write_text(f"gitdir: {real}/.git")
+    elif kind == "link":
+        git.symlink_to(real / ".git")
+    elif real != top:
+        (real / ".git").rename(git)
+    if kind == "linked":
+        (git / "shared").mkdir()
+        (git / "config").rename(git / "shared" / "config")
+        for name in ("objects", "refs"):
+            (git / name).rename(git / "shared" / name)
+        (git / "commondir").write_text("shared")
+    theirs = {"folder": top, "config": git / "config", "linked": git / "shared"}.get(kind, git)
+    if kind.startswith("open"):
+        (git / kind.replace("open git", "").replace("open ", "")).chmod(0o777)
+    elif kind != "own":
+        os.chown(theirs, NOBODY, NOBODY, follow_symlinks=False)
+    top.chmod(0o1777 if sticky else 0o777)
+    reply = run.attempt("%github save")
+    assert (reply.error is None) == (kind == "own" and sticky)
+    assert bool(github.asked) == (kind == "own" and sticky)
 
 
 @pytest.mark.parametrize(
