@@ -160,8 +160,9 @@ class Target(NamedTuple):
 
     @property
     def key(self) -> str:
-        """What a person is asked about: the repository, or the gist."""
-        return f"gist {self.gist}" if self.to == "gist" else self.repository.lower()
+        """What a person is asked about: the repository, its branch and the path, or the gist."""
+        place = " ".join([self.repository.lower(), self.branch, self.path])
+        return f"gist {self.gist}" if self.to == "gist" else place
 
     @property
     def shown(self) -> str:

@@ -19,7 +19,7 @@ from shell.cells import Cells
 from shell.conftest import bare, run
 
 from colab_magics.core import errors
-from colab_magics.github import contents
+from colab_magics.github import contents, magic_save
 from colab_magics.github.urls import Target
 
 __all__ = ["bare", "run"]
@@ -98,16 +98,75 @@ def test_a_target_that_was_named_here_or_is_the_clones(
     run: Cells, github: GitHub, opened: Callable[..., List[str]]
 ) -> None:
     """Nobody is asked about a repository that was typed, or whose clone the notebook lies in."""
-    opened("repository=me/work&path=deep/nb.ipynb")
+    opened("repository=me/work&branch=main&path=nb.ipynb")
     run("%github save me/work")
     run("%github save")
-    assert "deep/nb.ipynb" in github.repos["me/work"].files()
+    assert "nb.ipynb" in github.repos["me/work"].files()
     subprocess.run(["git", "init", "-q"], check=True)
     remote = ["git", "remote", "add", "origin", "https://github.com/evil/repo.git"]
     subprocess.run(remote, check=True)
     opened(EVIL, client="another window")
     run("%github save")
     assert "nb.ipynb" in github.repos["evil/repo"].files()
+
+
+@pytest.mark.parametrize("place", ["typed", "a clone"])
+@pytest.mark.parametrize(
+    ("more", "told"),
+    [
+        ("&branch=gh-pages&path=thesis/final.ipynb", "--branch gh-pages --path thesis/final.ipynb"),
+        ("&branch=evil", "--branch evil"),
+        ("&branch=main&path=.github/workflows/x.ipynb", "--path .github/workflows/x.ipynb"),
+        ("&path=other.ipynb&to=pull", "--path other.ipynb"),
+    ],
+)
+def test_a_branch_and_a_path_that_only_the_notebook_names(
+    run: Cells,
+    github: GitHub,
+    opened: Callable[..., List[str]],
+    more: str,
+    told: str,
+    place: str,
+) -> None:
+    """They count where the line names them, or a person agrees; once for just that place."""
+    line = "%github save me/work"
+    if place == "a clone":
+        subprocess.run(["git", "init", "-q", "-b", "main"], check=True)
+        remote = ["git", "remote", "add", "origin", "https://github.com/me/work.git"]
+        subprocess.run(remote, check=True)
+        line = "%github save"
+    for answer in (None, "n"):
+        questions = opened(f"repository=me/work{more}", answer)
+        reply = run.attempt(line)
+        assert isinstance(reply.error, errors.SourceError) and told in reply.error.todo
+        assert len(questions) == (answer is not None) and not github.changes
+    questions = opened(f"repository=me/work{more}", "y")
+    run(line)
+    run("%github save")
+    assert github.changes and len(questions) == 1
+    changes = len(github.changes)
+    opened("repository=me/work&branch=main&path=yet/another.ipynb", client="another window")
+    assert run.attempt("%github save").error is not None and len(github.changes) == changes
+    opened(f"repository=me/work{more}", client="a third window")
+    run(f"%github save me/work {told}")
+
+
+def test_a_name_that_only_the_notebook_says(
+    run: Cells,
+    github: GitHub,
+    opened: Callable[..., List[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where the front end tells no name, the one that the metadata have is asked about."""
+    opened("repository=me/work&path=thesis/final.ipynb")
+    read = magic_save.read_whole
+    monkeypatch.setattr(
+        magic_save, "read_whole", lambda *words: read(*words)._replace(name="", path=None)
+    )
+    reply = run.attempt("%github save me/work")
+    assert isinstance(reply.error, errors.SourceError) and not github.changes
+    run("%github save me/work --path mine.ipynb")
+    assert "mine.ipynb" in github.repos["me/work"].files()
 
 
 @root_only
