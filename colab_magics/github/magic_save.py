@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from urllib.parse import quote as escape
@@ -113,7 +112,7 @@ def check(parcel: Parcel, message: str) -> None:
     for name, data in zip(parcel.names, parcel.contents):
         secret_scan.check_text("The name of a file", name)
         if name.endswith(".ipynb"):
-            secret_scan.check_notebook(name, json.loads(data))
+            secret_scan.check_notebook(name, secret_scan.read(name, data))
         else:
             secret_scan.check_file(name, data)
 

@@ -242,6 +242,30 @@ def test_a_branch_that_shows_as_another(branch: str) -> None:
     assert Target.decode(f"repository=me/work&branch={quote(branch)}") == Target()
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"source":', '"source": "TOKEN", "source":'),
+        ('"source":', '"sourc\\u0065": "TOKEN", "source":'),
+        ('"cells":', '"cells": [{"source": "TOKEN"}], "cells":'),
+        ('"nbformat":', '"x": "TOKEN", "x": 1, "nbformat":'),
+        ('"metadata": {}', '"metadata": {"x": {"y": "TOKEN", "y": 1}}'),
+        ('"metadata": {}', '"metadata": {"x": ["TOKEN"], "x": 1}'),
+    ],
+)
+@pytest.mark.parametrize("line", ["%github save me/work", "%github save me/work --strip"])
+def test_a_key_that_stands_twice(
+    run: Cells, github: GitHub, opened: Callable[..., List[str]], old: str, new: str, line: str
+) -> None:
+    """Readers see the last of its values; the others would be sent unseen."""
+    opened("")
+    text = Path("nb.ipynb").read_text()
+    assert old in text
+    Path("nb.ipynb").write_text(text.replace(old, new.replace("TOKEN", TOKEN), 1))
+    reply = run.attempt(line)
+    assert isinstance(reply.error, errors.SourceError) and not github.changes
+
+
 def test_a_public_gist_is_left_alone(
     run: Cells, github: GitHub, opened: Callable[..., List[str]]
 ) -> None:

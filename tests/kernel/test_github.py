@@ -84,7 +84,8 @@ def test_colab_gives_the_notebook_and_an_executor_none(
         page = kernel.open(Colab, LOAD, "%github save me/work", "x = 2")
         page.metadata = found["metadata"]
         page.play_ok(0)
-        assert "%github save me/work --path a/b.ipynb" in page.play(1).text
+        answer = page.run(page.cells[1], metadata=page.about(1), allow_stdin=False)
+        assert "%github save me/work --path a/b.ipynb" in answer.text
         page.cells[1] += " --path a/b.ipynb"
         assert "a/b.ipynb saved to me/work" in page.play_ok(1).text
         answer = page.run("%github save", allow_stdin=False)
