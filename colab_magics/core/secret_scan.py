@@ -7,8 +7,9 @@ commit or an image in Base64 is none.
 from __future__ import annotations
 
 import re
-from base64 import b64decode
+from binascii import a2b_base64
 from html import unescape
+from itertools import groupby
 from typing import Dict, Iterator, Match, Pattern, Tuple
 from urllib.parse import unquote
 
@@ -60,9 +61,20 @@ _UNSEEN = re.compile(
     r"|\\x00"
 )
 _TAG = re.compile(r"<[^<>]*>")
-#: What may be text in Base64, perhaps in lines; more of it is a picture, or a model.
-_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]{4,})*")
+#: As a browser reads it, to which a sign within the quotes of a value, or a comment, ends nothing.
+#: What is left open goes to the end, so that no text is read twice.
+_BROWSER_TAG = re.compile(
+    r"<!--(?s:.*?)(?:-->|\Z)"
+    r"""|</?[A-Za-z!?](?:[^>=]+|=\s*(?:"[^"]*(?:"|\Z)|'[^']*(?:'|\Z))?)*(?:>|\Z)"""
+)
+#: What may be text in Base64, perhaps in lines, which may be indented.
+_BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}(?:\r?\n[ \t]*[A-Za-z0-9+/_-]{4,})*")
+#: More of it is a picture, or a model: only what is ASCII in it is looked at, and the others of its
+#: lines together.
 _PICTURE = 1 << 16
+_ASCII = re.compile(rb"[\t\n\r\x1b -~]{6,}")
+#: What separates its lines.
+_BREAK = re.compile(r"\s+")
 
 # A scheme is short: without a limit a long list of numbers or names would take minutes.
 _PASSWORD = re.compile(r"\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@\"'<>]*:([^\s/@\"'<>]+)@[\w.\[-]", re.I)
@@ -173,16 +185,26 @@ def readings(text: str) -> Iterator[str]:
     """
     yield text
     plain = _UNSEEN.sub("", text)
-    if plain != text:
-        yield plain
+    seen = [plain]
     if "&" in plain or "<" in plain:
-        yield unescape(unescape(_TAG.sub("", plain)))
+        seen += [unescape(unescape(tag.sub("", plain))) for tag in (_TAG, _BROWSER_TAG)]
     if "\\" in plain:
-        yield _UNSEEN.sub("", _ESCAPE.sub(_unescaped, plain))
+        seen.append(_UNSEEN.sub("", _ESCAPE.sub(_unescaped, plain)))
     if "%" in plain:
-        yield unquote(plain)
-    found = [one.group() for one in _BASE64.finditer(plain)]
-    yield "\n".join(_decoded(one) for one in found if len(one) < _PICTURE and not one.isdigit())
+        seen.append(unquote(plain))
+    yield from (reading for reading in dict.fromkeys(seen) if reading != text)
+    runs = dict.fromkeys(run for reading in dict.fromkeys(seen) for run in _runs(reading))
+    yield "\n".join(said for run in runs for said in _decoded(run))
+
+
+def _runs(text: str) -> Iterator[str]:
+    """What may be Base64 in a text: in lines as one, and each line alone, as it may end another."""
+    for found in _BASE64.finditer(text):
+        lines = _BREAK.split(found.group())
+        whole = "".join(lines)
+        if len(whole) >= _PICTURE:
+            lines = ["".join(alike) for _, alike in groupby(lines, len)]
+        yield from (run for run in dict.fromkeys([whole, *lines]) if not run.isdigit())
 
 
 def _unescaped(escape: Match[str]) -> str:
@@ -190,11 +212,19 @@ def _unescaped(escape: Match[str]) -> str:
     return _LETTERS.get(letter, letter) if letter else chr(int(codes[0] or codes[1], 16))
 
 
-def _decoded(text: str) -> str:
-    """What a run of Base64 says, in either of its alphabets, padded or not."""
-    run = re.sub(r"\s", "", text).translate({ord("-"): "+", ord("_"): "/"})
-    data = b64decode(run[: len(run) - (len(run) % 4 == 1)] + "==")
-    return data.replace(b"\0", b"").decode("utf-8", "replace")
+def _decoded(run: str) -> Iterator[str]:
+    """What a run of Base64 says, in either of its alphabets, padded or not.
+
+    It may begin at any letter: ``a-`` before it belongs to the alphabet, and to it not.
+    """
+    run = run.replace("-", "+").replace("_", "/")
+    for start in range(4):
+        end = len(run) - ((len(run) - start) % 4 == 1)
+        data = a2b_base64(run[start:end] + "==").replace(b"\0", b"")
+        if len(run) < _PICTURE:
+            yield data.decode("utf-8", "replace")
+        else:
+            yield "\n".join(text.decode("ascii") for text in _ASCII.findall(data))
 
 
 def assigned(text: str) -> str:

@@ -69,7 +69,7 @@ def _clone(step: CloneStep, git: Git, place: Path) -> Repository:
     place = place.resolve() if place.is_dir() else place  # a link to a folder stays one
     if os.path.lexists(str(place)) and (not place.is_dir() or any(place.iterdir())):
         raise SourceError(
-            f"{step.label} is there and is no clone; it was left alone.",
+            f"{step.label} is there and is no clone of yours; it was left alone.",
             f"Name another folder: %github clone {step.repository} FOLDER",
         )
     base = next(folder for folder in place.parents if folder.is_dir())

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
-from urllib.parse import quote
+from urllib.parse import quote as escape
 
-from ..core.arguments import Parser
+from ..core.arguments import Parser, quote
 from ..core.display import Report, amount
 from ..core.errors import NotebookError, SourceError, bad_input, usage_error
 from ..extension.magic import Call
@@ -113,7 +112,7 @@ def check(parcel: Parcel, message: str) -> None:
     for name, data in zip(parcel.names, parcel.contents):
         secret_scan.check_text("The name of a file", name)
         if name.endswith(".ipynb"):
-            secret_scan.check_notebook(name, json.loads(data))
+            secret_scan.check_notebook(name, secret_scan.read(name, data))
         else:
             secret_scan.check_file(name, data)
 
@@ -156,7 +155,8 @@ def save(magic: Any, call: Call) -> Optional[Record]:
         api = signed(magic.host, asked.token)  # known from here on, and looked for in what is sent
         whole = read_whole(magic.host, session.site)
         known = remembered(session)
-        if whole is not None and not whole.name:  # Colab does not tell it to the kernel
+        nameless = whole is not None and not whole.name
+        if whole is not None and nameless:  # Colab does not tell it to the kernel
             whole = whole._replace(name=(asked.path or known.path).rpartition("/")[2])
         parcel, repository = pack(magic, asked, whole)
         target = _target(asked, repository, known, parcel)
@@ -164,10 +164,14 @@ def save(magic: Any, call: Call) -> Optional[Record]:
         if "dry_run" in call.flags:
             status.done(_foreseen(parcel, target))
             return None
-        if not (repository or asked.gist):
-            _agree(magic, target, parcel)
+        own = Target(repository, asked.branch, asked.path or ("" if nameless else parcel.names[0]))
+        if target.to == "gist" and not asked.gist:
+            _agree(magic, target, known)
         status(f"asking GitHub about {target.repository or 'the gist'}")
-        record = _sent(api, parcel, target, asked.message or f"Save {parcel.names[0]}")
+        found = None
+        if target.to != "gist":
+            found, target = _settled(magic, api, target, known, (own, _cloned(parcel)))
+        record = _sent(api, found, parcel, target, asked.message or f"Save {parcel.names[0]}")
     except BaseException:
         status.done(None)
         raise
@@ -218,24 +222,47 @@ def _cloned(parcel: Parcel) -> Target:
     return (in_folder(path) if path is not None else None) or Target()
 
 
-def _agree(magic: Any, target: Target, parcel: Parcel) -> None:
+def _agree(magic: Any, target: Target, known: Target, alone: str = "") -> None:
     """`SourceError` where only the notebook names the target, and no person agrees to it.
 
-    Somebody else may have written it, to be sent what comes out of it on this machine.
+    Somebody else may have written it, to be sent what comes out of it on this machine, or to have
+    it put in the place of another file. ``known`` is all that it says, which may be confirmed by
+    now, ``alone`` what of the target it alone says.
     """
-    key, lies = target.key, _cloned(parcel)
-    if key in magic.session.confirmed or (target.to != "gist" and key == lies.key):
+    if {target.key, known.key} & magic.session.confirmed:
         return
     place = f"{target.repository}, {target.branch or 'the default branch'}, {target.path}"
     place = "a gist" if target.to == "gist" else place
     if confirm(magic.host, f"The notebook says that it is saved to {place}. Save it there?"):
-        magic.session.confirmed.add(key)
+        magic.session.confirmed.add(target.key)
         return
-    named = "--gist" if target.to == "gist" else target.repository
+    named = "--gist" if target.to == "gist" else f"{target.repository}{alone}"
     raise SourceError(
         f"Only the notebook says that it is saved to {place}; nothing was sent.",
         f"If it is to go there: %github save {named}",
     )
+
+
+def _settled(
+    magic: Any, api: Any, target: Target, known: Target, others: Tuple[Target, Target]
+) -> Tuple[Repository, Target]:
+    """The repository, and the target with its branch; `_agree` to what the notebook alone says.
+
+    ``others`` are what was typed, with the notebook's name, and the clone that it lies in.
+    """
+    own, lies = others
+    lies = lies if lies.repository.lower() == target.repository.lower() else Target()
+    trusted = own.repository or lies.repository
+    if not trusted:
+        _agree(magic, target, known)
+    found = Repository(api, target.repository)
+    target = target._replace(repository=found.name, branch=target.branch or found.default)
+    usual = target.branch in (own.branch, found.default, lies.branch)
+    alone = "" if usual else f" --branch {quote(target.branch)}"
+    alone += "" if target.path in (own.path, lies.path) else f" --path {quote(target.path)}"
+    if trusted and alone:
+        _agree(magic, target, known, alone)
+    return found, target
 
 
 def _foreseen(parcel: Parcel, target: Target) -> Report:
@@ -245,11 +272,11 @@ def _foreseen(parcel: Parcel, target: Target) -> Report:
     return Report((f"dry run: {', '.join(parcel.names)} ({size}) would go to {how}",))
 
 
-def _sent(api: Any, parcel: Parcel, target: Target, message: str) -> Record:
-    if target.to == "gist":
+def _sent(
+    api: Any, found: Optional[Repository], parcel: Parcel, target: Target, message: str
+) -> Record:
+    if found is None:
         return _to_gist(api, parcel, target, message)
-    found = Repository(api, target.repository)
-    target = target._replace(repository=found.name, branch=target.branch or found.default)
     sent = with_target(parcel, target).files(target.path)
     name = ", ".join(parcel.names)
     if target.to == "pull":
@@ -262,13 +289,13 @@ def _sent(api: Any, parcel: Parcel, target: Target, message: str) -> Record:
         )
     note = (f"Branch {target.branch} is new",) if found.branch(target.branch) else ()
     saved = found.save(target.branch, sent, message)
-    url = f"{found.url}/blob/{quote(target.branch)}/{quote(target.path)}"
+    url = f"{found.url}/blob/{escape(target.branch)}/{escape(target.path)}"
     if not saved.commit:
         return Record(target, "", url, (*note, f"{_same(target, name)}; nothing was sent"))
     count = f" and {len(saved.paths) - 1} more" if len(saved.paths) > 1 else ""
     said = f"{saved.paths[0]}{count} saved to {target.shown}: {saved.commit[:7]}"
     over = ", ".join(saved.changed)
-    history = f"{found.url}/commits/{quote(target.branch)}"
+    history = f"{found.url}/commits/{escape(target.branch)}"
     lost = (f"{over} had changed there since your last save; that is in {history}",) if over else ()
     return Record(target, saved.commit, url, (*note, said, url, *lost))
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 from pathlib import Path
 from typing import FrozenSet, NamedTuple, Optional, Tuple
 
+from ..core.file_lock import is_own
 from ..core.process import run
 
 #: In the git directory: the ref and the commit that we checked out last, and what came with it.
@@ -73,6 +75,23 @@ class Repository(NamedTuple):
         known = [self._ref(f"refs/remotes/origin/{name}") for name in (self.branch, "HEAD") if name]
         return head if head in known else ""
 
+    @property
+    def places(self) -> Tuple[Path, ...]:
+        """Where git reads what this repository is; a linked work tree shares some of it."""
+        shared = self.git / (self._text("commondir").strip() or ".")
+        named = (self.git / "HEAD", shared / "config", self.git / "config.worktree")
+        return (self.git, shared, *(path for path in named if os.path.lexists(path)))
+
+    @property
+    def closed(self) -> bool:
+        """Whether other users of the machine cannot change what it says, or put another there."""
+        if not hasattr(os, "geteuid"):
+            return True  # Windows has no such modes
+        top = (self.folder, self.folder / ".git")
+        modes = [path.stat().st_mode for path in (*top, *self.places)]
+        keeps = modes[0] & stat.S_ISVTX  # in a sticky folder one takes away only what is one's own
+        return not any(mode & stat.S_IWOTH for mode in (modes[1:] if keeps else modes))
+
     def means(self, ref: str) -> str:
         """The commit that a ref was when it was last fetched; empty where it is not known here."""
         head = self.head
@@ -97,14 +116,30 @@ class Repository(NamedTuple):
 
 
 def at(folder: Path) -> Optional[Repository]:
-    """The clone that a folder is the top of; None where it is none."""
+    """The clone that a folder is the top of; None where it is none, or another user's.
+
+    What lies in one says where things go, and which programs git runs. Git looks at owners only
+    where it searches for a repository itself, which ``--git-dir`` has it leave out.
+    """
     git = folder / ".git"
-    if git.is_dir():
-        return Repository(folder, git)
-    if not git.is_file():
+    if not (_is_ours(folder) and _is_ours(git)):
         return None
-    found = _ask(git, "rev-parse", "--absolute-git-dir")  # a linked work tree, or a submodule
-    return Repository(folder, Path(found[-1])) if found else None
+    if git.is_file():  # a linked work tree, or a submodule
+        found = _ask(git, "rev-parse", "--absolute-git-dir")
+        git = Path(found[-1]) if found else git
+    if not git.is_dir():
+        return None
+    made = Repository(folder, git)
+    return made if all(map(_is_ours, made.places)) else None
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether this user, or root, owns what is there, and the link to it if there is one."""
+    try:
+        found = (path.lstat(), path.stat())
+    except OSError:
+        return False
+    return all(is_own(one) or one.st_uid == 0 for one in found)
 
 
 def _ask(git: Path, *words: str) -> Tuple[str, ...]:

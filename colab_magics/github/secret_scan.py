@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Iterator, List
+from typing import Any, Dict, Iterator, List, Tuple
 
 from ..core.errors import SourceError, conceal
 from ..core.secret_scan import assigned, find, readings
@@ -12,6 +12,25 @@ _TODO = (
     "Take it out, clear that output (or --strip), and keep it with %secret; "
     "where others may have seen it, make a new one."
 )
+
+
+def read(name: str, data: bytes) -> Dict[str, Any]:
+    """A notebook as it is sent; `SourceError` where an object in it has a key twice.
+
+    Of two values a reader sees the last, and both would be sent.
+    """
+
+    def once(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+        made = dict(pairs)
+        if len(made) != len(pairs):
+            raise SourceError(
+                f"{name} has a key twice in one place; {_NOTHING}",
+                "Open it in Jupyter and save it, which leaves one of them out.",
+            )
+        return made
+
+    found: Dict[str, Any] = json.loads(data, object_pairs_hook=once)
+    return found
 
 
 def check_notebook(name: str, notebook: Dict[str, Any]) -> None:
@@ -73,15 +92,22 @@ def _held(texts: Iterator[str] | List[str], code: bool = False) -> str:
 
 def _joined(outputs: Any) -> Iterator[str]:
     """The texts of all outputs of a cell as one, since a program may print in pieces; each stream's
-    own, too, since two are mixed.
+    own, too, since two are mixed, and what is shown as HTML or another kind of text.
     """
     pieces: Dict[str, List[str]] = {}
     for output in outputs if isinstance(outputs, list) else ():
-        if isinstance(output, dict):
-            data = output.get("data")
-            text = data.get("text/plain") if isinstance(data, dict) else output.get("text")
-            for kind in ("all", str(output.get("name"))):
-                pieces.setdefault(kind, []).extend(_texts(text))
+        data = output.get("data") if isinstance(output, dict) else None
+        if isinstance(data, dict):
+            text = data.get("text/plain")
+            for kind in data:
+                if kind.startswith("text/"):
+                    pieces.setdefault(kind, []).extend(_texts(data[kind]))
+        elif isinstance(output, dict):
+            text = output.get("text")
+            pieces.setdefault(f"stream {output.get('name')}", []).extend(_texts(text))
+        else:
+            continue
+        pieces.setdefault("all", []).extend(_texts(text))
     yield from dict.fromkeys("".join(texts) for texts in pieces.values() if len(texts) > 1)
 
 

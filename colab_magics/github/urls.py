@@ -160,8 +160,9 @@ class Target(NamedTuple):
 
     @property
     def key(self) -> str:
-        """What a person is asked about: the repository, or the gist."""
-        return f"gist {self.gist}" if self.to == "gist" else self.repository.lower()
+        """What a person is asked about: the repository, its branch and the path, or the gist."""
+        place = " ".join([self.repository.lower(), self.branch, self.path])
+        return f"gist {self.gist}" if self.to == "gist" else place
 
     @property
     def shown(self) -> str:
@@ -228,15 +229,14 @@ def check_path(text: str) -> str:
 def in_folder(file: Path) -> Optional[Target]:
     """Where a file is on GitHub, by the clone that it lies in; None where that is not known.
 
-    The branch is the one that is checked out, or the commit, where none is.
+    The branch is the one that is checked out, or the commit, where none is. A clone that other
+    users of the machine can change says nothing.
     """
     for folder in file.parents:
         found = at(folder)
         if found is None:
             continue
-        origin = re.fullmatch(
-            r"(?:\w+://)?(?:[^/@]+@)?github\.com[:/](.+?)(\.git)?/?", found.origin or ""
-        )
+        origin = _ORIGIN.fullmatch(found.origin or "") if found.closed else None
         if origin is None or not REPOSITORY.fullmatch(origin[1]):
             return None
         path = file.relative_to(folder).as_posix()

@@ -168,7 +168,7 @@ class Document:
         """With another value in the metadata; None: with none. Nothing if there is no metadata."""
         before = self.before.decode("utf-8")
         text = before + self.behind.decode("utf-8")  # a notebook of no cells
-        start, end = members(text, text.index("{")).get("metadata", (0, 0))
+        _, start, end = members(text, text.index("{")).get("metadata", (0, 0, 0))
         if text[start:end][:1] != "{":
             return self
         start, end, piece = member(text, start, key, self._value(value, text, start))

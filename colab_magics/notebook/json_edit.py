@@ -64,15 +64,18 @@ def _items(text: str, at: int, reduce: Callable[[Any], Any]) -> Tuple[List[Any],
     return found, Listed(inside, at, spans)
 
 
-def members(text: str, at: int) -> Dict[str, Tuple[int, int]]:
-    """Key → where its value stands, of the object that begins here; the last one counts."""
+def members(text: str, at: int) -> Dict[str, Tuple[int, int, int]]:
+    """Key → where it stands, and where its value does, of the object that begins here; the last one
+    counts. A key may be spelled with escapes.
+    """
     found = {}
     at = _skip(text, at + 1)
     while text[at] == '"':
+        named = at
         key, at = _decode(text, at)
         start = _skip(text, _skip(text, at) + 1)
         end = _decode(text, start)[1]
-        found[key] = (start, end)
+        found[key] = (named, start, end)
         at = _skip(text, end)
         at = _skip(text, at + 1) if text[at] == "," else at
     return found
@@ -94,10 +97,10 @@ def member(text: str, at: int, key: str, value: Optional[str]) -> Tuple[int, int
         return at + 1, at + 1, f'{leading(text, at)}"{key}": {value},'
     if key not in found:
         return at, at, ""
-    start, end = found[key]
+    named, start, end = found[key]
     if value is not None:
         return start, end, value
-    start = text.rindex(f'"{key}"', at, start)
+    start = named
     after = _skip(text, end)
     if text[after] == ",":
         return start, _skip(text, after + 1), ""

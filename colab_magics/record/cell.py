@@ -11,7 +11,7 @@ import re
 import tokenize
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Iterator, List, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
 
 from ..core.arguments import quote, split, split_comment, split_flags
 from ..core.controls import has_controls, visible
@@ -147,6 +147,21 @@ def statements(texts: Sequence[str]) -> Iterator[Tuple[Sequence[str], bool]]:
         at = end
 
 
+def magics(lines: Sequence[Line]) -> Set[int]:
+    """Which lines are line magics: not what looks like one in a string, a bracket or a block."""
+    rows: Dict[int, int] = {}
+    row = 0
+    for at, line in enumerate(lines):
+        rows[row] = at
+        row += line.text.count("\n") + 1
+    found: Set[int] = set()
+    row = 0
+    for texts, is_magic in statements(render(lines).split("\n")):
+        found |= {rows[row]} if is_magic and row in rows else set()
+        row += len(texts)
+    return found
+
+
 def _read(word: str, texts: Sequence[str]) -> Line:
     text = "\n".join(texts)
     if any(len(one.splitlines()) > 1 for one in texts):  # IPython reads two lines there
@@ -171,7 +186,7 @@ def _inside(code: Sequence[str]) -> bool:
             pass
     except tokenize.TokenError as error:
         return "multi-line" in str(error) or "triple-quoted" in str(error)
-    except SyntaxError:
+    except (SyntaxError, SystemError):  # the latter is CPython 3.13.0's, of some f-strings
         return False
     return False
 

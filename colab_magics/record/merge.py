@@ -12,7 +12,7 @@ from typing import Dict, FrozenSet, Iterator, List, Optional, Sequence, Set, Tup
 
 from ..core.errors import NotebookError
 from ..core.steps import STEPS, Step
-from .cell import ESCAPES, Line, escapes, is_setup, new_cell, render_step, step_line
+from .cell import ESCAPES, Line, escapes, is_setup, magics, new_cell, render_step, step_line
 
 #: A step to record, and the note to put beside it when its line is new.
 Entry = Tuple[Step, str]
@@ -183,12 +183,20 @@ def _together(parts: Sequence[Step]) -> Optional[Step]:
 
 
 def _place(lines: Sequence[Line], part: Step) -> int:
+    """Where a new line goes: behind no backslash, with which the line before it goes on."""
+    place = _fitting(lines, part)
+    while 0 < place < len(lines) and lines[place - 1].text.endswith("\\"):
+        place += 1
+    return place
+
+
+def _fitting(lines: Sequence[Line], part: Step) -> int:
     """Where a new line goes."""
     steps = [(i, line.step) for i, line in enumerate(lines) if line.step is not None]
     before = [i for i, step in steps if step.rank <= part.rank]
     if before:
         return before[-1] + 1
-    loads = [i for i, line in enumerate(lines) if _LOAD.match(line.text)]
+    loads = [i for i in sorted(magics(lines)) if _LOAD.match(lines[i].text)]
     if loads and (not steps or loads[0] < steps[0][0]):
         return loads[0] + 1
     if not steps:

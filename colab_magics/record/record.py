@@ -70,6 +70,7 @@ def edit(writer: Writer, change: Callable[[Optional[List[Line]]], Optional[Merge
         text = render(lines) if lines else None
         if not changes or text == old:
             return Record("unchanged")
+        _prove(lines, text or "")
         try:
             state = writer.put(text, old)
         except Conflict:
@@ -79,3 +80,16 @@ def edit(writer: Writer, change: Callable[[Optional[List[Line]]], Optional[Merge
         "The setup cell is being edited; nothing was written into it.",
         "Run this again when the edit is done.",
     )
+
+
+def _prove(lines: Sequence[Line], text: str) -> None:
+    """`NotebookError` unless the cell is read back as its lines: each is proved alone before.
+
+    A person's own code around them may take one in: a string, a bracket, a backslash.
+    """
+    if [line.step for line in parse(text) if line.step] != [x.step for x in lines if x.step]:
+        raise NotebookError(
+            "In the setup cell a line would become part of the code before it, such as a string or "
+            "a line that ends in a backslash; nothing was written.",
+            "Close it, or take it out of the setup cell, and run this again.",
+        )

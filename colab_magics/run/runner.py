@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
-from typing import Any, Dict, NamedTuple, Optional, Set
+from typing import Any, Dict, NamedTuple, Optional, Set, Tuple
 
 from ..core import files
 from ..core.errors import NotebookError, bad_input
@@ -127,7 +127,9 @@ class _Saved:
     def meanwhile(self, ran: Run) -> None:
         """Save what there is; what fails now is tried again at the end."""
         with suppress(NotebookError):
-            data = self._render(ran)
+            data, problem = self._render(ran)
+            if problem:
+                return
             try:
                 self._put(data)
             except NotebookError as error:
@@ -144,8 +146,10 @@ class _Saved:
 
     def finish(self, ran: Run) -> bool:
         """Save the run, and say whether the file changed; `NotebookError` where it is elsewhere."""
-        data = self._render(ran)
+        data, problem = self._render(ran)
         try:
+            if problem:
+                raise NotebookError(problem)
             changed = self._put(data)
         except NotebookError as error:
             self._changed = self._changed or error
@@ -155,14 +159,21 @@ class _Saved:
             raise NotebookError(self._changed.what, todo)
         return changed if self._place != self.path else data != self._before
 
-    def _render(self, ran: Run) -> bytes:
-        """The notebook with what its cells have put out, and its setup cell, as they are now."""
+    def _render(self, ran: Run) -> Tuple[bytes, str]:
+        """The notebook with what its cells have put out, and its setup cell, as they are now; and
+        why that is without the setup cell, if so: no output is lost to what else is to be kept.
+        """
         document = self.document
         new = ((at, {**document.cell(at), **_stored(has)}) for at, has in ran.items())
-        done = document.with_cells(new).with_setup(exchange_read(self.shared), is_setup)
-        for what in KEPT:
-            done = done.with_kept(what, exchange_read(self.shared, what))
-        return done.encode()
+        done = document.with_cells(new)
+        try:
+            edited = done.with_setup(exchange_read(self.shared), is_setup)
+            for what in KEPT:
+                edited = edited.with_kept(what, exchange_read(self.shared, what))
+            return edited.encode(), ""
+        except Exception as error:  # a notebook may have a form that nobody foresees
+            why = getattr(error, "what", f"{type(error).__name__} while its metadata were written.")
+            return done.encode(), f"{self.path.name}: {why}"
 
     def _put(self, data: bytes) -> bool:
         place = self._place

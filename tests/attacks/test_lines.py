@@ -25,7 +25,7 @@ from colab_magics.core.errors import NotebookError, bad_input
 from colab_magics.core.steps import STEPS
 from colab_magics.core.steps import parse as parse_step
 from colab_magics.github import gists
-from colab_magics.record import cell
+from colab_magics.record import cell, record
 from colab_magics.record.cell import parse, render, step_line
 
 Held = Callable[[int, int], None]
@@ -259,3 +259,55 @@ def test_what_cannot_be_a_line_is_not_written(tmp_path: Path) -> None:
         with pytest.raises(NotebookError):
             write(path, [f"%env_persist 'A=1{char}{CODE}'"])
     assert path.read_bytes() == before
+
+
+# ---------------------------------------------------------------------- code around a line
+_HEAD = "# colab_magics:setup v1\n"
+
+
+def recorded(text: str, line: str) -> List[str]:
+    """A setup cell as it is put after a line was recorded in it; no lines: nothing was put."""
+    word, *words = line[1:].split()
+    writer = Mock(read=lambda: _HEAD + text)
+    step = parse_step(word, words)
+    assert step is not None
+    try:
+        record.add(writer, [(step, "")])
+    except NotebookError:
+        assert not writer.put.called
+        return []
+    lines: List[str] = writer.put.call_args[0][0].split("\n")
+    return lines
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("%reload_ext colab_magics\n%env_persist A_B=1   # mine \\", 0),
+        ("%reload_ext colab_magics\n%env_persist A_B=1   # mine \\\n", 4),
+        ("code; \\", 0),
+        ('HELP = """', 0),
+        ("x = [", 0),
+        ('HELP = """\n%load_ext colab_magics\n"""', 4),
+        ("x = [\n%load_ext colab_magics\n]\n%load_ext colab_magics\ny", 5),
+        ("%load_ext colab_magics \\\n  \ny", 3),
+        ("code; \\\n# c\n%cd_persist ..", 3),
+        ("%pin six==1\ncode; \\\n# c", 2),
+    ],
+)
+def test_a_line_that_the_code_around_it_would_take_in(text: str, at: int) -> None:
+    """It is put where it is read back, or nothing is written: it never ends in a string, a bracket
+    or behind a backslash. ``at`` is its row, 0 for none.
+    """
+    line = "%pin six" if "%cd_persist" in text else "%cd_persist .."
+    lines = recorded(text, line)
+    assert (lines[at] == line) if at else not lines
+    if at:
+        assert any(one.step for one in parse("\n".join(lines)) if one.text == line)
+        assert "\n".join(lines[:at] + lines[at + 1 :]) == _HEAD + text
+
+
+def test_text_at_which_a_tokenizer_fails() -> None:
+    """CPython 3.13.0 raises an error of its own for it: it is code, and stays as it is."""
+    text = _HEAD + "f'''{\n]\n    return 1\n%pin a==1\n}'''"
+    assert render(parse(text)) == text

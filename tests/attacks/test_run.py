@@ -35,3 +35,26 @@ def test_an_error_of_our_name(cell: str, times: int, tmp_path: Path) -> None:
     assert ended.status == 1 and "Traceback" not in ended.errors
     assert ended.out.count("failed") == times
     assert run.left() == []
+
+
+@pytest.mark.parametrize("breaks", [False, True])
+def test_metadata_of_a_strange_form(breaks: bool, tmp_path: Path) -> None:
+    """A key that is spelled with an escape is found by the run that takes it out; outputs are not
+    lost where that fails, whatever it is: they are put beside the notebook.
+    """
+    path = notebook(
+        tmp_path / "notebooks" / "nb.ipynb",
+        "%load_ext colab_magics",
+        "print('precious')",
+        "%gpu request none",
+        **{"a": "accelerator", "accelerator": "GPU", "colab": {"gpuType": "T4"}},
+    )
+    text = path.read_text().replace('"accelerator": "GPU"', '"accel\\u0065rator": "GPU"')
+    path.write_text(text)
+    broken = "from colab_magics.notebook import document; document.changed = lambda *a: 1 / 0"
+    ended = Started(path, prelude=broken if breaks else "").ended()
+    assert ended.status == breaks and "Traceback" not in ended.errors
+    saved = path.with_name("nb-run.ipynb" if breaks else "nb.ipynb").read_text()
+    assert "precious\\n" in saved
+    assert ('rator": "GPU"' in saved) == breaks and '"a": "accelerator"' in saved
+    assert not breaks or path.read_text() == text

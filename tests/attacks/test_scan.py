@@ -99,6 +99,36 @@ OUTPUTS: Dict[str, Writes] = {
         base64.encodebytes(b"x" * 50 + b" " + text.encode()).decode()
     ),
     "base64 of UTF-16": lambda text: stream(base64.b64encode(text.encode("utf-16-le")).decode()),
+    "base64 behind a-": lambda text: stream("a-" + base64.b64encode(text.encode()).decode()),
+    "base64 in a path": lambda text: stream(
+        "https://h/v2x/" + base64.b64encode(text.encode()).decode()
+    ),
+    "base64 below a word": lambda text: stream(
+        "abcdefghijklmnopqrs\n" + base64.b64encode(text.encode()).decode()
+    ),
+    "base64 without padding, in lines": lambda text: stream(
+        "\n".join(base64.b64encode(each).decode().strip("=") for each in [text.encode()] * 3)
+    ),
+    "base64, a repr of lines": lambda text: stream(
+        repr(base64.encodebytes(b" " * 100 + text.encode() + b" " * 100))
+    ),
+    "base64, indented lines": lambda text: stream(
+        base64.encodebytes(b" " * 100 + text.encode() + b" " * 100).decode().replace("\n", "\n  ")
+    ),
+    "base64, long": lambda text: shows(
+        "image/png", base64.b64encode(b"\x89" * 60_000 + text.encode() + b"\xff" * 9).decode()
+    ),
+    "base64, long and in lines": lambda text: shows(
+        "image/png", "a-" + base64.encodebytes(b"\xff" * 99_000 + text.encode()).decode()
+    ),
+    "HTML, printed in pieces": lambda text: [
+        *shows("text/html", text[:9]),
+        *shows("text/html", [text[9:12], text[12:]]),
+    ],
+    "HTML, a sign in quotes": lambda text: shows(
+        "text/html", f"{text[:9]}<span title='a>b' lang=\"'>\">{text[9:]}</span>"
+    ),
+    "HTML, a comment": lambda text: shows("text/html", f"{text[:9]}<!-- > -->{text[9:]}"),
     "base64 in HTML": lambda text: shows(
         "text/html", f'<a href="data:text/plain;base64,{base64.b64encode(text.encode()).decode()}">'
     ),
@@ -220,7 +250,19 @@ def test_ordinary_notebooks_may_leave(long: bool, held: Callable[[int, int], Non
 
 
 @pytest.mark.parametrize(
-    "piece", ["a", "ghp_", "&#9", "<", "\x1b[", "\x1b]", "AAAA\n", "://a:", "&"]
+    "piece",
+    [
+        *("a", "ghp_", "&#9", "<", "\x1b[", "\x1b]", "AAAA\n", "://a:", "&", '<a="<', "<a='\"<"),
+        *(
+            "<!--",
+            "<a ",
+            "a" * 16 + "\n",
+            "a" * 16 + "\nb\n  ",
+            "a" * 99 + "\n",
+            "\\n",
+            "aaaa\\n  ",
+        ),
+    ],
 )
 def test_a_long_output_takes_no_longer_for_what_it_holds(piece: str) -> None:
     """Four times the text takes less than eight times the time."""

@@ -65,8 +65,8 @@ def test_run_saves_its_notebook_and_remembers_where(
 def test_colab_gives_the_notebook_and_an_executor_none(
     machine: Machine, github: GitHub, folder: Path
 ) -> None:
-    """What is open in Colab's browser is saved, and opened from GitHub knows where it goes;
-    an executor does not say what it runs: one line, and no wait.
+    """What is open in Colab's browser is saved; opened from GitHub it says where it goes, which
+    counts when that is typed. An executor does not say what it runs: one line, and no wait.
     """
     machine.variables["PYTHONPATH"] = str(Path(doubles.__file__).parent / "google_colab")
     with started(machine, folder, served=False) as kernel:
@@ -84,6 +84,9 @@ def test_colab_gives_the_notebook_and_an_executor_none(
         page = kernel.open(Colab, LOAD, "%github save me/work", "x = 2")
         page.metadata = found["metadata"]
         page.play_ok(0)
+        answer = page.run(page.cells[1], metadata=page.about(1), allow_stdin=False)
+        assert "%github save me/work --path a/b.ipynb" in answer.text
+        page.cells[1] += " --path a/b.ipynb"
         assert "a/b.ipynb saved to me/work" in page.play_ok(1).text
         answer = page.run("%github save", allow_stdin=False)
         assert answer.reply["ename"] == "NotebookError"

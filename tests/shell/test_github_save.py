@@ -255,7 +255,7 @@ def test_what_was_named_last_counts(run: Cells, github: GitHub, repo: Repo, nb: 
     """Also where it cannot be kept in a notebook that says something else, of long ago."""
     old = github.repo("me/old", README="x")
     notebook(nb, "x = 1", colab_magics={"github": "repository=me/old&path=old.ipynb"})
-    run("%github save me/old")
+    run("%github save me/old --path old.ipynb")
     assert "old.ipynb" in old.files()
     run("%github save ME/work")
     notebook(nb, "x = 2", colab_magics={"github": "repository=me/old&path=old.ipynb"})
