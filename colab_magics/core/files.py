@@ -15,7 +15,7 @@ import time
 from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, Dict, Iterator, List, Optional, Tuple
+from typing import BinaryIO, Dict, Iterator, List, Optional, Tuple, Union
 
 from .errors import NotebookError
 from .file_lock import PLAIN, alone_if_possible, is_own, try_lock
@@ -83,6 +83,31 @@ def _bytes(path: Path) -> bytes:
         ) from None
     except ValueError:  # a zero byte, or half a character that this system's names cannot hold
         raise NotebookError("No file can have this name.", "Check the path.") from None
+
+
+def open_own(
+    path: Union[str, Path],
+    flags: int = os.O_RDONLY,
+    mode: int = 0o600,
+    folder: Optional[int] = None,
+) -> int:
+    """Open a plain file of this user's, and nothing else; gives its handle, as `os.open` does.
+
+    `PermissionError`, at once, for a link, a pipe, a device, a file of another user's, and one that
+    has a second name: whoever can write the folder may have put it there.
+    """
+    refused = PermissionError(errno.EPERM, "a link, no plain file, or another user's", str(path))
+    try:
+        handle = os.open(str(path), flags | PLAIN | _BINARY, mode, dir_fd=folder)
+    except OSError as error:  # what a link gives, on BSD too, and a pipe that nobody reads
+        if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):
+            raise refused from None
+        raise
+    found = os.fstat(handle)
+    if stat.S_ISREG(found.st_mode) and is_own(found) and found.st_nlink < 2:
+        return handle
+    os.close(handle)
+    raise refused
 
 
 @contextmanager
@@ -387,6 +412,14 @@ def scratch_folder(prefix: str, place: Optional[Path] = None) -> Path:
             return folder
         os.close(handle)
     return fresh
+
+
+def make_private(path: Path) -> None:
+    """Make a folder, and what is missing above it, for this user alone whatever the umask is."""
+    if not path.parent.exists():
+        make_private(path.parent)
+    with suppress(FileExistsError):
+        path.mkdir(0o700)
 
 
 def own_folder(path: Path) -> Path:

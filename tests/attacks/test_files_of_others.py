@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import stat
+import sys
 import tempfile
 import threading
 import time
@@ -24,6 +26,8 @@ from colab_magics.core import file_lock, files
 from colab_magics.core.errors import NotebookError, SourceError
 from colab_magics.core.host import Host
 from colab_magics.fetch.cache import Entry, keep, part_of
+from colab_magics.jobs import launch, store
+from colab_magics.jobs.job import Job, find
 from colab_magics.secret import lookup
 
 __all__ = ["bare", "run", "server"]  # fixtures
@@ -431,3 +435,113 @@ def test_only_a_part_of_ours_is_gone_on_with(
     assert shared.own.read_bytes() == b"x" * 1000
     assert (shared.folder / "a.bin").read_bytes() == data
     assert not os.path.lexists(part)
+
+
+# ---------------------------------------------------------------------- jobs
+linux = pytest.mark.skipif(
+    sys.platform != "linux" or shutil.which("bash") is None, reason="elsewhere: Linux with bash"
+)
+
+
+def plant(kind: str, path: Path, own: Path) -> None:
+    """Put something there that leads elsewhere, that waits, or that is somebody else's."""
+    if kind == "pipe":
+        os.mkfifo(path)
+        path.chmod(0o666)
+    elif kind == "theirs":
+        path.write_bytes(b"theirs\n")
+        os.chown(path, NOBODY, NOBODY)
+        path.chmod(0o666)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        (os.link if kind == "other name" else os.symlink)(own, path)
+        if kind == "their link":
+            os.lchown(path, NOBODY, NOBODY)
+
+
+def begun(words: str, copy: str = "") -> Job:
+    """A job of the shell's that runs, or has run."""
+    wanted = launch.Wanted("x", ["sh", "-c", words], dict(os.environ), tty=False, copy=copy)
+    return launch.launch("one", wanted)
+
+
+def until(true: Callable[[], Any], seconds: float = 20.0) -> None:
+    """Wait for something to be true."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def state(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where jobs are, below folders that are not there yet."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "local" / "state"))
+    return home / "local"
+
+
+@linux
+def test_the_folders_of_jobs_are_closed_whatever_the_umask(state: Path) -> None:
+    """With those above them that are made, and with those of the copy of a log."""
+    before = os.umask(0)
+    try:
+        job = begun("true", copy=str(state.with_name("logs") / "more" / "x.log"))
+    finally:
+        os.umask(before)
+    until(lambda: not store.since(job.keeper))
+    made = [state, *state.rglob("*"), state.with_name("logs"), state.with_name("logs") / "more"]
+    assert job.log in made
+    wrong = {path: stat.S_IMODE(path.stat().st_mode) for path in made}
+    assert {path: oct(mode) for path, mode in wrong.items() if mode & 0o077} == {}
+
+
+@linux
+@pytest.mark.parametrize("kind", ["folder", "link", "other name", "pipe"])
+def test_what_is_planted_where_a_keeper_writes(state: Path, shared: Shared, kind: str) -> None:
+    """It writes in the folder that it began with, through no link, and waits for no pipe."""
+    go = shared.folder / "go"
+    job = begun(f"until [ -e {go} ]; do sleep 0.02; done; echo hello")
+    kept = job.folder
+    if kind == "folder":
+        kept = job.folder.rename(state / "aside")
+        job.folder.mkdir()
+        for name in ("seen.new", "end.new", "log"):
+            (job.folder / name).symlink_to(shared.own)
+    else:
+        (job.folder / "seen.new").unlink()
+        plant(kind, job.folder / "seen.new", shared.own)
+    go.touch()
+    until(lambda: not store.since(job.keeper))
+    assert not shared.harmed() and (kept / "log").read_text() == "hello\n"
+    assert store.read(kept, store.END)["status"] == 0
+
+
+@linux
+@root_only
+@pytest.mark.parametrize("kind", ["their link", "other name", "theirs", "pipe", "folder"])
+def test_the_copy_of_a_log_is_planted(state: Path, shared: Shared, run: Cells, kind: str) -> None:
+    """A link is not followed, a pipe not waited for, and a file of theirs told nothing."""
+    path = shared.folder / "x.log"
+    plant(kind, path, shared.own)
+    reply = run.attempt(f"%shell --background one --log {path} echo hello")
+    assert reply.error is not None and str(path) in str(reply.error)
+    assert find("one") is None and not shared.harmed()
+    assert kind != "theirs" or path.read_bytes() == b"theirs\n"
+
+
+@linux
+@root_only
+@pytest.mark.parametrize("kind", ["link", "other name", "theirs", "pipe", "folder"])
+def test_a_log_that_was_planted(state: Path, shared: Shared, run: Cells, kind: str) -> None:
+    """It is not shown, nor waited for: the job is listed without it."""
+    job = begun("exit 3")
+    until(lambda: not store.since(job.keeper))
+    shared.own.write_bytes(b"theirs\n")
+    job.log.unlink()
+    plant(kind, job.log, shared.own)
+    assert "failed" in run("%jobs") and "theirs" not in run("%jobs")
+    for verb in ("log one", "log one --all", "follow one", "wait one"):
+        reply = run.attempt(f"%jobs {verb}")
+        assert reply.error is not None and "theirs" not in reply.shown + str(reply.error)
+        assert verb != "wait one" or "failed with" in str(reply.error)
