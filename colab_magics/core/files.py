@@ -110,6 +110,21 @@ def open_own(
     raise refused
 
 
+def refuse_planted(path: Path) -> None:
+    """`NotebookError` where what is to be replaced is no file, or a link of another user's.
+
+    `OSError` where nothing is there.
+    """
+    link, found = path.lstat(), path.stat()
+    if stat.S_ISLNK(link.st_mode) and not is_own(link) and link.st_uid:
+        raise NotebookError(
+            f"{path.name} is a link of another user's; it was not followed.",
+            "Name the file that it leads to, or another one.",
+        )
+    if not stat.S_ISREG(found.st_mode):
+        raise NotebookError(f"{path.name} is a device, a pipe or a folder.", "Name a file.")
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Write a file as the only process of this user, from reading it on until it is replaced.
@@ -143,6 +158,7 @@ def replace(path: Path, data: bytes, expected: bytes) -> bool:
     Proved by reading back.
     """
     with told(path), locked(path):
+        refuse_planted(path)
         target = path.resolve()
         if data == expected and _holds(target, data):
             return False

@@ -18,6 +18,8 @@ import pytest
 from doubles.files_server import How, Server
 from doubles.git_server import Server as GitServer
 from doubles.users import NOBODY, OTHER, TEAM, as_user, meanwhile, root_only
+from faults.runs import Started
+from kernel.files import notebook
 from shell.cells import Cells
 from shell.conftest import bare, run, server
 from shell.test_fetch import archive
@@ -545,3 +547,29 @@ def test_a_log_that_was_planted(state: Path, shared: Shared, run: Cells, kind: s
         reply = run.attempt(f"%jobs {verb}")
         assert reply.error is not None and "theirs" not in reply.shown + str(reply.error)
         assert verb != "wait one" or "failed with" in str(reply.error)
+
+
+# ---------------------------------------------------------------------- a run
+@root_only
+@pytest.mark.parametrize("kind", ["pipe", "their link", "folder", "dangling"])
+def test_the_output_of_a_run_is_planted(shared: Shared, kind: str) -> None:
+    """One line before anything runs; what it leads to stays as it is."""
+    output = shared.folder / "out.ipynb"
+    plant(kind, output, shared.own if kind != "dangling" else shared.own.with_name("none"))
+    path = notebook(shared.folder / "nb.ipynb", "print(1)")
+    ended = Started(path, "--output", str(output)).ended(20)
+    assert ended.status > 0 and "[1/1]" not in ended.out
+    assert "out.ipynb" in ended.errors and "Traceback" not in ended.errors
+    assert not shared.harmed() and not shared.own.with_name("none").exists()
+
+
+@root_only
+@pytest.mark.parametrize("kind", ["mkfifo({out!r})", "symlink({own!r}, {out!r})"])
+def test_an_output_is_planted_during_a_run(shared: Shared, kind: str) -> None:
+    """The run is saved beside it."""
+    output, own = str(shared.folder / "out.ipynb"), str(shared.own)
+    cell = f"import os; os.{kind.format(out=output, own=own)}; os.lchown({output!r}, 65534, 65534)"
+    path = notebook(shared.folder / "nb.ipynb", cell + "; print('done')")
+    ended = Started(path, "--output", output).ended(40)
+    assert ended.status == 1 and "out-run.ipynb" in ended.errors
+    assert "done" in (shared.folder / "out-run.ipynb").read_text() and not shared.harmed()
