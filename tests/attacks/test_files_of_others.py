@@ -557,8 +557,8 @@ def test_the_output_of_a_run_is_planted(shared: Shared, kind: str) -> None:
     output = shared.folder / "out.ipynb"
     plant(kind, output, shared.own if kind != "dangling" else shared.own.with_name("none"))
     path = notebook(shared.folder / "nb.ipynb", "print(1)")
-    ended = Started(path, "--output", str(output)).ended(20)
-    assert ended.status > 0 and "[1/1]" not in ended.out
+    ended = Started(path, "--output", str(output)).ended()
+    assert ended.status > 0 and "1/1]" not in ended.out
     assert "out.ipynb" in ended.errors and "Traceback" not in ended.errors
     assert not shared.harmed() and not shared.own.with_name("none").exists()
 
@@ -570,6 +570,6 @@ def test_an_output_is_planted_during_a_run(shared: Shared, kind: str) -> None:
     output, own = str(shared.folder / "out.ipynb"), str(shared.own)
     cell = f"import os; os.{kind.format(out=output, own=own)}; os.lchown({output!r}, 65534, 65534)"
     path = notebook(shared.folder / "nb.ipynb", cell + "; print('done')")
-    ended = Started(path, "--output", output).ended(40)
+    ended = Started(path, "--output", output).ended()
     assert ended.status == 1 and "out-run.ipynb" in ended.errors
     assert "done" in (shared.folder / "out-run.ipynb").read_text() and not shared.harmed()
