@@ -92,6 +92,46 @@ def opened(path: Path) -> BinaryIO:
     return stream
 
 
+def open_own(
+    path: Union[str, Path],
+    flags: int = os.O_RDONLY,
+    mode: int = 0o600,
+    folder: Optional[int] = None,
+) -> int:
+    """Open a plain file of this user's, and nothing else; gives its handle, as `os.open` does.
+
+    `PermissionError`, at once, for a link, a pipe, a device, a file of another user's, and one that
+    has a second name: whoever can write the folder may have put it there.
+    """
+    refused = PermissionError(errno.EPERM, "a link, no plain file, or another user's", str(path))
+    try:
+        handle = os.open(str(path), flags | PLAIN | _BINARY, mode, dir_fd=folder)
+    except OSError as error:  # what a link gives, on BSD too, and a pipe that nobody reads
+        if error.errno in (errno.ELOOP, errno.EMLINK, errno.ENXIO):
+            raise refused from None
+        raise
+    found = os.fstat(handle)
+    if stat.S_ISREG(found.st_mode) and is_own(found) and found.st_nlink < 2:
+        return handle
+    os.close(handle)
+    raise refused
+
+
+def refuse_planted(path: Path) -> None:
+    """`NotebookError` where what is to be replaced is no file, or a link of another user's.
+
+    `OSError` where nothing is there.
+    """
+    link, found = path.lstat(), path.stat()
+    if stat.S_ISLNK(link.st_mode) and not is_own(link) and link.st_uid:
+        raise NotebookError(
+            f"{path.name} is a link of another user's; it was not followed.",
+            "Name the file that it leads to, or another one.",
+        )
+    if not stat.S_ISREG(found.st_mode):
+        raise NotebookError(f"{path.name} is a device, a pipe or a folder.", "Name a file.")
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Write a file as the only process of this user, from reading it on until it is replaced.
@@ -128,6 +168,7 @@ def replace(path: Path, data: bytes, expected: bytes) -> bool:
     Proved by reading back.
     """
     with told(path), locked(path):
+        refuse_planted(path)
         target = path.resolve()
         if data == expected and _holds(target, data):
             return False

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Set
 
+from ..core.errors import CommandFailed
 from ..extension.hooks import Hook
 from ..extension.output import say
 
@@ -29,7 +31,9 @@ class EndedJobs(Hook):
         from .job import find
         from .magic_start import became
 
-        job = find(name)
+        job = None
+        with suppress(CommandFailed):  # its folder is another user's by now
+            job = find(name)
         if job is not None and job.running:
             return
         self.names.discard(name)

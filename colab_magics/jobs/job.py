@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Callable, Iterable, List, Optional
 
 from ..core.errors import conceal
+from ..core.files import open_own
 from ..shell.ansi import drawn
 from ..shell.processes import Family, Process, listed, scan
 from .store import (
@@ -87,9 +89,9 @@ class Job:
     def last(self) -> str:
         """The last line that it has written."""
         try:
-            with self.log.open("rb") as stream:
-                stream.seek(max(0, self.log.stat().st_size - _LAST))
-                text = stream.read().decode("utf-8", "replace")
+            with os.fdopen(open_own(self.log), "rb") as stream:
+                stream.seek(max(0, stream.seek(0, os.SEEK_END) - _LAST))
+                text = stream.read(_LAST).decode("utf-8", "replace")
         except OSError:
             return ""
         lines = (drawn(line).strip() for line in reversed(text.split("\n")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import select
 import shutil
@@ -16,12 +17,13 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 
 from ..core.errors import CommandFailed, hidden, usage_error
-from ..core.file_lock import alone
+from ..core.file_lock import alone, make_private
+from ..core.files import open_own
 from ..core.process import start
 from ..core.secret_scan import looks_secret
 from ..shell.processes import MARK, unmarked
 from .job import ELSEWHERE, Job, find, look
-from .store import STOPPED, folder, folders, starts
+from .store import STOPPED, folder, folders, own, starts
 
 #: Seconds that a keeper has to start a job; that a job has to end by itself.
 PATIENCE, GRACE = 30.0, 5.0
@@ -79,9 +81,9 @@ def launch(name: str, wanted: Wanted) -> Job:
         )
     place = folder() / name
     try:
-        place.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if place not in folders(place.parent):
-            raise _failed(name, "its folder is a link, or another user's")
+        make_private(place)
+        if place not in folders(own()):
+            raise _failed(name, "its folder is a link, or others can write it")
         with alone(place / "lock"):
             free(name, wanted.shown)
             job = _started(_next(place), wanted)
@@ -96,7 +98,7 @@ def stop(job: Job, grace: float = GRACE) -> Job:
     """End a job and its processes, after ``grace`` seconds by force; gives it as it is then."""
     mark = job.folder / STOPPED
     with suppress(OSError):  # the disk is full: to be told who has ended it matters less
-        mark.touch()
+        os.close(open_own(mark, os.O_WRONLY | os.O_CREAT))
     try:
         return _stopped(job, grace)
     except BaseException:

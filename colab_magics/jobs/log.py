@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import BinaryIO, List, NamedTuple, Optional, Tuple
 
 from ..core.display import amount
+from ..core.file_lock import make_private
+from ..core.files import open_own
 
 #: A log that has become so long is put aside, in the place of the one that was put aside before.
 LIMIT = 100 * 10**6
@@ -33,10 +35,13 @@ class _Part(NamedTuple):
 
 
 class Written:
-    """A log that a process adds to; it and the part before it can be read, deleted even."""
+    """A log that a process adds to; it and the part before it can be read, deleted even.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    ``folder`` is an open one that its path begins at.
+    """
+
+    def __init__(self, path: Path, folder: Optional[int] = None) -> None:
+        self._path, self._folder = path, folder
         self._lock = threading.Lock()
         self._parts: List[_Part] = []
         self._size = 0
@@ -74,8 +79,10 @@ class Written:
         """Put the part that is full aside, in the place of the one before it."""
         if self._parts:
             with suppress(FileNotFoundError):  # somebody has deleted it
-                os.replace(self._path, f"{self._path}{BEFORE}")  # noqa: PTH105
-        self._parts.append(_Part(self._size, self._path.open("a+b", buffering=0)))
+                aside = {"src_dir_fd": self._folder, "dst_dir_fd": self._folder}
+                os.replace(self._path, f"{self._path}{BEFORE}", **aside)  # noqa: PTH105
+        handle = open_own(self._path, os.O_RDWR | os.O_APPEND | os.O_CREAT, folder=self._folder)
+        self._parts.append(_Part(self._size, os.fdopen(handle, "a+b", buffering=0)))
         while len(self._parts) > 2:
             self._parts.pop(0).stream.close()
 
@@ -136,8 +143,9 @@ class Copy:
         if not (self._first or new or last):
             return
         if self._first:  # later, a folder that is gone may be a drive that is not there any more
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("ab") as copy:
+            make_private(self._path.parent)
+        handle = open_own(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        with os.fdopen(handle, "ab") as copy:
             copy.write(self._first)
             while new:
                 if at > reached:

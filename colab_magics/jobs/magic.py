@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Dict, List, Tuple
 
 from ..core.arguments import Parser
 from ..core.display import Report, amount, duration
-from ..core.errors import conceal, usage_error
+from ..core.errors import CommandFailed, conceal, usage_error
 from ..extension.magic import Call, Magic
 from ..extension.output import Status, say, show
 from .job import ELSEWHERE, Job, every, find
@@ -65,7 +66,9 @@ class JobsMagic(Magic):
         """Verbs first, then names."""
         words = line.split()[1:]
         begun = len(words) > (1 if symbol else 0)
-        found = [name for name in names() if name.startswith(symbol)]
+        found = []
+        with suppress(CommandFailed):
+            found = [name for name in names() if name.startswith(symbol)]
         return found if begun else [*super().complete(line, symbol), *found]
 
     # ------------------------------------------------------------------ what can be done

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, Callable, List, Optional
 
 from ..core.errors import CommandFailed, usage_error
+from ..core.files import open_own
 from ..core.host import Host
 from ..extension.output import interrupted, say
 from ..shell.log import Log
@@ -88,7 +90,9 @@ def unless_done(job: Job, precise: bool, last: int) -> None:
     """`CommandFailed`, with so many last lines of its log, where a job did not succeed."""
     if job.state == "done":
         return
-    lines = _Tail(job.log, last).read().decode("utf-8", "replace") if last else ""
+    lines = ""
+    with suppress(CommandFailed):  # how it ended is to be said even where the log is not its own
+        lines = _Tail(job.log, last).read().decode("utf-8", "replace") if last else ""
     what, todo = f"{job.name}: {became(job, precise)}", f"All of it: %jobs log {job.name} --all"
     if job.state != "stopped" and full(status(job)):
         todo = f"{MEMORY}\n{todo}"
@@ -162,9 +166,13 @@ def _parts(path: Path) -> List[Path]:
 
 def _opened(path: Path) -> Optional[BinaryIO]:
     try:
-        return path.open("rb")
+        return os.fdopen(open_own(path), "rb")
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise CommandFailed(
+            f"{path} is not shown: {error.strerror}.", "%jobs remove NAME takes it away."
+        ) from None
 
 
 def _begin(stream: BinaryIO, lines: int) -> int:
@@ -172,7 +180,7 @@ def _begin(stream: BinaryIO, lines: int) -> int:
     size = stream.seek(0, os.SEEK_END)
     start = max(0, size - FAR)
     stream.seek(start)
-    data = stream.read()
+    data = stream.read(FAR)
     at = len(data) - 1 if data.endswith(b"\n") else len(data)
     for _ in range(lines):
         at = data.rfind(b"\n", 0, at)

@@ -5,15 +5,19 @@ Each start has its own, so that one that fails, or a keeper that still copies, h
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
 import stat
+from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
-from ..core.files import state_folder
+from ..core.errors import CommandFailed
+from ..core.file_lock import is_own
+from ..core.files import open_own, state_folder
 from ..core.process import run
 from ..shell import processes
 
@@ -108,6 +112,8 @@ _KINDS: Dict[str, Dict[str, Callable[[Any], bool]]] = {
 
 #: Bytes that a file of these has at least, so that room for it can be kept; and at most.
 _SIZE, _MOST = 1024, 1 << 22
+#: What lets others write.
+_OTHERS = 0o022
 
 Record = Dict[str, Any]
 
@@ -115,6 +121,37 @@ Record = Dict[str, Any]
 def folder() -> Path:
     """Where the jobs of this user are."""
     return state_folder("jobs")
+
+
+def own() -> Path:
+    """`folder`: nobody else can write it, or the one above it, from now on.
+
+    `CommandFailed` where one of them is another user's: what stands there could be theirs.
+    """
+    place = folder()
+    for path in (place.parent, place):
+        with suppress(OSError):  # it is not there, or this user may not see it
+            link, found = path.lstat(), path.stat()
+            if not (stat.S_ISDIR(found.st_mode) and is_own(found) and is_own(link)):
+                raise CommandFailed(
+                    f"{path} is to hold your jobs, and is another user's, or no folder.",
+                    "Take it away, or have XDG_STATE_HOME name a folder that only you can write.",
+                )
+            if found.st_mode & _OTHERS:
+                path.chmod(stat.S_IMODE(found.st_mode) & ~_OTHERS)
+    return place
+
+
+def hold(place: Path) -> int:
+    """Open the folder of a start, to write its files wherever that name leads later.
+
+    `PermissionError` where it is not this user's.
+    """
+    handle = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    if not is_own(os.fstat(handle)):
+        os.close(handle)
+        raise PermissionError(errno.EPERM, "another user's folder", str(place))
+    return handle
 
 
 def starts(place: Path) -> List[Path]:
@@ -125,32 +162,33 @@ def starts(place: Path) -> List[Path]:
 
 def names() -> List[str]:
     """The names of all jobs, without a look at how they are."""
-    return sorted(path.name for path in folders(folder()) if starts(path))
+    return sorted(path.name for path in folders(own()) if starts(path))
 
 
 def folders(place: Path) -> List[Path]:
-    """The folders in a folder of ours, and of its owner; a link to one could lead anywhere."""
+    """The folders in a folder that only this user can write; a link could lead anywhere."""
     try:
-        owner = place.stat().st_uid
         found = [place / entry.name for entry in os.scandir(place)]
-        return [path for path in found if _is_folder(path.lstat(), owner)]
+        return [path for path in found if _is_folder(path.lstat())]
     except OSError:
         return []
 
 
-def _is_folder(about: os.stat_result, owner: int) -> bool:
-    return stat.S_ISDIR(about.st_mode) and about.st_uid == owner
+def _is_folder(about: os.stat_result) -> bool:
+    return stat.S_ISDIR(about.st_mode) and _is_ours(about)
+
+
+def _is_ours(about: os.stat_result) -> bool:
+    """Whether this user alone can have written it: processes are ended by what stands there."""
+    return is_own(about) and not about.st_mode & _OTHERS
 
 
 def read(place: Path, name: str) -> Record:
     """What a file of a start says; nothing where it does not say all that is asked of it."""
     try:
-        # A pipe would have us wait, and a link may lead anywhere.
-        handle = os.open(place / name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with os.fdopen(handle, "rb") as stream:
-            about, owner = os.fstat(handle), place.stat().st_uid
-            plain = stat.S_ISREG(about.st_mode) and about.st_uid == owner
-            found = json.loads(stream.read(_MOST)) if plain else None
+        with os.fdopen(open_own(place / name), "rb") as stream:
+            ours = _is_ours(os.fstat(stream.fileno()))
+            found = json.loads(stream.read(_MOST)) if ours else None
     except (OSError, ValueError, RecursionError):
         return {}
     if not isinstance(found, dict):
@@ -159,24 +197,23 @@ def read(place: Path, name: str) -> Record:
     return found if whole else {}
 
 
-def put(place: Path, name: str, record: Record) -> None:
-    """Write a file of a start, whole or not at all.
+def put(place: int, name: str, record: Record) -> None:
+    """Write a file of a start (see `hold`), whole or not at all; into the room that was kept."""
+    _write(place, name, json.dumps(record).encode().ljust(_SIZE))
+    os.replace(_new(name), name, src_dir_fd=place, dst_dir_fd=place)
 
-    Into the room that was kept for it, which `core.files.save` would give back: a disk that the
-    job has filled has none.
-    """
-    data = json.dumps(record).encode().ljust(_SIZE)
-    new = _new(place, name)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT, 0o600), "wb") as stream:
+
+def reserve(place: int, name: str, more: int = 0) -> None:
+    """Keep room for a file of a start, and ``more`` bytes: a job may fill the disk at once."""
+    _write(place, name, b" " * (_SIZE + more))
+
+
+def _write(place: int, name: str, data: bytes) -> None:
+    handle = open_own(_new(name), os.O_WRONLY | os.O_CREAT, folder=place)
+    with os.fdopen(handle, "wb") as stream:
         stream.write(data)
         stream.truncate()
-    os.replace(new, place / name)  # noqa: PTH105
 
 
-def reserve(place: Path, name: str, more: int = 0) -> None:
-    """Keep room for a file of a start, and ``more`` bytes: a job may fill the disk at once."""
-    _new(place, name).write_bytes(b" " * (_SIZE + more))
-
-
-def _new(place: Path, name: str) -> Path:
-    return (place / name).with_suffix(".new")
+def _new(name: str) -> str:
+    return str(Path(name).with_suffix(".new"))

@@ -22,7 +22,7 @@ from ..shell.processes import Family
 from ..shell.runner import Ended, Listener, run
 from .job import BEAT
 from .log import Copy, Written
-from .store import END, FACTS, LOG, SEEN, boot, host, put, reserve, since
+from .store import END, FACTS, LOG, SEEN, boot, hold, host, put, reserve, since
 
 #: Seconds between two looks at whether what a command has left behind still runs.
 LOOK = 0.5
@@ -34,9 +34,9 @@ class Keeper(Listener):
     def __init__(self, told: Dict[str, Any]) -> None:
         for secret in told["secrets"]:
             hide(secret)
-        self._told, self._folder = told, Path(told["folder"])
+        self._told, self._folder = told, hold(Path(told["folder"]))
         self._veil, self._writing = Veil(), Lock()
-        self._log = Written(self._folder / LOG)
+        self._log = Written(Path(LOG), self._folder)
         self._copy: Optional[Copy] = None
         self._seen, self._said = 0.0, ""
 
@@ -93,7 +93,7 @@ class Keeper(Listener):
         try:
             answer("started")
         except OSError:
-            (self._folder / FACTS).unlink()
+            os.unlink(FACTS, dir_fd=self._folder)
             raise
 
     def heard(self, name: str, data: bytes) -> None:

@@ -101,6 +101,9 @@ def _refuse_unwritable(path: Path) -> None:
     """Better before the run than after it."""
     if not path.parent.is_dir() or path.is_dir():
         raise NotebookError(f"{path} cannot be written there.", "Name a file in a folder.")
+    if os.path.lexists(path):
+        with files.told(path, "nothing was run", "name another file"):
+            files.refuse_planted(path)
     if path.exists() and not (path.stat().st_mode & 0o200 and os.access(path, os.W_OK)):
         raise NotebookError(f"{path.name} is read-only.", "Make it writable, or use --output.")
     holder = held_by(path)
@@ -183,9 +186,9 @@ class _Saved:
             elif not place.exists():
                 changed = files.create(place, data)
             else:
-                if not place.stat().st_size:  # nobody is about to write it
-                    place.write_bytes(b" ")
-                changed = files.replace(place, data, expected=files.read(place))
+                # One that is empty stays so: nobody is about to write it.
+                before = files.read(place) if place.stat().st_size else b""
+                changed = files.replace(place, data, expected=before)
         self._expected = data
         return changed
 

@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import stat
 import sys
 import tempfile
@@ -19,6 +20,8 @@ import pytest
 from doubles.files_server import How, Server
 from doubles.git_server import Server as GitServer
 from doubles.users import NOBODY, OTHER, TEAM, as_user, meanwhile, root_only
+from faults.runs import Started
+from kernel.files import notebook
 from shell.cells import Cells
 from shell.conftest import bare, run, server
 from shell.test_fetch import archive
@@ -28,6 +31,9 @@ from colab_magics.core.errors import NotebookError, NotOwn, SourceError
 from colab_magics.core.host import Host
 from colab_magics.fetch.cache import Entry, Member, keep, part_of, recall
 from colab_magics.fetch.prefetch import Ahead
+from colab_magics.jobs import launch
+from colab_magics.jobs import store as jobs
+from colab_magics.jobs.job import Job, find
 from colab_magics.pin import journal
 from colab_magics.pin.environments import store
 from colab_magics.secret import lookup
@@ -625,3 +631,139 @@ def test_what_is_no_file_is_left_alone(run: Cells, server: Server, kind: str) ->
     if kind == "link":
         run(f"%fetch {url} e.txt --update")
         assert not path.is_symlink() and path.read_bytes() == b"new"
+
+
+# ---------------------------------------------------------------------- jobs
+linux = pytest.mark.skipif(
+    sys.platform != "linux" or shutil.which("bash") is None, reason="elsewhere: Linux with bash"
+)
+
+
+def plant(kind: str, path: Path, own: Path) -> None:
+    """Put something there that leads elsewhere, that waits, or that is somebody else's."""
+    if kind == "pipe":
+        os.mkfifo(path)
+        path.chmod(0o666)
+    elif kind == "theirs":
+        path.write_bytes(b"theirs\n")
+        os.chown(path, NOBODY, NOBODY)
+        path.chmod(0o666)
+    elif kind == "folder":
+        path.mkdir()
+    else:
+        (os.link if kind == "other name" else os.symlink)(own, path)
+        if kind == "their link":
+            os.lchown(path, NOBODY, NOBODY)
+
+
+def begun(words: str, copy: str = "") -> Job:
+    """A job of the shell's that runs, or has run."""
+    wanted = launch.Wanted("x", ["sh", "-c", words], dict(os.environ), tty=False, copy=copy)
+    return launch.launch("one", wanted)
+
+
+def until(true: Callable[[], Any], seconds: float = 20.0) -> None:
+    """Wait for something to be true."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it did not come true"
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def state(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where jobs are, below folders that are not there yet."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(home / "local" / "state"))
+    return home / "local"
+
+
+@linux
+def test_the_folders_of_jobs_are_closed_whatever_the_umask(state: Path) -> None:
+    """With those above them that are made, and with those of the copy of a log."""
+    before = os.umask(0)
+    try:
+        job = begun("true", copy=str(state.with_name("logs") / "more" / "x.log"))
+    finally:
+        os.umask(before)
+    until(lambda: not jobs.since(job.keeper))
+    made = [state, *state.rglob("*"), state.with_name("logs"), state.with_name("logs") / "more"]
+    assert job.log in made
+    wrong = {path: stat.S_IMODE(path.stat().st_mode) for path in made}
+    assert {path: oct(mode) for path, mode in wrong.items() if mode & 0o077} == {}
+
+
+@linux
+@pytest.mark.parametrize("kind", ["folder", "link", "other name", "pipe"])
+def test_what_is_planted_where_a_keeper_writes(state: Path, shared: Shared, kind: str) -> None:
+    """It writes in the folder that it began with, through no link, and waits for no pipe."""
+    go = shared.folder / "go"
+    job = begun(f"until [ -e {go} ]; do sleep 0.02; done; echo hello")
+    kept = job.folder
+    if kind == "folder":
+        kept = job.folder.rename(state / "aside")
+        job.folder.mkdir()
+        for name in ("seen.new", "end.new", "log"):
+            (job.folder / name).symlink_to(shared.own)
+    else:
+        (job.folder / "seen.new").unlink()
+        plant(kind, job.folder / "seen.new", shared.own)
+    go.touch()
+    until(lambda: not jobs.since(job.keeper))
+    assert not shared.harmed() and (kept / "log").read_text() == "hello\n"
+    assert jobs.read(kept, jobs.END)["status"] == 0
+
+
+@linux
+@root_only
+@pytest.mark.parametrize("kind", ["their link", "other name", "theirs", "pipe", "folder"])
+def test_the_copy_of_a_log_is_planted(state: Path, shared: Shared, run: Cells, kind: str) -> None:
+    """A link is not followed, a pipe not waited for, and a file of theirs told nothing."""
+    path = shared.folder / "x.log"
+    plant(kind, path, shared.own)
+    reply = run.attempt(f"%shell --background one --log {path} echo hello")
+    assert reply.error is not None and str(path) in str(reply.error)
+    assert find("one") is None and not shared.harmed()
+    assert kind != "theirs" or path.read_bytes() == b"theirs\n"
+
+
+@linux
+@root_only
+@pytest.mark.parametrize("kind", ["link", "other name", "theirs", "pipe", "folder"])
+def test_a_log_that_was_planted(state: Path, shared: Shared, run: Cells, kind: str) -> None:
+    """It is not shown, nor waited for: the job is listed without it."""
+    job = begun("exit 3")
+    until(lambda: not jobs.since(job.keeper))
+    shared.own.write_bytes(b"theirs\n")
+    job.log.unlink()
+    plant(kind, job.log, shared.own)
+    assert "failed" in run("%jobs") and "theirs" not in run("%jobs")
+    for verb in ("log one", "log one --all", "follow one", "wait one"):
+        reply = run.attempt(f"%jobs {verb}")
+        assert reply.error is not None and "theirs" not in reply.shown + str(reply.error)
+        assert verb != "wait one" or "failed with" in str(reply.error)
+
+
+# ---------------------------------------------------------------------- a run
+@root_only
+@pytest.mark.parametrize("kind", ["pipe", "their link", "folder", "dangling"])
+def test_the_output_of_a_run_is_planted(shared: Shared, kind: str) -> None:
+    """One line before anything runs; what it leads to stays as it is."""
+    output = shared.folder / "out.ipynb"
+    plant(kind, output, shared.own if kind != "dangling" else shared.own.with_name("none"))
+    path = notebook(shared.folder / "nb.ipynb", "print(1)")
+    ended = Started(path, "--output", str(output)).ended()
+    assert ended.status > 0 and "1/1]" not in ended.out
+    assert "out.ipynb" in ended.errors and "Traceback" not in ended.errors
+    assert not shared.harmed() and not shared.own.with_name("none").exists()
+
+
+@root_only
+@pytest.mark.parametrize("kind", ["mkfifo({out!r})", "symlink({own!r}, {out!r})"])
+def test_an_output_is_planted_during_a_run(shared: Shared, kind: str) -> None:
+    """The run is saved beside it."""
+    output, own = str(shared.folder / "out.ipynb"), str(shared.own)
+    cell = f"import os; os.{kind.format(out=output, own=own)}; os.lchown({output!r}, 65534, 65534)"
+    path = notebook(shared.folder / "nb.ipynb", cell + "; print('done')")
+    ended = Started(path, "--output", output).ended()
+    assert ended.status == 1 and "out-run.ipynb" in ended.errors
+    assert "done" in (shared.folder / "out-run.ipynb").read_text() and not shared.harmed()

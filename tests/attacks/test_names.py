@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
+from doubles.users import NOBODY, root_only
 from shell.cells import Cells, new_shell
 
 from colab_magics.extension.recorder import session_of
@@ -71,6 +72,8 @@ def plant(place: Path, facts: Any) -> Path:
     """A folder as of a job that was started once."""
     (place / "1").mkdir(parents=True)
     (place / "1" / FACTS).write_text(json.dumps(facts))
+    for path in (place, place / "1", place / "1" / FACTS):
+        path.chmod(0o700)  # whatever the umask of who runs this
     return place
 
 
@@ -217,6 +220,41 @@ def test_what_is_no_record_is_not_read(run: Cells, victim: subprocess.Popen[byte
     for name in places:
         assert run.attempt(f"%jobs stop {name}").error is not None
     assert victim.poll() is None
+
+
+@root_only
+@pytest.mark.parametrize("first", range(5), ids=["above", "jobs", "name", "start", "record"])
+def test_a_job_of_another_user_is_none(
+    run: Cells, home: Path, victim: subprocess.Popen[bytes], first: int
+) -> None:
+    """What is theirs, from the folder of all jobs down to the record, ends and deletes nothing.
+
+    Where the folder of all jobs is, it is named, and no job is started there.
+    """
+    place = plant(folder() / "one", facts_of(victim))
+    for path in (folder().parent, folder(), place, place / "1", place / "1" / FACTS)[first:]:
+        os.chown(path, NOBODY, NOBODY)
+    before = listing(home)
+    replies = [run.attempt(f"%jobs {verb} one") for verb in ("stop", *VERBS)]
+    assert victim.poll() is None and all(reply.error is not None for reply in replies)
+    if first < 2:
+        theirs = folder() if first else folder().parent
+        replies += [run.attempt("%jobs"), run.attempt("%shell --background two true")]
+        assert all(str(theirs) in str(reply.error) for reply in replies)
+    assert listing(home) == before
+
+
+@pytest.mark.parametrize("open_one", range(4), ids=["jobs", "name", "start", "record"])
+def test_what_others_may_write_is_no_job(
+    run: Cells, victim: subprocess.Popen[bytes], open_one: int
+) -> None:
+    """Anybody may have written a record that stands there; the folder of all jobs is closed."""
+    place = plant(folder() / "one", facts_of(victim))
+    path = (folder(), place, place / "1", place / "1" / FACTS)[open_one]
+    path.chmod(0o777)
+    found = every()
+    assert len(found) == (0 if open_one else 1)
+    assert open_one or not folder().stat().st_mode & 0o022
 
 
 # ---------------------------------------------------------------------- braces
