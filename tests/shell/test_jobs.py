@@ -115,7 +115,7 @@ def drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Drive:
     """The pipe that plays it is opened as a drive's file is: any other one would be refused."""
     path = str(tmp_path / "drive.log")
     opened = f"os.open(path, os.O_WRONLY) if str(path) == {path!r} else own(path, *words, **more)"
-    waits = f"logs.open_own = lambda path, *words, own=logs.open_own, **more: {opened}"
+    waits = f"log.open_own = lambda path, *words, own=log.open_own, **more: {opened}"
     monkeypatch.setattr(launch, "_CODE", keepers(f"import os; {waits}"))
     return Drive(Path(path))
 
