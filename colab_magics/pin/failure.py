@@ -42,6 +42,9 @@ _MACHINE = {
 #: As uv prints such a number, and as pip does.
 _NUMBER = re.compile(r"(?:\(os error |\[Errno )(\d+)[)\]]")
 
+#: What an error of uv is caused by, below the line that says what failed.
+_CAUSE = re.compile(r"\s*([├╰]─▶|caused by:|cause:)", re.I)
+
 #: So many of the requirements that could not be installed are looked up on the indexes, and for so
 #: many seconds in all.
 _LOOKED_UP = 3
@@ -68,8 +71,12 @@ def reason_of(lines: Sequence[str]) -> Tuple[str, str]:
         or [at for at, line in enumerate(lines) if line.lower().startswith("error")]
         or [len(lines) - 1]
     )
-    block = [_shortened(line) for line in lines[starts[0] :][:9]] if lines else []
-    return (block[0], "\n".join(block[1:])) if block else ("the installer gave no reason", "")
+    block = list(lines[starts[0] :][:9]) if lines else []
+    if not block:
+        return "the installer gave no reason", ""
+    causes = 1 if block[1:] and _CAUSE.match(block[1]) else 0  # uv has the next one on a line below
+    sentence = ": ".join(map(_shortened, block[: 1 + causes]))
+    return sentence, "\n".join(map(_shortened, block[1 + causes :]))
 
 
 def _machine_error(lines: Sequence[str]) -> Optional[InstallFailed]:
@@ -82,7 +89,7 @@ def _machine_error(lines: Sequence[str]) -> Optional[InstallFailed]:
 
 def _shortened(line: str) -> str:
     """Return a line without its marks, and without what differs each time."""
-    line = re.sub(r"^(error:|cause:|×|╰─▶|\s)+", "", line.strip(), flags=re.I)
+    line = re.sub(r"^(error:|cause:|caused by:|×|[├╰]─▶|\s)+", "", line.strip(), flags=re.I)
     line = re.sub(r" in \d+(\.\d+)?m?s\b", "", line)
     return line.replace(", we can conclude that your requirements are unsatisfiable", "")
 

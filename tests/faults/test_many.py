@@ -92,9 +92,9 @@ def test_a_setup_cell_of_two_thousand_lines_runs(run: Cells, long: bool) -> None
 
 
 @pytest.mark.parametrize("word", LINES)
-def test_a_setup_cell_of_two_thousand_lines_runs_anywhere(word: str) -> None:
+def test_a_setup_cell_of_many_lines_runs_anywhere(word: str, long: bool) -> None:
     """What is written by us is read by IPython alone, and is read back as it was meant."""
-    steps = [x.step for x in parse(texts(LINES[word], 2000)) if x.step]
+    steps = [x.step for x in parse(texts(LINES[word], 2000 if long else 600)) if x.step]
     lines, _ = merge(new_cell(), [(step, "a note") for step in steps])
     cell = render(lines)
     assert TransformerManager().transform_cell(cell).count("run_line_magic") >= len(lines) - 6

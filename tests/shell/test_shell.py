@@ -600,7 +600,7 @@ def test_logs_are_limited_in_size_and_age(home: Path, monkeypatch: pytest.Monkey
     """A log ends at its limit; old ones go, and the oldest where they are too large together."""
     monkeypatch.setattr(log, "LIMIT", 300_000)
     monkeypatch.setattr(log, "TOGETHER", 700_000)
-    log.folder().mkdir(parents=True)
+    log.folder().mkdir(parents=True, exist_ok=True)
     old = log.folder() / "shell-20200101-000000-1.log"
     old.write_bytes(b"x")
     os.utime(old, (1, 1))
