@@ -138,17 +138,7 @@ def check(version: Version, python: Path, built: Path, options: argparse.Namespa
     once = [] if options.long or "lint" in version.extras else ["-m", "not once"]
     # The command, not `python -m pytest`: that would import the checkout, not the wheel.
     commands = [
-        [
-            *tests,
-            "tests",
-            "--ignore=tests/browser",
-            "-n",
-            WORKERS,
-            "--dist",
-            "worksteal",
-            *once,
-            *long,
-        ],
+        [*tests, "tests", "--ignore=tests/browser", *WORKERS, *once, *long],
         [*tests, "notebooks", "--nbval", "--nbval-current-env", "--nbval-sanitize-with=setup.cfg"],
     ]
     if "browser" in version.extras:  # alone: a busy machine makes front ends slow to answer
