@@ -101,6 +101,11 @@ def is_own(found: os.stat_result) -> bool:
     return not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
 
 
+def is_private(found: os.stat_result) -> bool:
+    """Whether this user owns a file that nobody else may write, of any group."""
+    return is_own(found) and (os.name == "nt" or not found.st_mode & 0o022)
+
+
 def others_write(found: os.stat_result) -> bool:
     """Whether users beside this one may write a file; the group that is this user's own is none."""
     if os.name == "nt":

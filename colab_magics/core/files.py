@@ -18,7 +18,15 @@ from pathlib import Path
 from typing import BinaryIO, ContextManager, Dict, Iterator, List, Optional, Tuple, Union
 
 from .errors import NotebookError, NotOwn
-from .file_lock import PLAIN, alone_if_possible, is_own, make_private, others_write, try_lock
+from .file_lock import (
+    PLAIN,
+    alone_if_possible,
+    is_own,
+    is_private,
+    make_private,
+    others_write,
+    try_lock,
+)
 
 #: Linux keeps in memory what is written there.
 MEMORY = Path("/dev/shm")  # noqa: S108 - each folder that is made there is private
@@ -40,7 +48,7 @@ _BINARY = getattr(os, "O_BINARY", 0)
 
 
 class Conflict(NotebookError):
-    """What was to be replaced is not what was read. `setup.record` reads again, and merges anew."""
+    """What was to be replaced is not what was read. `record.edit` reads again, and merges anew."""
 
     def __init__(self, name: str = "The notebook") -> None:
         super().__init__(
@@ -516,8 +524,7 @@ def read_own(path: Path) -> bytes:
     """
     with os.fdopen(os.open(str(path), os.O_RDONLY | PLAIN | _BINARY), "rb") as stream:
         found = os.fstat(stream.fileno())
-        shared = os.name != "nt" and found.st_mode & 0o022
-        if not (stat.S_ISREG(found.st_mode) and is_own(found)) or shared:
+        if not (stat.S_ISREG(found.st_mode) and is_private(found)):
             raise _not_own(path.name, "Take it away, or make it yours alone: chmod 600", path)
         return stream.read(LARGEST)
 
@@ -531,7 +538,7 @@ def own_or_new(path: Path) -> Path:
     with suppress(FileExistsError):
         path.mkdir(0o700)
     found = os.lstat(path)
-    if stat.S_ISDIR(found.st_mode) and is_own(found) and not found.st_mode & 0o022:
+    if stat.S_ISDIR(found.st_mode) and is_private(found):
         return path
     return scratch_folder(f"{path.name}-", path.parent)
 

@@ -32,6 +32,14 @@ class Origin(NamedTuple):
         """The URL as a requirement names it: that of a clone at its commit."""
         return f"{self.vcs}+{self.url}@{self.commit}" if self.vcs else self.url
 
+    @property
+    def folder(self) -> Path:
+        """The folder that a ``file:`` URL names; installers quote the same path differently."""
+        from urllib.parse import urlsplit
+        from urllib.request import url2pathname
+
+        return Path(url2pathname(urlsplit(self.url).path))
+
 
 def parse_origin(text: Optional[str]) -> Optional[Origin]:
     """Read the text of a ``direct_url.json``; None where there is none: it came from an index."""

@@ -27,11 +27,11 @@ def entry_points(group: str) -> Dict[str, str]:
     Only files that name the group are parsed: ``importlib.metadata`` reads all of them, which takes
     a tenth of a second where there are hundreds of packages.
     """
-    import configparser
-
     found: Dict[str, str] = {}
     for text in _entry_point_files():
         if f"[{group}]" in text:
+            import configparser
+
             parser = configparser.ConfigParser(delimiters="=", interpolation=None, strict=False)
             parser.optionxform = str  # type: ignore[assignment] # names keep their case
             try:

@@ -130,3 +130,8 @@ def redirected(url: str, location: str) -> str:
         "that was not followed.",
         "Check the URL, or open it in a browser.",
     )
+
+
+def number(text: str) -> Optional[int]:
+    """A number of a server's; None where it is none, or larger than any that makes sense."""
+    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None

@@ -62,11 +62,14 @@ T = TypeVar("T", bound=Hook)
 class Hooks(List[Hook]):
     """The hooks of one kernel, in the order in which they are called."""
 
+    def __init__(self, session: Session) -> None:
+        super().__init__(load(target)(session) for target in HOOKS)
+        self._session = session
+
     def of(self, kind: Type[T]) -> T:
-        """The one of a kind."""
-        return next(hook for hook in self if isinstance(hook, kind))
-
-
-def make_hooks(session: Session) -> Hooks:
-    """Make a hook of each kind that is registered."""
-    return Hooks(load(target)(session) for target in HOOKS)
+        """Return the one of a kind, which is made if the table does not name it."""
+        for hook in self:
+            if isinstance(hook, kind):
+                return hook
+        self.append(kind(self._session))
+        return self.of(kind)

@@ -18,7 +18,7 @@ from ..notebook.writers.base import Writer
 from ..record.cell import Line, is_expanded, is_setup, only_setup, parse, sound_text
 from ..record.merge import Entry, Merged, merge
 from ..record.record import add, edit, is_off
-from .hooks import make_hooks
+from .hooks import Hooks
 from .notices import OFF, Notices
 from .output import say
 from .pending import Pending, edited
@@ -77,7 +77,7 @@ class Session:
         #: Where this kernel's user has said that a notebook is to be saved.
         self.confirmed: Set[str] = set()
         self.notices = Notices(self.host)
-        self.hooks = make_hooks(self)
+        self.hooks = Hooks(self)
 
     # ------------------------------------------------------------------ what magics ask
     @property

@@ -14,13 +14,13 @@ from datetime import datetime, timezone
 from email.message import Message
 from email.utils import parsedate_to_datetime
 from os import dup
-from typing import Any, Callable, Dict, NamedTuple, Optional, TypeVar
+from typing import Any, Callable, Dict, NamedTuple, TypeVar
 from urllib.parse import urlsplit
 
 from requests.adapters import HTTPAdapter
 
 from ..core.errors import SourceError, conceal
-from ..core.web import Origin, Session, Sign, follow, is_loopback, origin, signer
+from ..core.web import Origin, Session, Sign, follow, is_loopback, number, origin, signer
 from .urls import Request, file_name
 
 #: What ``parsedate_to_datetime`` raises for what is no date.
@@ -241,11 +241,6 @@ def length(headers: Any, have: int) -> int:
         return 0
     length = number(headers.get("Content-Length", ""))
     return 0 if length is None else have + length
-
-
-def number(text: str) -> Optional[int]:
-    """A number of a server's; None where it is none, or larger than any that makes sense."""
-    return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
 
 
 def named(headers: Any) -> str:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import os
 import time
+from contextlib import suppress
 from typing import Any, Dict, NamedTuple, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
 from ..core.errors import SourceError
-from ..core.web import Session, follow, is_loopback, origin, signer
+from ..core.web import Session, follow, is_loopback, number, origin, signer
 
 HOME = "https://api.github.com"
 #: Answers as JSON; a file by its content; a file's or folder's description without much content.
@@ -163,8 +164,9 @@ def _limited(headers: Any, said: str) -> bool:
 
 def _limit(headers: Any, token: bool) -> Tuple[str, str]:
     """What is said where too much was asked; the time is no part of what nbval compares."""
-    until = headers.get("X-RateLimit-Reset", "")
-    when = time.strftime("%H:%M", time.localtime(int(until))) if until.isdigit() else "a while"
+    until, when = number(headers.get("X-RateLimit-Reset", "")), "a while"
+    with suppress(ValueError, OverflowError, OSError):  # there is no such time
+        when = time.strftime("%H:%M", time.localtime(until)) if until is not None else when
     more = "" if token else " With a token there is more: %secret set GH_TOKEN"
     return "GitHub's rate limit is used up.", f"Run it again after {when}.{more}"
 

@@ -91,8 +91,8 @@ class GpuMagic(Magic):
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._measuring, self._watching = Measuring(session), Watching(session)
-        session.hooks += [self._measuring, self._watching]
+        self._measuring = session.hooks.of(Measuring)
+        self._watching = session.hooks.of(Watching)
 
     def run(self, call: Call) -> Any:
         """Do what the line says; ``-v`` and ``--json`` show more."""

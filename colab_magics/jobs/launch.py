@@ -23,7 +23,7 @@ from ..core.process import start
 from ..core.secret_scan import looks_secret
 from ..shell.processes import MARK, unmarked
 from .job import ELSEWHERE, Job, find, look
-from .store import STOPPED, folder, folders, own, starts
+from .store import STOPPED, folder, folders, starts
 
 #: Seconds that a keeper has to start a job; that a job has to end by itself.
 PATIENCE, GRACE = 30.0, 5.0
@@ -82,7 +82,7 @@ def launch(name: str, wanted: Wanted) -> Job:
     place = folder() / name
     try:
         make_private(place)
-        if place not in folders(own()):
+        if place not in folders(folder()):
             raise _failed(name, "its folder is a link, or others can write it")
         with alone(place / "lock"):
             free(name, wanted.shown)

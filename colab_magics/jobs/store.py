@@ -10,13 +10,11 @@ import json
 import os
 import re
 import stat
-from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
-from ..core.errors import CommandFailed
-from ..core.file_lock import is_own
+from ..core.file_lock import is_own, is_private
 from ..core.files import open_own, state_folder
 from ..core.process import run
 from ..shell import processes
@@ -112,34 +110,13 @@ _KINDS: Dict[str, Dict[str, Callable[[Any], bool]]] = {
 
 #: Bytes that a file of these has at least, so that room for it can be kept; and at most.
 _SIZE, _MOST = 1024, 1 << 22
-#: What lets others write.
-_OTHERS = 0o022
 
 Record = Dict[str, Any]
 
 
 def folder() -> Path:
-    """Where the jobs of this user are."""
+    """Where the jobs of this user are; `NotOwn` where others could put theirs into it."""
     return state_folder("jobs")
-
-
-def own() -> Path:
-    """`folder`: nobody else can write it, or the one above it, from now on.
-
-    `CommandFailed` where one of them is another user's: what stands there could be theirs.
-    """
-    place = folder()
-    for path in (place.parent, place):
-        with suppress(OSError):  # it is not there, or this user may not see it
-            link, found = path.lstat(), path.stat()
-            if not (stat.S_ISDIR(found.st_mode) and is_own(found) and is_own(link)):
-                raise CommandFailed(
-                    f"{path} is to hold your jobs, and is another user's, or no folder.",
-                    "Take it away, or have XDG_STATE_HOME name a folder that only you can write.",
-                )
-            if found.st_mode & _OTHERS:
-                path.chmod(stat.S_IMODE(found.st_mode) & ~_OTHERS)
-    return place
 
 
 def hold(place: Path) -> int:
@@ -162,7 +139,7 @@ def starts(place: Path) -> List[Path]:
 
 def names() -> List[str]:
     """The names of all jobs, without a look at how they are."""
-    return sorted(path.name for path in folders(own()) if starts(path))
+    return sorted(path.name for path in folders(folder()) if starts(path))
 
 
 def folders(place: Path) -> List[Path]:
@@ -175,19 +152,14 @@ def folders(place: Path) -> List[Path]:
 
 
 def _is_folder(about: os.stat_result) -> bool:
-    return stat.S_ISDIR(about.st_mode) and _is_ours(about)
-
-
-def _is_ours(about: os.stat_result) -> bool:
-    """Whether this user alone can have written it: processes are ended by what stands there."""
-    return is_own(about) and not about.st_mode & _OTHERS
+    return stat.S_ISDIR(about.st_mode) and is_private(about)
 
 
 def read(place: Path, name: str) -> Record:
     """What a file of a start says; nothing where it does not say all that is asked of it."""
     try:
         with os.fdopen(open_own(place / name), "rb") as stream:
-            ours = _is_ours(os.fstat(stream.fileno()))
+            ours = is_private(os.fstat(stream.fileno()))
             found = json.loads(stream.read(_MOST)) if ours else None
     except (OSError, ValueError, RecursionError):
         return {}

@@ -158,7 +158,7 @@ class Document:
         return self.replaced(at, {**self.cell(at), "source": _lines(text)})
 
     def with_kept(self, what: str, value: Optional[str]) -> Document:
-        """The notebook with this kept in its metadata, or without it; see `kept`."""
+        """The notebook with this kept in its metadata, or without it; see `metadata_keys`."""
         done = self
         for key, now in changed(self.metadata, what, value).items():
             done = done._with_member(key, now)

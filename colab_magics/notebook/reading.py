@@ -19,7 +19,7 @@ from .writers.run import FILE, exchange_read
 
 
 # ---------------------------------------------------------------------- metadata
-# Reading what is kept in the metadata of the running notebook (see `kept`).
+# Reading what is kept in the metadata of the running notebook (see `metadata_keys`).
 #
 # Read from the file where the kernel knows it, since asking a page takes longer; written through
 # the writers.

@@ -19,7 +19,6 @@ from typing import (
     Set,
     Tuple,
 )
-from urllib.parse import urlsplit
 
 from ..core.origin import Origin, read_origin
 from .requirements import split_extras
@@ -198,17 +197,13 @@ def is_editable(folder: Path) -> bool:
 
     Extras after its name, as in ``.[dev]``, are to hold too.
     """
-    from urllib.request import url2pathname
-
     bare, extras = split_extras(str(folder))
     folders = (Path(bare), Path(bare).resolve())
     for found in metadata.distributions():
         origin = read_origin(found)
-        if origin and origin.editable:  # installers quote paths differently
-            place = Path(url2pathname(urlsplit(origin.url).path))
-            if place in folders:
-                needs = [need for extra in extras for need in _needs(found, extra)]
-                return not any(map(why_not, needs))
+        if origin and origin.editable and origin.folder in folders:
+            needs = [need for extra in extras for need in _needs(found, extra)]
+            return not any(map(why_not, needs))
     return False
 
 

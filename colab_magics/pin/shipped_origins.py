@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import csv
 import io
-import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Dict, Iterable, Set
 
 from ..core import files
+from ..core.errors import bad_input
 from ..core.origin import parse_origin
-from .environment import canonical_name
+from .environment import canonical_name, find
 from .integrity import infos, name_of
+from .requirements import requirement
 
 FILE = "direct_url.json"
 
@@ -33,36 +35,36 @@ def remove_shipped(before: Dict[Path, bytes], by_url: Iterable[str], folders: Se
     """Take out what is new since ``before`` and belongs to none of these.
 
     ``by_url`` are the names that were asked for by a URL, ``folders`` those that were asked for as
-    editable. What an installed package needs by a URL came from there too.
+    editable. What these need by a URL came from there too.
     """
-    new = {info: text for info, text in origin_files().items() if before.get(info) != text}
+    new = {name_of(info): info for info, text in origin_files().items() if before.get(info) != text}
     if not new:
         return
-    expected = {*map(canonical_name, by_url), *_needed_by_url()}
-    for info, text in new.items():
-        if name_of(info) not in expected and not _is_editable(text, folders):
+    editable = {name for name, info in new.items() if _is_editable(info, folders)}
+    expected = _with_needs({*map(canonical_name, by_url), *editable})
+    for name, info in new.items():
+        if name not in expected:
             _unlist(info / "RECORD", f"{info.name}/{FILE}")
             (info / FILE).unlink()
 
 
-def _needed_by_url() -> Set[str]:
-    """Canonical names that installed packages need by a URL."""
-    names = set()
-    for info in infos():
-        head = (info / "METADATA").read_text(encoding="utf-8", errors="replace")
-        for name in re.findall(r"(?mi)^Requires-Dist: *([\w.-]+)[^@;\n]* @ ", head):
-            names.add(canonical_name(name))
+def _with_needs(names: Set[str]) -> Set[str]:
+    """Add what these need by a URL, and so on: a wheel from an index says nothing of itself."""
+    left = [*names]
+    while left:
+        installed = find(left.pop())
+        for text in (installed.requires or ()) if installed else ():
+            with suppress(*bad_input()):
+                need = requirement(text)
+                if need.url and canonical_name(need.name) not in names:
+                    names = {*names, canonical_name(need.name)}
+                    left.append(need.name)
     return names
 
 
-def _is_editable(text: bytes, folders: Set[Path]) -> bool:
-    from urllib.parse import urlsplit
-    from urllib.request import url2pathname
-
-    origin = parse_origin(text.decode("utf-8", "replace"))
-    if origin is None or not origin.editable:
-        return False
-    return Path(url2pathname(urlsplit(origin.url).path)).resolve() in folders
+def _is_editable(info: Path, folders: Set[Path]) -> bool:
+    origin = parse_origin((info / FILE).read_text(encoding="utf-8", errors="replace"))
+    return origin is not None and origin.editable and origin.folder.resolve() in folders
 
 
 def _unlist(record: Path, name: str) -> None:

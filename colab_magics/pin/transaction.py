@@ -1,7 +1,7 @@
 """Changing the environment so that it is never left broken.
 
 What is to be done is on disk before it begins, and what the installer is about to change before
-it does so (`journal`); afterwards each changed distribution is looked at file by file (`whole`).
+it does so (`journal`); afterwards each changed distribution is checked file by file (`integrity`).
 A failure is rolled back. What was cut by a kill is repaired by the next change. Both touch only
 what that installer was about to change: what anybody else did meanwhile is theirs.
 """

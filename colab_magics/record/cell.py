@@ -32,8 +32,8 @@ _OURS = re.compile(
     r"%(setup write( --all)?|(re)?load_ext colab_magics|pip install\b.*colab.magics)\s*"
 )
 _MANY = 5
-#: As many lines of a cell begin with an escape, behind them a magic is called in plain Python:
-#: IPython gives a cell up that has 500, before any line of it has run.
+#: A cell of ours has at most so many magic lines; further ones are calls in plain Python. IPython
+#: refuses to run a cell that has 500 of them.
 ESCAPES = 400
 #: What IPython itself makes of a magic's line.
 _CALL = re.compile(

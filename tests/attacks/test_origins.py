@@ -16,6 +16,10 @@ __all__ = ["make", "serve", "wheels"]
 COMMIT = "0" * 40
 SHIPPED = {
     "a repository": {"url": "{at}/evil.git", "vcs_info": {"vcs": "git", "commit_id": COMMIT}},
+    "a need of its own": {
+        "url": "{at}/evil.git",
+        "vcs_info": {"vcs": "git", "commit_id": COMMIT},
+    },
     "an archive": {"url": "{at}/evil-1.0.tar.gz", "archive_info": {}},
     "a folder": {"url": "file:///evil", "dir_info": {"editable": True}},
     "no object": [1, 2],
@@ -42,7 +46,8 @@ def test_an_address_in_a_wheel(
         text = text.replace("{at}", evil.url.rsplit("/simple", 1)[0])
         files = {"tinyevil.py": "", "tinyevil-1.0.dist-info/direct_url.json": text}
         folder = tmp_path / "wheels"
-        make_wheel(folder, "tinyevil", "1.0", files)
+        own = [f"tinyevil @ git+{evil.url}evil.git ; extra == 'never'"]
+        make_wheel(folder, "tinyevil", "1.0", files, own if "of its own" in kind else ())
         make_wheel(folder, "tinypkg", "1.0")
         index = serve(folder)
         notebook = make(PIP_INDEX_URL=index.url)

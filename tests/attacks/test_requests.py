@@ -21,6 +21,7 @@ from colab_magics.fetch import http
 from colab_magics.fetch import step as line
 from colab_magics.fetch.http import Web
 from colab_magics.fetch.urls import Request, source
+from colab_magics.github import api
 from colab_magics.github.api import Api
 from colab_magics.pin.index import ask
 from colab_magics.pin.options import authenticated
@@ -359,6 +360,8 @@ def test_no_number_of_a_servers_is_more_than_one(number: str) -> None:
     assert http.length({"Content-Range": f"bytes 0-1/{number}", "Content-Length": "2"}, 0) in (0, 2)
     assert http._seconds(number) in (0.0, 1.0)
     assert http._seconds(f"Mon, 01 Jan {number} 00:00:00 GMT") == 0.0
+    for until in (number, "9" * 18):
+        assert api._limit({"X-RateLimit-Reset": until}, True)[1] == "Run it again after a while."
     changed = {"Last-Modified": f"Mon, 01 Jan {number[:12]} 00:00:00 GMT", "Date": "x"}
     assert http.date(changed) == ""
 

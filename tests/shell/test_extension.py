@@ -8,6 +8,8 @@ from typing import Any, Dict, List
 
 import pytest
 
+from colab_magics.extension.recorder import session_of
+
 from .cells import Cells, new_shell
 from .conftest import Distribution
 
@@ -78,6 +80,15 @@ def test_reloading_adds_nothing_twice(run: Cells) -> None:
     run("%reload_ext colab_magics")
     run("%reload_ext colab_magics")
     assert sizes() == before
+
+
+def test_reloading_makes_no_hook_twice(run: Cells) -> None:
+    """A magic that is made anew finds its hooks of before: they are told of each cell once."""
+    run("%gpu")
+    before = list(session_of(run.shell).hooks)
+    run("%reload_ext colab_magics")
+    run("%gpu")
+    assert session_of(run.shell).hooks == before and len({*map(type, before)}) == len(before)
 
 
 def test_loading_adds_every_magic(bare: Cells) -> None:

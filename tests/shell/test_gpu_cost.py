@@ -160,7 +160,8 @@ def sampler(child: Child) -> int:
     """The process that measures for a child, once it has measured."""
     find = (
         "from colab_magics.extension.recorder import session_of\n"
-        "print(session_of(get_ipython()).hooks[-2]._idle[-1].pid)"
+        "from colab_magics.gpu.magic_measure import Measuring\n"
+        "print(session_of(get_ipython()).hooks.of(Measuring)._idle[-1].pid)"
     )
     child("%%gpu -q\npass")
     return int(child(find))

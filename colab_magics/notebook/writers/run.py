@@ -23,7 +23,7 @@ RESTART = "restart"
 
 
 def exchange_read(shared: Path, name: str = CELL) -> Optional[str]:
-    """The setup cell (or what is kept, see `kept`) as it stands, or None where there is none."""
+    """Read the setup cell, or what is kept (see `metadata_keys`); None where there is none."""
     try:
         return (shared / name).read_bytes().decode("utf-8", "surrogatepass")
     except FileNotFoundError:
