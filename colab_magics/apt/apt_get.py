@@ -187,7 +187,7 @@ def _said(done: Finished) -> str:
     return "\n".join(done.lines)
 
 
-# ---------------------------------------------------------------------- apt_errors
+# ---------------------------------------------------------------------- errors
 # What ``apt-get`` means when it fails, as one line that says what to do.
 
 #: Runs a program that only looks, and gives its lines.

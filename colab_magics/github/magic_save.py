@@ -21,7 +21,7 @@ from .repository import SHA
 from .urls import REPOSITORY, Target, check_branch, check_path, in_folder
 
 
-# ---------------------------------------------------------------------- github_parcel
+# ---------------------------------------------------------------------- what is sent
 # What ``%github save`` sends: the notebook and files of its folder, and nothing that is secret.
 class Parcel(NamedTuple):
     """What is to be sent, by names in the notebook's folder; the notebook, if any, is first."""
@@ -130,7 +130,7 @@ def with_target(parcel: Parcel, target: Target) -> Parcel:
     return parcel._replace(contents=(first, *parcel.contents[1:]))
 
 
-# ---------------------------------------------------------------------- magic_save
+# ---------------------------------------------------------------------- sending it
 _USAGE = (
     "%github save [OWNER/REPO] [FILES...] [--branch B] [--path P] [--message M] [--pr] [--gist] "
     "[--strip] [--token NAME]"

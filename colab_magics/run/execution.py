@@ -296,7 +296,7 @@ def _copy(output: Any) -> Dict[str, Any]:
     return copy
 
 
-# ---------------------------------------------------------------------- manager
+# ---------------------------------------------------------------------- starting the kernel
 # Starting a kernel for a notebook that is run from a shell.
 def manager(shared: Path, kernel: str = "", interpreter: str = sys.executable) -> Any:
     """A manager for a kernel of an interpreter, or of an installed kernelspec.

@@ -168,7 +168,7 @@ def _changing() -> Iterator[Dict[str, str]]:
         raise Unanswered(f"{path} cannot be written: {error.strerror}") from None
 
 
-# ---------------------------------------------------------------------- hosts
+# ---------------------------------------------------------------------- of Colab and Kaggle
 # The secrets that Colab and Kaggle keep for their users.
 #
 # Sources: ``google.colab.userdata`` of colabtools (``get``, ``SecretNotFoundError``,
@@ -241,7 +241,7 @@ class Kaggle:
             raise Unanswered(f"{type(error).__name__} of Kaggle") from None
 
 
-# ---------------------------------------------------------------------- local
+# ---------------------------------------------------------------------- of this machine
 # Secrets of this process, of the project's folder, and of the person who is there.
 class Environment:
     """What the kernel was started with, or has been set since."""
