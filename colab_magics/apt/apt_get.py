@@ -199,7 +199,7 @@ class _Cause(NamedTuple):
 
     said: Pattern[str]
     what: str
-    todo: str
+    hint: str
 
 
 #: In the order to look for them: what explains the rest comes first.
@@ -266,8 +266,8 @@ def explained(packages: Sequence[str], lines: Sequence[str], ask: Ask) -> Source
     for cause in _CAUSES:
         found = cause.said.search(said)
         if found:
-            what, todo = (text.format(*found.groups(), **words) for text in cause[1:])
-            return SourceError(what, todo, _details(lines))
+            what, hint = (text.format(*found.groups(), **words) for text in cause[1:])
+            return SourceError(what, hint, _details(lines))
     return SourceError(
         "apt-get could not install {packages}.".format(**words),
         "See what it says in a terminal: sudo apt-get install {packages}".format(**words),

@@ -7,9 +7,10 @@ Quotes are honoured; ``#`` after white space and outside quotes starts a comment
 from __future__ import annotations
 
 import argparse
+import difflib
 import os
 import shlex
-from typing import TYPE_CHECKING, Any, List, NamedTuple, NoReturn, Sequence, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, NamedTuple, NoReturn, Sequence, Tuple
 
 from .errors import usage_error
 
@@ -102,12 +103,102 @@ def complete_folder(word: str, host: Host) -> List[str]:
     return [folder for folder in folders if folder.startswith(word)]
 
 
+def suggest(word: str, words: Iterable[str]) -> str:
+    """Return `` Did you mean X?`` for a misspelt word, empty where nothing is close."""
+    close = difflib.get_close_matches(word, list(words), n=1)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+class Choice:
+    """The type of an argument that is one of a few words; a wrong one is a ``UsageError``."""
+
+    def __init__(self, prog: str, name: str, choices: Iterable[str]) -> None:
+        self.prog, self.name, self.choices = prog, name, tuple(choices)
+
+    def __call__(self, word: str) -> str:
+        """Return the word; argparse passes a default, the empty text, through here too."""
+        if word and word not in self.choices:
+            raise usage_error(
+                f"{self.prog}: there is no {self.name} {word}.{suggest(word, self.choices)}",
+                f"There are: {', '.join(self.choices)}.",
+                code="unknown-choice",
+            )
+        return word
+
+
 class Parser(argparse.ArgumentParser):
-    """``argparse`` that raises ``UsageError`` instead of leaving the kernel."""
+    """The arguments of a magic: an ``argparse`` parser whose commands are parsers below it.
+
+    What a line means, the help, completion and errors all come from this tree. Errors are
+    IPython's ``UsageError``, with the codes ``unknown-command``, ``unknown-option``,
+    ``unknown-choice`` and ``usage``.
+    """
 
     def __init__(self, prog: str, **options: Any) -> None:
+        options = {"formatter_class": _Formatter, **options}
         super().__init__(prog=prog, add_help=False, allow_abbrev=False, **options)
+        self.color = False  # Python 3.14 would colour the help by what standard output is
+        self.commands: Dict[str, Parser] = {}
+
+    def add_command(self, name: str, description: str, **options: Any) -> Parser:
+        """Add a command, and return its parser."""
+        parser = Parser(f"{self.prog} {name}", description=description, **options)
+        self.commands[name] = parser
+        return parser
+
+    def parse_words(self, words: Sequence[str]) -> Tuple[str, argparse.Namespace]:
+        """Read the words behind the magic's name into the command (or ``""``) and its arguments."""
+        if words and words[0] in self.commands:
+            command, arguments = self.commands[words[0]].parse_words(words[1:])
+            return f"{words[0]} {command}".rstrip(), arguments
+        arguments, rest = self.parse_known_intermixed_args(list(words))
+        if rest:
+            self._refuse(rest[0])
+        return "", arguments
+
+    def _refuse(self, word: str) -> NoReturn:
+        if word.startswith("-"):
+            kind, known = "option", [*self._option_string_actions, *FLAGS]
+        elif self.commands:
+            kind, known = "command", [*self.commands]
+        else:
+            self.error(f"{word} is one argument too many")
+        raise usage_error(
+            f"{self.prog} has no {kind} {word.partition('=')[0]}.{suggest(word, known)}",
+            f"Type {self.prog.split()[0]}? for examples.",
+            code=f"unknown-{kind}",
+        )
+
+    def complete(self, words: Sequence[str], symbol: str) -> List[str]:
+        """Return the commands, options and choices that a half-typed word behind words may be."""
+        if words and words[0] in self.commands:
+            return self.commands[words[0]].complete(words[1:], symbol)
+        before = self._option_string_actions.get(words[-1]) if words else None
+        if before is not None and before.nargs != 0:
+            candidates = _choices(before)
+        else:
+            candidates = [] if words else [*self.commands]
+            for action in self._actions:
+                candidates += action.option_strings or _choices(action)
+        return [word for word in candidates if word.startswith(symbol)]
+
+    def format_tree(self) -> str:
+        """Return the usage and options of this parser and of each of its commands."""
+        parsers = [self] if self._actions or not self.commands else []
+        texts = [parser.format_help().rstrip() for parser in parsers]
+        return "\n\n".join([*texts, *(parser.format_tree() for parser in self.commands.values())])
 
     def error(self, message: str) -> NoReturn:
         """Raise the message as IPython's ``UsageError``."""
-        raise usage_error(f"{self.prog}: {message}", f"Type {self.prog.split()[0]}? for examples.")
+        raise usage_error(f"{self.prog}: {message}.", f"Type {self.prog.split()[0]}? for examples.")
+
+
+class _Formatter(argparse.HelpFormatter):
+    """As wide on each machine, whatever its terminal."""
+
+    def __init__(self, prog: str, **options: Any) -> None:
+        super().__init__(prog, **{"max_help_position": 28, "width": 88, **options})
+
+
+def _choices(action: argparse.Action) -> List[str]:
+    return list(getattr(action.type, "choices", None) or action.choices or ())

@@ -10,7 +10,7 @@ from html import escape
 from typing import Any, Dict, Sequence, Tuple
 
 from .controls import visible
-from .errors import conceal
+from .redact import redact_secrets
 
 _TABLE = 'style="text-align:left;border-collapse:collapse"'
 _CELL = "text-align:left;vertical-align:top;padding:1px 12px 1px 0;font-family:monospace"
@@ -86,12 +86,12 @@ def files(count: int) -> str:
 
 def printable(text: str) -> str:
     """Text to be shown, whoever has written it: no secret is in it, and each control is seen."""
-    return visible(conceal(text))
+    return visible(redact_secrets(text))
 
 
 def _plain(cell: str) -> str:
     """The text of a cell, in which the end of a line would draw another row."""
-    return visible(conceal(cell), keep="")
+    return visible(redact_secrets(cell), keep="")
 
 
 def _cells(row: Sequence[str]) -> str:

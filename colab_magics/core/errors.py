@@ -26,144 +26,35 @@ because nbval compares it between machines, no password of a URL, and no secret 
 from __future__ import annotations
 
 import errno
-import json
-import re
 import subprocess
-from typing import Iterator, List, Optional, Sequence, Set, Tuple, Type
-from urllib.parse import quote, quote_plus, unquote
+from typing import List, Optional, Tuple, Type
 
 from .controls import visible
-
-_WORD = re.compile(r"\S+")
-#: A host, and perhaps a port, as they stand in a URL between ``//`` and the path.
-_HOST = re.compile(r"(\[[^\]]*\]|[^:]*)(:\d{0,5})?")
-#: The same within another URL, and a login without a URL: ``user:password@host``.
-_ENCODED = re.compile(r"(%2f%2f)(?:(?!%2f)\S)*?%40", re.I)
-_LOGIN = re.compile(
-    r"(?<![\w.%+-])(?!(?:mailto|drive|zenodo):)[\w.%+-]+:[^\s/\\@:]+@(?=[\w\[])", re.I
-)
-
-#: Values that are not to be shown, as they may be written; a shorter one would garble what is said.
-_HIDDEN: Set[str] = set()
-_SHORTEST = 6
-#: A line of a key that every such key has.
-_FRAME = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]+-----")
-
-
-def hide(value: str) -> None:
-    """Show this value nowhere from now on, neither in what is said nor in errors.
-
-    Nor a line of it: programs are read line by line, and may print a part.
-    """
-    lines = [text.strip() for text in value.splitlines()]
-    lines = [text for text in lines if not _FRAME.fullmatch(text)]
-    for form in (value, value.strip(), quote(value, safe=""), quote_plus(value), *lines):
-        if len(form) >= _SHORTEST:
-            _HIDDEN.update((form, json.dumps(form)[1:-1]))
-
-
-def hidden() -> List[str]:
-    """The values that are hidden here, for a process of ours that hides them too."""
-    return sorted(_HIDDEN)
-
-
-def conceal(text: str) -> str:
-    """Text with the secrets that are known here taken out."""
-    for value in sorted(_HIDDEN, key=len, reverse=True):
-        text = text.replace(value, "****")
-    return text
-
-
-def holds_secret(text: str) -> bool:
-    """Tell whether a secret that is known here stands in a text, also as a URL writes it."""
-    return any(conceal(reading) != reading for reading in (text, unquote(text)))
-
-
-class Veil:
-    """Takes the secrets that are known here out of bytes that come in pieces.
-
-    What may be the beginning of one is held back until the next piece.
-    """
-
-    def __init__(self) -> None:
-        self._held = b""
-
-    def __call__(self, data: bytes, last: bool = False) -> bytes:
-        """A piece without them; ``last``: nothing comes behind it."""
-        if not _HIDDEN:
-            return data
-        secrets = sorted((value.encode() for value in _HIDDEN), key=len, reverse=True)
-        data = self._held + data
-        # Before any is taken out: a short one may be the beginning, or a part, of a longer one.
-        begun = 0 if last else max(_begun(data, secret) for secret in secrets)
-        end = _behind(data, len(data) - begun, secrets)
-        data, self._held = data[:end], data[end:]
-        for secret in secrets:
-            data = data.replace(secret, b"****")
-        return data
-
-
-def _behind(data: bytes, end: int, secrets: Sequence[bytes]) -> int:
-    """Where to cut so that no whole secret is cut in two: there, or behind the one that is."""
-    for secret in secrets:
-        at = data.find(secret, max(end - len(secret) + 1, 0), end + len(secret) - 1)
-        if at >= 0:
-            return _behind(data, at + len(secret), secrets)
-    return end
-
-
-def _begun(data: bytes, secret: bytes) -> int:
-    """How many bytes at the end of some data a secret may begin with."""
-    longest = min(len(data), len(secret) - 1)
-    return next((n for n in range(longest, 0, -1) if data.endswith(secret[:n])), 0)
-
-
-def userinfo_spans(text: str) -> Iterator[Tuple[int, int]]:
-    """Yield where user names and passwords of URLs stand in a text, without the ``@`` behind them.
-
-    They end at the last ``@`` before the path. Where what precedes the path is no host with a
-    port, a password holds a raw ``/``: then at the last ``@`` of the word.
-    """
-    for word in _WORD.finditer(text) if "@" in text else ():
-        last, at = text.rfind("@", word.start(), word.end()), word.start()
-        while True:
-            start = text.find("//", at, word.end()) + 2
-            if not 2 <= start <= last:
-                break
-            at = text.find("/", start, word.end())
-            at = word.end() if at < 0 else at
-            cut = text.rfind("@", start, at)
-            if cut < 0 and not _HOST.fullmatch(text, start, at):
-                cut = last
-            if cut >= 0:
-                yield start, cut
-                at = cut + 1
-
-
-def scrub(text: str) -> str:
-    """Text with secrets, and user names and passwords of URLs, taken out."""
-    if "@" in text or "%40" in text:
-        cuts = [0, *(cut for span in userinfo_spans(text) for cut in span), len(text)]
-        text = "****".join(text[start:end] for start, end in zip(cuts[::2], cuts[1::2]))
-        text = _LOGIN.sub("****@", _ENCODED.sub(r"\1****%40", text))
-    return conceal(text)
+from .redact import redact
 
 
 def _shown(text: str) -> str:
     """Text as an error shows it, whoever has written a part of it."""
-    return visible(scrub(text))
+    return visible(redact(text))
 
 
 class ColabMagicsError(Exception):
-    """One line that says what is wrong, one that says what to do."""
+    """One line that says what is wrong (``message``) and one that says what to do (``hint``).
 
-    def __init__(self, what: str, todo: str = "", details: str = "") -> None:
-        self.what, self.todo, self.details = map(_shown, (what, todo, details))
-        Exception.__init__(self, self.what + ("\n" + self.todo if todo else ""))
+    ``code`` names the case for programs and tests, and stays the same when the text is improved:
+    each class has one, and a raise may give a narrower one. ``details`` is what a program printed.
+    """
+
+    code = "failed"
+
+    def __init__(self, message: str, hint: str = "", details: str = "", *, code: str = "") -> None:
+        self.message, self.hint, self.details = map(_shown, (message, hint, details))
+        self.code = code or type(self).code
+        Exception.__init__(self, self.message + ("\n" + self.hint if hint else ""))
 
     def _render_traceback_(self) -> List[str]:
-        """What IPython shows instead of a traceback."""
-        lines = [f"{type(self).__name__}: {self.what}", self.todo, self.details]
+        """Return what IPython shows instead of a traceback."""
+        lines = [f"{type(self).__name__}: {self.message}", self.hint, self.details]
         # One text, since IPython joins the parts differently in each mode.
         return ["\n".join(line for line in lines if line)]
 
@@ -171,10 +62,10 @@ class ColabMagicsError(Exception):
 class InstallFailed(ColabMagicsError):
     """Packages could not be installed; what was installed before is as it was.
 
-    ``why`` is a word for it where somebody goes by it: ``silent``, nobody has answered in time.
+    Code ``timeout``: nothing answered in time.
     """
 
-    why = ""
+    code = "install-failed"
 
 
 class RestartRequired(ColabMagicsError):
@@ -184,6 +75,7 @@ class RestartRequired(ColabMagicsError):
     ``now``: the line asked for the restart itself (``--restart``).
     """
 
+    code = "restart-required"
     packages: Tuple[str, ...] = ()
     reason = ""
     now = False
@@ -192,6 +84,7 @@ class RestartRequired(ColabMagicsError):
 class OtherPython(RestartRequired):
     """The line asks for another Python; ``kernel`` is the name of one that is ready for it."""
 
+    code = "other-python"
     kernel = ""
     python = ""
 
@@ -199,20 +92,25 @@ class OtherPython(RestartRequired):
 class DriveError(ColabMagicsError):
     """A drive could not be mounted, reached or unmounted."""
 
+    code = "drive"
+
 
 class SourceError(ColabMagicsError):
     """Something that the notebook needs cannot be had; nothing half-done is left."""
+
+    code = "source"
 
 
 class NotStarted(ColabMagicsError, OSError):
     """A program cannot be started; ``errno`` and ``strerror`` are the system's, if it said so."""
 
+    code = "not-started"
     __str__ = Exception.__str__
 
     def __init__(
-        self, what: str, todo: str = "", details: str = "", error: Optional[Exception] = None
+        self, message: str, hint: str = "", details: str = "", error: Optional[Exception] = None
     ) -> None:
-        ColabMagicsError.__init__(self, what, todo, details)
+        ColabMagicsError.__init__(self, message, hint, details)
         if isinstance(error, OSError):
             self.errno, self.strerror = error.errno, error.strerror
 
@@ -223,10 +121,11 @@ class NotOwn(ColabMagicsError, PermissionError):
     What can be done without is done without, as where it cannot be read.
     """
 
+    code = "not-own"
     __str__ = Exception.__str__
 
-    def __init__(self, what: str, todo: str = "", details: str = "") -> None:
-        ColabMagicsError.__init__(self, what, todo, details)
+    def __init__(self, message: str, hint: str = "", details: str = "") -> None:
+        ColabMagicsError.__init__(self, message, hint, details)
         self.errno, self.strerror = errno.EPERM, "it is another user's, or others can write it"
 
 
@@ -236,11 +135,12 @@ class CommandFailed(ColabMagicsError, subprocess.CalledProcessError):
     The ``%shell`` of Colab raises a ``CalledProcessError``, and notebooks catch that.
     """
 
+    code = "command-failed"
     __str__ = Exception.__str__
 
-    def __init__(self, what: str, todo: str = "", details: str = "", status: int = 1) -> None:
+    def __init__(self, message: str, hint: str = "", details: str = "", status: int = 1) -> None:
         subprocess.CalledProcessError.__init__(self, status, "")
-        ColabMagicsError.__init__(self, what, todo, details)
+        ColabMagicsError.__init__(self, message, hint, details)
 
     @property
     def status(self) -> int:
@@ -251,34 +151,46 @@ class CommandFailed(ColabMagicsError, subprocess.CalledProcessError):
 class GpuUnmet(ColabMagicsError):
     """The GPU that ``%gpu require`` names is not here."""
 
+    code = "gpu-unmet"
+
 
 class NotebookError(ColabMagicsError):
     """A notebook cannot be read, or not be written without a risk of losing something."""
 
+    code = "notebook"
+
 
 class ServerError(NotebookError):
-    """A Jupyter server does not answer as it should; ``why`` is a word for it.
+    """A Jupyter server does not answer as it should.
 
-    ``refused``, ``failed`` (an error is its answer), ``late`` (what was asked may still be done),
-    ``certificate`` (nothing was asked) or ``away``.
+    Codes: ``refused``, ``failed`` (its answer is an error), ``late`` (the request may still be
+    carried out), ``certificate`` (nothing was sent), ``away``.
     """
 
-    why = ""
+    code = "server"
 
 
 class SetupDiffers(ColabMagicsError):
     """``%setup check --strict`` found a line that does not hold, or could not tell."""
 
+    code = "setup-differs"
+
 
 class LockDiffers(ColabMagicsError):
     """``%pin lock --check`` found something that is not as the lock says."""
 
+    code = "lock-differs"
 
-def usage_error(what: str, todo: str = "") -> Exception:
-    """IPython's ``UsageError`` for bad arguments: ``raise usage_error(...)``."""
+
+def usage_error(message: str, hint: str = "", *, code: str = "usage") -> Exception:
+    """Return IPython's ``UsageError`` for bad arguments: ``raise usage_error(...)``.
+
+    It has a ``code`` as a `ColabMagicsError` has one.
+    """
     from IPython.core.error import UsageError
 
-    error: Exception = UsageError(_shown(what) + ("\n" + _shown(todo) if todo else ""))
+    error: Exception = UsageError(_shown(message) + ("\n" + _shown(hint) if hint else ""))
+    error.code = code  # type: ignore[attr-defined]
     return error
 
 

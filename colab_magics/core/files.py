@@ -252,16 +252,16 @@ def clear(place: Path) -> None:
 
 @contextmanager
 def told(
-    path: Path, left: str = "it is as it was", todo: str = "save a copy elsewhere"
+    path: Path, left: str = "it is as it was", hint: str = "save a copy elsewhere"
 ) -> Iterator[None]:
     """`NotebookError` in the place of an OSError that says why a file was not written."""
     try:
         yield
     except OSError as error:
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        todo = f"Make space, or {todo}" if full else todo.capitalize()
+        hint = f"Make space, or {hint}" if full else hint.capitalize()
         raise NotebookError(
-            f"{path.name} could not be written: {error.strerror or error}; {left}.", f"{todo}."
+            f"{path.name} could not be written: {error.strerror or error}; {left}.", f"{hint}."
         ) from None
 
 
@@ -485,8 +485,8 @@ def _unshared(path: Path, purpose: str) -> Path:
     """
     for folder, sound in ((path.parent.parent, _keeps), (path.parent, _closed), (path, _closed)):
         if not sound(folder):
-            todo = f"Take it away, or have XDG_{purpose}_HOME name a folder of your own."
-            raise _not_own(f"The folder for {path.parent.name}/{path.name}", todo, folder)
+            hint = f"Take it away, or have XDG_{purpose}_HOME name a folder of your own."
+            raise _not_own(f"The folder for {path.parent.name}/{path.name}", hint, folder)
     return path
 
 
@@ -529,8 +529,8 @@ def read_own(path: Path) -> bytes:
         return stream.read(LARGEST)
 
 
-def _not_own(name: str, todo: str, path: Path) -> NotOwn:
-    return NotOwn(f"{name} is another user's, or others can write it.", todo, str(path))
+def _not_own(name: str, hint: str, path: Path) -> NotOwn:
+    return NotOwn(f"{name} is another user's, or others can write it.", hint, str(path))
 
 
 def own_or_new(path: Path) -> Path:

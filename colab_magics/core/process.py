@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, TypeVar, cast
 
 from .activity import Idle
-from .errors import NotStarted, scrub
+from .errors import NotStarted
+from .redact import redact
 
 T = TypeVar("T")
 #: Seconds that a program gets to end by itself after Ctrl-C.
@@ -155,7 +156,7 @@ def _read(
     # Progress is often written over and over on one line, by carriage returns: each is a line here.
     with io.TextIOWrapper(process.stdout, encoding="utf-8", errors="replace") as stream:
         for text in stream:
-            line = scrub(text.rstrip())
+            line = redact(text.rstrip())
             if line:
                 lines.append(line)
                 heard.put(line)

@@ -58,16 +58,16 @@ def explain_system_errors() -> Iterator[None]:
     except ColabMagicsError:  # some are an OSError too, and say it better
         raise
     except OSError as error:
-        todo = _TODO.get(error.errno or 0, "")
+        hint = _TODO.get(error.errno or 0, "")
         if error.errno == errno.ENOENT and _lost():
             raise ColabMagicsError(
                 "The folder that this works in is gone.", "Leave it: %cd_persist PATH"
             ) from None
-        if not todo:
+        if not hint:
             raise
         name = Path(os.fsdecode(error.filename)).name if _is_path(error.filename) else ""
         what = f"{name[:_SHOWN]}: {error.strerror}" if name else f"{error.strerror}"
-        raise ColabMagicsError(f"{what}.", todo) from None
+        raise ColabMagicsError(f"{what}.", hint) from None
 
 
 def refuse_impossible_text(*texts: str) -> None:
@@ -75,10 +75,10 @@ def refuse_impossible_text(*texts: str) -> None:
     try:
         if b"\0" not in "".join(texts).encode("utf-8"):
             return
-        what, todo = "a zero byte", "Take it out."
+        what, hint = "a zero byte", "Take it out."
     except UnicodeEncodeError:
-        what, todo = "half a character", "If a file has such a name, rename it."
-    raise usage_error(f"There is {what} in this line.", todo)
+        what, hint = "half a character", "If a file has such a name, rename it."
+    raise usage_error(f"There is {what} in this line.", hint)
 
 
 def _is_path(name: object) -> bool:

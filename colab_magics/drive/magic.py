@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ from ..core.host import Host
 from ..core.steps import parse
 from ..extension.magic import Call, Magic
 from ..extension.output import Status, say
-from .providers import PROVIDERS, Provider, Wanted
-from .step import DriveStep, current, standing
+from .providers import Provider, Wanted
+from .step import DriveStep, current, parser, standing
 
 
 class DriveMagic(Magic):
@@ -38,39 +37,32 @@ class DriveMagic(Magic):
         %drive mount -v                        # and why other ways were passed over
         %drive flush                           # wait until all that was written is there
         %drive unmount                         # flushes first
-
-    Options
-    -------
-    ``-q``: say nothing. ``-o``: return the outcome. ``--dry-run``: only say what differs.
-    ``--no-record``: do not remember it.
     """
 
     name = "drive"
-    offers = ("mount", "flush", "unmount", "--provider", "--remote", "--from", "-v", *PROVIDERS)
+
+    @classmethod
+    def parser(cls) -> Parser:
+        """Return the tree that the step is read by."""
+        return parser()
 
     def run(self, call: Call) -> Any:
-        """``-v`` also says which providers were passed over, and why."""
-        told = {"-v", "--verbose"} & {*call.words}
-        call = replace(call, words=tuple(word for word in call.words if word not in told))
+        """Mount; ``-v`` also says which providers were passed over, and why."""
         outcome = super().run(call)
-        step = parse("drive", call.words) if told else None
-        if isinstance(step, DriveStep):
+        step = parse("drive", call.words)
+        if isinstance(step, DriveStep) and {"-v", "--verbose"} & {*call.words}:
             say(*(f"not {name}: {reason}" for name, reason in step.chosen(self.host)[1]))
         return outcome
 
     def bare(self, call: Call) -> Any:
         """Show the state, and bring back a drive that has died; or flush, or unmount."""
-        parser = Parser("%drive", usage="%drive [mount|flush|unmount] [MOUNTPOINT]")
-        parser.add_argument("command", nargs="?", choices=["mount", "flush", "unmount"])
-        parser.add_argument("mount_point", nargs="?", default="")
-        found = parser.parse_args(list(call.words))
-        named = DriveStep(found.mount_point)
-        point = named.point(self.host) if found.mount_point else current(self.host)
+        command, arguments = parser().parse_words(call.words)
+        mount_point = getattr(arguments, "mount_point", "")
+        named = DriveStep(mount_point)
+        point = named.point(self.host) if mount_point else current(self.host)
         there = standing(self.host, point)
-        if there is None and found.command:
-            raise usage_error(
-                f"%drive {found.command}: nothing is there.", "Type %drive for the state."
-            )
+        if there is None and command:
+            raise usage_error(f"%drive {command}: nothing is there.", "Type %drive for the state.")
         if there is None:
             say("No drive is there. Mount one: %drive mount")
             return None
@@ -78,10 +70,10 @@ class DriveMagic(Magic):
         if not state.healthy and provider.heals:
             say(healed(self.host, point))
             state = provider.state(self.host, Wanted(point)) or state
-        elif not found.command:
+        elif not command:
             say(state.message)
-        if found.command:
-            self._end(provider, Wanted(point), found.command, call)
+        if command:
+            self._end(provider, Wanted(point), command, call)
         return state
 
     def _end(self, provider: Provider, wanted: Wanted, command: str, call: Call) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, FrozenSet, List, Optional, Tuple
 
-from ..core.arguments import Parser
+from ..core.arguments import Choice, Parser
 from ..core.errors import DriveError, usage_error
 from ..core.host import Host
 from ..core.registry import load
@@ -132,22 +132,40 @@ def remember(host: Host, point: Path) -> None:
     host.places["drive"] = lambda: root(point)
 
 
+def parser() -> Parser:
+    """Return the arguments of ``%drive``."""
+    tree = Parser("%drive")
+    mount = tree.add_command("mount", "Mount a drive, and remember that the notebook needs it.")
+    mount.add_argument("mount_point", nargs="?", default="", help="/content/drive, or ~/drive")
+    mount.add_argument(
+        "--provider",
+        type=Choice("%drive", "provider", PROVIDERS),
+        default="",
+        metavar="NAME",
+        help=f"{', '.join(PROVIDERS)}; without it the first that can",
+    )
+    mount.add_argument(
+        "--from", dest="source", default="", metavar="DIR", help="the stand-in shows this folder"
+    )
+    mount.add_argument("--remote", default="", metavar="NAME:", help="a remote of rclone, any type")
+    mount.add_argument(
+        "-v", "--verbose", action="store_true", help="also say why other providers were passed over"
+    )
+    for name, text in (
+        ("flush", "Wait until everything written has reached the drive."),
+        ("unmount", "Flush, then unmount."),
+    ):
+        tree.add_command(name, text).add_argument("mount_point", nargs="?", default="")
+    return tree
+
+
 def parse(words: List[str]) -> Optional[DriveStep]:
-    """The drive that a line asks for; None for the commands that mount nothing."""
-    if words[:1] != ["mount"]:
+    """Return the drive that a line mounts; None for the commands that mount nothing."""
+    command, arguments = parser().parse_words(words)
+    if command != "mount":
         return None
-    words = [word for word in words if word not in {"-v", "--verbose"}]  # how to show it
-    parser = Parser("%drive", usage=_USAGE)
-    parser.add_argument("mount_point", nargs="?", default="")
-    parser.add_argument("--provider", choices=list(PROVIDERS), default="")
-    parser.add_argument("--from", dest="source", default="")
-    parser.add_argument("--remote", default="")
-    found = parser.parse_args(words[1:])
-    if found.mount_point.startswith("drive:"):
+    if arguments.mount_point.startswith("drive:"):
         raise usage_error("%drive mount: a drive cannot be mounted on itself.", "Name a folder.")
-    if found.remote and not re.fullmatch(r"[\w.+@-][\w .+@-]*:[^:]*", found.remote):
-        raise usage_error(f"%drive: {found.remote} is no remote.", "Write it like gdrive:")
-    return DriveStep(found.mount_point, found.provider, found.source, found.remote)
-
-
-_USAGE = "%drive mount [MOUNTPOINT] [--provider NAME] [--remote NAME:] [--from DIR]"
+    if arguments.remote and not re.fullmatch(r"[\w.+@-][\w .+@-]*:[^:]*", arguments.remote):
+        raise usage_error(f"%drive: {arguments.remote} is not a remote.", "Write it like gdrive:")
+    return DriveStep(arguments.mount_point, arguments.provider, arguments.source, arguments.remote)

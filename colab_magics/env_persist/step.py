@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import ClassVar, FrozenSet, List, Optional, Sequence, Tuple
 
 from ..core.arguments import Parser
-from ..core.errors import hide, usage_error
+from ..core.errors import usage_error
 from ..core.host import Host
+from ..core.redact import register_secret
 from ..core.secret_scan import looks_secret
 from ..core.steps import Outcome, Progress, Step, Verdict
 
@@ -153,7 +154,7 @@ def _refuse_secrets(words: Sequence[str]) -> None:
         plain = re.sub(r"^-[\w-]+=(?=\w+=)", "", word).lstrip("-")  # an option was misspelled
         name, _, value = plain.partition("=")
         if looks_secret(name, value) or looks_secret("", plain):
-            hide(value or word)
+            register_secret(value or word)
             name = name if value and _NAME.fullmatch(name) else "NAME"
             raise usage_error(
                 f"{name} looks like a secret: not set, not remembered, but it is in this cell now.",

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, List, Optional, Tuple
 
-from ..core.arguments import split
+from ..core.arguments import Parser, split
 from ..core.display import Report
 from ..core.errors import usage_error
 from ..core.host import Host
 from ..core.steps import Outcome, Step, parse, perform
-from .output import Status, say
+from .output import Status
 
 if TYPE_CHECKING:
     from .recorder import Session
@@ -32,7 +33,7 @@ class Magic:
     name: ClassVar[str]
     #: Flags that this magic understands and others do not.
     own_flags: ClassVar[Tuple[str, ...]] = ()
-    #: Words that Tab offers after the name.
+    #: Words that Tab offers after the name, where there is no `parser`.
     offers: ClassVar[Tuple[str, ...]] = ()
 
     def __init__(self, session: Session) -> None:
@@ -43,7 +44,7 @@ class Magic:
         """Run one use of the magic; gives its result where ``-o`` asks for it."""
         parts = split(line)
         if "help" in parts.flags:
-            say((self.__doc__ or "").strip())
+            print(self.help())  # as text, in which columns stay aligned
             return None
         for flag in {"restart", "keep_going", "no_lock"} & {*parts.flags} - {*self.own_flags}:
             raise usage_error(
@@ -106,6 +107,22 @@ class Magic:
         """What is shown of an outcome."""
         return Report(tuple(text for text in (outcome.message, outcome.hint) if text))
 
+    @classmethod
+    def parser(cls) -> Optional[Parser]:
+        """Return the tree of commands and options, where the magic has one."""
+        return None
+
+    @classmethod
+    def help(cls) -> str:
+        """Return the help: the docstring, then usage and options from the tree."""
+        parser = cls.parser()
+        text = inspect.cleandoc(cls.__doc__ or "")
+        return f"{text}\n\n{parser.format_tree()}" if parser is not None else text
+
     def complete(self, line: str, symbol: str) -> List[str]:
-        """What Tab offers for a half-typed word."""
-        return [word for word in self.offers if word.startswith(symbol)]
+        """Return what Tab offers for a half-typed word."""
+        parser = self.parser()
+        if parser is None:
+            return [word for word in self.offers if word.startswith(symbol)]
+        words = line.split()[1:]
+        return parser.complete(words[:-1] if symbol else words, symbol)

@@ -9,8 +9,9 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
-from ..core.errors import bad_input, holds_secret
+from ..core.errors import bad_input
 from ..core.host import Context, Host
+from ..core.redact import holds_secret
 from ..core.steps import Step, parts_of
 from ..notebook.comm import present
 from ..notebook.locate import RunningCell, Site, locate, place

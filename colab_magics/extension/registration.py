@@ -51,7 +51,7 @@ class LazyMagic:
     @property
     def __doc__(self) -> Optional[str]:  # type: ignore[override]
         """The help of the magic, for ``%name?``."""
-        text: Optional[str] = self.magic.__doc__
+        text: str = self.magic.help()
         return text
 
     @property

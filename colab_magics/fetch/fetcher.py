@@ -131,8 +131,8 @@ def _raise_first(errors: Sequence[Optional[BaseException]]) -> None:
         return
     first, others = failed[0], [one for one in failed[1:] if isinstance(one, ColabMagicsError)]
     if isinstance(first, SourceError) and others:
-        details = "\n".join(one.what for one in others[:5])
-        raise SourceError(first.what, first.todo, details) from None
+        details = "\n".join(one.message for one in others[:5])
+        raise SourceError(first.message, first.hint, details) from None
     raise first
 
 
@@ -184,11 +184,11 @@ def _kept(step: FetchStep, seen: Look, host: Host) -> Optional[Done]:
     if step.update:
         return None
     if seen.state == "edited":
-        todo = (
+        hint = (
             "To have it as it was: move it away, and run this again. "
             "To overwrite your changes with the server's file: --update"
         )
-        return Done(None, False, f"{seen.message}; left as it is", todo)
+        return Done(None, False, f"{seen.message}; left as it is", hint)
     if seen.state == "foreign" and seen.wanted:
         raise _in_the_way(step.label("" if step.unpack else seen.path.name))
     return None

@@ -19,7 +19,8 @@ from urllib.parse import urlsplit
 
 from requests.adapters import HTTPAdapter
 
-from ..core.errors import SourceError, conceal
+from ..core.errors import SourceError
+from ..core.redact import redact_secrets
 from ..core.web import Origin, Session, Sign, follow, is_loopback, number, origin, signer
 from .urls import Request, file_name
 
@@ -119,10 +120,10 @@ class Web:
         if status in (401, 403):
             raise self._refused(host, name)
         if status in (404, 410):
-            todo = (
+            hint = (
                 "Check the URL." if self._token else "Check the URL; if it is private: --token NAME"
             )
-            raise SourceError(f"{host} has no {name}.", todo)
+            raise SourceError(f"{host} has no {name}.", hint)
         raise SourceError(f"{host} answered {status} for {name}.", "Open the URL in a browser.")
 
     def check(self) -> None:
@@ -162,13 +163,13 @@ class Web:
 
     def _refused(self, host: str, name: str) -> SourceError:
         if self._token:
-            todo = "Check what it may read, whether it has expired, and the URL."
-            return SourceError(f"{host} does not give {name} for the token {self._name}.", todo)
+            hint = "Check what it may read, whether it has expired, and the URL."
+            return SourceError(f"{host} does not give {name} for the token {self._name}.", hint)
         if "kaggle" in host:
-            todo = "Set KAGGLE_USERNAME and KAGGLE_KEY: %secret KAGGLE_USERNAME KAGGLE_KEY"
+            hint = "Set KAGGLE_USERNAME and KAGGLE_KEY: %secret KAGGLE_USERNAME KAGGLE_KEY"
         else:
-            todo = "Keep a token: %secret set NAME, and name it: --token NAME"
-        return SourceError(f"{host} gives {name} only to those who may read it.", todo)
+            hint = "Keep a token: %secret set NAME, and name it: --token NAME"
+        return SourceError(f"{host} gives {name} only to those who may read it.", hint)
 
 
 def _home(url: str) -> Origin:
@@ -257,7 +258,7 @@ def named(headers: Any) -> str:
 
 def _told(text: Any) -> str:
     """What a server says and is kept; nothing where it says a secret back."""
-    return str(text) if conceal(str(text)) == text else ""
+    return str(text) if redact_secrets(str(text)) == text else ""
 
 
 # ---------------------------------------------------------------------- connections

@@ -11,8 +11,9 @@ from typing import ClassVar, Dict, FrozenSet, List, Optional, Sequence, Tuple, U
 
 from ..core.arguments import Parser
 from ..core.display import files
-from ..core.errors import hide, usage_error
+from ..core.errors import usage_error
 from ..core.host import Host
+from ..core.redact import register_secret
 from ..core.steps import Outcome, Progress, Step, Verdict
 from ..secret.lookup import is_name
 from .urls import exposed, is_url, source
@@ -253,7 +254,7 @@ def _judge_token(token: str, words: Sequence[str]) -> None:
     if not token:
         return
     if not is_name(token):
-        hide(token)
+        register_secret(token)
         raise usage_error(
             "%fetch: --token takes the name of a secret; take the token out of the cell.",
             "Keep it: %secret set NAME, then --token NAME",

@@ -16,8 +16,9 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from ..core import secret_scan
 from ..core.controls import clean_name
-from ..core.errors import SourceError, bad_input, conceal, hide, usage_error
+from ..core.errors import SourceError, bad_input, usage_error
 from ..core.host import Host
+from ..core.redact import redact_secrets, register_secret
 from ..core.registry import load
 
 #: What fsspec is given: file systems of plain files. Others run what a server says (``reference``),
@@ -198,7 +199,7 @@ def _kaggle_login() -> Optional[Tuple[str, str]]:
     key = os.environ.get("KAGGLE_KEY") or known.get("key")
     if not user or not key:
         return None
-    hide(str(key))
+    register_secret(str(key))
     return str(user), str(key)
 
 
@@ -252,7 +253,7 @@ def other(text: str) -> Source:
 
 def _failed(scheme: str, error: Exception) -> SourceError:
     """Why fsspec did not open it, in a line."""
-    said = conceal(" ".join(str(error).split())[:200])
+    said = redact_secrets(" ".join(str(error).split())[:200])
     if isinstance(error, ImportError):
         return SourceError(
             f"{scheme}:// needs a package that is not installed: {said}", "Pin it, and run this."
@@ -284,7 +285,7 @@ def _no_secret(text: str) -> None:
     if not values and not secret_scan.find(unquote(text)):
         return
     for value in (*values, *(() if values else (text,))):
-        hide(value)
+        register_secret(value)
     raise usage_error(
         "%fetch: that URL holds a password or token; take it out of the cell.",
         "Keep it: %secret set NAME, and name it: --token NAME",

@@ -46,9 +46,9 @@ def strange() -> SourceError:
 class Refused(SourceError):
     """GitHub does not do it; ``status`` is its own."""
 
-    def __init__(self, status: int, what: str, todo: str, details: str = "") -> None:
+    def __init__(self, status: int, message: str, hint: str, details: str = "") -> None:
         self.status = status
-        super().__init__(what, todo, details)
+        super().__init__(message, hint, details)
 
 
 class Api:
@@ -123,15 +123,15 @@ class Api:
         said = str(found.json.get("message", "")) if isinstance(found.json, dict) else ""
         details = f"GitHub says: {said}" if said else ""
         if found.status in (403, 429) and _limited(headers, said):
-            what, todo = _limit(headers, bool(self._token))
+            what, hint = _limit(headers, bool(self._token))
         elif found.status == 404 and not self._token:
             what = "{about} is not there, or it is private."
-            todo = "Check the name; a private one needs a token: %secret set GH_TOKEN"
+            hint = "Check the name; a private one needs a token: %secret set GH_TOKEN"
         else:
             status = 413 if "too large" in said else found.status
-            what, todo = _WORDS.get(status, ("GitHub answered {status}.", "Run it again later."))
+            what, hint = _WORDS.get(status, ("GitHub answered {status}.", "Run it again later."))
         words = {"about": about, "name": self.name or "GH_TOKEN", "status": found.status}
-        return Refused(found.status, what.format(**words), todo.format(**words), details)
+        return Refused(found.status, what.format(**words), hint.format(**words), details)
 
 
 #: Status → what failed and what to do.

@@ -160,8 +160,8 @@ def _failure(address: Address, lines: Sequence[str], token: bool) -> SourceError
         )
     if _REFUSED.search(text):
         if token:
-            todo = "Check what it may read, whether it has expired, and the name."
-            return SourceError(f"{name} cannot be read with that token.", todo)
+            hint = "Check what it may read, whether it has expired, and the name."
+            return SourceError(f"{name} cannot be read with that token.", hint)
         return SourceError(
             f"{name} is not there, or it is private.",
             "Check the name; a private one needs --token GH_TOKEN, kept with %secret set GH_TOKEN",
@@ -169,8 +169,8 @@ def _failure(address: Address, lines: Sequence[str], token: bool) -> SourceError
     if "no space left" in text.lower():
         return SourceError("The disk is full.", "Free some space, and run it again.")
     if _AWAY.search(text):
-        todo = "Nothing is left of it. Check the network, and run it again."
-        return SourceError(f"{address.host or name} did not answer, or stopped half way.", todo)
+        hint = "Nothing is left of it. Check the network, and run it again."
+        return SourceError(f"{address.host or name} did not answer, or stopped half way.", hint)
     if "would be overwritten" in text:
         files = [line.strip() for line in lines if line.startswith(("\t", "        "))]
         return SourceError(

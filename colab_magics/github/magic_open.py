@@ -181,17 +181,17 @@ def _put(host: Host, place: Path, data: bytes, url: str) -> bool:
     try:
         return files.create(place, data)
     except NotebookError as error:
-        todo = f"{error.todo[:-1]}: %github open {url.partition('?')[0]} copy.ipynb"
-        raise SourceError(error.what, todo) from None
+        hint = f"{error.hint[:-1]}: %github open {url.partition('?')[0]} copy.ipynb"
+        raise SourceError(error.message, hint) from None
 
 
 def _opened(host: Host, said: str, shown: str, source: Source) -> Report:
     """What is said of it, and how it is opened from here."""
-    todo = f"Open it from the list of files, or run it: colab-magics run {quote(shown)}"
+    hint = f"Open it from the list of files, or run it: colab-magics run {quote(shown)}"
     if host.colab and source.repository:
         ref = source.ref or "HEAD"
-        todo = f"Open it in Colab: {colab(source.repository, ref, source.path)}"
-    return Report((said, todo))
+        hint = f"Open it in Colab: {colab(source.repository, ref, source.path)}"
+    return Report((said, hint))
 
 
 # ---------------------------------------------------------------------- what both and `save` need

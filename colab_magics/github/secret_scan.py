@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, Dict, Iterator, List, Tuple
 
-from ..core.errors import SourceError, conceal
+from ..core.errors import SourceError
+from ..core.redact import redact_secrets
 from ..core.secret_scan import assigned, find, readings
 
 _TODO = (
@@ -79,7 +80,7 @@ def _held(texts: Iterator[str] | List[str], code: bool = False) -> str:
     """
     for text in texts:
         for reading in readings(text):
-            if conceal(reading) != reading:
+            if redact_secrets(reading) != reading:
                 return "a secret that is known here"
             kinds = find(reading)
             if kinds:
@@ -130,7 +131,7 @@ def _texts(part: Any) -> Iterator[str]:
 
 def _first_line(cell: Dict[str, Any]) -> str:
     """The first line of a cell, by which it is found; none that holds what is not to be shown."""
-    lines = conceal("".join(cell.get("source", ""))).strip().splitlines()
+    lines = redact_secrets("".join(cell.get("source", ""))).strip().splitlines()
     if not lines or _held(lines[:1], code=True):
         return ""
     return f" ({lines[0][:50]})"

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import ClassVar, FrozenSet, List, Optional, Tuple
 
 from ..core.arguments import Parser
-from ..core.errors import hide, usage_error
+from ..core.errors import usage_error
 from ..core.host import Host
+from ..core.redact import register_secret
 from ..core.steps import Outcome, Progress, Step, Verdict
 from ..secret.lookup import is_name
 from .repository import MOVING, SHA, Repository, at
@@ -143,7 +144,7 @@ def parse(words: List[str]) -> Optional[CloneStep]:
     found = parser.parse_intermixed_args(words[1:])
     address = Address.read(found.repository)
     if found.token and not is_name(found.token):
-        hide(found.token)
+        register_secret(found.token)
         raise usage_error(
             "%github: --token takes the name of a secret; take the token out of the cell.",
             "Keep it: %secret set GH_TOKEN, then --token GH_TOKEN",

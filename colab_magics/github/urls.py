@@ -8,7 +8,8 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 from urllib.parse import parse_qs, parse_qsl, unquote, urlencode, urlsplit
 
 from ..core.controls import has_controls
-from ..core.errors import hide, usage_error, userinfo_spans
+from ..core.errors import usage_error
+from ..core.redact import register_secret, userinfo_spans
 from ..core.secret_scan import find, looks_secret
 from .repository import at
 
@@ -83,7 +84,7 @@ def _check(url: str) -> None:
         parts = urlsplit(url)
         port = parts.port  # noqa: F841 - it raises where it is none: part of a password perhaps
     except ValueError:
-        hide(url)
+        register_secret(url)
         raise usage_error("%github: that is no URL.", "Check its brackets.") from None
     name = parts.username if parts.scheme in ("http", "https") else ""
     secrets = [parts.password or ("" if name in _NAMES else name)]
@@ -91,7 +92,7 @@ def _check(url: str) -> None:
     secrets += [url] if find(unquote(url)) else []
     if any(secrets):
         for secret in filter(None, secrets):
-            hide(secret)
+            register_secret(secret)
         raise usage_error(
             "%github: that URL holds a password, a token or a name; take it out of the cell.",
             "Keep a token: %secret set NAME, and name it: --token NAME",
@@ -269,7 +270,7 @@ def _of_url(text: str) -> Optional[Source]:
         return None
     for values in parse_qs(parts.query).values():
         for value in values:
-            hide(value)
+            register_secret(value)
     if parts.scheme not in ("http", "https"):
         return None
     words = [unquote(word) for word in parts.path.strip("/").split("/")]

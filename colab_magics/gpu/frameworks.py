@@ -131,9 +131,9 @@ def judge(framework: Framework, build: Build, card: Card) -> Judged:
     if fit == "ptx":
         return Judged(True, f"{who} runs here, once the driver has compiled it for {sm}")
     newest = max(build.kernels.sass | build.kernels.ptx)
-    todo = framework.newer if card.capability > newest else framework.older
+    hint = framework.newer if card.capability > newest else framework.older
     text = f"{who} has no kernels for {sm} ({card.name})"
-    return _refused(text, todo(card.capability))
+    return _refused(text, hint(card.capability))
 
 
 def _refused(text: str, instead: str) -> Judged:

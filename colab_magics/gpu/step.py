@@ -114,9 +114,9 @@ class GpuRequire(GpuLine):
         """Raise: what is required cannot be made."""
         snapshot = self.read()
         lacking, edit = self._lacking(snapshot.gpus), " ".join(("%gpu", *self.arguments()))
-        todo = f"{self._todo(host, snapshot)}. " if lacking else ""
+        hint = f"{self._todo(host, snapshot)}. " if lacking else ""
         raise GpuUnmet(
-            f"{lacking or self._unusable(snapshot.gpus)}.", f"{todo}Or edit this line: {edit}"
+            f"{lacking or self._unusable(snapshot.gpus)}.", f"{hint}Or edit this line: {edit}"
         )
 
     def _todo(self, host: Host, snapshot: Snapshot) -> str:

@@ -10,8 +10,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Callable, Iterable, List, Optional
 
-from ..core.errors import conceal
 from ..core.files import open_own
+from ..core.redact import redact_secrets
 from ..shell.ansi import drawn
 from ..shell.processes import Family, Process, listed, scan
 from .store import (
@@ -95,7 +95,7 @@ class Job:
         except OSError:
             return ""
         lines = (drawn(line).strip() for line in reversed(text.split("\n")))
-        return conceal(next((line for line in lines if line), ""))
+        return redact_secrets(next((line for line in lines if line), ""))
 
 
 def every() -> List[Job]:

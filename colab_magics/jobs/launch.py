@@ -16,10 +16,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 
-from ..core.errors import CommandFailed, hidden, usage_error
+from ..core.errors import CommandFailed, usage_error
 from ..core.file_lock import alone, make_private
 from ..core.files import open_own
 from ..core.process import start
+from ..core.redact import registered_secrets
 from ..core.secret_scan import looks_secret
 from ..shell.processes import MARK, unmarked
 from .job import ELSEWHERE, Job, find, look
@@ -164,7 +165,7 @@ def _start(place: Path, wanted: Wanted) -> str:
     """What a keeper says that is to start it; once nobody hears it any more, it starts none."""
     told: Dict[str, Any] = {**wanted._asdict(), "folder": str(place), "name": place.parent.name}
     told["environment"] = {**wanted.environment, MARK: uuid.uuid4().hex}
-    told["secrets"] = [*hidden(), *_secret(wanted.environment)]
+    told["secrets"] = [*registered_secrets(), *_secret(wanted.environment)]
     code = _CODE.format(str(_PACKAGE), "supervisor.main()")
     keeper = start(
         [sys.executable, "-I", "-S", "-c", code],

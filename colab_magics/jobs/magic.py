@@ -11,7 +11,8 @@ from typing import Any, Dict, List, Tuple
 
 from ..core.arguments import Parser
 from ..core.display import Report, amount, duration
-from ..core.errors import CommandFailed, conceal, usage_error
+from ..core.errors import CommandFailed, usage_error
+from ..core.redact import redact_secrets
 from ..extension.magic import Call, Magic
 from ..extension.output import Status, say, show
 from .job import ELSEWHERE, Job, every, find
@@ -81,7 +82,7 @@ class JobsMagic(Magic):
         for job in found:
             told(self.session, job)
         if asked.json:
-            print(conceal(json.dumps([_known(job) for job in found], indent=2)))
+            print(redact_secrets(json.dumps([_known(job) for job in found], indent=2)))
         elif "quiet" not in call.flags:
             show(self._report(found))
         return [_known(job) for job in found]

@@ -93,10 +93,10 @@ def unless_done(job: Job, precise: bool, last: int) -> None:
     lines = ""
     with suppress(CommandFailed):  # how it ended is to be said even where the log is not its own
         lines = _Tail(job.log, last).read().decode("utf-8", "replace") if last else ""
-    what, todo = f"{job.name}: {became(job, precise)}", f"All of it: %jobs log {job.name} --all"
+    what, hint = f"{job.name}: {became(job, precise)}", f"All of it: %jobs log {job.name} --all"
     if job.state != "stopped" and full(status(job)):
-        todo = f"{MEMORY}\n{todo}"
-    raise CommandFailed(what, todo, lines, status(job))
+        hint = f"{MEMORY}\n{hint}"
+    raise CommandFailed(what, hint, lines, status(job))
 
 
 def _there(path: Path) -> Path:

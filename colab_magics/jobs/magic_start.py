@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple, Optional, Tuple
 
 from ..core.display import duration
-from ..core.errors import scrub, usage_error
+from ..core.errors import usage_error
+from ..core.redact import redact
 from ..shell.magic import MEMORY, full, signalled, worded
 from ..shell.state import Lasting
 from .hooks import EndedJobs
@@ -29,7 +30,7 @@ class Asked(NamedTuple):
 
 def start(session: Any, shell: Lasting, asked: Asked) -> Tuple[Job, str]:
     """Start a job where the shell stands, unless the same one runs; and what is to be said."""
-    name, shown = asked.name, scrub(asked.typed.strip())
+    name, shown = asked.name, redact(asked.typed.strip())
     if name in VERBS:
         raise usage_error(f"%jobs {name} means something else.", "Take another name.")
     follow = f"%jobs follow {name}, %jobs stop {name}"

@@ -17,7 +17,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Dict, Optional
 
-from ..core.errors import Veil, hide
+from ..core.redact import Redactor, register_secret
 from ..shell.processes import Family
 from ..shell.runner import Ended, Listener, run
 from .job import BEAT
@@ -33,9 +33,9 @@ class Keeper(Listener):
 
     def __init__(self, told: Dict[str, Any]) -> None:
         for secret in told["secrets"]:
-            hide(secret)
+            register_secret(secret)
         self._told, self._folder = told, hold(Path(told["folder"]))
-        self._veil, self._writing = Veil(), Lock()
+        self._veil, self._writing = Redactor(), Lock()
         self._log = Written(Path(LOG), self._folder)
         self._copy: Optional[Copy] = None
         self._seen, self._said = 0.0, ""

@@ -95,7 +95,7 @@ def _delete(server: Server, path: str) -> None:
     try:
         server.ask("DELETE", path, PATIENCE)
     except ServerError as error:
-        if error.why not in {"failed", "late"}:
+        if error.code not in {"failed", "late"}:
             raise
 
 

@@ -67,7 +67,7 @@ def restart_by_server(host: Host, server: Server, kernel: str) -> None:
         try:
             server.ask("POST", path, GRACE)  # cut off by the interrupt, as above
         except ServerError as error:
-            if error.why != "late":
+            if error.code != "late":
                 raise
         raise late()
 

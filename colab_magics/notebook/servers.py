@@ -119,9 +119,9 @@ def _read(url: str, status: int, body: bytes) -> Any:
 
 
 def _error(why: str, url: str, status: int = 0) -> ServerError:
-    what, todo = _SAID[why]
-    error = ServerError(f"The Jupyter server at {url} {what.format(status=status)}", todo)
-    error.why = why
+    what, hint = _SAID[why]
+    error = ServerError(f"The Jupyter server at {url} {what.format(status=status)}", hint)
+    error.code = why
     return error
 
 

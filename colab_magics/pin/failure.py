@@ -60,8 +60,8 @@ def explain(texts: Sequence[str], settings: PipSettings, lines: Sequence[str]) -
     if error is not None:
         return error
     reason, details = reason_of(lines)
-    todo = "Loosen one of the versions, or check the network; then run it again."
-    return InstallFailed(f"Not installed: {reason}", todo, details)
+    hint = "Loosen one of the versions, or check the network; then run it again."
+    return InstallFailed(f"Not installed: {reason}", hint, details)
 
 
 def reason_of(lines: Sequence[str]) -> Tuple[str, str]:
@@ -147,17 +147,17 @@ def _judge(wanted: Requirement, files: Sequence[File]) -> Optional[InstallFailed
     matching = set(wanted.specifier.filter({file.version for file in files}))
     if matching & usable:
         return None
-    todo = _alternative(wanted.name, usable, max(matching, default=None))
+    hint = _alternative(wanted.name, usable, max(matching, default=None))
     if not matching:
-        return InstallFailed(f"{wanted.name} has no version {wanted.specifier}.", todo)
+        return InstallFailed(f"{wanted.name} has no version {wanted.specifier}.", hint)
     version = max(matching)
     minors = {minor for file in files if file.version == version for minor in file.minors}
     if sys.version_info[1] in minors:
-        return InstallFailed(f"{wanted.name} {version} has no build for this machine.", todo)
+        return InstallFailed(f"{wanted.name} {version} has no build for this machine.", hint)
     only = f" (only {_ranges(minors)})" if minors else ""
     return InstallFailed(
         f"{wanted.name} {version} has no build for {_python()}{only}.",
-        todo,
+        hint,
         elsewhere(str(wanted), minors),
     )
 

@@ -12,7 +12,8 @@ import re
 from typing import Dict, List, Sequence, Tuple
 from urllib.parse import unquote
 
-from ..core.errors import InstallFailed, hide, userinfo_spans
+from ..core.errors import InstallFailed
+from ..core.redact import register_secret, userinfo_spans
 
 #: Server, such as ``https://host:8443`` → name and password.
 Logins = Dict[str, Tuple[str, str]]
@@ -38,7 +39,7 @@ def without_logins(lines: Sequence[str]) -> Tuple[List[str], Logins]:
             name, _, password = map(unquote, line[start:end].partition(":"))
             if not control or (control[2] == "ssh" and not password):
                 continue  # the installer itself asks there; a name for ssh is no secret
-            hide(password or name)
+            register_secret(password or name)
             host = re.split(r"[/?#\s]", line[end + 1 :])[0].lower()
             server = f"{control[2]}://{host}"
             if control[1] != "git" or control[2] not in ("http", "https"):
@@ -66,5 +67,5 @@ def git_environment(logins: Logins) -> Dict[str, str]:
 
 
 def _refused(what: str) -> InstallFailed:
-    todo = "Take the password out of the line; for a private one: %github clone URL --token NAME"
-    return InstallFailed(f"{what} Nothing was installed.", todo)
+    hint = "Take the password out of the line; for a private one: %github clone URL --token NAME"
+    return InstallFailed(f"{what} Nothing was installed.", hint)

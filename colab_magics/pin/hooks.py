@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple
 
-from ..core.errors import ColabMagicsError, bad_input, holds_secret
+from ..core.errors import ColabMagicsError, bad_input
+from ..core.redact import holds_secret
 from ..core.steps import Step
 from ..extension.hooks import Hook
 from ..extension.output import Status, say

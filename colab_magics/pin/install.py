@@ -137,8 +137,8 @@ def _failure(job: Job, wanted: Wanted, said: Sequence[str], lock: Optional[Lock]
     error = _against_the_kernel(said) or explain(missing, job.settings, said)
     if lock is None:
         return error
-    todo = f"{error.todo} Or renew the lock: %pin lock --upgrade"  # it may hold what is gone
-    return InstallFailed(error.what, todo.strip(), error.details)
+    hint = f"{error.hint} Or renew the lock: %pin lock --upgrade"  # it may hold what is gone
+    return InstallFailed(error.message, hint.strip(), error.details)
 
 
 def _guard(requirements: Sequence[str], changes_kernel: bool) -> None:

@@ -379,7 +379,7 @@ class Job:
             "Check the network, the proxy, and index-url in pip.conf. For an index that is slow, "
             "set UV_HTTP_TIMEOUT to more seconds.",
         )
-        error.why = "silent"
+        error.code = "timeout"
         return error
 
 

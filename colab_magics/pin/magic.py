@@ -180,7 +180,7 @@ class PinMagic(Magic):
         if isinstance(error, RestartRequired):
             error.now = "restart" in call.flags or isinstance(error, OtherPython)
             if "keep_going" in call.flags:
-                return say(f"{error.what} {error.todo}")
+                return say(f"{error.message} {error.hint}")
         raise error
 
     def complete(self, line: str, symbol: str) -> List[str]:

@@ -12,7 +12,8 @@ from typing import Any, Callable, Dict, List, Mapping, Sequence, Tuple
 from urllib.parse import quote
 
 from ..core.arguments import Parser
-from ..core.errors import ColabMagicsError, hide
+from ..core.errors import ColabMagicsError
+from ..core.redact import register_secret
 from .requirements import carries_secret, written
 
 #: Option → (pip's name of the setting, whether it has a value, whether it may be given often).
@@ -125,8 +126,8 @@ def authenticated(
             "The variable that --index-auth names is not set; the index was not asked.",
             "Set it first, to USER:PASSWORD or a token: %secret NAME",
         )
-    hide(secret)
-    hide(secret.partition(":")[2])  # an index may answer with it alone
+    register_secret(secret)
+    register_secret(secret.partition(":")[2])  # an index may answer with it alone
     urls = " ".join(found.get(name, "") for name in ("index-url", "extra-index-url")).split()
     _check_servers(urls)
     login = quote(secret if ":" in secret else f"__token__:{secret}", safe=":")

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, List, Tuple
 
 from ..core.arguments import split_comment
-from ..core.errors import ColabMagicsError, bad_input, usage_error, userinfo_spans
+from ..core.errors import ColabMagicsError, bad_input, usage_error
 from ..core.files import content
+from ..core.redact import userinfo_spans
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement

@@ -228,7 +228,7 @@ class PinStep(Step):
         try:
             plan = (self._plan if here else self._plan_elsewhere)(wanted, host, progress)
         except InstallFailed as error:
-            lines = "\n".join(filter(None, (error.what, error.todo, error.details))).splitlines()
+            lines = "\n".join(filter(None, (error.message, error.hint, error.details))).splitlines()
             return replace(verdict, lines=(*verdict.lines, *lines))
         return replace(plan, lines=(*verdict.lines, *plan.lines))
 

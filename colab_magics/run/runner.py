@@ -158,8 +158,8 @@ class _Saved:
             self._changed = self._changed or error
             self._place = _put_beside(data, self._place)
         if self._changed:
-            todo = f"The run was saved as {_shown(self._place, self.path)}."
-            raise NotebookError(self._changed.what, todo)
+            hint = f"The run was saved as {_shown(self._place, self.path)}."
+            raise NotebookError(self._changed.message, hint)
         return changed if self._place != self.path else data != self._before
 
     def _render(self, ran: Run) -> Tuple[bytes, str]:

@@ -7,8 +7,9 @@ import re
 from typing import Dict, List, Optional, Protocol, Sequence, Tuple
 
 from ..core import secret_scan
-from ..core.errors import SourceError, hide, usage_error
+from ..core.errors import SourceError, usage_error
 from ..core.host import Host
+from ..core.redact import register_secret
 from ..core.registry import load
 
 #: Name → class, in the order to look: adding one is one file and one line here.
@@ -66,7 +67,7 @@ def find(
 ) -> Tuple[str, Place]:
     """A secret and where it was found; `SourceError` says which places were looked at.
 
-    ``without`` are places that are not asked. It is hidden from then on: see `errors.hide`.
+    ``without`` are places that are not asked. It is redacted from then on.
     """
     looked: List[str] = []
     passed: Dict[str, str] = {}
@@ -81,7 +82,7 @@ def find(
             else:
                 looked.append(place.called)
                 if found:
-                    hide(found)
+                    register_secret(found)
                     return found, place
         if reason is not None:
             passed[place.called] = reason
@@ -91,7 +92,7 @@ def find(
 def value(host: Host, name: str) -> str:
     """A secret for another magic, such as the token of ``--token NAME``."""
     if not is_name(name):
-        hide(name)
+        register_secret(name)
         raise usage_error(
             "That is no name of a secret; if it is the secret itself, take it out of the cell.",
             "Keep it: %secret set NAME, and name it: --token NAME",
@@ -119,11 +120,11 @@ def _missing(
     # Why a place of another host does not apply helps nobody who has not named it.
     told = [(place, why) for place, why in passed.items() if source != "auto" or why != "not here"]
     if host.colab:
-        todo = "On Colab: the key at the left, add it there and let this notebook see it."
+        hint = "On Colab: the key at the left, add it there and let this notebook see it."
     elif "KAGGLE_KERNEL_RUN_TYPE" in os.environ:
-        todo = "On Kaggle: Add-ons > Secrets, add it there and attach it to this notebook."
+        hint = "On Kaggle: Add-ons > Secrets, add it there and attach it to this notebook."
     else:
-        todo = f"Keep it on this machine: %secret set {name}"
+        hint = f"Keep it on this machine: %secret set {name}"
     if source != "auto":
-        todo = f"Look everywhere: take --from off the line. {todo}"
-    return SourceError(what + ".", todo, "\n".join(f"{place}: {why}" for place, why in told))
+        hint = f"Look everywhere: take --from off the line. {hint}"
+    return SourceError(what + ".", hint, "\n".join(f"{place}: {why}" for place, why in told))

@@ -7,7 +7,8 @@ from typing import Any, List
 
 from ..core.arguments import Parser
 from ..core.display import Report
-from ..core.errors import SourceError, hide
+from ..core.errors import SourceError
+from ..core.redact import register_secret
 from ..extension.magic import Call, Magic
 from ..extension.output import say, show
 from .lookup import PLACES, Kept, Unanswered, is_name, keeps
@@ -83,7 +84,7 @@ class SecretMagic(Magic):
         value = ask(name)
         if not value:
             raise SourceError("Nothing was typed; nothing was kept.", "Run it again.")
-        hide(value)
+        register_secret(value)
         try:
             place.set(name, value)
         except Unanswered as error:

@@ -8,8 +8,9 @@ from typing import ClassVar, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 from ..core import secret_scan
 from ..core.arguments import Parser
-from ..core.errors import hide, usage_error
+from ..core.errors import usage_error
 from ..core.host import Host
+from ..core.redact import register_secret
 from ..core.steps import Outcome, Progress, Step, Verdict
 from .lookup import PLACES, find, is_name
 
@@ -52,7 +53,7 @@ class SecretStep(Step):
         """See `Step`: what is in the environment holds, wherever it came from."""
         missing = [name for name in self.names if not os.environ.get(name)]
         for name in set(self.names) - set(missing):
-            hide(os.environ[name])
+            register_secret(os.environ[name])
         if missing:
             return Verdict("differs", f"{', '.join(missing)} {_are(missing)} not set")
         already = "already" if host.shell is not None else "here"
@@ -81,8 +82,8 @@ def _are(names: Sequence[str]) -> str:
 def refused(words: Sequence[str], takes: str = "%secret takes names") -> Exception:
     """The error for words that are no names: each may be a secret, and is not shown."""
     for word in words:
-        hide(word)
-        hide(word.partition("=")[2])
+        register_secret(word)
+        register_secret(word.partition("=")[2])
     return usage_error(
         f"{takes}, such as HF_TOKEN; if a secret stands in this cell, take it out, and clear the "
         "cell's output and history.",

@@ -114,8 +114,8 @@ class SessionMagic(Magic):
         server = own() if site.kind == "jupyter" and site.kernel else None
         helped = self.host.context.has_extension()
         if server is None and not helped:
-            todo = _RESTART.get(site.kind, "Restart it where it was started.")
-            raise usage_error("%session restart: no Jupyter server started this kernel.", todo)
+            hint = _RESTART.get(site.kind, "Restart it where it was started.")
+            raise usage_error("%session restart: no Jupyter server started this kernel.", hint)
         from ..notebook.restart import late, restart, restart_by_server
 
         say("Restarting the kernel; its variables are lost")

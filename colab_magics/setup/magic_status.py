@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import List, Sequence, Tuple
 
-from ..core.errors import bad_input, scrub
+from ..core.errors import bad_input
 from ..core.host import Host
+from ..core.redact import redact
 from ..core.steps import Step, Verdict
 from ..core.system_errors import explain_system_errors
 from ..pin.step import PinStep
@@ -59,5 +60,5 @@ def verdicts(lines: Sequence[Line], host: Host) -> Tuple[Row, ...]:
 
 
 def _row(text: str, verdict: Verdict) -> Row:
-    line = scrub(text.replace(" \\\n   ", ""))
+    line = redact(text.replace(" \\\n   ", ""))
     return (verdict.state, line, verdict.message.split("\n")[0])

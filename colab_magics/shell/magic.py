@@ -12,7 +12,8 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from weakref import WeakKeyDictionary
 
 from ..core.display import Report, amount
-from ..core.errors import CommandFailed, scrub, usage_error
+from ..core.errors import CommandFailed, usage_error
+from ..core.redact import redact
 from ..extension.magic import Magic
 from ..extension.output import interrupted, say, show
 from .interpolation import expand
@@ -118,7 +119,7 @@ class ShellMagic(Magic):
         """The line is read here: behind the options it is the shell's to the last character."""
         options, command = parse(line)
         if "help" in options.flags:
-            say((self.__doc__ or "").strip())
+            print(self.help())
             return None
         if cell is not None and command:
             raise usage_error("%%shell takes options only; commands stand below it.", "See %shell?")
@@ -169,7 +170,7 @@ class ShellMagic(Magic):
         """Say what is to be known of a command's end, and raise what it calls for."""
         ignored = "ignore_errors" in options.flags and not ended.interrupted
         if error is not None and ended.timed_out and ignored:
-            notes = [*notes, error.what]
+            notes = [*notes, error.message]
         if notes and "quiet" not in options.flags:
             say(*notes)
         if ended.interrupted:
@@ -285,7 +286,7 @@ def failed(
     name = name if "\n" not in name and len(typed) < 80 else "The cell"
     what, advice = f"{name}: {_end(ended, timeout)}", _advice(typed, ended, last)
     error = CommandFailed(what, advice, _last_lines(last), ended.status)
-    error.cmd, error.output = scrub(typed.strip()), heard.recent()
+    error.cmd, error.output = redact(typed.strip()), heard.recent()
     return error
 
 

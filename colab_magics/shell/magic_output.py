@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Tuple
 
 from ..core.display import amount
-from ..core.errors import CommandFailed, Veil
+from ..core.errors import CommandFailed
 from ..core.host import Host
+from ..core.redact import Redactor
 from .log import Log
 from .output import Output, Piece
 from .runner import Ended, Listener
@@ -66,7 +67,7 @@ class Heard(Listener):
         #: Whether the command may take its outputs for terminals: executors compare plain ones.
         self.tty = self._live or self._through
         self._output, self._log = Output(self._live), log or Log()
-        self._veils = {name: Veil() for name in ("stdout", "stderr", "late")}
+        self._veils = {name: Redactor() for name in ("stdout", "stderr", "late")}
         self._keep, self._kept = keep, _Kept()
         self._last = b""
         self._displays: Dict[int, Any] = {}

@@ -471,7 +471,7 @@ def test_a_planted_environment(run: Cells, home_of_all: Path, kind: str) -> None
     for asked in (lambda: store.find(name), store.listed, store.locked):
         with pytest.raises(NotOwn) as raised:
             asked()
-        assert raised.value.details == str(home_of_all) and "XDG_DATA_HOME" in raised.value.todo
+        assert raised.value.details == str(home_of_all) and "XDG_DATA_HOME" in raised.value.hint
     assert isinstance(run.attempt("%pin environments").error, NotOwn)
 
 

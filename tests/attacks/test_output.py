@@ -41,8 +41,8 @@ def _errors(text: str) -> List[str]:
     error, usage = ColabMagicsError(text, text, text), usage_error(text, text)
     return [
         str(error),
-        error.what,
-        error.todo,
+        error.message,
+        error.hint,
         error.details,
         *error._render_traceback_(),
         str(usage),

@@ -14,7 +14,7 @@ import pytest
 import requests
 from doubles.certificate import self_signed
 
-from colab_magics.core import errors
+from colab_magics.core import errors, redact
 from colab_magics.core.errors import SourceError
 from colab_magics.core.host import Host
 from colab_magics.fetch import http
@@ -83,7 +83,7 @@ class Raw:
 @pytest.fixture
 def servers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., Raw]]:
     """Make servers; each is closed behind the test."""
-    monkeypatch.setattr(errors, "_HIDDEN", set())
+    monkeypatch.setattr(redact, "_SECRETS", set())
     monkeypatch.setattr(http, "PAUSE", 0.01)
     monkeypatch.setattr(http, "TRIES", 1)
     made: List[Raw] = []
@@ -341,7 +341,7 @@ def test_a_login_goes_to_one_index(
     monkeypatch: pytest.MonkeyPatch, urls: Tuple[str, ...], good: bool
 ) -> None:
     """--index-auth is for one scheme, host and port; over http for this machine alone."""
-    monkeypatch.setattr(errors, "_HIDDEN", set())
+    monkeypatch.setattr(redact, "_SECRETS", set())
     settings = dict(zip(("index-url", "extra-index-url"), urls))
     settings["index-auth"] = "MINE"
     if good:

@@ -15,7 +15,8 @@ from urllib.parse import quote
 import pytest
 
 from colab_magics.core import errors
-from colab_magics.core.errors import SourceError, hide
+from colab_magics.core.errors import SourceError
+from colab_magics.core.redact import register_secret
 from colab_magics.github.secret_scan import check_file, check_notebook
 
 TOKEN = "ghp_" + "a1B2" * 9
@@ -139,7 +140,7 @@ OUTPUTS: Dict[str, Writes] = {
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """One secret is known here."""
     monkeypatch.setattr(errors, "_HIDDEN", set())
-    hide(KNOWN)
+    register_secret(KNOWN)
 
 
 def made(outputs: Any = (), source: str = "x = 1", **more: Any) -> Dict[str, Any]:
@@ -244,7 +245,7 @@ def test_ordinary_notebooks_may_leave(long: bool, held: Callable[[int, int], Non
         try:
             check_notebook("nb.ipynb", ordinary(random.Random(seed)))
         except SourceError as error:
-            alarms.append((seed, error.what))
+            alarms.append((seed, error.message))
     held(count, count - len(alarms))
     assert not alarms
 

@@ -17,7 +17,7 @@ from shell.cells import Cells
 from shell.conftest import bare, run
 
 from colab_magics.core import errors, process
-from colab_magics.core.errors import hide, holds_secret, scrub
+from colab_magics.core.redact import holds_secret, redact, register_secret
 from colab_magics.core.secret_scan import find
 from colab_magics.extension.recorder import session_of
 from colab_magics.pin.git_login import without_logins
@@ -74,7 +74,7 @@ URLS = [
 @pytest.mark.parametrize("around", ["{}", "Cloning {} to x", "a\n{}\nb", "'{}'", "<{}>", '"{}", '])
 def test_no_password_of_a_url_is_said(url: str, around: str) -> None:
     """Whatever the password holds and wherever it stands, nothing of it is left."""
-    said = scrub(around.format(url.replace("{}", CANARY)))
+    said = redact(around.format(url.replace("{}", CANARY)))
     assert CANARY not in said and "****" in said
     assert said.startswith(around.partition("{}")[0])
 
@@ -103,7 +103,7 @@ def test_no_requirement_with_a_password_is_recorded(url: str) -> None:
 )
 def test_other_texts_are_left_as_they_are(text: str) -> None:
     """A ref, a port, a scope and an address of mail are no passwords."""
-    assert scrub(text) == text and not carries_secret(text)
+    assert redact(text) == text and not carries_secret(text)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_long_text_takes_no_longer_for_what_it_holds(piece: str) -> None:
     def seconds(count: int) -> float:
         text = piece * count + "@"
         begun = time.process_time()
-        scrub(text)
+        redact(text)
         return time.process_time() - begun
 
     seconds(1000)
@@ -366,7 +366,7 @@ def test_a_known_secret_is_not_recorded(run: Cells, write: Callable[[str], str])
     """A secret that was read in this kernel stands in no line, however a URL writes it."""
     secret = "aZ+bc/9fQ2x7Lk8=="
     run.shell.user_ns.update(address=f"https://h.test/?s={write(secret)}")
-    hide(secret)
+    register_secret(secret)
     run('%env_persist "ADDRESS={address}"')
     session = session_of(run.shell)
     assert [*session.pending, *session.cell] == []
@@ -377,5 +377,5 @@ def test_an_index_that_answers_with_its_login(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(errors, "_HIDDEN", set())
     monkeypatch.setenv("INDEX_LOGIN", f"somebody:{CANARY}")
     authenticated({"index-url": "https://h.test/simple", "index-auth": "INDEX_LOGIN"})
-    assert CANARY not in scrub(f"demo 1.0+{CANARY} installed")
+    assert CANARY not in redact(f"demo 1.0+{CANARY} installed")
     assert holds_secret(f'version = "1.0+{CANARY}"')

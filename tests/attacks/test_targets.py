@@ -138,7 +138,7 @@ def test_a_branch_and_a_path_that_only_the_notebook_names(
     for answer in (None, "n"):
         questions = opened(f"repository=me/work{more}", answer)
         reply = run.attempt(line)
-        assert isinstance(reply.error, errors.SourceError) and told in reply.error.todo
+        assert isinstance(reply.error, errors.SourceError) and told in reply.error.hint
         assert len(questions) == (answer is not None) and not github.changes
     questions = opened(f"repository=me/work{more}", "y")
     run(line)

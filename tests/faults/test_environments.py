@@ -234,5 +234,5 @@ def test_what_the_system_refuses_is_said(number: int) -> None:
     """The error names what it is about, without its folder, and says what to do."""
     with pytest.raises(ColabMagicsError) as caught, explain_system_errors():
         raise OSError(number, os.strerror(number), "/home/somebody/" + "n" * 300)
-    assert caught.value.what.startswith("nnn") and caught.value.todo.endswith(".")
-    assert len(caught.value.what) < 200 and "somebody" not in str(caught.value)
+    assert caught.value.message.startswith("nnn") and caught.value.hint.endswith(".")
+    assert len(caught.value.message) < 200 and "somebody" not in str(caught.value)

@@ -172,7 +172,7 @@ def test_one_that_does_not_end_holds_nobody_up(
     try:
         with pytest.raises(NotebookError) as caught:
             cli.write(path, ["%secret NAME"])
-        assert caught.value.todo and path.read_bytes() == before
+        assert caught.value.hint and path.read_bytes() == before
         with pytest.raises(NotebookError):
             files.replace(path, b"x", expected=before)
     finally:

@@ -141,7 +141,7 @@ def test_the_lists_are_renewed_when_they_are_old(
 
 # ---------------------------------------------------------------------- what cannot be
 @pytest.mark.parametrize(
-    ("line", "what", "todo"),
+    ("line", "what", "hint"),
     [
         ("toool", "There is no package toool here.", "Perhaps: tool"),
         ("tool=9", "tool has no version 9 here.", "There is: 2.0, 1.0. For instance: %apt tool=2"),
@@ -151,7 +151,7 @@ def test_the_lists_are_renewed_when_they_are_old(
     ],
 )
 def test_what_cannot_be_installed(
-    run: Cells, archive: Archive, line: str, what: str, todo: str
+    run: Cells, archive: Archive, line: str, what: str, hint: str
 ) -> None:
     """One line with what is wrong, one with what to do; nothing is remembered or removed."""
     archive.add("badly", script="echo no luck; exit 3")
@@ -159,8 +159,8 @@ def test_what_cannot_be_installed(
     archive.add("enemy", Conflicts="player")
     run("%apt player --no-record")
     error = refused(run, f"%apt {line}")
-    assert error.what.startswith(what) and error.todo.startswith(todo)
-    assert str(archive.root) not in str(error) and "\n" not in error.what + error.todo
+    assert error.message.startswith(what) and error.hint.startswith(hint)
+    assert str(archive.root) not in str(error) and "\n" not in error.message + error.hint
     assert {"badly": "no luck", "needy": "nothing-like-it"}.get(line, "") in error.details
     assert run.steps() == [] and archive.has("player")
 
@@ -172,7 +172,7 @@ def test_what_is_held_back_stays(run: Cells, archive: Archive) -> None:
     archive.status.write_text(text.replace("install ok installed", "hold ok installed"))
     assert "nothing to do" in run("%apt tool")
     error = refused(run, "%apt tool=2.0")
-    assert "held back" in error.what and "apt-mark unhold" in error.todo
+    assert "held back" in error.message and "apt-mark unhold" in error.hint
     assert archive.has("tool") == "1.0"
 
 
@@ -182,7 +182,7 @@ def test_what_takes_for_ever(run: Cells, archive: Archive, monkeypatch: pytest.M
     real = apt_get.run
     monkeypatch.setattr(apt_get, "run", lambda *all_, **named: real(*all_, **named, timeout=1.5))
     error = refused(run, "%apt slow")
-    assert "did not end" in error.what and "terminal" in error.todo
+    assert "did not end" in error.message and "terminal" in error.hint
     (archive.root / "opt/go").touch()
     monkeypatch.setattr(apt_get, "run", real)
     assert first(run("%apt slow")) == "slow 1.0 installed"
@@ -193,8 +193,8 @@ def test_an_archive_that_cannot_be_reached(run: Cells, archive: Archive) -> None
     sources = archive.root / "etc/sources.list"
     sources.write_text("deb [trusted=yes] http://127.0.0.1:9/ ./\n")
     error = refused(run, "%apt tool")
-    assert error.what == "The archive of the packages cannot be reached."
-    assert "network" in error.todo and run.steps() == []
+    assert error.message == "The archive of the packages cannot be reached."
+    assert "network" in error.hint and run.steps() == []
 
 
 def test_another_apt_at_work(run: Cells, archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -216,7 +216,7 @@ def test_another_apt_at_work(run: Cells, archive: Archive, monkeypatch: pytest.M
         fcntl.lockf(held, fcntl.LOCK_EX)
         since = time.monotonic()
         error = refused(run, "%apt tool=2.0")
-    assert error.what == "Another apt is at work on this machine."
+    assert error.message == "Another apt is at work on this machine."
     assert time.monotonic() - since < 10 and archive.has("tool") == "1.0"
 
 
@@ -228,13 +228,13 @@ def test_without_rights(
     real = shutil.which
     monkeypatch.setattr(shutil, "which", lambda name: None if name == "sudo" else real(name))
     error = refused(run, "%apt tool")
-    assert "need root" in error.what
-    assert error.todo == "In a terminal: sudo apt-get install tool"
+    assert "need root" in error.message
+    assert error.hint == "In a terminal: sudo apt-get install tool"
     sudo = tmp_path / "sudo"
     sudo.write_text('#!/bin/sh\n[ "$1" = -n ] || exec cat\nshift\n[ -e ok ] && exec "$@"\nexit 1\n')
     sudo.chmod(0o755)
     monkeypatch.setattr(shutil, "which", lambda name: str(sudo) if name == "sudo" else real(name))
-    assert "need root" in refused(run, "%apt tool").what
+    assert "need root" in refused(run, "%apt tool").message
     Path("ok").touch()  # from here on this sudo asks for no password
     assert first(run("%apt tool")) == "tool 2.0 installed"
 

@@ -176,10 +176,10 @@ def test_a_run_that_has_no_space_is_kept_elsewhere(
         before = path.read_bytes()
         done = machine.cli("run", path, *other)
         assert done.returncode == 1
-        what, todo = done.stderr.splitlines()[-2:]
+        what, hint = done.stderr.splitlines()[-2:]
         name = "other" if output else "nb"
         assert what.startswith(f"error: {name}.ipynb could not be written: No space left on device")
-        kept = Path(todo.replace("The run was saved as ", "")[:-1])
+        kept = Path(hint.replace("The run was saved as ", "")[:-1])
         assert kept.name == "run.ipynb" and kept.parent.parent != folder
         assert shown(kept)[2] == "x" * 300_000 + "\n"
         assert stat.S_IMODE(kept.parent.stat().st_mode) == 0o700

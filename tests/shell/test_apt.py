@@ -130,14 +130,14 @@ def test_without_apt(run: Cells, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setenv("PATH", str(tmp_path))
     reply = run.attempt("%apt ffmpeg=7 sox")
     assert isinstance(reply.error, SourceError)
-    assert reply.error.what == "There is no apt on this machine."
-    assert reply.error.todo == "Install it by this system's own means: ffmpeg sox"
+    assert reply.error.message == "There is no apt on this machine."
+    assert reply.error.hint == "Install it by this system's own means: ffmpeg sox"
     for name, way in (("brew", "!brew install"), ("conda", "!conda install -y -c conda-forge")):
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)
         reply = run.attempt("%apt ffmpeg=7")
         assert isinstance(reply.error, SourceError)
-        assert reply.error.todo.endswith(f"{way} ffmpeg")
+        assert reply.error.hint.endswith(f"{way} ffmpeg")
     assert run.steps() == [] and "cannot tell" in state(run, "ffmpeg")
 
 

@@ -237,7 +237,7 @@ def test_without_a_person_it_fails_at_once(
 
 
 @pytest.mark.parametrize(
-    ("failure", "what", "todo"),
+    ("failure", "what", "hint"),
     [
         ("mount failed", "could not mount", "Disconnect and delete runtime"),
         (
@@ -255,7 +255,7 @@ def test_colabs_failures_become_advice(
     monkeypatch: pytest.MonkeyPatch,
     failure: str,
     what: str,
-    todo: str,
+    hint: str,
 ) -> None:
     """Colab's known failures are said in words that help; nothing is remembered."""
     from google.colab import _message
@@ -264,8 +264,8 @@ def test_colabs_failures_become_advice(
     monkeypatch.setattr(machine, "FAILURE", kind(failure))
     reply = person.attempt("%drive mount ~/d")
     assert isinstance(reply.error, DriveError)
-    assert what in reply.error.what
-    assert todo in reply.error.todo
+    assert what in reply.error.message
+    assert hint in reply.error.hint
     assert "Traceback" not in reply.shown
     assert person.steps() == []
 
@@ -504,7 +504,7 @@ def test_provider_says_when_it_cannot(here: Here, home: Path) -> None:
     here.point.write_text("in the way")
     with pytest.raises(DriveError) as caught:
         here.mount()
-    assert caught.value.todo
+    assert caught.value.hint
     assert here.point.read_text() == "in the way"
 
 

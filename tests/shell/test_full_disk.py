@@ -84,8 +84,8 @@ def test_nothing_can_be_written_anywhere(
     filling = fill(disk)
     for cell in ("%shell touch ran", "%shell --background one touch ran"):
         error = run.attempt(cell).error
-        assert isinstance(error, CommandFailed) and error.todo == SPACE
-        assert error.what.endswith("No space left on device. Nothing was run.")
+        assert isinstance(error, CommandFailed) and error.hint == SPACE
+        assert error.message.endswith("No space left on device. Nothing was run.")
     filling.unlink()
     assert list((disk / "tmp").rglob("state")) == [], "it may hold secrets"
     assert run("%shell echo $ONE") == "1" and not (disk / "ran").exists()
@@ -151,7 +151,7 @@ def test_a_job_is_stopped_where_the_disk_is_full(run: Cells, disk: Path) -> None
     fill(disk)
     error = run.attempt("%shell --background two sleep 600").error
     assert isinstance(error, CommandFailed)
-    assert error.what.startswith("two was not started: No space left on device")
+    assert error.message.startswith("two was not started: No space left on device")
     run("%jobs stop one")
     assert not job("one").running
     assert [entry["name"] for entry in json.loads(run("%jobs --json"))] == ["one"]

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import pytest
 from doubles.git_server import PASSWORD, Server, git, pointer
 
-from colab_magics.core import errors
+from colab_magics.core import redact
 from colab_magics.core.errors import SourceError
 from colab_magics.github import git as program
 from colab_magics.github.git import Git
@@ -27,7 +27,7 @@ from .cells import Cells, Child
 @pytest.fixture
 def server(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A git server; secrets that a test makes known are forgotten behind it."""
-    monkeypatch.setattr(errors, "_HIDDEN", set())
+    monkeypatch.setattr(redact, "_SECRETS", set())
     monkeypatch.setenv("GH_TOKEN", PASSWORD)
     found = Server(home / "server")
     yield found
@@ -171,8 +171,8 @@ def test_a_submodule_that_fails_is_named(
     with_submodule(server, inner, commit)
     reply = run.attempt(f"%github clone {url} --submodules")
     assert isinstance(reply.error, SourceError) and left() == []
-    assert reply.error.what == f"{url}: its submodule lib/deep {said}."
-    assert "--submodules" in reply.error.todo
+    assert reply.error.message == f"{url}: its submodule lib/deep {said}."
+    assert "--submodules" in reply.error.hint
 
 
 def with_submodule(server: Server, url: str, commit: str) -> None:
@@ -231,7 +231,7 @@ def test_an_unnamed_file_of_a_person_is_not_overwritten(run: Cells, server: Serv
     Path("model/notes").write_text("mine")
     reply = run.attempt(f"%github clone {url} --update")
     assert isinstance(reply.error, SourceError)
-    assert "holds files of yours" in reply.error.what and "notes" in reply.error.details
+    assert "holds files of yours" in reply.error.message and "notes" in reply.error.details
     assert Path("model/notes").read_text() == "mine" and head("model") == old
     assert "already at" in run(f"%github clone {url}")
 
@@ -248,7 +248,7 @@ def test_an_ignored_file_of_a_person_is_not_overwritten(run: Cells, server: Serv
     server.commit("model")
     reply = run.attempt(f"%github clone {url} --update")
     assert isinstance(reply.error, SourceError)
-    assert "holds files of yours" in reply.error.what and "config.yml" in reply.error.details
+    assert "holds files of yours" in reply.error.message and "config.yml" in reply.error.details
     assert Path("model/config.yml").read_text() == "mine" and head("model") == old
 
 
@@ -260,10 +260,10 @@ def test_what_is_in_the_way_is_left_alone(run: Cells, server: Server) -> None:
     Path("file").write_text("1")
     for line in (url, f"{url} file"):
         reply = run.attempt(f"%github clone {line}")
-        assert isinstance(reply.error, SourceError) and "left alone" in reply.error.what
+        assert isinstance(reply.error, SourceError) and "left alone" in reply.error.message
     run(f"%github clone {url} good")
     reply = run.attempt(f"%github clone {other} good")
-    assert isinstance(reply.error, SourceError) and "clone of" in reply.error.what
+    assert isinstance(reply.error, SourceError) and "clone of" in reply.error.message
     assert left() == ["file", "good", "model"] and Path("model/mine").read_text() == "1"
     assert len(run.steps()) == 1
     os.symlink("nowhere", "link")
@@ -279,13 +279,13 @@ def test_a_private_one_needs_its_token(run: Cells, server: Server) -> None:
     """By the name of a secret; the value is in no file of the clone, no output and no URL."""
     url = server.make("private", README="hello")
     reply = run.attempt(f"%github clone {url}")
-    assert isinstance(reply.error, SourceError) and "%secret set GH_TOKEN" in reply.error.todo
+    assert isinstance(reply.error, SourceError) and "%secret set GH_TOKEN" in reply.error.hint
     os.environ["WRONG"] = "wrong-canary-9b1e4d"
     try:
         refused = run.attempt(f"%github clone {url} --token WRONG")
     finally:
         del os.environ["WRONG"]
-    assert isinstance(refused.error, SourceError) and "with that token" in refused.error.what
+    assert isinstance(refused.error, SourceError) and "with that token" in refused.error.message
     assert left() == [] and run.steps() == []
     shown = run(f"%github clone {url} --token GH_TOKEN")
     assert run.steps() == [f"%github clone {url} --token GH_TOKEN --commit {head('private')}"]
@@ -397,7 +397,7 @@ def test_a_token_on_the_line_is_refused(run: Cells, server: Server) -> None:
         reply = run.attempt(f"%github clone {line}")
         assert type(reply.error).__name__ == "UsageError"
         assert "%secret set" in str(reply.error) and "9b1e4d" not in str(reply.error)
-        errors._HIDDEN.clear()
+        redact.forget_secrets()
     assert run.steps() == [] and left() == []
 
 
@@ -417,7 +417,7 @@ def test_what_the_server_does_not_have(run: Cells, server: Server, line: str, sa
     server.make("model", README="hello")
     git(server.folder, "init", "-q", "--bare", "empty.git")
     reply = run.attempt(f"%github clone {server.at}/{line}")
-    assert isinstance(reply.error, SourceError) and said in reply.error.what
+    assert isinstance(reply.error, SourceError) and said in reply.error.message
     assert left() == [] and run.steps() == []
 
 
@@ -426,12 +426,14 @@ def test_a_server_that_goes_half_way(run: Cells, server: Server) -> None:
     url = server.make("model", blob=os.urandom(400_000).hex())
     server.die = 100_000
     reply = run.attempt(f"%github clone {url} deep/down")
-    assert isinstance(reply.error, SourceError) and "stopped half way" in reply.error.what
+    assert isinstance(reply.error, SourceError) and "stopped half way" in reply.error.message
     assert left() == []
     server.die = 0
     run(f"%github clone {url} deep/down")
     reply = run.attempt("%github clone http://127.0.0.1:9/x.git")
-    assert isinstance(reply.error, SourceError) and "127.0.0.1:9 did not answer" in reply.error.what
+    assert (
+        isinstance(reply.error, SourceError) and "127.0.0.1:9 did not answer" in reply.error.message
+    )
 
 
 def test_a_server_that_says_nothing_more(
@@ -442,7 +444,7 @@ def test_a_server_that_says_nothing_more(
     url = server.make("model", blob=os.urandom(400_000).hex())
     server.stall = 100_000
     reply = run.attempt(f"%github clone {url}")
-    assert isinstance(reply.error, SourceError) and "stopped half way" in reply.error.what
+    assert isinstance(reply.error, SourceError) and "stopped half way" in reply.error.message
     assert left() == []
 
 
@@ -451,7 +453,7 @@ def test_ssh_that_does_not_get_in(run: Cells, monkeypatch: pytest.MonkeyPatch) -
     said = "echo Host key verification failed. >&2; false #"
     monkeypatch.setenv("GIT_SSH_COMMAND", said)
     reply = run.attempt("%github clone git@example.org:o/n.git")
-    assert isinstance(reply.error, SourceError) and "cannot be read by ssh" in reply.error.what
+    assert isinstance(reply.error, SourceError) and "cannot be read by ssh" in reply.error.message
     assert "Host key verification failed." in reply.error.details
 
 
@@ -470,7 +472,7 @@ def test_no_folder_for_the_lock(
     """A home that is none: one line that says which folder is wanted."""
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/none")
     reply = run.attempt(f"%github clone {server.make('model', README='x')}")
-    assert isinstance(reply.error, SourceError) and "XDG_CACHE_HOME" in reply.error.todo
+    assert isinstance(reply.error, SourceError) and "XDG_CACHE_HOME" in reply.error.hint
 
 
 @pytest.mark.parametrize(
@@ -495,7 +497,7 @@ def test_without_git(run: Cells, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     """It says how to get it."""
     monkeypatch.setenv("PATH", str(tmp_path))
     reply = run.attempt("%github clone owner/name")
-    assert isinstance(reply.error, SourceError) and reply.error.todo == "Install it: %apt git"
+    assert isinstance(reply.error, SourceError) and reply.error.hint == "Install it: %apt git"
 
 
 # ---------------------------------------------------------------------- cut off
@@ -541,8 +543,8 @@ def cut_off(run: Cells, patch: pytest.MonkeyPatch, url: str, work: Callable[[], 
 def finish(error: object) -> None:
     """Type the command that an error names."""
     assert isinstance(error, SourceError)
-    assert "was being changed when that was cut off; it was left alone" in error.what
-    subprocess.run(error.todo.partition(": !")[2], shell=True, check=True)
+    assert "was being changed when that was cut off; it was left alone" in error.message
+    subprocess.run(error.hint.partition(": !")[2], shell=True, check=True)
 
 
 @pytest.mark.once
@@ -587,7 +589,7 @@ def test_edits_after_a_kill_stay(
     git(Path("model"), "add", "staged", "f3")
     for line in (f"%github clone {url} --update", f"%github clone {url} --update"):
         reply = run.attempt(line)
-        assert isinstance(reply.error, SourceError) and "left alone" in reply.error.what
+        assert isinstance(reply.error, SourceError) and "left alone" in reply.error.message
         assert reply.error.details.split() == ["M", "f1", "M", "f2", "M", "f3", "A", "staged"]
         assert {name: Path("model", name).read_text() for name in mine} == mine
         assert head("model") == old
@@ -611,7 +613,9 @@ def test_killed_before_and_after_git_moved(
     cut_off(run, monkeypatch, url, lambda: None)
     for line in (f"%github clone {url} --update", f"%github clone {url} --update"):
         reply = run.attempt(line)
-        assert isinstance(reply.error, SourceError) and "holds files of yours" in reply.error.what
+        assert (
+            isinstance(reply.error, SourceError) and "holds files of yours" in reply.error.message
+        )
         assert Path("model/notes").read_text() == "mine"
     assert "already at" in run(f"%github clone {url}")
     Path("model/notes").unlink()

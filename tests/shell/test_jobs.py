@@ -15,7 +15,8 @@ from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import pytest
 
-from colab_magics.core.errors import CommandFailed, hide
+from colab_magics.core.errors import CommandFailed
+from colab_magics.core.redact import register_secret
 from colab_magics.jobs import job as module
 from colab_magics.jobs import launch, magic_follow, magic_start, store
 from colab_magics.jobs import log as logs
@@ -697,7 +698,7 @@ def test_a_secret_that_is_known_later_is_hidden_too(
     monkeypatch.setenv("SERVICE_API_KEY", "canary-2b60e1d5aa")
     run(f'%shell --background one echo $SERVICE_API_KEY {late[:4]}"{late[4:]}"')
     ended("one")
-    hide(late)
+    register_secret(late)
     assert log("one") == f"**** {late}\n"
     shown = run("%jobs") + run("%jobs one --json") + run("%jobs log one")
     assert late not in shown + str(run.shell.run_line_magic("jobs", "-o -q one"))
@@ -706,7 +707,7 @@ def test_a_secret_that_is_known_later_is_hidden_too(
 def test_a_secret_reaches_neither_log_nor_list_nor_disk(run: Cells, tmp_path: Path) -> None:
     """The value is in no file of the job, in no process's arguments, and in nothing shown."""
     value = "canary-4f1a90b2c7"
-    hide(value)
+    register_secret(value)
     run.shell.user_ns["token"] = value
     run(f"%shell SECRET={value}; export TOKEN={value}")
     run("%%shell --background one\n[ $SECRET = $TOKEN ] && echo same; echo $SECRET; sleep 60")

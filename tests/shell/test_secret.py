@@ -14,7 +14,7 @@ from typing import Any, Dict, Iterator, List, Optional
 import doubles
 import pytest
 
-from colab_magics.core import errors
+from colab_magics.core import redact
 from colab_magics.core.errors import SourceError
 from colab_magics.core.registry import load
 from colab_magics.secret import stores
@@ -34,7 +34,7 @@ def forgetful(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in ("TOKEN", "OTHER", "KAGGLE_KERNEL_RUN_TYPE"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
-    monkeypatch.setattr(errors, "_HIDDEN", set())
+    monkeypatch.setattr(redact, "_SECRETS", set())
     monkeypatch.setattr(stores, "_SILENT", [])
     yield
     for name in ("TOKEN", "OTHER"):
@@ -95,10 +95,10 @@ def test_missing_says_where_was_looked_and_what_to_do(run: Cells) -> None:
     Path(".env").write_text(f"OTHER={CANARY}\n")
     reply = run.attempt("%secret OTHER TOKEN")
     assert isinstance(reply.error, SourceError)
-    assert reply.error.what == (
+    assert reply.error.message == (
         "TOKEN is not set; looked at the environment, your file of secrets, .env."
     )
-    assert reply.error.todo == "Keep it on this machine: %secret set TOKEN"
+    assert reply.error.hint == "Keep it on this machine: %secret set TOKEN"
     assert "OTHER" not in os.environ and run.steps() == []
     nowhere(reply.shown)
 
@@ -107,8 +107,8 @@ def test_only_where_it_is_asked_for(run: Cells) -> None:
     """``--from`` looks there alone, is recorded, and stands on a line of its own."""
     Path(".env").write_text(f"TOKEN={CANARY}\nOTHER={CANARY}\n")
     reply = run.attempt("%secret TOKEN --from file")
-    assert isinstance(reply.error, SourceError) and ".env" not in reply.error.what
-    assert "take --from off the line" in reply.error.todo
+    assert isinstance(reply.error, SourceError) and ".env" not in reply.error.message
+    assert "take --from off the line" in reply.error.hint
     reply = run.attempt("%secret TOKEN --from kaggle")  # which is named, and not here
     assert isinstance(reply.error, SourceError)
     assert reply.error.details == "Kaggle's secrets: not here"
@@ -162,8 +162,8 @@ def test_colab_without_it(
         monkeypatch.setattr(userdata, "get", lambda name: None)
     reply = run.attempt("%secret TOKEN")
     assert isinstance(reply.error, SourceError)
-    assert says in reply.error.what + reply.error.details
-    assert "the key at the left" in reply.error.todo and "TOKEN" not in os.environ
+    assert says in reply.error.message + reply.error.details
+    assert "the key at the left" in reply.error.hint and "TOKEN" not in os.environ
 
 
 def test_colab_that_does_not_answer_is_asked_once(
@@ -192,7 +192,7 @@ def test_from_kaggle(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
     assert "TOKEN set, from Kaggle's secrets" in run("%secret TOKEN")
     reply = run.attempt("%secret OTHER")
-    assert isinstance(reply.error, SourceError) and "Add-ons > Secrets" in reply.error.todo
+    assert isinstance(reply.error, SourceError) and "Add-ons > Secrets" in reply.error.hint
 
 
 def test_typed_by_a_person_for_this_kernel(run: Cells, typed: List[str]) -> None:
@@ -223,7 +223,7 @@ def test_nobody_is_asked_who_is_not_there(run: Cells, monkeypatch: pytest.Monkey
         assert isinstance(run.attempt("%secret TOKEN").error, SourceError)
     run.shell.kernel = SimpleNamespace(get_parent=lambda channel: {})
     reply = run.attempt("%secret set TOKEN")
-    assert isinstance(reply.error, SourceError) and "Nobody is there" in reply.error.what
+    assert isinstance(reply.error, SourceError) and "Nobody is there" in reply.error.message
 
 
 # ---------------------------------------------------------------------- kept ones
@@ -303,7 +303,7 @@ def test_a_keyring_that_is_switched_off(
     backend(name)
     assert "TOKEN is kept in your file of secrets" in run("%secret set TOKEN")
     reply = run.attempt("%secret set TOKEN --to keyring")
-    assert isinstance(reply.error, SourceError) and "cannot be used" in reply.error.what
+    assert isinstance(reply.error, SourceError) and "cannot be used" in reply.error.message
     assert "TOKEN set, from your file of secrets" in run("%secret TOKEN")
     assert os.environ["TOKEN"] == CANARY
     assert run("%secret delete TOKEN") == "TOKEN is no longer in your file of secrets"
@@ -314,8 +314,8 @@ def test_a_keyring_that_swallows_it(run: Cells, typed: List[str], backend: Any) 
     backend("doubles.keyrings.Swallows")
     reply = run.attempt("%secret set TOKEN")
     assert isinstance(reply.error, SourceError)
-    assert reply.error.what == "TOKEN was not kept: the keyring cannot be used."
-    assert reply.error.todo == "Try: --to file"
+    assert reply.error.message == "TOKEN was not kept: the keyring cannot be used."
+    assert reply.error.hint == "Try: --to file"
     nowhere(reply.shown, str(reply.error))
 
 
@@ -358,7 +358,7 @@ def test_a_file_that_is_damaged_is_said(
     for line in ("%secret set OTHER --to file", "%secret delete OTHER"):
         reply = run.attempt(line)
         assert isinstance(reply.error, SourceError)
-        assert reply.error.todo == "Put that right, then run it again."
+        assert reply.error.hint == "Put that right, then run it again."
         assert f"{path} cannot be read" in reply.error.details and str(path) not in str(reply.error)
     assert path.read_bytes() == held
     Path(".env").write_text(f"OTHER={CANARY}\n")
@@ -386,7 +386,7 @@ def test_it_is_taken_out_of_all_that_is_said(run: Cells, monkeypatch: pytest.Mon
     from urllib.parse import quote
 
     folder = CANARY.replace("/", "-")
-    errors.hide(folder)
+    redact.register_secret(folder)
     os.mkdir(folder)
     for line in (
         f"%cd_persist '{folder}/none'",
@@ -472,7 +472,7 @@ def test_for_other_magics_it_is_named(run: Cells, monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setenv("TOKEN", CANARY)
     assert value(Host(), "TOKEN") == CANARY
-    assert errors.scrub(f"x{CANARY}y") == "x****y"
+    assert redact.redact(f"x{CANARY}y") == "x****y"
     with pytest.raises(Exception, match="no name of a secret") as caught:
         value(Host(), CANARY)
     nowhere(str(caught.value))

@@ -18,7 +18,8 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 import pytest
 
 from colab_magics.core import errors
-from colab_magics.core.errors import CommandFailed, hide
+from colab_magics.core.errors import CommandFailed
+from colab_magics.core.redact import register_secret
 from colab_magics.shell import log
 from colab_magics.shell.magic import parse
 from colab_magics.shell.runner import Listener
@@ -445,7 +446,7 @@ def test_a_failure_is_an_error_with_the_last_lines(run: Cells) -> None:
 
 def test_an_error_tells_no_secret(run: Cells) -> None:
     """What is hidden is not told by the error, though the command has printed it."""
-    hide("hunter2hunter2")
+    register_secret("hunter2hunter2")
     reply = run.attempt("%shell echo hunter2hunter2 >&2; false")
     assert "hunter2" not in f"{reply.error} {getattr(reply.error, 'details', '')}"
 

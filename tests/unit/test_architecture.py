@@ -244,6 +244,6 @@ def test_no_error_tells_a_password() -> None:
     text = "see https://me:hunter2@x/y and git+ssh://token@z"
     error = ColabMagicsError(text, text, text)
     usage = errors.usage_error(text)
-    for said in (error.what, error.todo, error.details, str(error), str(usage)):
+    for said in (error.message, error.hint, error.details, str(error), str(usage)):
         assert "hunter2" not in said and "token" not in said
     assert "https://****@x/y" in str(error)

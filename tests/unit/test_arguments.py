@@ -9,7 +9,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from IPython.core.error import UsageError
 
-from colab_magics.core.arguments import FLAGS, Parser, quote, split, split_comment, split_flags
+from colab_magics.core.arguments import (
+    FLAGS,
+    Choice,
+    Parser,
+    quote,
+    split,
+    split_comment,
+    split_flags,
+)
 
 #: Words as people may type them: anything that can be seen, and the space.
 printable = st.text(st.characters(blacklist_categories=("C", "Z")) | st.just(" "), max_size=20)
@@ -121,3 +129,52 @@ def test_bad_arguments_are_exactly_a_usage_error(typed: List[str]) -> None:
     with pytest.raises(UsageError, match=r"%thing use: .*\nType %thing\? for examples") as caught:
         parser.parse_args(typed)
     assert type(caught.value) is UsageError
+
+
+def tree() -> Parser:
+    """A parser with a command that takes a folder, a flag and one of two colours."""
+    parser = Parser("%paint")
+    wall = parser.add_command("wall", "Paint a wall.")
+    wall.add_argument("folder", nargs="?", default="")
+    wall.add_argument("--colour", type=Choice("%paint", "colour", ("red", "blue")), default="")
+    wall.add_argument("--twice", action="store_true", help="two coats")
+    return parser
+
+
+def test_a_command_has_arguments_of_its_own() -> None:
+    """The command and its arguments are returned, in whichever order they are typed."""
+    command, arguments = tree().parse_words(["wall", "--twice", "here", "--colour", "red"])
+    assert (command, vars(arguments)) == (
+        "wall",
+        {"folder": "here", "twice": True, "colour": "red"},
+    )
+    assert tree().parse_words([])[0] == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "meant"),
+    [
+        (["wal"], "unknown-command", "Did you mean wall?"),
+        (["wall", "--twise"], "unknown-option", "Did you mean --twice?"),
+        (["wall", "--dryrun"], "unknown-option", "Did you mean --dry-run?"),
+        (["wall", "--colour", "bleu"], "unknown-choice", "Did you mean blue?"),
+        (["wall", "--colour"], "usage", ""),
+        (["wall", "one", "two"], "usage", ""),
+        (["xyzzy"], "unknown-command", ""),
+    ],
+)
+def test_a_wrong_word_is_refused(words: List[str], code: str, meant: str) -> None:
+    """A wrong word is a ``UsageError`` that names the closest right one, where one is close."""
+    with pytest.raises(UsageError) as caught:
+        tree().parse_words(words)
+    assert caught.value.code == code  # type: ignore[attr-defined]
+    assert meant in str(caught.value) and ("Did you mean" in str(caught.value)) == bool(meant)
+
+
+def test_completion_and_help_come_from_the_tree() -> None:
+    """Tab offers commands, then a command's options, then an option's choices; help has them."""
+    assert tree().complete([], "") == ["wall"]
+    assert tree().complete(["wall"], "--") == ["--colour", "--twice"]
+    assert tree().complete(["wall", "--colour"], "b") == ["blue"]
+    text = tree().format_tree()
+    assert "usage: %paint wall" in text and "two coats" in text

@@ -49,7 +49,7 @@ def why(url: str, seconds: float = 5.0) -> str:
         servers.request(url, "secret", "GET", "api/sessions", seconds)
     assert url in str(caught.value) and "secret" not in str(caught.value)
     assert str(caught.value).count("\n") == 1
-    return caught.value.why
+    return caught.value.code
 
 
 def test_an_answer_is_read() -> None:

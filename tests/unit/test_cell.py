@@ -265,7 +265,7 @@ def test_a_newer_format_is_refused(version: int) -> None:
     assert is_setup(text)
     with pytest.raises(NotebookError, match=f"format v{version}.*reads v{FORMAT}") as caught:
         parse(text)
-    assert "pip install -U colab-magics" in caught.value.todo
+    assert "pip install -U colab-magics" in caught.value.hint
 
 
 @pytest.mark.parametrize(

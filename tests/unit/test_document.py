@@ -274,7 +274,7 @@ def test_what_is_no_notebook_is_refused(data: bytes, reason: str) -> None:
     """Anything but JSON in format 4 is a `NotebookError` that names the file and the reason."""
     with pytest.raises(NotebookError, match=f"x.ipynb is .*{reason}") as caught:
         read(data)
-    assert caught.value.todo
+    assert caught.value.hint
 
 
 # ---------------------------------------------------------------------- any notebook

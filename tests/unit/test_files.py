@@ -152,7 +152,7 @@ if os.geteuid() == 0:
 try:
     files.replace(Path(sys.argv[1]), {NEW!r}, expected={OLD!r})
 except NotebookError as error:
-    print(error.what)
+    print(error.message)
 """
 
 _LIMITED = f"""
@@ -185,8 +185,8 @@ def test_a_disk_that_is_full_leaves_the_old_file(path: Path, limits: None) -> No
             with pytest.raises(NotebookError, match="No space left on device") as caught:
                 write(target, b"x" * 100_000)
             left = "nothing was made." if write is files.create else "it is as it was."
-            assert caught.value.what.endswith(left)
-            assert caught.value.todo.startswith("Make space, or ")
+            assert caught.value.message.endswith(left)
+            assert caught.value.hint.startswith("Make space, or ")
             assert path.read_bytes() == OLD
             assert sorted(os.listdir(path.parent)) == ["fill", "x.ipynb"]
 

@@ -8,7 +8,7 @@ from typing import Any, Dict
 import pytest
 from IPython.core.error import UsageError
 
-from colab_magics.core import errors
+from colab_magics.core import redact
 from colab_magics.core.errors import SourceError
 from colab_magics.github.badges import badges
 from colab_magics.github.contents import sha_of
@@ -83,11 +83,11 @@ def test_what_names_no_notebook(text: str) -> None:
 
 def test_a_token_in_an_address_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     """What GitHub's Raw button puts behind ``?`` for private files is said nowhere."""
-    monkeypatch.setattr(errors, "_HIDDEN", set())
+    monkeypatch.setattr(redact, "_SECRETS", set())
     with pytest.raises(UsageError) as caught:
         Source.read("https://raw.githubusercontent.com/o/r/main/x.txt?token=GHSAT0CANARY")
     assert "CANARY" not in str(caught.value)
-    assert errors.conceal("GHSAT0CANARY") == "****"
+    assert redact.redact_secrets("GHSAT0CANARY") == "****"
 
 
 def test_a_branch_with_slashes() -> None:
@@ -190,9 +190,9 @@ def test_a_token_in_the_first_line_is_not_shown() -> None:
 
 def test_a_secret_that_is_known_is_found_in_every_form(monkeypatch: pytest.MonkeyPatch) -> None:
     """As it is, in a URL, in JSON, over several lines, in metadata, in a file."""
-    monkeypatch.setattr(errors, "_HIDDEN", set())
+    monkeypatch.setattr(redact, "_SECRETS", set())
     secret = 'canary/"7f\nx y'
-    errors.hide(secret)
+    redact.register_secret(secret)
     for text in (secret, "canary%2F%227f%0Ax%20y", r"canary/\"7f\nx y"):
         for notebook in ({"cells": [cell(text)]}, {"cells": [], "metadata": {"mine": [text]}}):
             with pytest.raises(SourceError) as caught:

@@ -130,8 +130,8 @@ def test_a_version_that_is_too_old_names_its_pythons(index: Index) -> None:
     index.add("torch", "torch-2.3.0-py3-none-any.whl", "torch-2.5.0rc1-py3-none-any.whl")
     failed = index.explain("torch==1.5.0")
     only = "3.5-3.8" if MINOR > 8 else "3.5-3.7"
-    assert failed.what == f"torch 1.5.0 has no build for {PYTHON} (only {only})."
-    assert failed.todo == (f"For {PYTHON} there is: 2.3.0, 2.4.1. For instance: %pin torch==2.3.0")
+    assert failed.message == f"torch 1.5.0 has no build for {PYTHON} (only {only})."
+    assert failed.hint == (f"For {PYTHON} there is: 2.3.0, 2.4.1. For instance: %pin torch==2.3.0")
     other = "Or on another Python: %pin torch==1.5.0 --python 3.8" if MINOR > 8 else ""
     assert failed.details == other
 
@@ -140,16 +140,16 @@ def test_a_version_that_does_not_exist_is_said(index: Index) -> None:
     """What no index has is called so, beside a version that can be had."""
     index.add("demo", "demo-1.0-py3-none-any.whl", "demo-2.0.tar.gz")
     failed = index.explain("demo==9")
-    assert failed.what == "demo has no version ==9."
-    assert failed.todo == f"For {PYTHON} there is: 1.0, 2.0. For instance: %pin demo==2.0"
+    assert failed.message == "demo has no version ==9."
+    assert failed.hint == f"For {PYTHON} there is: 1.0, 2.0. For instance: %pin demo==2.0"
 
 
 def test_a_package_that_does_not_exist_is_said(index: Index) -> None:
     """An unknown name is a matter of spelling, and says where it was looked for."""
     index.add("demo", "demo-1.0-py3-none-any.whl")
     failed = index.explain("demo", "Nosuch_Thing==1")
-    assert failed.what == "There is no package Nosuch_Thing on 127.0.0.1."
-    assert failed.todo == "Check the spelling."
+    assert failed.message == "There is no package Nosuch_Thing on 127.0.0.1."
+    assert failed.hint == "Check the spelling."
     assert [request.path for request in index.requests] == [
         "/simple/demo/",
         "/simple/nosuch-thing/",
@@ -159,8 +159,10 @@ def test_a_package_that_does_not_exist_is_said(index: Index) -> None:
 def test_an_index_that_cannot_be_reached_is_said(closed: str) -> None:
     """Where nobody answers, nothing is claimed about packages."""
     failed = explain(["torch==1.5.0"], PipSettings({"index-url": closed}), [])
-    assert failed.what == ("The package index 127.0.0.1 cannot be reached; nothing was installed.")
-    assert "index-url" in failed.todo
+    assert failed.message == (
+        "The package index 127.0.0.1 cannot be reached; nothing was installed."
+    )
+    assert "index-url" in failed.hint
     with pytest.raises(Unreachable):
         files_of("torch", PipSettings({"index-url": closed}))
 
@@ -169,29 +171,29 @@ def test_an_index_that_cannot_be_reached_is_said(closed: str) -> None:
 def test_an_index_that_refuses_to_say_is_not_believed(index: Index, status: int) -> None:
     """A server that fails, or wants a password, has not said that there is no such package."""
     index.status["demo"] = status
-    assert "cannot be reached" in index.explain("demo==1").what
+    assert "cannot be reached" in index.explain("demo==1").message
 
 
 @pytest.mark.parametrize("status", [403, 404])
 def test_an_index_that_has_no_page_has_no_package(index: Index, status: int) -> None:
     """Plain file servers, some with 403, say in this way that there is nothing."""
     index.status["demo"] = status
-    assert "There is no package demo" in index.explain("demo==1").what
+    assert "There is no package demo" in index.explain("demo==1").message
 
 
 def test_one_of_two_indexes_is_enough(index: Index, closed: str) -> None:
     """With an index that is away, the answer of the other one still counts."""
     index.add("demo", "demo-1.0-py3-none-any.whl")
     settings = PipSettings({"index-url": closed, "extra-index-url": index.url})
-    assert explain(["demo==2"], settings, []).what == "demo has no version ==2."
+    assert explain(["demo==2"], settings, []).message == "demo has no version ==2."
 
 
 def test_a_wheel_for_other_machines_is_said(index: Index) -> None:
     """Where the Python is right and the system is not, the system is what is named."""
     index.add("demo", f"demo-1.0-cp3{MINOR}-cp3{MINOR}-macosx_99_0_ppc.whl")
     failed = index.explain("demo==1.0")
-    assert failed.what == "demo 1.0 has no build for this machine."
-    assert failed.todo == f"No version of demo has a build for {PYTHON} on this machine."
+    assert failed.message == "demo 1.0 has no build for this machine."
+    assert failed.hint == f"No version of demo has a build for {PYTHON} on this machine."
 
 
 @pytest.mark.parametrize(
@@ -205,7 +207,7 @@ def test_what_a_file_requires_of_python_counts(
     index.add("demo", "demo-1.0.tar.gz", python=python)
     if only is None:
         only = " (only 3.4)"
-    assert index.explain("demo").what == f"demo 1.0 has no build for {PYTHON}{only}."
+    assert index.explain("demo").message == f"demo 1.0 has no build for {PYTHON}{only}."
 
 
 @pytest.mark.parametrize(
@@ -242,14 +244,14 @@ def test_what_is_no_release_is_passed_over(index: Index) -> None:
 def test_many_versions_are_shortened(index: Index) -> None:
     """The first two and the last four are enough to choose from."""
     index.add("demo", *(f"demo-{i}.0-py3-none-any.whl" for i in range(20)))
-    assert "there is: 0.0, 1.0, ..., 16.0, 17.0, 18.0, 19.0." in index.explain("demo==99").todo
+    assert "there is: 0.0, 1.0, ..., 16.0, 17.0, 18.0, 19.0." in index.explain("demo==99").hint
 
 
 def test_requirements_that_are_there_give_the_reason_of_the_installer(index: Index) -> None:
     """Where each of them could be had alone, the installer's own words are what is left."""
     index.add("demo", "demo-1.0-py3-none-any.whl")
     failed = index.explain("demo==1.0", "other @ git+https://example.invalid/x")
-    assert failed.what.startswith("Not installed: ") and "said so" in failed.what
+    assert failed.message.startswith("Not installed: ") and "said so" in failed.message
     assert len(index.requests) == 1  # what has a URL of its own is on no index
 
 
@@ -260,16 +262,16 @@ def test_a_folder_of_wheels_is_looked_into(tmp_path: Path, form: str) -> None:
         (tmp_path / file).touch()
     settings = PipSettings({"no-index": "1", "find-links": form.format(tmp_path)})
     failed = explain(["demo==1.0"], settings, ["error: cannot remove it: it is full"])
-    assert failed.what == "Not installed: cannot remove it: it is full"
-    assert explain(["demo==2"], settings, []).what == "demo has no version ==2."
-    assert explain(["dem"], settings, []).what == "There is no package dem on the folders given."
+    assert failed.message == "Not installed: cannot remove it: it is full"
+    assert explain(["demo==2"], settings, []).message == "demo has no version ==2."
+    assert explain(["dem"], settings, []).message == "There is no package dem on the folders given."
 
 
 def test_pages_of_links_are_not_judged(tmp_path: Path) -> None:
     """Only the installer has read them: its reason is given, and nothing claimed."""
     settings = PipSettings({"no-index": "1", "find-links": f"https://x.invalid/a {tmp_path}"})
     failed = explain(["demo"], settings, ["error: said so"])
-    assert failed.what == "Not installed: said so"
+    assert failed.message == "Not installed: said so"
 
 
 def test_a_password_goes_to_the_index_only(index: Index) -> None:
@@ -278,8 +280,8 @@ def test_a_password_goes_to_the_index_only(index: Index) -> None:
     failed = explain(["demo==1"], settings, [])
     token = base64.b64encode(b"me:hunter2").decode()
     assert index.requests[0].authorization == f"Basic {token}"
-    assert failed.what == "There is no package demo on 127.0.0.1."
-    assert "hunter2" not in repr((failed.what, failed.todo, failed.details))
+    assert failed.message == "There is no package demo on 127.0.0.1."
+    assert "hunter2" not in repr((failed.message, failed.hint, failed.details))
 
 
 def test_the_proxy_of_pip_is_asked(index: Index) -> None:
@@ -287,7 +289,7 @@ def test_the_proxy_of_pip_is_asked(index: Index) -> None:
     index.add("demo", "demo-1.0-py3-none-any.whl")
     settings = {"index-url": "http://pypi.invalid/simple", "proxy": index.url[: -len("/simple")]}
     failed = explain(["demo==2"], PipSettings(settings), [])
-    assert failed.what == "demo has no version ==2."
+    assert failed.message == "demo has no version ==2."
     assert index.requests[0].path == "http://pypi.invalid/simple/demo/"
 
 

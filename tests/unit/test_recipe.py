@@ -322,7 +322,7 @@ def test_all_refuses_where_lines_of_the_user_stand(line: str) -> None:
     text = f"{MARKER}\n%reload_ext colab_magics\n%pin a==1\n{line}"
     with pytest.raises(NotebookError, match="lines of your own") as caught:
         forget(parse(text), [])
-    assert line.split("\n")[-1].strip() in caught.value.what
+    assert line.split("\n")[-1].strip() in caught.value.message
 
 
 @pytest.mark.parametrize(

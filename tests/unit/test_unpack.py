@@ -139,8 +139,8 @@ def refused(top: Path, name: str, data: bytes, into: str = "into", strip: int = 
     with pytest.raises(SourceError) as caught:
         unpack(archive, top / into, strip, said)
     assert listing(top) == before
-    assert "\n" not in caught.value.what and caught.value.todo
-    return caught.value.what
+    assert "\n" not in caught.value.message and caught.value.hint
+    return caught.value.message
 
 
 def listing(folder: Path) -> List[str]:
@@ -705,7 +705,7 @@ def test_a_program_that_is_missing_is_named(
     monkeypatch.setenv("PATH", "")
     with pytest.raises(SourceError) as caught:
         unpack(put(top, "x", magic + bytes(99)), top / "into", 0, said)
-    assert caught.value.todo == f"Install it: %apt {package}"
+    assert caught.value.hint == f"Install it: %apt {package}"
     assert not listing(top)
 
 

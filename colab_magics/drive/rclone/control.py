@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict, List, Optional
 
-from ...core.errors import scrub
+from ...core.redact import redact
 
 #: Seconds for an answer.
 ANSWER = 2.0
@@ -119,4 +119,4 @@ def refusal(text: str) -> str:
 
 def _told(line: str) -> str:
     """A line of the log without its time and level, and without what may be a secret."""
-    return scrub(line.partition(": ")[2] or line)[:200]
+    return redact(line.partition(": ")[2] or line)[:200]

@@ -56,7 +56,7 @@ class Rclone:
         try:
             _remote(wanted)
         except DriveError as error:
-            return error.what.rstrip(".")
+            return error.message.rstrip(".")
         return _taken(wanted.files)
 
     def state(self, host: Host, wanted: Wanted) -> Optional[State]:
@@ -123,7 +123,7 @@ class Rclone:
             mount.start()
         except BaseException as error:
             if isinstance(error, Refused):
-                _REFUSED.append(error.what.rstrip("."))
+                _REFUSED.append(error.message.rstrip("."))
             _clear(mount.files)
             raise
         if back is not None and back.is_dir():

@@ -24,7 +24,7 @@ def switch(step: PinStep, host: Host, progress: Progress) -> OtherPython:
         _todo(host, version),
     )
     if host.colab:
-        raise InstallFailed(error.what, error.todo)
+        raise InstallFailed(error.message, error.hint)
     error.python, error.packages, error.reason = version, step.names, f"Python {version}"
     if host.live:
         from .make import ensure
@@ -32,7 +32,7 @@ def switch(step: PinStep, host: Host, progress: Progress) -> OtherPython:
         notebook = host.context.notebook() or host.start / "notebook"
         made = ensure(notebook, version, progress, step.wanted(host).texts, step.place(host))
         error.kernel = made.name
-        error.todo = f"Choose the kernel {made.title}, then run the setup cell."
+        error.hint = f"Choose the kernel {made.title}, then run the setup cell."
     return error
 
 

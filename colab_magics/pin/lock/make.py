@@ -65,7 +65,7 @@ def make(steps: Sequence[PinStep], host: Host, progress: Progress) -> Made:
             found = _looked_up(step, host, texts, progress)
         except InstallFailed as error:  # what came with the machine may be in no index
             came = [name for name, text in texts.items() if "+" in text.partition("==")[2]]
-            if not came or error.why == "silent":
+            if not came or error.code == "timeout":
                 raise
             texts = {name: text for name, text in texts.items() if name not in came}
             found = _looked_up(step, host, texts, progress)
@@ -95,20 +95,20 @@ def make(steps: Sequence[PinStep], host: Host, progress: Progress) -> Made:
 def _behind(step: PinStep, host: Host) -> Set[str]:
     """The canonical names of all that a line needs here, less the kernel's machinery."""
     wanted = step.wanted(host)
-    todo = [(one.name, tuple(sorted(one.extras))) for one in _applying(wanted.texts)]
+    hint = [(one.name, tuple(sorted(one.extras))) for one in _applying(wanted.texts)]
     for name, url in sources().items():
         if any(url == folder.as_uri() for folder in wanted.folders):
-            todo.append((name, ()))
+            hint.append((name, ()))
     seen: Set[Tuple[str, Tuple[str, ...]]] = set()
-    while todo:
-        name, extras = todo.pop()
+    while hint:
+        name, extras = hint.pop()
         name = canonical_name(name)
         found = find(name) if (name, extras) not in seen and name not in KERNEL else None
         if found is None:
             continue
         seen.add((name, extras))
         needs = _applying(found.requires or (), extras)
-        todo += [(one.name, tuple(sorted(one.extras))) for one in needs]
+        hint += [(one.name, tuple(sorted(one.extras))) for one in needs]
     return {name for name, _ in seen}
 
 
