@@ -137,7 +137,7 @@ def long(request: pytest.FixtureRequest) -> bool:
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """A browser for all the tests."""
-    from browser.window import CHROMIUM
+    from support.window import CHROMIUM
 
     driver = pytest.importorskip("playwright.sync_api", reason="elsewhere: no browser")
     names = ("chromium", "chromium-browser", "google-chrome")

@@ -20,11 +20,11 @@ import pytest
 from doubles.files_server import How, Server
 from doubles.git_server import Server as GitServer
 from doubles.users import NOBODY, OTHER, TEAM, as_user, meanwhile, root_only
-from faults.runs import Started
-from kernel.files import notebook
-from shell.cells import Cells
 from shell.conftest import bare, run, server
 from shell.test_fetch import archive
+from support.cells import Cells
+from support.notebooks import notebook
+from support.runs import Started
 
 from colab_magics.core import file_lock, files
 from colab_magics.core.errors import NotebookError, NotOwn, SourceError

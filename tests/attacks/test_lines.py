@@ -15,7 +15,7 @@ from doubles.files_server import Server, zenodo
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from IPython.core.inputtransformer2 import TransformerManager
-from shell.cells import Cells
+from support.cells import Cells
 
 from colab_magics.cd_persist.step import DirectoryStep
 from colab_magics.cli import write

@@ -14,7 +14,7 @@ from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 from doubles.users import NOBODY, root_only
-from shell.cells import Cells, new_shell
+from support.cells import Cells, new_shell
 
 from colab_magics.core.errors import NotOwn
 from colab_magics.extension.recorder import session_of

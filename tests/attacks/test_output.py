@@ -8,7 +8,7 @@ from typing import Any, Callable, List
 
 import pytest
 from IPython.core.error import UsageError
-from kernel.files import notebook
+from support.notebooks import notebook
 
 from colab_magics.__main__ import main
 from colab_magics.core.controls import visible

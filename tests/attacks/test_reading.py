@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List
 
 import pytest
-from kernel.files import notebook
+from support.notebooks import notebook
 
 from colab_magics.__main__ import main
 from colab_magics.core import files

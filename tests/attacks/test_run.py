@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from faults.runs import Started
-from kernel.files import notebook
+from support.notebooks import notebook
+from support.runs import Started
 
 #: Cells, and how often the notebook is run from the top.
 RAISED = [

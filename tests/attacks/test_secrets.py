@@ -13,8 +13,8 @@ from urllib.parse import quote
 import pytest
 from doubles.far import configure, folder
 from doubles.git_server import PASSWORD, Server, git
-from shell.cells import Cells
 from shell.conftest import bare, run
+from support.cells import Cells
 
 from colab_magics.core import errors, process
 from colab_magics.core.redact import holds_secret, redact, register_secret

@@ -14,9 +14,9 @@ from urllib.parse import quote
 import pytest
 from doubles.github_api import TOKEN, GitHub
 from doubles.users import NOBODY, root_only
-from kernel.files import notebook
-from shell.cells import Cells
 from shell.conftest import bare, run
+from support.cells import Cells
+from support.notebooks import notebook
 
 from colab_magics.core import errors
 from colab_magics.github import contents, magic_save

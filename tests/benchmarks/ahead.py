@@ -37,7 +37,7 @@ class Slow(BaseHTTPRequestHandler):
 
 def seconds(folder: Path, url: str, environment: Dict[str, str], before: str) -> float:
     """How long the cell takes in a fresh process."""
-    from shell.cells import Child
+    from support.cells import Child
 
     lines = ["# colab_magics:setup v1", "%env_persist A=1", f"import time; time.sleep({WORK})"]
     with Child({**environment, "HOME": str(folder), "XDG_CACHE_HOME": str(folder)}) as shell:

@@ -51,7 +51,7 @@ def look() -> None:
 
 def cells() -> Any:
     """What ``%%gpu`` adds to a cell once the sampler runs."""
-    from shell.cells import new_shell
+    from support.cells import new_shell
 
     shell = new_shell()
     shell.run_cell("%load_ext colab_magics")

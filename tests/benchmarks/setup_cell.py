@@ -23,7 +23,7 @@ def main() -> None:
     """One project on one machine."""
     from doubles.index import make_wheel, serve
     from integration.test_project import PINS, World, child
-    from kernel.files import notebook, setup_text
+    from support.notebooks import notebook, setup_text
 
     with tempfile.TemporaryDirectory() as folder:
         for name in PINS:

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Tuple
 
 import pytest
-from kernel.files import notebook
-
-from .window import KERNEL, Server, Window
+from support.notebooks import notebook
+from support.window import KERNEL, Server, Window
 
 #: The kinds of front end: ``rtc`` is with jupyter-collaboration, ``bare`` without our extension.
 PLAIN = ("lab", "notebook")

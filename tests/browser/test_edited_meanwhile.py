@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from support.window import LOAD, Server, Window, until
+
 from .conftest import EVERY, PLAIN, Open, on
-from .window import LOAD, Server, Window, until
 
 SETUP = "# colab_magics:setup v1\n%reload_ext colab_magics\n%drive mount"
 #: From the extension's answer to "read" on, wait for a file before "put" is asked.

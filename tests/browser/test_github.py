@@ -9,11 +9,11 @@ from typing import Any, Dict, Iterator
 
 import pytest
 from doubles.github_api import TOKEN, GitHub
-from kernel.files import source, whole
+from support.kernels import register
+from support.notebooks import source, whole
+from support.window import LOAD, Server, until
 
 from .conftest import EVERY, Open, on
-from .kernels import register
-from .window import LOAD, Server, until
 
 
 @pytest.fixture

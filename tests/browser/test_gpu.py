@@ -8,11 +8,11 @@ from typing import Any, Dict
 
 import pytest
 from doubles import nvml
-from kernel.files import whole
+from support.kernels import register
+from support.notebooks import whole
+from support.window import LOAD, Server, Window, until
 
 from .conftest import EVERY, Open, on
-from .kernels import register
-from .window import LOAD, Server, Window, until
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="the NVML double is a Linux shared library"

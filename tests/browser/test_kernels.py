@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Callable, Dict
 
 import pytest
+from support.kernels import environment, register, versions
+from support.window import LOAD, Server
 
 from .conftest import EVERY, Open, on
-from .kernels import environment, register, versions
-from .window import LOAD, Server
 
 Python = Callable[[str], Path]
 

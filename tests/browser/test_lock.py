@@ -8,12 +8,12 @@ from typing import Any, Dict, Iterator, List
 import pytest
 from doubles.index import make_wheel
 from doubles.watched import watch
-from kernel.files import whole
-from kernel.machine import Machine
+from support.kernels import register
+from support.machine import Machine
+from support.notebooks import whole
+from support.window import LOAD, Server, Window, until
 
 from .conftest import EVERY, Open, on
-from .kernels import register
-from .window import LOAD, Server, Window, until
 
 PIN = f"{LOAD}\n%pin tinyapp==1.0"
 

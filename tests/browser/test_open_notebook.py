@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any, List
 
-from kernel.files import whole
+from support.notebooks import whole
+from support.window import LOAD, Server, steps, until
 
 from .conftest import EVERY, PLAIN, Open, on
-from .window import LOAD, Server, steps, until
 
 DRIVE = LOAD + "\n%drive mount"
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Iterator
 
 import pytest
+from support.kernels import register
+from support.window import LOAD, Server, Window, until
 
 from colab_magics.pin.environments.interpreters import local
 
 from .conftest import EVERY, Open, on
-from .kernels import register
 from .test_restart import Ran, log, run_all, settled
-from .window import LOAD, Server, Window, until
 
 #: Its last release for Python 3.8 is 4.10; a current Python would get a newer one.
 PIN = "%pin humanize --python 3.8"

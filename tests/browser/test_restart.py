@@ -9,10 +9,10 @@ from typing import Iterator, List, Tuple
 
 import pytest
 from doubles.index import make_wheel, serve
+from support.kernels import environment, register
+from support.window import LOAD, Server, Window, until
 
 from .conftest import EVERY, Open, on
-from .kernels import environment, register
-from .window import LOAD, Server, Window, until
 
 NEWEST, OLDER = "ipykernel-newest", "ipykernel-6.29.5"
 

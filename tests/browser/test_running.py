@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from support.window import LOAD, Server, until
+
 from .conftest import EVERY, PLAIN, Open, on
-from .window import LOAD, Server, until
 
 SETUP = "# colab_magics:setup v1\n%reload_ext colab_magics\n%drive mount"
 DRIVE = LOAD + "\n%drive mount"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from support.window import LOAD, Server, until
+
 from .conftest import EVERY, Open, on
-from .window import LOAD, Server, until
 
 
 @on("lab", "notebook", long=EVERY)

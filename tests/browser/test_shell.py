@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.window import LOAD, Server, until
 
 from .conftest import EVERY, Open, on
-from .window import LOAD, Server, until
 
 pytestmark = pytest.mark.skipif(
     shutil.which("bash") is None, reason="bash is not installed: apt install bash"

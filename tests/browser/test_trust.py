@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from kernel.files import code, state
 from nbformat.sign import NotebookNotary
+from support.notebooks import code, state
+from support.window import KERNEL, LOAD, Server, Window
 
 from .conftest import EVERY, PLAIN, Open, on
-from .window import KERNEL, LOAD, Server, Window
 
 DRIVE = LOAD + "\n%drive mount"
 HTML = "<b>{0}</b><script>window.ran = 1</script>"

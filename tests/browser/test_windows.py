@@ -7,10 +7,10 @@ import re
 from typing import Any
 
 import pytest
-from kernel.files import whole
+from support.notebooks import whole
+from support.window import LOAD, Server, steps, until
 
 from .conftest import EVERY, PLAIN, Open, on
-from .window import LOAD, Server, steps, until
 
 DRIVE = LOAD + "\n%drive mount"
 ASKS = "print('got', input('? '))"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from support.window import LOAD, Server, setup_on_top, until
+
 from .conftest import Open, on
-from .window import LOAD, Server, setup_on_top, until
 
 DRIVE = LOAD + "\n%drive mount"
 

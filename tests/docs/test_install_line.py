@@ -11,7 +11,7 @@ from typing import Dict
 
 import pytest
 from doubles.index import make_wheel, serve
-from kernel.files import notebook, setup_text, shown
+from support.notebooks import notebook, setup_text, shown
 
 from colab_magics.pin.uv import find_uv
 

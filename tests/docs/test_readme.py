@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import List
 
 import pytest
-from kernel.files import notebook, setup_text, shown
-from kernel.machine import Machine
+from support.machine import Machine
+from support.notebooks import notebook, setup_text, shown
 
 from colab_magics.record.cell import new_cell, parse
 

@@ -19,7 +19,7 @@ from typing import Callable, Dict, Iterator, List
 import pytest
 from doubles.files_server import Server
 from doubles.small_disk import mounted
-from shell.cells import Cells, Child, new_shell
+from support.cells import Cells, Child, new_shell
 
 from colab_magics.core.errors import SourceError
 from colab_magics.core.files import MEMORY

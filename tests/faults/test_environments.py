@@ -13,8 +13,8 @@ from typing import Callable, Dict, Iterator, NamedTuple, Sequence, Tuple
 
 import pytest
 from doubles import far
-from kernel.files import notebook
-from shell.cells import PACKAGE, Cells, new_shell
+from support.cells import PACKAGE, Cells, new_shell
+from support.notebooks import notebook
 
 from colab_magics.core import system_errors
 from colab_magics.core.errors import ColabMagicsError, NotebookError, bad_input

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Callable, Dict, Iterator, List, NamedTuple, Tuple
 
 import pytest
-from shell.cells import PACKAGE, TESTS
+from support.cells import PACKAGE, TESTS
 
 from colab_magics.core.registry import load
 from colab_magics.extension.registration import AROUND, MAGICS
@@ -273,7 +273,7 @@ def ended(place: Path, environment: Environment, lines: object) -> List[Tuple[bo
         del variables[name]
     asked = place / "lines.json"
     asked.write_text(json.dumps(list(lines)), encoding="ascii")  # type: ignore[call-overload]
-    command = [sys.executable, "-m", "faults.harmless"]
+    command = [sys.executable, "-m", "support.harmless"]
     with asked.open("rb") as stream:
         child = subprocess.run(
             [*command, str(stream.fileno()), environment.prepared, str(PATIENCE)],

@@ -15,7 +15,7 @@ import pytest
 from doubles.index import make_wheel
 from doubles.watched import watch
 from integration.test_install import ALONE, Notebook, with_pip
-from kernel.machine import Machine
+from support.machine import Machine
 
 from colab_magics.core.errors import InstallFailed
 from colab_magics.core.process import run

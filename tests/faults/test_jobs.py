@@ -12,7 +12,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 from doubles.small_disk import mounted
-from shell.cells import Cells, new_shell
+from support.cells import Cells, new_shell
 
 from colab_magics.jobs import launch
 from colab_magics.jobs.job import every, find

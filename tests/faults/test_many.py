@@ -8,7 +8,7 @@ from typing import Callable, Tuple
 
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
-from shell.cells import Cells
+from support.cells import Cells
 
 from colab_magics.record.cell import new_cell, parse, render
 from colab_magics.record.merge import merge

@@ -17,7 +17,7 @@ import pytest
 from doubles.index import make_wheel
 from doubles.many import leftovers
 from doubles.watched import Watched, watch
-from kernel.machine import Machine
+from support.machine import Machine
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="elsewhere: kills groups of processes")
 

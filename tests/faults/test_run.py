@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Dict, List
 
 import pytest
-from kernel.files import notebook, shown, whole
+from support.notebooks import notebook, shown, whole
+from support.runs import Started
 
 from colab_magics.notebook.document import Document
 from colab_magics.run.execution import SHARE, _Saves
-
-from .runs import Started
 
 #: As if a minute and a long cell were short.
 OFTEN = "execution.EVERY = 0.2"

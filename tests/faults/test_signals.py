@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
-from kernel.files import notebook, shown, state
-
-from .runs import Started, counting, interrupted
+from support.notebooks import notebook, shown, state
+from support.runs import Started, counting, interrupted
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="elsewhere: signals are POSIX's")
 

@@ -14,7 +14,7 @@ from typing import Callable, Iterator, List, Set, Tuple
 import pytest
 from doubles.archive import Archive
 from IPython.core.interactiveshell import InteractiveShell
-from shell.cells import Cells, Child, new_shell
+from support.cells import Cells, Child, new_shell
 
 from colab_magics.apt import apt_get, dpkg
 from colab_magics.apt import step as apt

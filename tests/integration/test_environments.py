@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import List, Optional
 
 import pytest
-from kernel.files import notebook, setup_text, shown
-from kernel.machine import Machine
+from support.machine import Machine
+from support.notebooks import notebook, setup_text, shown
 from test_install import ALONE, Notebook, Serve, serve, wheels
 
 from colab_magics.pin.environments.interpreters import local, platform

@@ -18,8 +18,8 @@ from doubles.index import make_wheel
 from doubles.many import Many, damage
 from doubles.small_disk import mounted
 from doubles.watched import Watched, watch
-from kernel.machine import Machine
-from shell.cells import Child
+from support.cells import Child
+from support.machine import Machine
 
 #: Nothing but loopback can be reached: all else would go through a port where nobody listens.
 ALONE = {

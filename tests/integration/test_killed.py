@@ -13,7 +13,7 @@ from typing import Any, Callable, Dict, List, NamedTuple
 
 import pytest
 from doubles.many import Many, damage, imports, leftovers
-from kernel.machine import Machine
+from support.machine import Machine
 
 pytestmark = [
     pytest.mark.once,

@@ -20,9 +20,9 @@ from doubles.archive import Archive
 from doubles.files_server import Server as Files
 from doubles.git_server import PASSWORD, Server
 from doubles.index import make_wheel, serve
-from kernel.files import notebook, setup_text
-from kernel.machine import Machine
-from shell.cells import Child
+from support.cells import Child
+from support.machine import Machine
+from support.notebooks import notebook, setup_text
 
 pytestmark = [
     pytest.mark.once,

@@ -15,7 +15,7 @@ from typing import Any, Callable, Dict, Iterator, List
 
 import pytest
 from doubles import far
-from shell.cells import Child
+from support.cells import Child
 
 pytestmark = [
     pytest.mark.once,

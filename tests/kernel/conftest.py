@@ -8,9 +8,8 @@ from typing import Callable, Iterator
 
 import pytest
 from doubles.index import make_wheel, serve
-
-from .machine import Machine
-from .serving import Ask, serving
+from support.machine import Machine
+from support.serving import Ask, serving
 
 MakeMachine = Callable[[], Machine]
 

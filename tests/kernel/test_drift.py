@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Callable, Iterator
 
 import pytest
-
-from .front_end import Page, started
-from .machine import Machine
+from support.front_end import Page, started
+from support.machine import Machine
 
 LOAD = "%load_ext colab_magics"
 

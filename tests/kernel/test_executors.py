@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Callable, Dict
 
 import pytest
-
-from .files import MARKER, notebook, shown, source, state, whole
-from .machine import Machine
+from support.machine import Machine
+from support.notebooks import MARKER, notebook, shown, source, state, whole
 
 LOAD = "%load_ext colab_magics"
 NOTICE = "Setup cell: nothing is written while an executor runs the notebook"

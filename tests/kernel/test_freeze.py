@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Iterator, List
 
 import pytest
-
-from .front_end import Page, started
-from .machine import Machine
+from support.front_end import Page, started
+from support.machine import Machine
 
 #: What is installed and undone is the same under every IPython.
 pytestmark = pytest.mark.once

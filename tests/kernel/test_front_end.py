@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Iterator
 
 import pytest
+from support.front_end import Answer, Kernel, Page, started
+from support.machine import Machine
+from support.notebooks import MARKER, notebook, setup_text, state
+from support.serving import Ask, open_on
 
 from colab_magics.notebook import comm
-
-from .files import MARKER, notebook, setup_text, state
-from .front_end import Answer, Kernel, Page, started
-from .machine import Machine
-from .serving import Ask, open_on
 
 LOAD = "%load_ext colab_magics"
 REMEMBERED = "Setup cell: remembered, not in the notebook yet: type %setup write"

@@ -9,11 +9,10 @@ from typing import Any, Dict, Iterator
 import doubles
 import pytest
 from doubles.github_api import TOKEN, GitHub
-
-from .files import notebook, setup_text, shown, whole
-from .front_end import started
-from .machine import Machine
-from .other_front_ends import Colab
+from support.front_end import started
+from support.machine import Machine
+from support.notebooks import notebook, setup_text, shown, whole
+from support.other_front_ends import Colab
 
 LOAD = "%load_ext colab_magics"
 

@@ -11,11 +11,10 @@ from typing import Any, Dict
 
 import pytest
 from doubles import nvml
-
-from .files import notebook, shown, whole
-from .front_end import started
-from .machine import Machine
-from .other_front_ends import Colab
+from support.front_end import started
+from support.machine import Machine
+from support.notebooks import notebook, shown, whole
+from support.other_front_ends import Colab
 
 LOAD = "%load_ext colab_magics"
 

@@ -10,11 +10,10 @@ import doubles
 import pytest
 from doubles.index import make_wheel
 from doubles.watched import watch
-
-from .files import notebook, setup_text, shown, whole
-from .front_end import started
-from .machine import Machine
-from .other_front_ends import Colab
+from support.front_end import started
+from support.machine import Machine
+from support.notebooks import notebook, setup_text, shown, whole
+from support.other_front_ends import Colab
 
 #: What an index and uv do is the same under every IPython.
 pytestmark = pytest.mark.once

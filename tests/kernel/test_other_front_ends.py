@@ -7,11 +7,10 @@ from typing import Iterator
 
 import doubles
 import pytest
-
-from .files import MARKER, notebook
-from .front_end import Kernel, started
-from .machine import Machine
-from .other_front_ends import Colab, ReplacingNothing, VSCode
+from support.front_end import Kernel, started
+from support.machine import Machine
+from support.notebooks import MARKER, notebook
+from support.other_front_ends import Colab, ReplacingNothing, VSCode
 
 LOAD = "%load_ext colab_magics"
 ASKED = "%setup write"

@@ -14,9 +14,8 @@ from typing import Iterator, Tuple
 
 import pytest
 from doubles.small_disk import mounted
-
-from .files import MARKER, notebook, setup_text, shown, source, state, whole
-from .machine import Machine
+from support.machine import Machine
+from support.notebooks import MARKER, notebook, setup_text, shown, source, state, whole
 
 LOAD = "%load_ext colab_magics"
 PIN = LOAD + "\n%pin tinypkg==1.0"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from .front_end import started
-from .machine import Machine
+from support.front_end import started
+from support.machine import Machine
 
 CANARY = "canary-5d1e8b"
 

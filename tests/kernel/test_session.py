@@ -13,12 +13,11 @@ from typing import Any, Dict, Iterator, List
 
 import psutil
 import pytest
-
-from . import serving
-from .files import notebook
-from .front_end import Page, started
-from .machine import Machine
-from .serving import Ask, open_on, window
+from support import serving
+from support.front_end import Page, started
+from support.machine import Machine
+from support.notebooks import notebook
+from support.serving import Ask, open_on, window
 
 LOAD = "%load_ext colab_magics"
 #: Somebody is there: VS Code is known by this.

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from .files import MARKER, notebook, setup_text, source, state, whole
-from .machine import Machine
+from support.machine import Machine
+from support.notebooks import MARKER, notebook, setup_text, source, state, whole
 
 TOUCH = "open('ran', 'w').close()"
 CELL = f"{MARKER}\n%reload_ext colab_magics\n%pin tinypkg==1.0 tinyother==2.0\n%cd_persist ."

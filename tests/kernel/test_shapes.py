@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support.notebooks import notebook, setup_text, shown, source, whole
 
 from .conftest import MakeMachine
-from .files import notebook, setup_text, shown, source, whole
 
 LOAD = "%load_ext colab_magics"
 

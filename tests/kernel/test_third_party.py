@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from doubles.index import make_wheel, serve
-
-from .files import notebook, setup_text, shown
-from .machine import Machine
+from support.machine import Machine
+from support.notebooks import notebook, setup_text, shown
 
 _CODE = '''"""``%hello``: a greeting that a notebook remembers."""
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Dict, Iterator, List
 
 import pytest
+from support.front_end import Page, started
+from support.machine import Machine
 
 from .conftest import MakeMachine
-from .front_end import Page, started
-from .machine import Machine
 
 #: What is installed and undone is the same under every IPython.
 pytestmark = pytest.mark.once

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Dict
 
 import pytest
-
-from .files import notebook
-from .front_end import Answer, started
-from .machine import Machine
-from .serving import Ask, open_on, window
+from support.front_end import Answer, started
+from support.machine import Machine
+from support.notebooks import notebook
+from support.serving import Ask, open_on, window
 
 WHERE = "%load_ext colab_magics\n%setup where"
 CELL = {"cellId": "cell-0"}

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from support.front_end import started
+from support.notebooks import notebook, setup_text, shown, state
+
 from .conftest import MakeMachine
-from .files import notebook, setup_text, shown, state
-from .front_end import started
 
 LOOK = """\
 import os, tinypkg, tinyother

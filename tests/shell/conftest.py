@@ -10,11 +10,10 @@ from typing import Any, Callable, Dict, Iterator
 import pytest
 from doubles import nvml
 from doubles.files_server import CANARY, Server
+from support.cells import Cells, new_shell
 
 from colab_magics.core import errors
 from colab_magics.fetch import http, urls
-
-from .cells import Cells, new_shell
 
 Distribution = Callable[..., Path]
 

@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Callable
 
 import pytest
+from support.cells import Cells
 
 from colab_magics.apt import dpkg
 from colab_magics.core.errors import SourceError
-
-from .cells import Cells
 
 Database = Callable[..., None]
 

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 from IPython.core.error import UsageError
-
-from .cells import Cells
+from support.cells import Cells
 
 
 @pytest.fixture

@@ -11,14 +11,13 @@ from typing import Any, Dict, Iterator, List, Optional
 import doubles
 import pytest
 from doubles import far
+from support.cells import Cells
 
 from colab_magics.core.errors import DriveError
 from colab_magics.core.host import Host
 from colab_magics.core.registry import load
 from colab_magics.drive import colab
 from colab_magics.drive.providers import PROVIDERS, Provider, Wanted, root
-
-from .cells import Cells
 
 COLABS_REQUEST: Dict[str, Any] = {
     "header": {"session": "one"},

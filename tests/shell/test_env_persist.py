@@ -10,10 +10,9 @@ from types import ModuleType
 from typing import Iterator
 
 import pytest
+from support.cells import Cells
 
 from colab_magics.core import errors
-
-from .cells import Cells
 
 #: Put together here, so that nothing in this file looks like a token to those who scan it.
 TOKEN = "hf" + "_" + "Zq3Xv7Lm9Tb2Kc5Wd8Rf1Hg4Jp6Ns0Yt7U"

@@ -8,10 +8,10 @@ from typing import Dict, List, Tuple, Union
 
 import pytest
 from IPython.core.error import UsageError
+from support.cells import Cells
 
 from colab_magics.core.errors import ColabMagicsError
 
-from .cells import Cells
 from .conftest import Distribution
 from .test_setup import MARKER, notebook
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
+from support.cells import Cells, new_shell
 
 from colab_magics.extension.recorder import session_of
 
-from .cells import Cells, new_shell
 from .conftest import Distribution
 
 NAMES = [

@@ -18,10 +18,9 @@ from typing import Any, Callable, Dict, Iterator, List
 import pytest
 from doubles.files_server import CANARY, Server, google, moved, zenodo
 from doubles.small_disk import mounted
+from support.cells import Cells, Child
 
 from colab_magics.core.errors import SourceError
-
-from .cells import Cells, Child
 
 DATA = os.urandom(300_000)
 HTML = {"Content-Type": "text/html; charset=utf-8"}

@@ -12,12 +12,12 @@ from typing import Any, List
 import pytest
 from doubles.files_server import Server
 from doubles.git_server import Server as GitServer
+from support.cells import Cells, Child
 
 from colab_magics.core.errors import SourceError
 from colab_magics.core.files import cache
 from colab_magics.fetch import prefetch
 
-from .cells import Cells, Child
 from .test_fetch import left
 
 DATA = os.urandom(300_000)

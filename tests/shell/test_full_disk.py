@@ -14,13 +14,13 @@ from typing import Iterator
 
 import pytest
 from doubles.small_disk import fill, mounted
+from support.cells import Cells
 
 from colab_magics.core import files
 from colab_magics.core.errors import CommandFailed
 from colab_magics.jobs import launch
 from colab_magics.jobs.job import every
 
-from .cells import Cells
 from .test_jobs import job, known, until
 
 pytestmark = pytest.mark.skipif(

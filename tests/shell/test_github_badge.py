@@ -10,12 +10,11 @@ import pytest
 from doubles.github_api import GitHub
 from IPython.core.error import UsageError
 from IPython.utils.capture import capture_output
-from kernel.files import notebook
+from support.cells import Cells
+from support.notebooks import notebook
 
 from colab_magics.core import errors
 from colab_magics.github.urls import Target
-
-from .cells import Cells
 
 
 @pytest.fixture(autouse=True)

@@ -15,13 +15,12 @@ from urllib.parse import quote
 
 import pytest
 from doubles.git_server import PASSWORD, Server, git, pointer
+from support.cells import Cells, Child
 
 from colab_magics.core import redact
 from colab_magics.core.errors import SourceError
 from colab_magics.github import git as program
 from colab_magics.github.git import Git
-
-from .cells import Cells, Child
 
 
 @pytest.fixture

@@ -10,14 +10,13 @@ from typing import Any, Dict, Iterator, List, Tuple
 
 import pytest
 from doubles.github_api import TOKEN, GitHub, Repo
-from kernel.files import code, notebook, whole
+from support.cells import Cells
+from support.notebooks import code, notebook, whole
 
 from colab_magics.core import errors
 from colab_magics.core.errors import NotebookError, SourceError
 from colab_magics.github import contents
 from colab_magics.secret import stores
-
-from .cells import Cells
 
 LEAK = "ghp_" + "a1B2" * 9
 

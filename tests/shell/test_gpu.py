@@ -11,8 +11,7 @@ from typing import Any, Callable, Dict, Iterator, List
 import pytest
 from doubles import nvml
 from doubles.torch import put_torch
-
-from .cells import Child
+from support.cells import Child
 
 On = Callable[[str], Child]
 #: Numbers of architectures, such as 75.

@@ -15,10 +15,9 @@ from xml.etree import ElementTree
 
 import pytest
 from doubles import nvml
+from support.cells import Child
 
 from colab_magics.gpu.measurement import Measured
-
-from .cells import Child
 
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="the NVML double is a Linux shared library"

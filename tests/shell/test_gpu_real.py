@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List
 
 import pytest
+from support.cells import Child
 
 from colab_magics.gpu.model import find
-
-from .cells import Child
 
 GPUS = find().gpus
 MIB = 1024**2

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
 import pytest
+from support.cells import Cells, Child
 
 from colab_magics.core.errors import CommandFailed
 from colab_magics.core.redact import register_secret
@@ -23,8 +24,6 @@ from colab_magics.jobs import log as logs
 from colab_magics.jobs.job import Job, every, find
 from colab_magics.jobs.store import FACTS, SEEN, folder
 from colab_magics.shell import processes
-
-from .cells import Cells, Child
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or shutil.which("bash") is None, reason="elsewhere: Linux with bash"

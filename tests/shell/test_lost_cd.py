@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from .cells import Cells
+from support.cells import Cells
 
 
 @pytest.fixture(autouse=True)

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from IPython.core.error import UsageError
+from support.cells import Cells
 
 from colab_magics.core.arguments import quote
 from colab_magics.core.display import Report
 from colab_magics.core.errors import ColabMagicsError, InstallFailed
 
-from .cells import Cells
 from .conftest import Distribution
 
 SECRET = "https://me:hunter2@127.0.0.1/demo_thing-1.0-py3-none-any.whl"

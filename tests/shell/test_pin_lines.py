@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from IPython.core.error import UsageError
+from support.cells import PACKAGE, Cells
 
 from colab_magics.core.errors import ColabMagicsError, RestartRequired
 from colab_magics.pin.loaded import STALE, Owned, Stale
 
-from .cells import PACKAGE, Cells
 from .conftest import Distribution
 
 URL = "https://me:hunter2@one.example/simple"

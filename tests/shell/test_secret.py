@@ -13,14 +13,13 @@ from typing import Any, Dict, Iterator, List, Optional
 
 import doubles
 import pytest
+from support.cells import Cells, Child
 
 from colab_magics.core import redact
 from colab_magics.core.errors import SourceError
 from colab_magics.core.registry import load
 from colab_magics.secret import stores
 from colab_magics.secret.lookup import PLACES, Kept, value
-
-from .cells import Cells, Child
 
 CANARY = "canary-7f3a+/=&<x>"
 #: Put together here, so that nothing in this file looks like a token to those who scan it.

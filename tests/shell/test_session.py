@@ -12,8 +12,7 @@ from typing import Dict
 
 import doubles
 import pytest
-
-from .cells import Cells
+from support.cells import Cells
 
 
 def rows(text: str) -> Dict[str, str]:

@@ -8,12 +8,11 @@ from typing import Any, Dict, List
 
 import pytest
 from IPython.core.error import UsageError
+from support.cells import Cells
 
 from colab_magics.core.errors import NotebookError, SetupDiffers
 from colab_magics.extension.recorder import session_of
 from colab_magics.record.cell import is_setup
-
-from .cells import Cells
 
 MARKER = "# colab_magics:setup v1 - what is this?"
 

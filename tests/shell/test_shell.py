@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import pytest
+from support.cells import PACKAGE, TESTS, Cells, Child
 
 from colab_magics.core import errors
 from colab_magics.core.errors import CommandFailed
@@ -24,8 +25,6 @@ from colab_magics.shell import log
 from colab_magics.shell.magic import parse
 from colab_magics.shell.runner import Listener
 from colab_magics.shell.runner import run as shell_run
-
-from .cells import PACKAGE, TESTS, Cells, Child
 
 pytestmark = pytest.mark.skipif(
     shutil.which("bash") is None, reason="bash is not installed: apt install bash"

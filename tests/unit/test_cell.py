@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from IPython.core.inputtransformer2 import TransformerManager
+from support.setup_cells import MARKER, STEP_LINES, cells, pin, step, steps, texts
 
 from colab_magics.core.arguments import split
 from colab_magics.core.errors import NotebookError
@@ -24,8 +25,6 @@ from colab_magics.record.cell import (
     render_step,
     step_line,
 )
-
-from .cells import MARKER, STEP_LINES, cells, pin, step, steps, texts
 
 
 def read(text: str) -> List[Step]:

@@ -10,12 +10,11 @@ import nbformat
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.setup_cells import MARKER
 
 from colab_magics.core.errors import NotebookError
 from colab_magics.notebook.document import ROLE, Document
 from colab_magics.record.cell import is_setup
-
-from .cells import MARKER
 
 TEXT = f"#@title Setup\n{MARKER}\n%pin numpy==2.1.3  # élan"
 OTHER = f"{MARKER}\n%gpu"

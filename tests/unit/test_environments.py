@@ -8,14 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from IPython.core.error import UsageError
+from support.setup_cells import pin
 
 from colab_magics.pin.environments import interpreters, store
 from colab_magics.pin.environments.store import Environment, name_of
 from colab_magics.pin.parse import parse
 from colab_magics.record.cell import new_cell, render_step
 from colab_magics.record.merge import merge
-
-from .cells import pin
 
 
 @given(st.text(min_size=1).filter(lambda t: not set(t) & {"/", "\0"} and t not in {".", ".."}))

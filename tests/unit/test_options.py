@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 from IPython.core.error import UsageError
+from support.setup_cells import pin
 
 from colab_magics.core.errors import ColabMagicsError
 from colab_magics.core.steps import Step
@@ -18,8 +19,6 @@ from colab_magics.pin.parse import parse as parse_pin
 from colab_magics.pin.requirements import split_extras, written
 from colab_magics.record.cell import new_cell, parse, render
 from colab_magics.record.merge import forget, merge
-
-from .cells import pin
 
 URL, TWO = "https://one.example/simple", "https://two.example/simple"
 MORE = "https://one.example/more/simple"

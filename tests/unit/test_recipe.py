@@ -8,13 +8,12 @@ from typing import FrozenSet, List, Sequence, Tuple
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
+from support.setup_cells import MARKER, OTHER_LINES, cells, pin, pins, step, steps
 
 from colab_magics.core.errors import NotebookError
 from colab_magics.core.steps import STEPS, Step
 from colab_magics.record.cell import Line, is_setup, new_cell, parse, render, step_line
 from colab_magics.record.merge import forget, merge
-
-from .cells import MARKER, OTHER_LINES, cells, pin, pins, step, steps
 
 Key = Tuple[str, str]
 

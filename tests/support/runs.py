@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import List, NamedTuple, Optional
 
 import psutil
-from kernel.files import notebook, shown
+
+from .notebooks import notebook, shown
 
 #: Says when a signal is ours to handle: before that it ends Python itself, as it ends any program.
 _COMMAND = """\

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional
 
-from .files import code
 from .front_end import Answer, Page
+from .notebooks import code
 
 
 class Notebook(Page):

@@ -1,7 +1,7 @@
 """A real shell that runs cells and gives what they show: in this process, or in a child.
 
-``python -m shell.cells`` answers lines of JSON on its standard input (see `Child`), for tests that
-need an environment, an interpreter or modules of their own.
+``python -m support.cells`` answers lines of JSON on its standard input (see `Child`), for tests
+that need an environment, an interpreter or modules of their own.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Child:
     def __init__(self, environment: Mapping[str, str], python: str = sys.executable) -> None:
         seen = [str(TESTS)] if PACKAGE.name == "site-packages" else [str(TESTS), str(PACKAGE)]
         self.process = subprocess.Popen(
-            [python, "-m", "shell.cells"],
+            [python, "-m", "support.cells"],
             env={
                 **environment,
                 "PYTHONPATH": os.pathsep.join(seen),

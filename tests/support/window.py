@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
-from kernel.files import source, whole
-from kernel.serving import free_port
+from .notebooks import source, whole
+from .serving import free_port
 
 #: Without these, Chromium tries to reach Google's hosts at every start.
 CHROMIUM = [

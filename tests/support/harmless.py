@@ -1,8 +1,8 @@
 """A shell that runs lines which may be anything, and does no harm by it.
 
-``python -m faults.harmless FD PREPARED LATE``: the lines as JSON on that descriptor, Python that is
-run once the extension is loaded, and the seconds that a line may take. Each line is answered with a
-line of JSON: whether it ended badly, and what was said.
+``python -m support.harmless FD PREPARED LATE``: the lines as JSON on that descriptor, Python that
+is run once the extension is loaded, and the seconds that a line may take. Each line is answered
+with a line of JSON: whether it ended badly, and what was said.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ import traceback
 from typing import Any, List, NoReturn, Tuple
 
 import uv
-from shell.cells import Cells, Reply, new_shell
 
 from colab_magics.core.errors import bad_input
+
+from .cells import Cells, Reply, new_shell
 
 OURS = {os.path.realpath(sys.executable), os.path.realpath(uv.find_uv_bin())}
 SHELLS = {"sh", "bash", "zsh", "dash"}
