@@ -149,6 +149,7 @@ def check(version: Version, python: Path, built: Path, options: argparse.Namespa
             [folder / "ruff", "format", "--check", "."],
             [folder / "mypy", "--python-executable", python],
             [folder / "lint-imports"],
+            [python, "tests/types/check.py"],
             [python, "tests/benchmarks/satisfied.py"],
         ]
     failed = []

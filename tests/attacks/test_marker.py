@@ -1,25 +1,16 @@
-"""The setup cell, as Python and the front-end extension know it, and when that may write."""
+"""What the kernel may make the front-end extension do, and when."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Callable, Dict, Iterator, Optional
 
 import pytest
 
-from colab_magics.notebook.metadata_keys import changed
 from colab_magics.record.cell import is_setup
 
 HERE = Path(__file__).parent
 EXTENSION = HERE.parents[1] / "colab_magics" / "labextension" / "static" / "remoteEntry.js"
-#: What is and what is not a setup cell: one table for both languages.
-CASES: List[Tuple[str, bool]] = [
-    (case["text"], case["setup"])
-    for case in json.loads((HERE / "markers.json").read_text(encoding="utf-8"))
-]
-#: What keeping a value makes of a notebook's metadata, likewise.
-KEEPING: List[Dict[str, Any]] = json.loads((HERE / "metadata.json").read_text(encoding="utf-8"))
 SETUP = "# colab_magics:setup v1\n%reload_ext colab_magics"
 LOCK = "lock-version = '1.0'"
 
@@ -34,32 +25,6 @@ def ask(chromium: Any) -> Iterator[Ask]:
         page.add_script_tag(content=script.read_text(encoding="utf-8"))
     yield lambda *about: page.evaluate("about => ask(...about)", list(about))
     page.close()
-
-
-def test_python_knows_a_setup_cell(held: Callable[[int, int], None]) -> None:
-    """Each text of the table is a setup cell, or none, as it says."""
-    wrong = [text for text, setup in CASES if is_setup(text) != setup]
-    held(len(CASES), len(CASES) - len(wrong))
-    assert not wrong
-
-
-def test_the_extension_knows_the_same(ask: Ask, held: Callable[[int, int], None]) -> None:
-    """The extension calls each text of the table what it is, where it reads and where it writes."""
-    wrong = []
-    for text, setup in CASES:
-        seen = ask([text], {"action": "read"}, "running")["answer"]["text"] is not None
-        put = {"action": "put", "text": text, "expected": None}
-        taken = ask([], put, "running")["answer"]["status"] == "ok"
-        if seen != setup or taken != setup:
-            wrong.append(text)
-    held(len(CASES), len(CASES) - len(wrong))
-    assert not wrong
-
-
-def test_each_end_of_a_line_of_python_is_in_the_table() -> None:
-    """No separator of ``str.splitlines`` is left out: the extension has a list of its own."""
-    ends = {chr(n) for n in range(0x110000) if len(f"a{chr(n)}b".splitlines()) > 1}
-    assert all(any(f"# a{end}# colab" in text for text, _ in CASES) for end in ends)
 
 
 def test_many_lines_are_read_in_linear_time(ask: Ask) -> None:
@@ -150,30 +115,3 @@ def test_only_what_is_listed_is_kept(ask: Ask, what: object, value: Optional[obj
     data = {"action": "keep", "what": what, "value": value}
     done = ask(["x = 1"], data, "running")
     assert done["answer"]["status"] == "refused" and not done["metadata"]
-
-
-def test_python_keeps_as_the_table_says(held: Callable[[int, int], None]) -> None:
-    """Each wish of the table changes the metadata as it says: what is no table is replaced, not
-    taken to pieces, and what is not there is not taken out.
-    """
-    wrong = []
-    for case in KEEPING:
-        new = changed(case["before"], case["what"], case["value"])
-        gone = {key for key, value in new.items() if value is None}
-        after = {**case["before"], **new}
-        if {key: after[key] for key in after.keys() - gone} != case["after"]:
-            wrong.append(case)
-    held(len(KEEPING), len(KEEPING) - len(wrong))
-    assert not wrong
-
-
-def test_the_extension_keeps_the_same(ask: Ask, held: Callable[[int, int], None]) -> None:
-    """The extension changes the metadata as the same table says."""
-    wrong = []
-    for case in KEEPING:
-        wish = {"action": "keep", "what": case["what"], "value": case["value"]}
-        done = ask(["x = 1"], wish, "running", case["before"])
-        if done["answer"]["status"] != "ok" or done["metadata"] != case["after"]:
-            wrong.append((case, done))
-    held(len(KEEPING), len(KEEPING) - len(wrong))
-    assert not wrong
