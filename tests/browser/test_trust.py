@@ -81,7 +81,7 @@ def test_opening_changes_and_runs_nothing(server: Server, open_notebook: Open) -
     window.run(0, "added on top, saved")
     window.run(2, "%cd_persist drive: - saved")
     window.js("return panel.context.save()")
-    window.page.context.close()
+    window.page.close()
     server.end_kernels()
     before = window.path.read_bytes()
 
