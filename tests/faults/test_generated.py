@@ -246,7 +246,10 @@ def lines_of(name: str, count: int, seed: str) -> Iterator[Tuple[str, str, objec
         if rng.random() < 0.15:
             body = "\n".join(rng.choice(own + ODD) for _ in range(rng.randrange(4)))
             body = "1" if name in AROUND else body  # a cell of Python, which may hold any error
-        yield name, rng.choice([" ", " ", "  ", "\t", "="]).join(words), body
+        line = rng.choice([" ", " ", "  ", "\t", "="]).join(words)
+        if body is not None and name in AROUND and len(line.splitlines()) > 1:
+            body = None  # what follows a line separator is the cell's code, with errors of its own
+        yield name, line, body
 
 
 def ended(place: Path, environment: Environment, lines: object) -> List[Tuple[bool, str]]:
