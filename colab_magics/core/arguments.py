@@ -169,6 +169,11 @@ class Parser(argparse.ArgumentParser):
             code=f"unknown-{kind}",
         )
 
+    def takes_value(self, option: str) -> bool:
+        """Return whether a word is an option that is followed by its value."""
+        action = self._option_string_actions.get(option)
+        return action is not None and action.nargs != 0
+
     def complete(self, words: Sequence[str], symbol: str) -> List[str]:
         """Return the commands, options and choices that a half-typed word behind words may be."""
         if words and words[0] in self.commands:
