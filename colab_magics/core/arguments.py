@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import math
 import os
 import shlex
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, NamedTuple, NoReturn, Sequence, Tuple
@@ -107,6 +108,17 @@ def suggest(word: str, words: Iterable[str]) -> str:
     """Return `` Did you mean X?`` for a misspelt word, empty where nothing is close."""
     close = difflib.get_close_matches(word, list(words), n=1)
     return f" Did you mean {close[0]}?" if close else ""
+
+
+def seconds(text: str) -> float:
+    """Return a positive number of seconds, for ``type=`` of an argument."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
+    return number
 
 
 class Choice:

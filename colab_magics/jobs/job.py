@@ -14,21 +14,8 @@ from ..core.files import open_own
 from ..core.redact import redact_secrets
 from ..shell.ansi import render
 from ..shell.processes import Family, Process, has_proc, scan
-from .store import (
-    END,
-    FACTS,
-    LOG,
-    SEEN,
-    STOPPED,
-    Record,
-    boot_id,
-    folder,
-    host_name,
-    list_names,
-    list_starts,
-    process_start,
-    read_record,
-)
+from . import store
+from .store import END, FACTS, LOG, SEEN, STOPPED, Record
 
 #: ``elsewhere``: running on another machine that has this home too. ``killed``: by a signal, or
 #: together with its supervisor. ``lost``: with the machine that it ran on.
@@ -77,6 +64,11 @@ class Job:
         return self.state in ("running", "elsewhere")
 
     @property
+    def elsewhere(self) -> str:
+        """Where it runs, if that is another machine; else empty."""
+        return f" on {self.host}, another machine" if self.state == "elsewhere" else ""
+
+    @property
     def last_line(self) -> str:
         """The last line of its output that is not empty."""
         try:
@@ -99,30 +91,31 @@ class Job:
 def list_jobs() -> List[Job]:
     """Return all jobs that this user has on this machine, the oldest first."""
     scan_once = lru_cache(maxsize=None)(lambda: [*scan()])
-    jobs = (_load_latest(name, scan_once) for name in list_names())
+    jobs = (_load_latest(name, scan_once) for name in store.list_names())
     return sorted((job for job in jobs if job is not None), key=lambda job: job.started)
 
 
 def find_job(name: str) -> Optional[Job]:
     """Return the job of a name, if it is one of `list_names`: what is typed may be a path."""
-    return _load_latest(name, scan) if name in list_names() else None
+    return _load_latest(name, scan) if name in store.list_names() else None
 
 
 def load_job(place: Path, scan: _Scan = scan) -> Optional[Job]:
     """Return the job of one start, from its folder; None if there is none."""
-    facts = read_record(place, FACTS)
+    facts = store.read_record(place, FACTS)
     if not facts:
         return None
     # A supervisor waits for the first process of the session when all others have ended.
-    own = has_proc() or process_start(facts["session"]) == facts["start"]
+    own = has_proc() or store.process_start(facts["session"]) == facts["start"]
     family = Family(facts["session"] if own else 0, facts["mark"], facts["start"])
-    processes = None if _is_complete(place, facts) else _find_processes(place, facts, family, scan)
+    processes = None
+    if not (_is_copied(place, facts) and store.read_record(place, END)):  # else nothing can change
+        processes = _find_processes(place, facts, family, scan)
     # Read after the scan of the processes: it may end in between.
-    end, seen = read_record(place, END), read_record(place, SEEN)
-    copied = not facts["copy"] or seen.get("copied", False)
+    end, copied = store.read_record(place, END), _is_copied(place, facts)
     last_sign = max(_modified(place / LOG), _modified(place / SEEN))
     now = last_sign if processes is None else time.time()
-    trouble = [seen.get("trouble", "")]
+    trouble = [store.read_record(place, SEEN).get("trouble", "")]
     if not copied and processes is None:
         trouble.append("The end of the log may be missing in its copy")
     return Job(
@@ -146,31 +139,30 @@ def load_job(place: Path, scan: _Scan = scan) -> Optional[Job]:
 
 
 def _load_latest(name: str, scan: _Scan) -> Optional[Job]:
-    jobs = (load_job(place, scan) for place in reversed(list_starts(folder() / name)))
+    jobs = (load_job(place, scan) for place in reversed(store.list_starts(store.folder() / name)))
     return next((job for job in jobs if job is not None), None)
 
 
-def _is_complete(place: Path, facts: Record) -> bool:
-    """Return whether its supervisor has nothing left to write, so that no process matters."""
-    copied = not facts["copy"] or read_record(place, SEEN).get("copied", False)
-    return bool(copied and read_record(place, END))
+def _is_copied(place: Path, facts: Record) -> bool:
+    """Return whether its log needs no copy, or the copy is complete."""
+    return bool(not facts["copy"] or store.read_record(place, SEEN).get("copied"))
 
 
 def _find_processes(
     place: Path, facts: Record, family: Family, scan: _Scan
 ) -> Optional[List[Process]]:
     """Return its running processes; None if its supervisor does not run either."""
-    if facts["boot"] == boot_id():
+    if facts["boot"] == store.boot_id():
         members = family.members(scan)
-        supervised = process_start(facts["supervisor"]) == facts["supervisor_start"]
+        supervised = store.process_start(facts["supervisor"]) == facts["supervisor_start"]
         return members if members or supervised else None
     # It may run on another machine; one of the same name is this one before it was started again.
     reported = time.time() - _modified(place / SEEN) < SILENT
-    return [] if facts["host"] != host_name() and reported else None
+    return [] if facts["host"] != store.host_name() and reported else None
 
 
 def _state(place: Path, facts: Record, end: Record, runs: bool) -> State:
-    here = facts["boot"] == boot_id()
+    here = facts["boot"] == store.boot_id()
     if not end and runs:
         return "running" if here else "elsewhere"
     if (place / STOPPED).exists():

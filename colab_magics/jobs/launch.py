@@ -95,10 +95,8 @@ def _check_name_is_free(name: str, shown: str) -> None:
         return
     if job.command == shown:
         raise AlreadyRunning(job)
-    where, hint = "", f"Stop it with %jobs stop {name}, or use another name."
-    if job.state == "elsewhere":
-        where, hint = f" on {job.host}, another machine", "Use another name."
-    raise usage_error(f"{name} runs already{where}: {job.command}", hint, code="name-taken")
+    hint = "Use another name." if job.elsewhere else f"%jobs stop {name}, or use another name."
+    raise usage_error(f"{name} runs already{job.elsewhere}: {job.command}", hint, code="name-taken")
 
 
 def _start(place: Path, spec: JobSpec) -> Job:
@@ -121,15 +119,11 @@ def _start(place: Path, spec: JobSpec) -> Job:
 
 def _start_supervisor(place: Path, spec: JobSpec) -> str:
     """Return the answer of a supervisor; once nobody waits for it, it starts no job."""
-    environment = spec.environment
+    environment = {**spec.environment, MARK: uuid.uuid4().hex}
+    task: Dict[str, Any] = spec._replace(environment=environment)._asdict()
+    task.update(folder=str(place), name=place.parent.name)
     secrets = [value for name, value in environment.items() if looks_secret(name, value)]
-    task: Dict[str, Any] = {
-        **spec._asdict(),
-        "folder": str(place),
-        "name": place.parent.name,
-        "environment": {**environment, MARK: uuid.uuid4().hex},
-        "secrets": [*registered_secrets(), *secrets],
-    }
+    task["secrets"] = [*registered_secrets(), *secrets]
     process = start(
         [sys.executable, "-I", "-S", "-c", BOOTSTRAP],
         stdin=subprocess.PIPE,
@@ -188,6 +182,4 @@ def remove(job: Job) -> None:
 
 
 def _not_started(name: str, reason: str) -> CommandFailed:
-    error = CommandFailed(f"{name} was not started: {reason}", "Nothing runs.")
-    error.code = "not-started"
-    return error
+    return CommandFailed(f"{name} was not started: {reason}", "Nothing runs.", code="not-started")

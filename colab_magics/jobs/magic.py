@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from argparse import Namespace
 from contextlib import suppress
 from typing import Any, List, Tuple
@@ -14,11 +13,11 @@ from ..core.errors import CommandFailed, usage_error
 from ..core.redact import redact_secrets
 from ..extension.magic import Call, Magic
 from ..extension.output import Status, say, show
-from ..shell.magic import seconds
 from .job import Job, find_job, list_jobs
 from .launch import remove, stop
+from .magic_arguments import parser
 from .magic_follow import follow, raise_unless_done, show_log, wait
-from .magic_start import COMMANDS, describe, list_notes, mark_reported
+from .magic_start import describe, list_notes, mark_reported
 from .store import LOG, list_names, list_starts
 
 
@@ -57,6 +56,9 @@ class JobsMagic(Magic):
     def run(self, call: Call) -> Any:
         """Run a command, or list the jobs."""
         self.no_body(call)
+        if "dry_run" in call.flags:  # all magics take it, and here it would change nothing
+            hint = "Type %jobs? for examples."
+            raise usage_error("%jobs has no option --dry-run.", hint, code="unknown-option")
         command, arguments = parser().parse_words(call.words)
         return getattr(self, f"_{command or 'list'}")(arguments, "quiet" in call.flags)
 
@@ -79,19 +81,16 @@ class JobsMagic(Magic):
         return described
 
     def _log(self, arguments: Namespace, quiet: bool) -> Any:
-        lines = arguments.lines
+        lines, folder = arguments.lines, _get_job(arguments.name).folder
         if lines < 1:
             raise usage_error(f"%jobs log -n {lines}: not a number of lines.", "Example: -n 100")
-        job = _get_job(arguments.name)
-        path = job.log
         if arguments.before:
-            starts = [place for place in list_starts(job.folder.parent) if place != job.folder]
-            if not starts:
-                raise usage_error(
-                    f"There was no job {job.name} before.", "See %jobs", code="no-job"
-                )
-            path = starts[-1] / LOG
-        return show_log(self.host, path, None if arguments.all else lines, quiet)
+            earlier = [place for place in list_starts(folder.parent) if place != folder]
+            if not earlier:
+                message = f"There was no job {arguments.name} before."
+                raise usage_error(message, "See %jobs", code="no-job")
+            folder = earlier[-1]
+        return show_log(self.host, folder / LOG, None if arguments.all else lines, quiet)
 
     def _follow(self, arguments: Namespace, quiet: bool) -> Any:
         job = follow(self.host, _get_job(arguments.name), arguments.timeout, quiet)
@@ -103,24 +102,22 @@ class JobsMagic(Magic):
 
     def _wait(self, arguments: Namespace, quiet: bool) -> Any:
         job, status = _get_job(arguments.name), Status(self.host, quiet)
-        shown_at = 0.0
+        shown: List[Job] = []
 
-        def on_tick() -> None:
-            nonlocal shown_at
-            if self.host.live and time.monotonic() - shown_at > 1:
-                shown_at = time.monotonic()
-                now = _get_job(job.name)
+        def on_tick(now: Job) -> None:
+            if self.host.live and now not in shown[-1:]:
+                shown.append(now)
                 status("; ".join((self._describe(now), *list_notes(now))))
 
         try:
-            ended = wait(job, arguments.timeout, on_tick)
-            mark_reported(self.session, ended)
-            raise_unless_done(ended, self._precise, lines=5)
+            job = wait(job, arguments.timeout, on_tick)
+            mark_reported(self.session, job)
+            raise_unless_done(job, self._precise, lines=5)
         except BaseException:
             status.done(None)
             raise
-        status.done(None if quiet else Report((self._describe(ended), *list_notes(ended))))
-        return ended.to_dict()
+        status.done(None if quiet else Report((self._describe(job), *list_notes(job))))
+        return job.to_dict()
 
     def _stop(self, arguments: Namespace, quiet: bool) -> Any:
         jobs = _get_local_jobs(arguments.names)
@@ -138,9 +135,8 @@ class JobsMagic(Magic):
         jobs = _get_local_jobs(arguments.names)
         for job in jobs:
             if job.running:
-                raise usage_error(
-                    f"{job.name} is running.", f"First: %jobs stop {job.name}", code="job-running"
-                )
+                hint = f"First: %jobs stop {job.name}"
+                raise usage_error(f"{job.name} is running.", hint, code="job-running")
         for job in jobs:
             remove(job)
         if not quiet:
@@ -169,41 +165,12 @@ class JobsMagic(Magic):
         return (job.name, state, duration(job.seconds), memory, last)
 
 
-def parser() -> Parser:
-    """Return the arguments of ``%jobs``."""
-    tree = Parser("%jobs")
-    tree.add_argument("names", nargs="*", help="of jobs; without one, all")
-    tree.add_argument("--json", action="store_true", help="print all that is known of each")
-    log = tree.add_command("log", "Show the last lines of a job's log.")
-    log.add_argument(
-        "-n", type=int, default=20, dest="lines", metavar="LINES", help="20 by default"
-    )
-    log.add_argument(
-        "--all", action="store_true", help="all of it; of a very long log the last 100 to 200 MB"
-    )
-    log.add_argument(
-        "--before", action="store_true", help="the log of the job that had the name before"
-    )
-    follow = tree.add_command("follow", "Show a job's output as it comes, until it ends.")
-    wait = tree.add_command("wait", "Wait until a job ends.")
-    for command in (follow, wait):
-        command.add_argument("--timeout", type=seconds, metavar="SECONDS", help="wait no longer")
-    for command in (log, follow, wait):
-        command.add_argument("name")
-    for name, text in (
-        ("stop", "End jobs, with all that they have started."),
-        ("remove", "Delete jobs that have ended, with their logs."),
-    ):
-        tree.add_command(name, text).add_argument("names", nargs="+", metavar="name")
-    return tree
-
-
 def _get_job(name: str) -> Job:
     job = find_job(name)
     if job is None:
         names = list_names()
         raise usage_error(
-            f"There is no job {name}.{suggest(name, [*names, *COMMANDS])}",
+            f"There is no job {name}.{suggest(name, [*names, *parser().commands])}",
             f"There are: {', '.join(names)}." if names else "There are none.",
             code="no-job",
         )
@@ -214,10 +181,7 @@ def _get_local_jobs(names: List[str]) -> List[Job]:
     """Return jobs to change, none of which may run on another machine."""
     jobs = [_get_job(name) for name in names]
     for job in jobs:
-        if job.state == "elsewhere":
-            raise usage_error(
-                f"{job.name} runs on {job.host}, another machine.",
-                "Run this line there.",
-                code="job-elsewhere",
-            )
+        if job.elsewhere:
+            message = f"{job.name} runs{job.elsewhere}."
+            raise usage_error(message, "Run this line there.", code="job-elsewhere")
     return jobs

@@ -26,21 +26,20 @@ COPY = 60.0
 FIRST = 20
 
 
-def wait(job: Job, timeout: Optional[float], on_tick: Callable[[], object]) -> Job:
+def wait(
+    job: Job, timeout: Optional[float], on_tick: Callable[[Job], object] = lambda job: None
+) -> Job:
     """Wait for the end of a job and of the copy of its log; return it as it is then.
 
-    Raise `CommandFailed` if it still runs after ``timeout`` seconds. Ctrl-C ends the waiting, not
-    the job.
+    ``on_tick`` is called ten times a second. Raise `CommandFailed` if the job still runs after
+    ``timeout`` seconds. Ctrl-C ends the waiting, not the job.
     """
     until = time.monotonic() + timeout if timeout is not None else math.inf
     try:
         while job.running:
             if time.monotonic() > until:
-                error = CommandFailed(
-                    f"{job.name} is still running.", f"Wait again: %jobs wait {job.name}"
-                )
-                error.code = "timeout"
-                raise error
+                message = f"{job.name} is still running."
+                raise CommandFailed(message, f"Wait again: %jobs wait {job.name}", code="timeout")
             job = _wait_for_news(job, on_tick)
         until = min(until, time.monotonic() + COPY)
         while job.copying and time.monotonic() < until:
@@ -54,11 +53,11 @@ def wait(job: Job, timeout: Optional[float], on_tick: Callable[[], object]) -> J
     return job
 
 
-def _wait_for_news(job: Job, on_tick: Callable[[], object]) -> Job:
+def _wait_for_news(job: Job, on_tick: Callable[[Job], object]) -> Job:
     until = time.monotonic() + (STATE_STEP if job.running else STEP)
     while time.monotonic() < until and not (job.running and (job.folder / END).exists()):
         time.sleep(STEP)
-        on_tick()
+        on_tick(job)
     later = load_job(job.folder)
     if later is None:
         raise CommandFailed(f"{job.name} was removed.", "See %jobs")
@@ -69,7 +68,7 @@ def follow(host: Host, job: Job, timeout: Optional[float], quiet: bool) -> Job:
     """Show the last lines of a job's log, and what comes, until it ends."""
     log = _Shown(host, job.log, FIRST, quiet)
     try:
-        job = wait(job, timeout, log.update)
+        job = wait(job, timeout, lambda job: log.update())
         log.update()
     finally:
         log.close()
@@ -122,6 +121,5 @@ def raise_unless_done(job: Job, precise: bool, lines: int) -> None:
     hint = f"Complete log: %jobs log {job.name} --all"
     if job.state != "stopped" and was_killed(shell_status(job)):
         hint = f"{MEMORY_HINT}\n{hint}"
-    error = CommandFailed(f"{job.name}: {describe(job, precise)}", hint, details, shell_status(job))
-    error.code = f"job-{job.state}"
-    raise error
+    message, status = f"{job.name}: {describe(job, precise)}", shell_status(job)
+    raise CommandFailed(message, hint, details, status, code=f"job-{job.state}")

@@ -13,12 +13,10 @@ from ..shell.state import PersistentShell
 from .hooks import EndedJobs
 from .job import Job
 from .launch import AlreadyRunning, JobSpec, launch
+from .magic_arguments import parser
 
 if TYPE_CHECKING:
     from ..extension.recorder import Session
-
-#: The commands of ``%jobs``, which no job can be named as.
-COMMANDS = ("log", "follow", "wait", "stop", "remove")
 
 
 def start(
@@ -26,7 +24,7 @@ def start(
 ) -> Tuple[Job, str]:
     """Start a job in the state of the shell, unless the same one runs; return it and a message."""
     name, shown = options.background, redact(typed.strip())
-    if name in COMMANDS:
+    if name in parser().commands:
         raise usage_error(
             f"A job cannot be named {name}: %jobs {name} is a command.",
             "Use another name.",
@@ -39,7 +37,7 @@ def start(
             spec = JobSpec(shown, words, environment, options.timeout, options.tty, copy)
             job = launch(name, spec)
     except AlreadyRunning as same:
-        return same.job, f"{name} runs already{_place(same.job)}: {next_step}"
+        return same.job, f"{name} runs already{same.job.elsewhere}: {next_step}"
     if session.host.live:  # executors compare outputs, and it may end below any cell
         session.hooks.of(EndedJobs).names.add(name)
     return job, f"{name} runs in the background: {next_step}"
@@ -64,7 +62,7 @@ def describe(job: Job, precise: bool = True) -> str:
     elif job.state == "lost":
         text = "lost, the machine went away"
     elif job.running:
-        text = f"running{_place(job)}"
+        text = f"running{job.elsewhere}"
     return text + time
 
 
@@ -81,7 +79,3 @@ def list_notes(job: Job) -> Tuple[str, ...]:
 def shell_status(job: Job) -> int:
     """Return a job's status as ``%shell`` has it: below 0 for a signal."""
     return job.status if job.status is not None else -job.signal
-
-
-def _place(job: Job) -> str:
-    return f" on {job.host}, another machine" if job.state == "elsewhere" else ""

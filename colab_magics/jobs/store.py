@@ -12,6 +12,7 @@ import json
 import os
 import re
 import stat
+from contextlib import suppress
 from math import isfinite
 from pathlib import Path
 from typing import Any, Callable, Dict, List
@@ -29,44 +30,35 @@ _SIZE, _LIMIT = 1024, 1 << 22
 Record = Dict[str, Any]
 
 
-def _is_text(pattern: str = ".*") -> Callable[[Any], bool]:
+def _text(pattern: str = ".*") -> Callable[[Any], bool]:
     return lambda value: isinstance(value, str) and bool(re.fullmatch(pattern, value, re.DOTALL))
 
 
-def _is_number(first: int, end: int) -> Callable[[Any], bool]:
+def _number(first: int, end: int) -> Callable[[Any], bool]:
     return lambda value: type(value) is int and first <= value < end
 
 
-def _is_flag(value: Any) -> bool:
-    return isinstance(value, bool)
-
-
-def _is_time(value: Any) -> bool:
+def _time(value: Any) -> bool:
     return isinstance(value, float) and isfinite(value)
 
 
 #: A process that is not the system's own; ticks of the system, or a date of ``ps``.
-_PID, _START = _is_number(2, 2**31), _is_text(r"\d+|[\w :]{8,40}")
+_PID, _START = _number(2, 2**31), _text(r"\d+|[\w :]{8,40}")
 #: The fields of each file. Anybody may have written it, and processes are ended by it.
 _FIELDS: Dict[str, Dict[str, Callable[[Any], bool]]] = {
     FACTS: {
-        "command": _is_text(),
-        "copy": _is_text(),
-        "started": _is_time,
-        "host": _is_text(),
-        "boot": _is_text(),
-        "session": _PID,
-        "start": _START,
-        "mark": _is_text("[0-9a-f]{32}"),
-        "supervisor": _PID,
-        "supervisor_start": _START,
+        **dict.fromkeys(("command", "copy", "host", "boot"), _text()),
+        **dict.fromkeys(("session", "supervisor"), _PID),
+        **dict.fromkeys(("start", "supervisor_start"), _START),
+        "mark": _text("[0-9a-f]{32}"),
+        "started": _time,
     },
-    SEEN: {"trouble": _is_text(), "copied": _is_flag},
+    SEEN: {"trouble": _text(), "copied": lambda value: isinstance(value, bool)},
     END: {
-        "signal": _is_number(0, 128),
-        "status": lambda value: value is None or _is_number(1 - 2**31, 2**31)(value),
-        "timed_out": _is_flag,
-        "ended": _is_time,
+        "signal": _number(0, 128),
+        "status": lambda value: value is None or _number(1 - 2**31, 2**31)(value),
+        "timed_out": lambda value: isinstance(value, bool),
+        "ended": _time,
     },
 }
 
@@ -98,10 +90,9 @@ def process_start(pid: int) -> str:
 
 
 def _output(*command: str) -> str:
-    try:
+    with suppress(OSError):  # of the program, or of the time
         return "\n".join(run(command, {**os.environ, "LC_ALL": "C"}, timeout=5).lines)
-    except OSError:  # of the program, or of the time
-        return ""
+    return ""
 
 
 def folder() -> Path:

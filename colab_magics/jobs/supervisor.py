@@ -19,21 +19,11 @@ from typing import Any, Dict, Optional
 
 from ..core.redact import Redactor, register_secret
 from ..shell.processes import Family
-from ..shell.runner import Listener, run
+from ..shell.runner import Exit, Listener, run
+from . import store
 from .job import BEAT
 from .log import LogCopy, RotatingLog
-from .store import (
-    END,
-    FACTS,
-    LOG,
-    SEEN,
-    boot_id,
-    host_name,
-    open_folder,
-    process_start,
-    reserve,
-    write_record,
-)
+from .store import END, FACTS, LOG, SEEN
 
 #: Seconds between two checks whether what a command has left behind still runs.
 STEP = 0.5
@@ -45,7 +35,7 @@ class Supervisor(Listener):
     def __init__(self, task: Dict[str, Any]) -> None:
         for secret in task["secrets"]:
             register_secret(secret)
-        self._task, self._folder = task, open_folder(Path(task["folder"]))
+        self._task, self._folder = task, store.open_folder(Path(task["folder"]))
         self._redactor, self._lock = Redactor(), Lock()
         self._log = RotatingLog(Path(LOG), self._folder)
         self._copy: Optional[LogCopy] = None
@@ -55,12 +45,11 @@ class Supervisor(Listener):
         """Run the job until the last of its processes has ended."""
         task = self._task
         # What is written from here on has to have room, whatever the job does to the disk.
-        texts = (task["shown"], task["copy"], host_name())
-        reserve(self._folder, FACTS, len(json.dumps(texts)))
-        for name in (SEEN, END):
-            reserve(self._folder, name)
+        texts = json.dumps((task["shown"], task["copy"], store.host_name()))
+        for name, more in ((FACTS, len(texts)), (SEEN, 0), (END, 0)):
+            store.reserve(self._folder, name, more)
         if task["copy"]:
-            title = f"{task['name']}: {task['shown']}, on {host_name()}, {_now()}"
+            title = f"{task['name']}: {task['shown']}, on {store.host_name()}, {_now()}"
             self._copy = LogCopy(Path(task["copy"]), self._log, title)
             self._copy.start()
         ended = run(
@@ -68,12 +57,12 @@ class Supervisor(Listener):
             task["environment"],
             self,
             self.record_start,
-            timeout=task["timeout"],
-            tty=task["tty"],
+            task["timeout"],
+            task["tty"],
             merged=True,
         )
         self._write(b"", last=True)
-        self._record_end(ended.status, ended.timed_out)
+        self._record_end(ended)
 
     def record_start(self, family: Family) -> None:
         """Write what runs, and let the kernel go on.
@@ -86,14 +75,14 @@ class Supervisor(Listener):
             "started": time.time(),
             "session": family.session,
             "mark": family.mark,
-            "start": family.start or process_start(family.session),
+            "start": family.start or store.process_start(family.session),
             "supervisor": os.getpid(),
-            "supervisor_start": process_start(os.getpid()),
-            "boot": boot_id(),
-            "host": host_name(),
+            "supervisor_start": store.process_start(os.getpid()),
+            "boot": store.boot_id(),
+            "host": store.host_name(),
             "copy": self._task["copy"],
         }
-        write_record(self._folder, FACTS, facts)
+        store.write_record(self._folder, FACTS, facts)
         os.chdir("/")  # so that a drive can be unmounted
         try:
             send_answer("started")
@@ -127,25 +116,20 @@ class Supervisor(Listener):
     def _report(self, copied: bool = False) -> None:
         self._reported_at, self._reported = time.monotonic(), self._trouble
         with suppress(OSError):  # the disk is full, or the job was removed
-            write_record(self._folder, SEEN, {"trouble": self._reported, "copied": copied})
-            reserve(self._folder, SEEN)
+            store.write_record(self._folder, SEEN, {"trouble": self._reported, "copied": copied})
+            store.reserve(self._folder, SEEN)
 
     @property
     def _trouble(self) -> str:
         troubles = [self._log.trouble, self._copy.trouble if self._copy is not None else ""]
         return ". ".join(filter(None, troubles))
 
-    def _record_end(self, status: int, timed_out: bool) -> None:
+    def _record_end(self, ended: Exit) -> None:
         """Write how it ended; a signal that has ended its shell is a field of its own."""
-        number = max(0, -status)
+        status, number = (ended.status, 0) if ended.status >= 0 else (None, -ended.status)
         self._report()
-        end = {
-            "status": None if number else status,
-            "signal": number,
-            "timed_out": timed_out,
-            "ended": time.time(),
-        }
-        write_record(self._folder, END, end)
+        end = {"status": status, "signal": number, "timed_out": ended.timed_out}
+        store.write_record(self._folder, END, {**end, "ended": time.time()})
         if self._copy is not None:  # last, since a drive may not answer
             result = f"signal {number}" if number else f"status {status}"
             self._copy.end(f"ended with {result}, {_now()}")

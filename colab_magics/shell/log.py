@@ -50,6 +50,8 @@ class Log:
 
     def flush(self) -> None:
         """Write the buffer into the file."""
+        if self.trouble:
+            return
         try:
             if self._stream is None:
                 self._stream = self._open()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dis
-import math
 import re
 import shlex
 import sys
@@ -12,16 +11,15 @@ from contextlib import suppress
 from typing import Any, Dict, List, Optional, Tuple
 from weakref import WeakKeyDictionary
 
-from ..core.arguments import Choice, Parser, split_flags
+from ..core.arguments import Choice, Parser, seconds, split_flags
 from ..core.display import Report, amount
-from ..core.errors import CommandFailed, bad_input, usage_error
+from ..core.errors import bad_input, usage_error
 from ..extension.magic import Magic
 from ..extension.output import interrupted, say, show
 from .dialects import DIALECTS
 from .interpolation import expand
 from .magic_error import make_error
 from .magic_output import CommandOutput, in_terminal
-from .runner import Exit
 from .state import PersistentShell, find_shell
 
 #: A word as a shell reads it, with its quotes.
@@ -104,11 +102,18 @@ class ShellMagic(Magic):
         return shell
 
     def _run(self, shell: PersistentShell, options: Namespace, command: str, typed: str) -> Any:
-        """Run a command and show its output; ``typed`` is the text in the cell."""
+        """Run a command, or start it as a job; ``typed`` is the text in the cell."""
+        quiet, returns = "quiet" in options.flags, "output" in options.flags
         if options.background:
-            return self._start_job(shell, options, command, typed)
-        returns = "output" in options.flags or _result_is_used()
-        output = CommandOutput(self.host, "quiet" in options.flags, returns)
+            from ..jobs.magic_start import start
+
+            options.tty = self.host.live and not options.no_tty
+            job, message = start(self.session, shell, options, command, typed)
+            if not quiet:
+                say(message)
+            return job if returns else None
+        captures = returns or _result_is_used()
+        output = CommandOutput(self.host, quiet, captures)
         tty = output.view.tty and not options.no_tty
         try:
             ended, notes = shell.run(command, output, options.timeout, tty)
@@ -117,49 +122,24 @@ class ShellMagic(Magic):
             raise
         self.host.shell.user_ns["_exit_code"] = ended.status
         notes += output.close(ended.background)
-        shell.log = output.log or shell.log
+        shell.log = output.log.path or shell.log
         error = make_error(typed, ended, output, options.timeout)
-        self._report_end(options, ended, error, notes)
-        return output.result(ended, error, "output" in options.flags) if returns else None
-
-    def _report_end(
-        self, options: Namespace, ended: Exit, error: Optional[CommandFailed], notes: List[str]
-    ) -> None:
-        """Show notes on a command's end, and raise its error."""
         if error is not None and ended.timed_out and options.ignore_errors:
-            notes = [*notes, error.message]
-        if "quiet" not in options.flags:
+            notes.append(error.message)
+        if not quiet:
             say(*notes)
         if ended.interrupted:
             raise interrupted()
         if error is not None and not options.ignore_errors:
             raise error
-
-    def _start_job(
-        self, shell: PersistentShell, options: Namespace, command: str, typed: str
-    ) -> Any:
-        from ..jobs.magic_start import start
-
-        options.tty = self.host.live and not options.no_tty
-        job, message = start(self.session, shell, options, command, typed)
-        if "quiet" not in options.flags:
-            say(message)
-        return job if "output" in options.flags else None
+        return output.result(ended, error, returns) if captures else None
 
     def _show_state(self, shell: PersistentShell) -> None:
         cwd = self.host.cwd
         directory = self.host.spell(cwd) if cwd is not None else "a directory that is gone"
-        singular = {"aliases": "alias"}
-        carried = [
-            f"{number} {kind if number > 1 else singular.get(kind, kind[:-1])}"
-            for kind, number in shell.carried.counts.items()
-            if number
-        ]
-        rows = [
-            ("shell", shell.name),
-            ("directory", directory),
-            ("carried", ", ".join(carried) or "-"),
-        ]
+        carried = [f"{kind}: {number}" for kind, number in shell.carried.counts.items() if number]
+        rows = [("shell", shell.name), ("directory", directory)]
+        rows.append(("carried", ", ".join(carried) or "-"))
         if shell.log is not None and shell.log.exists():
             path = f"{shell.log} ({amount(shell.log.stat().st_size)})"
             compared = not self.host.live and not in_terminal(self.host)  # by executors
@@ -199,17 +179,6 @@ def parser() -> Parser:
     add("--log", type=_not_empty, metavar="PATH", help="copy the log of a job there: drive:x.log")
     tree.epilog = "-q: show nothing of the output. -o: show the result, which x = %shell gives."
     return tree
-
-
-def seconds(text: str) -> float:
-    """Return a positive number of seconds, for ``type=`` of an argument."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < math.inf:
-        raise ArgumentTypeError(f"{text} is not a number of seconds")
-    return number
 
 
 def _not_empty(text: str) -> str:

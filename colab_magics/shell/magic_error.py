@@ -29,11 +29,10 @@ def make_error(
     typed, lines = typed.strip(), output.view.output.last_lines(5)
     name = typed if "\n" not in typed and len(typed) < 80 else "The cell"
     details = "\n".join(["The last lines:", *(f"  {line}" for line in lines)]) if lines else ""
-    error = CommandFailed(
-        f"{name}: {_describe_end(ended, timeout)}", _hint(ended, lines), details, ended.status
-    )
-    error.code = "timeout" if ended.timed_out else error.code
-    error.cmd, error.output = redact(typed), output.recent
+    message, hint = f"{name}: {_describe_end(ended, timeout)}", _hint(ended, lines)
+    code = "timeout" if ended.timed_out else ""
+    error = CommandFailed(message, hint, details, ended.status, code=code)
+    error.cmd, error.output = redact(typed), output.recent.decode("utf-8", "replace")
     return error
 
 

@@ -125,24 +125,22 @@ class CommandOutput(Listener):
     """One command's output: shown, logged, and with ``capture`` kept for its result."""
 
     def __init__(self, host: Host, quiet: bool, capture: bool) -> None:
-        self.view, self._log, self._capture = View(host, quiet), Log(), capture
+        self.view, self.log, self._capture = View(host, quiet), Log(), capture
         self._captured: List[Tuple[str, str]] = []
         self._sizes = {"stdout": 0, "stderr": 0}
         self._decoders = {name: getincrementaldecoder("utf-8")("replace") for name in self._sizes}
         self._late_redactor = Redactor()
-        self._recent = b""
+        #: The end of both streams as they came, without secrets.
+        self.recent = b""
 
-    def on_output(self, name: str, data: bytes) -> None:
+    def on_output(self, name: str, data: bytes, last: bool = False) -> None:
         """See `Listener`."""
-        self._add(name, data)
-
-    def _add(self, name: str, data: bytes, last: bool = False) -> None:
         if self._capture and self._sizes[name] < _CAPTURED:
             self._sizes[name] += len(data)
             self._captured.append((name, self._decoders[name].decode(data, last)))
         data = self.view.write(name, data, last)
-        self._log.write(data)
-        self._recent = (self._recent + data)[-_RECENT:]
+        self.log.write(data)
+        self.recent = (self.recent + data)[-_RECENT:]
 
     def on_tick(self) -> None:
         """See `Listener`."""
@@ -150,30 +148,19 @@ class CommandOutput(Listener):
 
     def on_late_output(self, data: bytes) -> None:
         """See `Listener`."""
-        self._log.write(self._late_redactor(data))
-        if not self._log.trouble:
-            self._log.flush()
+        self.log.write(self._late_redactor(data))
+        self.log.flush()
 
     def close(self, background: bool = False) -> List[str]:
         """Show the rest after the command's end; return notes on the log and what still runs."""
         for name in self._sizes:
-            self._add(name, b"", last=True)
+            self.on_output(name, b"", last=True)
         self.view.end()
         if self.view.cut or background:
-            self._log.flush()
+            self.log.flush()
         if not background:
-            self._log.close()
+            self.log.close()
         return self._notes(background)
-
-    @property
-    def log(self) -> Optional[Path]:
-        """The file that has all of it, if one was made."""
-        return self._log.path
-
-    @property
-    def recent(self) -> str:
-        """The end of both streams as they came, without secrets."""
-        return self._recent.decode("utf-8", "replace")
 
     def result(self, ended: Exit, error: Optional[CommandFailed], shown: bool) -> ShellResult:
         """Return what was captured."""
@@ -181,22 +168,20 @@ class CommandOutput(Listener):
             "".join(text for name, text in self._captured if name in names)
             for names in (("stdout", "stderr"), ("stdout",), ("stderr",))
         )
-        return ShellResult(
-            output, stdout, stderr, ended.status, ended.seconds, self.log, error, shown
-        )
+        status, seconds, log = ended.status, ended.seconds, self.log.path
+        return ShellResult(output, stdout, stderr, status, seconds, log, error, shown)
 
     def _notes(self, background: bool) -> List[str]:
-        trouble, paths = self._log.trouble, [self.log] if self.log else []
-        notes = [trouble] if trouble else []
-        if self.view.cut and paths:
-            label = "Part of the output" if trouble else "Complete output"
-            notes.append(self.view.describe_log(label, paths, "the log that %shell names"))
+        trouble, path = self.log.trouble, self.log.path
+        notes, labels = [trouble] if trouble else [], []
+        if self.view.cut:
+            labels.append("Part of the output" if trouble else "Complete output")
         if background:
             notes.append("A program still runs in the background; it ends with the kernel.")
-            if paths and not trouble:
-                label = "Its output from now on"
-                notes.append(self.view.describe_log(label, paths, "the log that %shell names"))
-        return notes
+            if not trouble:
+                labels.append("Its output from now on")
+        name = "the log that %shell names"
+        return notes + [self.view.describe_log(label, [path], name) for label in labels if path]
 
 
 def in_terminal(host: Host) -> bool:

@@ -16,7 +16,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, FrozenSet, List, Mapping, Optional, Tuple
+from typing import Any, Callable, FrozenSet, List, Mapping, Optional, Tuple
 
 from ..core.process import start
 from .processes import MARK, Family, Process, list_pids, scan, start_time
@@ -85,19 +85,17 @@ def run(
     """
     started, others = time.monotonic(), list_pids()
     with _Interrupts() as interrupts:
-        process, names = _start(command, environment, tty, merged)
-        family = Family(process.pid, environment.get(MARK, ""), start_time(process.pid))
-        running = _Running(process, family, listener, names)
+        running = _Running(command, environment, listener, tty, merged)
         try:
-            on_start(family)
+            on_start(running.family)
             running.listen(interrupts, started + timeout if timeout else None)
         except BaseException:  # nobody would read the rest
-            family.send(signal.SIGKILL)
+            running.family.send(signal.SIGKILL)
             raise
         brief = time.monotonic() - started < BRIEF
         remains = running.finish(others if brief else frozenset())
         return Exit(
-            process.wait(),
+            running.process.wait(),
             time.monotonic() - started,
             interrupts.count > 0 and not running.timed_out,
             running.timed_out,
@@ -107,54 +105,49 @@ def run(
         )
 
 
-def _start(
-    command: List[str], environment: Mapping[str, str], tty: bool, merged: bool
-) -> Tuple[subprocess.Popen[bytes], Dict[int, str]]:
-    """Start a program; return it and the names of the streams by what they are read from."""
-    make = _open_terminal if tty else os.pipe
-    out, out_write = make()
-    err, err_write = out, out_write
-    try:
-        if not merged:
-            err, err_write = make()
-        process = start(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=out_write,
-            stderr=err_write,
-            env=dict(environment),
-            start_new_session=True,
-        )
-    except BaseException:
-        _close(out, err)
-        raise
-    finally:
-        _close(out_write, err_write)
-    return process, {err: "stderr", out: "stdout"}
-
-
 class _Running:
     """One program while it runs."""
 
     def __init__(
         self,
-        process: subprocess.Popen[bytes],
-        family: Family,
+        command: List[str],
+        environment: Mapping[str, str],
         listener: Listener,
-        names: Mapping[int, str],
+        tty: bool,
+        merged: bool,
     ) -> None:
-        self._process, self._family = process, family
-        self._listener, self._names = listener, names
+        self._listener, self._signals = listener, 0
+        self.timed_out = self.reaped = self.background = False
+        make = _open_terminal if tty else os.pipe
+        out, out_write = make()
+        err, err_write = out, out_write
+        try:
+            if not merged:
+                err, err_write = make()
+            self.process = start(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out_write,
+                stderr=err_write,
+                env=dict(environment),
+                start_new_session=True,
+            )
+        except BaseException:
+            _close(out, err)
+            raise
+        finally:
+            _close(out_write, err_write)
+        pid = self.process.pid
+        self.family = Family(pid, environment.get(MARK, ""), start_time(pid))
+        self._names = {err: "stderr", out: "stdout"}
         self._selector = selectors.DefaultSelector()
-        for stream in names:
+        for stream in self._names:
             os.set_blocking(stream, False)
             self._selector.register(stream, selectors.EVENT_READ)
-        self._signals = 0
-        self.timed_out = self.reaped = self.background = False
 
     def listen(self, interrupts: _Interrupts, deadline: Optional[float]) -> None:
         """Read its output until it ends."""
-        ended = _open_end(self._process)
+        ended = _open_end(self.process)
         for special in (ended, interrupts.pipe):
             self._selector.register(special, selectors.EVENT_READ)
         running = True
@@ -168,10 +161,10 @@ class _Running:
                     self._read(key.fd)
             self._listener.on_tick()
             if deadline is not None and time.monotonic() > deadline:
-                self._family.send(signal.SIGKILL if self.timed_out else signal.SIGTERM)
+                self.family.send(signal.SIGKILL if self.timed_out else signal.SIGTERM)
                 self.timed_out = True
                 deadline = time.monotonic() + GRACE
-        self.reaped = self._process.returncode is None and not _wait(self._process)
+        self.reaped = self.process.returncode is None and not _wait(self.process)
         for special in (ended, interrupts.pipe):
             self._selector.unregister(special)
         os.close(ended)
@@ -184,7 +177,7 @@ class _Running:
         """
         if self.timed_out:
             self._end_all()
-        remains = self._family.members(lambda: scan(others))
+        remains = self.family.members(lambda: scan(others))
         streams = self._selector.get_map()
         for key in streams.values():
             _reveal_end(key.fd)
@@ -197,7 +190,7 @@ class _Running:
         self.background = bool(remains or streams)
         if self.background:  # a program whose terminal nobody reads would stop
             threading.Thread(target=self._drain, daemon=True).start()
-            self._listener.on_background(self._family)
+            self._listener.on_background(self.family)
         else:
             self._selector.close()
         return remains
@@ -230,14 +223,14 @@ class _Running:
         for _ in range(presses):
             number = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)[min(self._signals, 2)]
             self._signals += 1
-            self._family.send(number, everywhere=number != signal.SIGINT)
+            self.family.send(number, everywhere=number != signal.SIGINT)
 
     def _end_all(self) -> None:
         """End what outlives the process itself after a timeout."""
         until = time.monotonic() + GRACE
-        while self._family.members():
+        while self.family.members():
             if time.monotonic() > until:
-                self._family.send(signal.SIGKILL)
+                self.family.send(signal.SIGKILL)
             time.sleep(0.02)
 
 

@@ -17,9 +17,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
 from pathlib import Path
-from typing import Collection, Dict, Iterator, List, Mapping, Optional, Tuple
+from typing import Callable, Collection, Dict, Iterator, List, Mapping, Optional, Tuple
 
-from ..core.arguments import suggest
 from ..core.errors import CommandFailed, usage_error
 from ..core.files import roomy, scratch_folder, with_room
 from .dialects import DIALECTS, Dialect
@@ -47,12 +46,6 @@ def find_shell(name: str = "") -> str:
     """Return the name of a shell if it is installed; without one, of the first that is."""
     if os.name != "posix":
         raise usage_error("%shell needs a Unix shell.", "Here: !command, or use WSL.")
-    if name and name not in DIALECTS:
-        raise usage_error(
-            f"%shell: there is no shell {name} to use.{suggest(name, DIALECTS)}",
-            f"There are: {', '.join(DIALECTS)}.",
-            code="unknown-choice",
-        )
     for candidate in [name] if name else DIALECTS:
         if _find_program(candidate):
             return candidate
@@ -92,9 +85,7 @@ class PersistentShell:
             environment[MARK] = f"{self._mark}.{next(self._count)}"
             env = shutil.which("env") or "/usr/bin/env"
             program, parts = self._program(), self.carried.parts(command, environment)
-            with _write_errors():
-                folder = self._ensure_folder(_needed_room(parts))
-                _write_parts(folder, parts)
+            folder = _write_parts(parts, self._ensure_folder)
             # A shell writes its name in its messages, which are to be the same on every machine.
             script = ["-c", self._dialect.around, self.name, str(folder), env]
             words = [program, *self._dialect.arguments, *script]
@@ -119,14 +110,11 @@ class PersistentShell:
         context ends with an error.
         """
         environment = self._environment(tty)
-        parts = self.carried.parts(command, environment)
-        with _write_errors():
-            folder = scratch_folder(_PREFIX, with_room(_needed_room(parts)))
+        program, parts = self._program(), self.carried.parts(command, environment)
+        folder = _write_parts(parts, lambda size: scratch_folder(_PREFIX, with_room(size)))
         try:
-            with _write_errors():
-                _write_parts(folder, parts)
             script = ["-c", self._dialect.alone, self.name, str(folder)]
-            yield [self._program(), *self._dialect.arguments, *script], environment
+            yield [program, *self._dialect.arguments, *script], environment
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
@@ -217,7 +205,7 @@ class Carried:
 
     @property
     def counts(self) -> Dict[str, int]:
-        """How many of each kind differ from a fresh shell, by the plural."""
+        """How many of each kind differ from a fresh shell."""
         return {
             "variables": len(self._variables(())),
             "functions": len(re.findall(r"(?m)^\S+ \(\)", self._last.functions)),
@@ -274,32 +262,27 @@ class Carried:
         )
 
 
-def _write_parts(folder: Path, parts: Mapping[str, bytes]) -> None:
-    """Write what a shell reads, all of it or none: it may hold secrets."""
-    try:
-        for name, data in parts.items():
-            (folder / name).write_bytes(data)
-    except BaseException:
-        for name in parts:
-            (folder / name).unlink(missing_ok=True)
-        raise
+def _write_parts(parts: Mapping[str, bytes], make_folder: Callable[[int], Path]) -> Path:
+    """Write what a shell reads, all of it or none (it may hold secrets); return the folder.
 
-
-@contextmanager
-def _write_errors() -> Iterator[None]:
-    """Raise `CommandFailed` where what a shell reads cannot be written."""
+    ``make_folder`` is called with the bytes that the shell needs: it writes about as much as it
+    reads. Raise `CommandFailed` where there is no room.
+    """
     try:
-        yield
+        folder = make_folder(2 * sum(map(len, parts.values())))
+        try:
+            for name, data in parts.items():
+                (folder / name).write_bytes(data)
+        except BaseException:
+            for name in parts:
+                (folder / name).unlink(missing_ok=True)
+            raise
+        return folder
     except OSError as error:
         raise CommandFailed(
             f"%shell cannot write its temporary files: {error.strerror or error}. Nothing was run.",
             "Make space in the folder for temporary files (TMPDIR), for instance with !rm.",
         ) from None
-
-
-def _needed_room(parts: Mapping[str, bytes]) -> int:
-    """Return the bytes that a shell needs: it writes about as much as it has read."""
-    return 2 * sum(map(len, parts.values()))
 
 
 def _find_program(name: str) -> Optional[str]:

@@ -261,7 +261,7 @@ def test_an_interrupted_start_is_none(run: Cells, tmp_path: Path, number: int) -
     try:
         with child() as kernel:
             kernel("from colab_magics.jobs import launch")
-            code = bootstrap(f"import os, time; {slow}; supervisor.boot_id = slow")
+            code = bootstrap(f"import os, time; {slow}; supervisor.store.boot_id = slow")
             kernel(f"launch.BOOTSTRAP = {code!r}")
             kernel.ask(f"%shell --background one echo $$ > {tmp_path}/pid; exec sleep 60")
             until(begun.exists)
@@ -309,6 +309,7 @@ def test_a_name_that_cannot_be_one_is_refused(run: Cells, name: str) -> None:
         ("%jobs stop", "usage", "%jobs stop: the following arguments are required: name."),
         ("%jobs --jsn", "unknown-option", "%jobs has no option --jsn. Did you mean --json?"),
         ("%jobs remove running", "job-running", "running is running."),
+        ("%jobs remove one --dry-run", "unknown-option", "%jobs has no option --dry-run."),
         ("%shell --background running true", "name-taken", "running runs already: sleep 60"),
     ],
 )

@@ -411,7 +411,7 @@ def test_the_state_is_counted(run: Cells) -> None:
     """``%shell`` alone tells how much differs from a fresh shell."""
     for name in [name for name in ("bash", "zsh") if shutil.which(name)]:
         run(f"%shell --use {name} x=1; y=2; f() {{ :; }}; alias a=b; set -u")
-        assert "2 variables, 1 function, 1 alias, 1 option" in run(f"%shell --use {name}")
+        assert "variables: 2, functions: 1, aliases: 1, options: 1" in run(f"%shell --use {name}")
 
 
 def test_nothing_is_recorded(run: Cells) -> None:
@@ -570,7 +570,7 @@ def test_an_output_that_fails_leaves_no_program(
     os.mkfifo(tmp_path / "held")
     held = os.open(tmp_path / "held", os.O_RDONLY | os.O_NONBLOCK)
 
-    def fail(*given: object) -> None:
+    def fail(*arguments: object, **options: object) -> None:
         raise OSError("no front end any more")
 
     monkeypatch.setattr("colab_magics.shell.magic_output.CommandOutput.on_output", fail)
