@@ -122,7 +122,7 @@ def _start_supervisor(place: Path, spec: JobSpec) -> str:
     environment = {**spec.environment, MARK: uuid.uuid4().hex}
     task: Dict[str, Any] = spec._replace(environment=environment)._asdict()
     task.update(folder=str(place), name=place.parent.name)
-    secrets = [value for name, value in environment.items() if looks_secret(name, value)]
+    secrets = [value for name, value in spec.environment.items() if looks_secret(name, value)]
     task["secrets"] = [*registered_secrets(), *secrets]
     process = start(
         [sys.executable, "-I", "-S", "-c", BOOTSTRAP],

@@ -163,29 +163,26 @@ class LogReader:
     def __init__(self, path: Path, lines: Optional[int]) -> None:
         self._path = path
         self._stream = _open(path if lines is not None else list_parts(path)[0])
-        if lines is not None and self._stream is not None:
+        if lines is not None:
             self._stream.seek(_find_last(self._stream, lines))
 
     def read(self) -> bytes:
         """Return bytes that were not read yet; empty if there are none yet."""
-        data = self._stream.read(1 << 16) if self._stream is not None else b""
-        if data or not self._is_rotated():
-            return data
-        self.close()
-        self._stream = _open(self._path)
-        return self._stream.read(1 << 16) if self._stream is not None else b""
+        data = self._stream.read(1 << 16)
+        if not data and self._is_rotated():
+            self.close()
+            self._stream = _open(self._path)
+            data = self._stream.read(1 << 16)
+        return data
 
     def close(self) -> None:
         """Close the file."""
-        if self._stream is not None:
-            self._stream.close()
+        self._stream.close()
 
     def _is_rotated(self) -> bool:
-        try:
-            inode = self._path.stat().st_ino
-        except FileNotFoundError:  # somebody has deleted it
-            return False
-        return self._stream is None or inode != os.fstat(self._stream.fileno()).st_ino
+        with suppress(FileNotFoundError):  # somebody has deleted it
+            return self._path.stat().st_ino != os.fstat(self._stream.fileno()).st_ino
+        return False
 
 
 def list_parts(path: Path) -> List[Path]:
@@ -197,15 +194,12 @@ def _aside(path: Path) -> Path:
     return path.with_name(f"{path.name}.1")
 
 
-def _open(path: Path) -> Optional[BinaryIO]:
+def _open(path: Path) -> BinaryIO:
     try:
         return os.fdopen(open_own(path), "rb")
-    except FileNotFoundError:
-        return None
     except OSError as error:
-        raise CommandFailed(
-            f"{path} cannot be shown: {error.strerror}.", "Delete it with %jobs remove NAME."
-        ) from None
+        message = f"{path} cannot be shown: {error.strerror}."
+        raise CommandFailed(message, "Delete the job: %jobs remove NAME", code="no-log") from None
 
 
 def _find_last(stream: BinaryIO, lines: int) -> int:

@@ -15,9 +15,8 @@ from ..extension.magic import Call, Magic
 from ..extension.output import Status, say, show
 from .job import Job, find_job, list_jobs
 from .launch import remove, stop
-from .magic_arguments import parser
 from .magic_follow import follow, raise_unless_done, show_log, wait
-from .magic_start import describe, list_notes, mark_reported
+from .magic_start import describe, list_notes, mark_reported, parser
 from .store import LOG, list_names, list_starts
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Callable, Optional
 
-from ..core.errors import CommandFailed, usage_error
+from ..core.errors import CommandFailed
 from ..core.host import Host
 from ..extension.output import interrupted, say
 from ..shell.magic_error import MEMORY_HINT, was_killed
@@ -78,17 +78,13 @@ def follow(host: Host, job: Job, timeout: Optional[float], quiet: bool) -> Job:
 def show_log(host: Host, path: Path, lines: Optional[int], quiet: bool) -> str:
     """Show the last lines of a log, or what a notebook holds of all of it; return them."""
     log = _Shown(host, path, lines, quiet)
-    data = log.update()
-    log.close()
-    return data.decode("utf-8", "replace")
+    return (log.update() + log.close()).decode("utf-8", "replace")
 
 
 class _Shown:
     """A log that is shown."""
 
     def __init__(self, host: Host, path: Path, lines: Optional[int], quiet: bool) -> None:
-        if not path.exists():
-            raise usage_error("This log was deleted.", "See %jobs", code="no-log")
         self._path, self._quiet = path, quiet
         self._view, self._reader = View(host, quiet), LogReader(path, lines)
 
@@ -101,14 +97,15 @@ class _Shown:
         self._view.tick()
         return b"".join(parts)
 
-    def close(self) -> None:
-        """Show the rest, and where all of it is."""
+    def close(self) -> bytes:
+        """Show the rest, and where all of it is; return the rest."""
         self._reader.close()
-        self._view.write("stdout", b"", last=True)
+        data = self._view.write("stdout", b"", last=True)
         self._view.end()
         if self._view.cut and not self._quiet:
             name = "the log that %jobs --json names"
             say(self._view.describe_log("Complete log", list_parts(self._path), name))
+        return data
 
 
 def raise_unless_done(job: Job, precise: bool, lines: int) -> None:

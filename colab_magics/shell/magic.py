@@ -103,15 +103,9 @@ class ShellMagic(Magic):
 
     def _run(self, shell: PersistentShell, options: Namespace, command: str, typed: str) -> Any:
         """Run a command, or start it as a job; ``typed`` is the text in the cell."""
-        quiet, returns = "quiet" in options.flags, "output" in options.flags
         if options.background:
-            from ..jobs.magic_start import start
-
-            options.tty = self.host.live and not options.no_tty
-            job, message = start(self.session, shell, options, command, typed)
-            if not quiet:
-                say(message)
-            return job if returns else None
+            return self._start_job(shell, options, command, typed)
+        quiet, returns = "quiet" in options.flags, "output" in options.flags
         captures = returns or _result_is_used()
         output = CommandOutput(self.host, quiet, captures)
         tty = output.view.tty and not options.no_tty
@@ -134,6 +128,17 @@ class ShellMagic(Magic):
             raise error
         return output.result(ended, error, returns) if captures else None
 
+    def _start_job(
+        self, shell: PersistentShell, options: Namespace, command: str, typed: str
+    ) -> Any:
+        from ..jobs.magic_start import start
+
+        options.tty = self.host.live and not options.no_tty
+        job, message = start(self.session, shell, options, command, typed)
+        if "quiet" not in options.flags:
+            say(message)
+        return job if "output" in options.flags else None
+
     def _show_state(self, shell: PersistentShell) -> None:
         cwd = self.host.cwd
         directory = self.host.spell(cwd) if cwd is not None else "a directory that is gone"
@@ -148,7 +153,7 @@ class ShellMagic(Magic):
 
     def complete(self, line: str, symbol: str) -> List[str]:
         """Return options, as long as no command has begun."""
-        text = line[: len(line) - len(symbol)].partition(" ")[2]
+        text = line[: len(line) - len(symbol)].lstrip().partition(" ")[2]
         with suppress(*bad_input()):  # a quote that is not closed yet
             words, command = split_options(text)
             return [] if command else parser().complete(words, symbol)

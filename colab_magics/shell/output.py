@@ -105,8 +105,8 @@ class Stream:
         self._name, self._live, self._pieces, self._places = name, live, pieces, places
         self._decoder = getincrementaldecoder("utf-8")("replace")
         self._size, self._fed_at = 0, 0.0
-        #: The unfinished line, how much of it is shown, and how much of its middle was dropped.
-        self._rest, self._shown, self._dropped = "", 0, 0
+        #: The unfinished line, and how many characters of its middle were dropped.
+        self._rest, self._dropped = "", 0
         #: Lines that may still be overwritten, and their display.
         self._screen: Optional[Screen] = None
         self._display: Optional[_Display] = None
@@ -147,18 +147,10 @@ class Stream:
                 self._tail_at, self._tail_place = now, self._tail_place or next(self._places)
                 self._pieces.append(Piece("tail", self._tail_text(), self._tail_place))
             return
-        if "\r" in self._rest[self._shown :]:
+        if "\r" in self._rest or (self._rest and now - self._fed_at >= PAUSE):
             self._put_rest(len(self._rest))
-        rest = self._rest[self._shown :]
-        paused = rest and now - self._fed_at >= PAUSE
-        if self._screen is not None and (self._screen.active or not paused):
+        if self._screen is not None:
             self._update_display(self._screen.text())
-        elif paused and not self._close():
-            self._fill(0)
-        elif paused and len(rest) < LONG and "\x1b" not in rest:
-            self._pieces.append(Piece(self._name, render(rest)))
-            self._size += _size(rest)
-            self._shown = len(self._rest)
 
     def end(self) -> None:
         """Show the rest."""
@@ -177,16 +169,15 @@ class Stream:
         """End the first lines; ``lines`` that have come are not among them."""
         self._full, self._screen = True, None
         self._after_head += lines
-        self._rest, self._shown, self._dropped = "", 0, 0
+        self._rest, self._dropped = "", 0
 
     def _add(self, line: str, end: str) -> bool:
         """Add a finished line; return whether there is room for it."""
-        text, dropped = line[self._shown :], self._dropped
-        self._shown = self._dropped = 0
-        if not self._overwrites(text):
-            return self._close() and self._write(_clip(render(text), dropped) + end)
+        dropped, self._dropped = self._dropped, 0
+        if not self._overwrites(line):
+            return self._close() and self._write(_clip(render(line), dropped) + end)
         self._screen = self._screen or Screen()
-        self._screen.put(text)
+        self._screen.put(line)
         if end:
             self._screen.end_line()
         gone = self._screen.scroll()
@@ -198,7 +189,7 @@ class Stream:
 
     def _shorten_rest(self) -> None:
         """Keep the unfinished line short, however long it becomes."""
-        if self._overwrites(self._rest[self._shown :]):
+        if self._overwrites(self._rest):
             partial = _PARTIAL.search(self._rest)
             self._put_rest(partial.start() if partial else len(self._rest))
         elif len(self._rest) > 20 * LONG:
@@ -208,8 +199,8 @@ class Stream:
     def _put_rest(self, end: int) -> None:
         """Move the unfinished line, up to a place in it, to the screen."""
         self._screen = self._screen or Screen()
-        self._screen.put(self._rest[self._shown : end])
-        self._rest, self._shown = self._rest[end:], 0
+        self._screen.put(self._rest[:end])
+        self._rest = self._rest[end:]
 
     def _close(self) -> bool:
         """Show the overwritten lines for good; return whether there is room for them."""

@@ -117,10 +117,9 @@ class Family(NamedTuple):
     def _includes(self, process: Process, session: int) -> bool:
         if session and process.session == session:
             return True
+        mark = f"{MARK}={self.mark}\0".encode()
         with suppress(OSError):  # of another user, or it has just ended
-            return bool(self.mark) and f"{MARK}={self.mark}\0".encode() in _read(
-                process.pid, "environ"
-            )
+            return bool(self.mark) and mark in _read(process.pid, "environ")
         return False
 
 

@@ -56,7 +56,7 @@ class Exit:
     """How a command ended.
 
     ``background``: a program that it has started still runs; ``remains`` are those that are known.
-    ``reaped``: something else in this process has asked for its status first, which reads 0 then.
+    ``status`` is 0 if something else in this process has waited for the command first.
     """
 
     status: int
@@ -64,7 +64,6 @@ class Exit:
     interrupted: bool = False
     timed_out: bool = False
     background: bool = False
-    reaped: bool = False
     remains: Tuple[Process, ...] = ()
 
 
@@ -100,7 +99,6 @@ def run(
             interrupts.count > 0 and not running.timed_out,
             running.timed_out,
             running.background,
-            running.reaped,
             tuple(remains),
         )
 
@@ -117,7 +115,7 @@ class _Running:
         merged: bool,
     ) -> None:
         self._listener, self._signals = listener, 0
-        self.timed_out = self.reaped = self.background = False
+        self.timed_out = self.background = False
         make = _open_terminal if tty else os.pipe
         out, out_write = make()
         err, err_write = out, out_write
@@ -164,7 +162,6 @@ class _Running:
                 self.family.send(signal.SIGKILL if self.timed_out else signal.SIGTERM)
                 self.timed_out = True
                 deadline = time.monotonic() + GRACE
-        self.reaped = self.process.returncode is None and not _wait(self.process)
         for special in (ended, interrupts.pipe):
             self._selector.unregister(special)
         os.close(ended)
@@ -196,7 +193,7 @@ class _Running:
         return remains
 
     def _read(self, stream: int, late: bool = False) -> bool:
-        """Pass on the output of a stream; return False at its end."""
+        """Pass on the output of a stream; return whether there was any."""
         try:
             data = os.read(stream, _CHUNK)
         except BlockingIOError:
@@ -264,22 +261,16 @@ def _open_end(process: subprocess.Popen[bytes]) -> int:
     ended, write = os.pipe()
 
     def wait() -> None:
-        _wait(process)
+        try:  # its number stays its own until we ask for its status
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        except ChildProcessError:  # something else has
+            pass
+        except AttributeError:  # macOS, up to Python 3.12
+            process.wait()
         os.close(write)
 
     threading.Thread(target=wait, daemon=True).start()
     return ended
-
-
-def _wait(process: subprocess.Popen[bytes]) -> bool:
-    """Wait for the end of a process; return whether its status can still be asked for."""
-    try:
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    except AttributeError:  # macOS, up to Python 3.12
-        process.wait()
-    return True
 
 
 def _open_terminal() -> Tuple[int, int]:

@@ -84,11 +84,11 @@ class PersistentShell:
             environment = self._environment(tty)
             environment[MARK] = f"{self._mark}.{next(self._count)}"
             env = shutil.which("env") or "/usr/bin/env"
-            program, parts = self._program(), self.carried.parts(command, environment)
+            parts = self.carried.parts(command, environment)
             folder = _write_parts(parts, self._ensure_folder)
             # A shell writes its name in its messages, which are to be the same on every machine.
             script = ["-c", self._dialect.around, self.name, str(folder), env]
-            words = [program, *self._dialect.arguments, *script]
+            words = [_find_program(self.name), *self._dialect.arguments, *script]
             reaper = self._reapers[-1]
             try:
                 ended = run(words, environment, listener, reaper.add, timeout, tty)
@@ -98,9 +98,8 @@ class PersistentShell:
                 state = self.carried.update(folder)
             if state is None:
                 return ended, [_explain_loss(ended, partial)]
-            if ended.reaped:
-                ended = replace(ended, status=state.status)
-            return ended, self._follow(state, environment)
+            # Its own word counts: something else in this process may have waited for it first.
+            return replace(ended, status=state.status), self._follow(state, environment)
 
     @contextmanager
     def prepare_job(self, command: str, tty: bool) -> Iterator[Tuple[List[str], Dict[str, str]]]:
@@ -110,20 +109,14 @@ class PersistentShell:
         context ends with an error.
         """
         environment = self._environment(tty)
-        program, parts = self._program(), self.carried.parts(command, environment)
+        parts = self.carried.parts(command, environment)
         folder = _write_parts(parts, lambda size: scratch_folder(_PREFIX, with_room(size)))
         try:
             script = ["-c", self._dialect.alone, self.name, str(folder)]
-            yield [program, *self._dialect.arguments, *script], environment
+            yield [_find_program(self.name), *self._dialect.arguments, *script], environment
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-
-    def _program(self) -> str:
-        program = _find_program(self.name)
-        if program is None:
-            raise usage_error(f"%shell: {self.name} is not in PATH.", "Repair os.environ['PATH'].")
-        return program
 
     def _environment(self, tty: bool) -> Dict[str, str]:
         environment = {**os.environ, **self._own_variables, **_PAGERS}
@@ -285,9 +278,9 @@ def _write_parts(parts: Mapping[str, bytes], make_folder: Callable[[int], Path])
         ) from None
 
 
-def _find_program(name: str) -> Optional[str]:
+def _find_program(name: str) -> str:
     """Return the path of a shell, in PATH or, for PATH to be repaired, where systems have it."""
-    return shutil.which(name) or shutil.which(name, path=os.defpath)
+    return shutil.which(name) or shutil.which(name, path=os.defpath) or ""
 
 
 def _explain_loss(ended: Exit, partial: bool) -> str:

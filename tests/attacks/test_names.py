@@ -203,7 +203,7 @@ def test_a_linked_folder_is_no_job(run: Cells, home: Path) -> None:
 def test_a_record_that_is_not_ours_is_no_job(
     run: Cells, victim: subprocess.Popen[bytes], other: Dict[str, Any]
 ) -> None:
-    """Each field of a record is what a keeper writes there; with any other there is no job."""
+    """Each field of a record is what a supervisor writes there; with any other there is no job."""
     plant(folder() / "one", facts_of(victim, **other))
     assert find_job("one") is None and list_jobs() == []
     assert run.attempt("%jobs stop one").error is not None and victim.poll() is None

@@ -120,7 +120,7 @@ def test_a_log_that_does_not_fit(run: Cells, disk: Path) -> None:
 def test_programs_in_the_background_outlive_the_folder(run: Cells, disk: Path) -> None:
     """Where the shell writes elsewhere from now on, what it has started before goes on.
 
-    They end with the kernel, all the same: each folder has a guard, which knows them.
+    They end with the kernel, all the same: each folder has a reaper, which knows them.
     """
     run("%shell sleep 600 & echo $! > pid")
     pid = int((disk / "pid").read_text())
@@ -128,7 +128,7 @@ def test_programs_in_the_background_outlive_the_folder(run: Cells, disk: Path) -
     run("%shell true")
     shutil.rmtree(disk / "tmp")
     run("%shell true")
-    gc.collect()  # a guard that nobody holds any more would take the kernel for ended
+    gc.collect()  # a reaper that nobody holds any more would take the kernel for ended
     time.sleep(1)  # nothing tells that it does not
     assert Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] == "S"
     run(f"%shell kill {pid}")

@@ -251,7 +251,7 @@ def test_a_start_that_fails_loses_nothing(run: Cells) -> None:
 def test_an_interrupted_start_is_none(run: Cells, tmp_path: Path, number: int) -> None:
     """Ctrl-C counts at once, and so does the kernel's end.
 
-    What had begun until then is ended by its keeper, and forgotten.
+    What had begun until then is ended by its supervisor, and forgotten.
     """
     run("%shell --background one echo before")
     run("%jobs wait one")
@@ -380,7 +380,7 @@ def test_a_keeper_that_is_killed_loses_no_job(run: Cells) -> None:
 
 
 def test_killed_and_gone_with_the_machine_are_told_apart(run: Cells) -> None:
-    """Without a last word from its keeper: killed on this machine, lost on one that went away."""
+    """Without a last word from its supervisor: killed here, lost with a machine that went away."""
     run("%shell --background one sleep 60")
     now = job("one")
     os.kill(now.supervisor, signal.SIGKILL)
@@ -395,7 +395,7 @@ def test_killed_and_gone_with_the_machine_are_told_apart(run: Cells) -> None:
 def test_a_job_on_another_machine_is_left_alone(run: Cells) -> None:
     """Where machines share a home: it is told of, and neither replaced nor stopped nor removed.
 
-    Its keeper is heard of now and then; when it is not any more, the machine went away.
+    Its supervisor is heard of now and then; when it is not any more, the machine went away.
     """
     run("%shell --background one sleep 60")
     now = job("one")
@@ -657,7 +657,7 @@ def test_a_log_that_was_deleted(run: Cells, tmp_path: Path) -> None:
     run(f"%shell --background one until [ -e {tmp_path}/go ]; do sleep 0.02; done; exit 3")
     job("one").log.unlink()
     for line in ("%jobs log one", "%jobs follow one"):
-        assert "This log was deleted" in run.attempt(line).shown
+        assert getattr(run.attempt(line).error, "code", "") == "no-log"
     (tmp_path / "go").touch()
     assert "one: failed with status 3" in run.attempt("%jobs wait one").shown
 

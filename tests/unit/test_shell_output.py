@@ -189,9 +189,9 @@ def test_half_a_line_is_shown_after_a_while_and_once() -> None:
     output = Output(True)
     output.feed("stdout", b"Building... ", 1.0)
     assert output.tick(1.1) == []
-    assert output.tick(2.0) == [Piece("stdout", "Building... ")]
+    assert output.tick(2.0) == [Piece("bar", "Building... ", 1)]
     output.feed("stdout", b"done\nnext\n", 3.0)
-    assert output.tick(3.0) == [Piece("stdout", "done\nnext\n")]
+    assert output.tick(3.0) == [Piece("bar", "Building... done", 1), Piece("stdout", "next\n")]
 
 
 @pytest.mark.parametrize("live", [True, False])
