@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import math
 import os
 import shlex
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, NamedTuple, NoReturn, Sequence, Tuple
@@ -109,6 +110,17 @@ def suggest(word: str, words: Iterable[str]) -> str:
     return f" Did you mean {close[0]}?" if close else ""
 
 
+def seconds(text: str) -> float:
+    """Return a positive number of seconds, for ``type=`` of an argument."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds")
+    return number
+
+
 class Choice:
     """The type of an argument that is one of a few words; a wrong one is a ``UsageError``."""
 
@@ -168,6 +180,11 @@ class Parser(argparse.ArgumentParser):
             f"Type {self.prog.split()[0]}? for examples.",
             code=f"unknown-{kind}",
         )
+
+    def takes_value(self, option: str) -> bool:
+        """Return whether a word is an option that is followed by its value."""
+        action = self._option_string_actions.get(option)
+        return action is not None and action.nargs != 0
 
     def complete(self, words: Sequence[str], symbol: str) -> List[str]:
         """Return the commands, options and choices that a half-typed word behind words may be."""

@@ -138,9 +138,11 @@ class CommandFailed(ColabMagicsError, subprocess.CalledProcessError):
     code = "command-failed"
     __str__ = Exception.__str__
 
-    def __init__(self, message: str, hint: str = "", details: str = "", status: int = 1) -> None:
+    def __init__(
+        self, message: str, hint: str = "", details: str = "", status: int = 1, *, code: str = ""
+    ) -> None:
         subprocess.CalledProcessError.__init__(self, status, "")
-        ColabMagicsError.__init__(self, message, hint, details)
+        ColabMagicsError.__init__(self, message, hint, details, code=code)
 
     @property
     def status(self) -> int:

@@ -1,5 +1,5 @@
-"""Commands that outlive their cell, the tab and the kernel: one folder each, every fact a file.
+"""Commands that outlive their cell, the tab and the kernel: a folder each, every fact in a file.
 
-``job.json`` says what runs since when, ``log`` is what it has written, ``end.json`` comes last. A
-small process beside each job, its keeper, writes all of them; nothing else has to run.
+``job.json`` has what runs since when, ``log`` its output, ``end.json`` how it ended. A small
+process beside each job, its supervisor, writes all of them; nothing else has to run.
 """

@@ -1,4 +1,4 @@
-"""The line below a later cell that says that a job of this kernel has ended by itself."""
+"""The line below a later cell that says that a job of this kernel has ended."""
 
 from __future__ import annotations
 
@@ -14,28 +14,26 @@ if TYPE_CHECKING:
 
 
 class EndedJobs(Hook):
-    """Says it once for each job."""
+    """Reports the end of each job once."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        #: The jobs of this kernel that may still run, and whose end nobody has been shown.
+        #: The jobs of this kernel whose end was not shown yet.
         self.names: Set[str] = set()
 
     def cell_ends(self, result: Any) -> None:
-        """Look at them, below a cell that no other cell runs."""
-        if self.session.depth == 1:
-            for name in sorted(self.names):
-                self._look(name)
-
-    def _look(self, name: str) -> None:
-        from .job import find
-        from .magic_start import became
-
-        job = None
-        with suppress(CommandFailed):  # its folder is another user's by now
-            job = find(name)
-        if job is not None and job.running:
+        """Report below a cell that no other cell runs."""
+        if self.session.depth != 1 or not self.names:
             return
-        self.names.discard(name)
-        if job is not None and job.state != "stopped":
-            say(f"{name}: {became(job)}: %jobs log {name}")
+        from .job import find_job
+        from .magic_start import describe
+
+        for name in sorted(self.names):
+            job = None
+            with suppress(CommandFailed):  # its folder is another user's by now
+                job = find_job(name)
+            if job is not None and job.running:
+                continue
+            self.names.discard(name)
+            if job is not None and job.state != "stopped":
+                say(f"{name}: {describe(job)}: %jobs log {name}")

@@ -1,40 +1,28 @@
-"""A job as its folder tells of it, and what became of it."""
+"""A job as its folder describes it."""
 
 from __future__ import annotations
 
 import os
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Callable, Iterable, List, Optional
+from typing import Any, Callable, Dict, Iterable, List, Literal, Optional
 
 from ..core.files import open_own
 from ..core.redact import redact_secrets
-from ..shell.ansi import drawn
-from ..shell.processes import Family, Process, listed, scan
-from .store import (
-    END,
-    FACTS,
-    LOG,
-    SEEN,
-    STOPPED,
-    Record,
-    boot,
-    folder,
-    host,
-    names,
-    read,
-    since,
-    starts,
-)
+from ..shell.ansi import render
+from ..shell.processes import Family, Process, has_proc, scan
+from . import store
+from .store import END, FACTS, LOG, SEEN, STOPPED, Record
 
-#: The state of a job that runs on another machine.
-ELSEWHERE = "elsewhere"
-#: Seconds between two words of a keeper; after so many without one, its machine counts as gone.
+#: ``elsewhere``: running on another machine that has this home too. ``killed``: by a signal, or
+#: together with its supervisor. ``lost``: with the machine that it ran on.
+State = Literal["running", "elsewhere", "done", "failed", "stopped", "killed", "lost"]
+#: Seconds between two reports of a supervisor; without one for so long, its machine is gone.
 BEAT, SILENT = 30.0, 180.0
-#: Bytes from the end of a log in which its last line is looked for.
+#: Bytes at the end of a log in which its last line is searched.
 _LAST = 4096
 
 _Scan = Callable[[], Iterable[Process]]
@@ -44,176 +32,149 @@ _Scan = Callable[[], Iterable[Process]]
 class Job:
     """A job at one moment.
 
-    ``state`` is one of: ``running``; ``elsewhere``, running on another machine, ``host``, that has
-    this home too; ``done``; ``failed``, with a ``status`` that is not 0; ``stopped``, by ``%jobs
-    stop``; ``killed``, by a ``signal`` or together with its keeper; ``lost``, with the machine that
-    it ran on. ``started`` is in seconds since 1970, ``seconds`` how long it has run, ``memory``
-    what its processes hold now, in bytes. ``copying``: it has ended, the copy of its log has not.
+    ``started`` is in seconds since 1970, ``seconds`` how long it has run, ``memory`` what its
+    processes hold now, in bytes. ``copying``: it has ended, the copy of its log has not.
     """
 
     name: str
     command: str
     folder: Path
-    state: str
+    state: State
     started: float
     seconds: float
     status: Optional[int]
     signal: int
+    timed_out: bool
     memory: int
-    session: int
-    mark: str
-    start: str
-    keeper: int
+    family: Family
+    supervisor: int
     host: str
     copy: str
     copying: bool
     trouble: str
-    timed_out: bool
 
     @property
     def log(self) -> Path:
-        """What it has written."""
+        """The file of its output."""
         return self.folder / LOG
 
     @property
-    def family(self) -> Family:
-        """Its processes."""
-        return Family(self.session, self.mark, self.start)
-
-    @property
     def running(self) -> bool:
-        """Whether it goes on, here or elsewhere."""
-        return self.state in ("running", ELSEWHERE)
+        """Whether it runs, here or elsewhere."""
+        return self.state in ("running", "elsewhere")
 
     @property
-    def last(self) -> str:
-        """The last line that it has written."""
+    def elsewhere(self) -> str:
+        """Where it runs, if that is another machine; else empty."""
+        return f" on {self.host}, another machine" if self.state == "elsewhere" else ""
+
+    @property
+    def last_line(self) -> str:
+        """The last line of its output that is not empty."""
         try:
             with os.fdopen(open_own(self.log), "rb") as stream:
                 stream.seek(max(0, stream.seek(0, os.SEEK_END) - _LAST))
                 text = stream.read(_LAST).decode("utf-8", "replace")
         except OSError:
             return ""
-        lines = (drawn(line).strip() for line in reversed(text.split("\n")))
+        lines = (render(line).strip() for line in reversed(text.split("\n")))
         return redact_secrets(next((line for line in lines if line), ""))
 
-
-def every() -> List[Job]:
-    """All jobs that this user has on this machine, the oldest first."""
-    once = lru_cache(maxsize=None)(lambda: [*scan()])  # not for each of them again
-    found = [_latest(name, once) for name in names()]
-    return sorted((job for job in found if job is not None), key=lambda job: job.started)
-
-
-def find(name: str) -> Optional[Job]:
-    """The job of this name, where it is one of `names`: what is typed may be a path."""
-    return _latest(name, scan) if name in names() else None
+    def to_dict(self) -> Dict[str, Any]:
+        """Return the job as JSON has it."""
+        fields = asdict(self)
+        session = fields.pop("family")[0]
+        paths = {"folder": str(self.folder), "log": str(self.log)}
+        return {**fields, **paths, "session": session, "last": self.last_line}
 
 
-def look(place: Path) -> Optional[Job]:
-    """The job of one start; None where there is none."""
-    return _job(place, scan)
+def list_jobs() -> List[Job]:
+    """Return all jobs that this user has on this machine, the oldest first."""
+    scan_once = lru_cache(maxsize=None)(lambda: [*scan()])
+    jobs = (_load_latest(name, scan_once) for name in store.list_names())
+    return sorted((job for job in jobs if job is not None), key=lambda job: job.started)
 
 
-def _latest(name: str, among: _Scan) -> Optional[Job]:
-    found = (_job(place, among) for place in reversed(starts(folder() / name)))
-    return next((job for job in found if job is not None), None)
+def find_job(name: str) -> Optional[Job]:
+    """Return the job of a name, if it is one of `list_names`: what is typed may be a path."""
+    return _load_latest(name, scan) if name in store.list_names() else None
 
 
-def _job(place: Path, among: _Scan) -> Optional[Job]:
-    facts = read(place, FACTS)
+def load_job(place: Path, scan: _Scan = scan) -> Optional[Job]:
+    """Return the job of one start, from its folder; None if there is none."""
+    facts = store.read_record(place, FACTS)
     if not facts:
         return None
-    family = _family(facts)
-    runs = None if _settled(place, facts) else _running(place, facts, family, among)
-    # Read after the look at its processes: it may have ended between the two.
-    end, seen = read(place, END), read(place, SEEN)
-    copied = not facts["copy"] or seen.get("copied", False)
-    state = _state(place, facts, end, runs)
-    now = time.time() if runs is not None else _heard_of(place)
+    # A supervisor waits for the first process of the session when all others have ended.
+    own = has_proc() or store.process_start(facts["session"]) == facts["start"]
+    family = Family(facts["session"] if own else 0, facts["mark"], facts["start"])
+    processes = None
+    if not (_is_copied(place, facts) and store.read_record(place, END)):  # else nothing can change
+        processes = _find_processes(place, facts, family, scan)
+    # Read after the scan of the processes: it may end in between.
+    end, copied = store.read_record(place, END), _is_copied(place, facts)
+    last_sign = max(_modified(place / LOG), _modified(place / SEEN))
+    now = last_sign if processes is None else time.time()
+    trouble = [store.read_record(place, SEEN).get("trouble", "")]
+    if not copied and processes is None:
+        trouble.append("The end of the log may be missing in its copy")
     return Job(
         name=place.parent.name,
         command=facts["command"],
         folder=place,
-        state=state,
+        state=_state(place, facts, end, processes is not None),
         started=facts["started"],
         seconds=max(0.0, end.get("ended", now) - facts["started"]),
         status=end.get("status"),
         signal=end.get("signal", 0),
-        memory=0 if end else sum(one.memory for one in runs or ()),
-        session=family.session,
-        mark=family.mark,
-        start=family.start,
-        keeper=facts["keeper"],
+        timed_out=end.get("timed_out", False),
+        memory=0 if end else sum(process.memory for process in processes or ()),
+        family=family,
+        supervisor=facts["supervisor"],
         host=facts["host"],
         copy=facts["copy"],
-        copying=bool(end) and not copied and runs is not None,
-        trouble=_trouble(seen, copied or runs is not None),
-        timed_out=end.get("timed_out", False),
+        copying=bool(end) and not copied and processes is not None,
+        trouble=". ".join(filter(None, trouble)),
     )
 
 
-def _settled(place: Path, facts: Record) -> bool:
-    """Whether all is there that its keeper had to say of it: nobody has to be looked for then."""
-    copied = not facts["copy"] or read(place, SEEN).get("copied", False)
-    return bool(copied and read(place, END))
+def _load_latest(name: str, scan: _Scan) -> Optional[Job]:
+    jobs = (load_job(place, scan) for place in reversed(store.list_starts(store.folder() / name)))
+    return next((job for job in jobs if job is not None), None)
 
 
-def _state(place: Path, facts: Record, end: Record, runs: Optional[List[Process]]) -> str:
-    if not end and runs is not None:
-        return "running" if _here(facts) else ELSEWHERE
+def _is_copied(place: Path, facts: Record) -> bool:
+    """Return whether its log needs no copy, or the copy is complete."""
+    return bool(not facts["copy"] or store.read_record(place, SEEN).get("copied"))
+
+
+def _find_processes(
+    place: Path, facts: Record, family: Family, scan: _Scan
+) -> Optional[List[Process]]:
+    """Return its running processes; None if its supervisor does not run either."""
+    if facts["boot"] == store.boot_id():
+        members = family.members(scan)
+        supervised = store.process_start(facts["supervisor"]) == facts["supervisor_start"]
+        return members if members or supervised else None
+    # It may run on another machine; one of the same name is this one before it was started again.
+    reported = time.time() - _modified(place / SEEN) < SILENT
+    return [] if facts["host"] != store.host_name() and reported else None
+
+
+def _state(place: Path, facts: Record, end: Record, runs: bool) -> State:
+    here = facts["boot"] == store.boot_id()
+    if not end and runs:
+        return "running" if here else "elsewhere"
     if (place / STOPPED).exists():
         return "stopped"
     if not end:
-        return "killed" if _here(facts) else "lost"
+        return "killed" if here else "lost"
     if end["signal"]:
         return "killed"
     return "failed" if end.get("status") or end["timed_out"] else "done"
 
 
-def _trouble(seen: Record, whole: bool) -> str:
-    said = [seen.get("trouble", ""), "" if whole else "The copy of the log may lack its end"]
-    return ". ".join(filter(None, said))
-
-
-def _family(facts: Record) -> Family:
-    """Its processes. Its keeper waits for what has begun its session when all others have ended."""
-    ours = listed() or since(facts["session"]) == facts["start"]
-    return Family(facts["session"] if ours else 0, facts["mark"], facts["start"])
-
-
-def _kept(facts: Record) -> bool:
-    """Whether its keeper lives."""
-    return bool(since(facts["keeper"]) == facts["keeper_start"])
-
-
-def _running(place: Path, facts: Record, family: Family, among: _Scan) -> Optional[List[Process]]:
-    """Its processes; None where neither they nor its keeper are there any more."""
-    if not _here(facts):
-        return [] if _elsewhere(place, facts) else None
-    found = family.members(among)
-    return found if found or _kept(facts) else None
-
-
-def _here(facts: Record) -> bool:
-    """Whether this is the machine that it was started on, without a restart since."""
-    return bool(facts["boot"] == boot())
-
-
-def _elsewhere(place: Path, facts: Record) -> bool:
-    """Whether its keeper lives on another machine that has this home too: it was heard of lately.
-
-    A machine of the name of this one is this one before it was started again.
-    """
-    return facts["host"] != host() and time.time() - _changed(place / SEEN) < SILENT
-
-
-def _heard_of(place: Path) -> float:
-    """When there was a sign of it at last."""
-    return max(_changed(place / LOG), _changed(place / SEEN))
-
-
-def _changed(path: Path) -> float:
+def _modified(path: Path) -> float:
     with suppress(OSError):
         return path.stat().st_mtime
     return 0.0

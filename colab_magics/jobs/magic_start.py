@@ -1,90 +1,109 @@
-"""``%shell --background``, and the line that says that such a job has ended."""
+"""What ``%shell --background`` and ``%jobs`` share: arguments, the start, words for a state."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Optional, Tuple
+from argparse import Namespace
+from typing import TYPE_CHECKING, Tuple
 
+from ..core.arguments import Parser, seconds
 from ..core.display import duration
 from ..core.errors import usage_error
 from ..core.redact import redact
-from ..shell.magic import MEMORY, full, signalled, worded
-from ..shell.state import Lasting
+from ..shell.magic_error import MEMORY_HINT, describe_status, signal_name, was_killed
+from ..shell.state import PersistentShell
 from .hooks import EndedJobs
-from .job import ELSEWHERE, Job
-from .launch import RunsAlready, Wanted, free, launch
+from .job import Job
+from .launch import AlreadyRunning, JobSpec, launch
 
-#: What ``%jobs`` does with jobs, and so no name of one.
-VERBS = ("log", "follow", "wait", "stop", "remove")
-
-
-class Asked(NamedTuple):
-    """A job as it was typed: ``command`` is what is run, ``typed`` what stands in the cell."""
-
-    name: str
-    command: str
-    typed: str
-    timeout: Optional[float]
-    tty: bool
-    log: str
+if TYPE_CHECKING:
+    from ..extension.recorder import Session
 
 
-def start(session: Any, shell: Lasting, asked: Asked) -> Tuple[Job, str]:
-    """Start a job where the shell stands, unless the same one runs; and what is to be said."""
-    name, shown = asked.name, redact(asked.typed.strip())
-    if name in VERBS:
-        raise usage_error(f"%jobs {name} means something else.", "Take another name.")
-    follow = f"%jobs follow {name}, %jobs stop {name}"
+def parser() -> Parser:
+    """Return the arguments of ``%jobs``."""
+    tree = Parser("%jobs")
+    tree.add_argument("names", nargs="*", help="of jobs; without one, all")
+    tree.add_argument("--json", action="store_true", help="print all that is known of each")
+    log = tree.add_command("log", "Show the last lines of a job's log.")
+    log.add_argument(
+        "-n", type=int, default=20, dest="lines", metavar="LINES", help="20 by default"
+    )
+    log.add_argument(
+        "--all", action="store_true", help="all of it; of a very long log the last 100 to 200 MB"
+    )
+    log.add_argument(
+        "--before", action="store_true", help="the log of the job that had the name before"
+    )
+    follow = tree.add_command("follow", "Show a job's output as it comes, until it ends.")
+    wait = tree.add_command("wait", "Wait until a job ends.")
+    for command in (follow, wait):
+        command.add_argument("--timeout", type=seconds, metavar="SECONDS", help="wait no longer")
+    for command in (log, follow, wait):
+        command.add_argument("name")
+    stop = tree.add_command("stop", "End jobs, with all that they have started.")
+    remove = tree.add_command("remove", "Delete jobs that have ended, with their logs.")
+    for command in (stop, remove):
+        command.add_argument("names", nargs="+", metavar="name")
+    return tree
+
+
+def start(
+    session: Session, shell: PersistentShell, options: Namespace, command: str, typed: str
+) -> Tuple[Job, str]:
+    """Start a job in the state of the shell, unless the same one runs; return it and a message."""
+    name, shown = options.background, redact(typed.strip())
+    if name in parser().commands:
+        raise usage_error(
+            f"A job cannot be named {name}: %jobs {name} is a command.",
+            "Use another name.",
+            code="job-name",
+        )
+    next_step = f"%jobs follow {name}, %jobs stop {name}"
+    copy = str(session.host.resolve(options.log)) if options.log else ""
     try:
-        free(name, shown)
-        copy = str(session.host.resolve(asked.log)) if asked.log else ""
-        with shell.apart(asked.command, asked.tty) as (words, given):
-            job = launch(name, Wanted(shown, words, given, asked.timeout, asked.tty, copy))
-    except RunsAlready as same:
-        return same.job, f"{name} runs already{_where(same.job)}: {follow}"
+        with shell.prepare_job(command, options.tty) as (words, environment):
+            spec = JobSpec(shown, words, environment, options.timeout, options.tty, copy)
+            job = launch(name, spec)
+    except AlreadyRunning as same:
+        return same.job, f"{name} runs already{same.job.elsewhere}: {next_step}"
     if session.host.live:  # executors compare outputs, and it may end below any cell
         session.hooks.of(EndedJobs).names.add(name)
-    return job, f"{name} runs in the background: {follow}"
+    return job, f"{name} runs in the background: {next_step}"
 
 
-def told(session: Any, job: Job) -> None:
-    """What became of it is being shown: nothing more is to be said of it."""
+def mark_reported(session: Session, job: Job) -> None:
+    """Report the end of a job no more, since it is being shown."""
     if not job.running:
         session.hooks.of(EndedJobs).names.discard(job.name)
 
 
-def became(job: Job, precise: bool = True) -> str:
-    """What became of a job, or that it runs; ``precise``: with how long that was."""
-    if not precise:
-        return _how(job)
-    return f"{_how(job)} {'for' if job.running else 'after'} {duration(job.seconds)}"
-
-
-def notes(job: Job) -> Tuple[str, ...]:
-    """What else there is to say of a job, a line each."""
-    said = [job.trouble]
-    if job.copying:
-        said.append("The copy of its log is not complete yet")
-    if job.state in ("failed", "killed") and full(status(job)):
-        said.append(MEMORY)
-    return tuple(f"{job.name}: {line}" for line in said if line)
-
-
-def status(job: Job) -> int:
-    """What it ended with, as a command of ``%shell`` does: below 0 for a signal."""
-    return job.status if job.status is not None else -job.signal
-
-
-def _how(job: Job) -> str:
+def describe(job: Job, precise: bool = True) -> str:
+    """Return what became of a job, or that it runs; ``precise``: with the time that took."""
+    time = f" {'for' if job.running else 'after'} {duration(job.seconds)}" if precise else ""
+    text: str = job.state
     if job.timed_out:
-        return "ended by --timeout"
-    if job.state == "failed":
-        return f"failed with {worded(status(job))}"
-    if job.state == "killed" and job.signal:
-        return f"killed by {signalled(status(job))}"
-    if job.state == "lost":
-        return "lost, the machine went away"
-    return f"running{_where(job)}" if job.running else job.state
+        text = "ended by --timeout"
+    elif job.state == "failed":
+        text = f"failed with {describe_status(shell_status(job))}"
+    elif job.state == "killed" and job.signal:
+        text = f"killed by {signal_name(shell_status(job))}"
+    elif job.state == "lost":
+        text = "lost, the machine went away"
+    elif job.running:
+        text = f"running{job.elsewhere}"
+    return text + time
 
 
-def _where(job: Job) -> str:
-    return f" on {job.host}, another machine" if job.state == ELSEWHERE else ""
+def list_notes(job: Job) -> Tuple[str, ...]:
+    """Return what else there is to say of a job, a line each."""
+    notes = [job.trouble]
+    if job.copying:
+        notes.append("The copy of its log is not complete yet")
+    if job.state in ("failed", "killed") and was_killed(shell_status(job)):
+        notes.append(MEMORY_HINT)
+    return tuple(f"{job.name}: {line}" for line in notes if line)
+
+
+def shell_status(job: Job) -> int:
+    """Return a job's status as ``%shell`` has it: below 0 for a signal."""
+    return job.status if job.status is not None else -job.signal

@@ -1,7 +1,7 @@
-"""The process beside a job: it starts it, writes its log, and says in the end what became of it.
+"""The process beside a job: it starts the job, writes its log, and records how it ended.
 
-Started by `launch` with a clean interpreter, and told the rest by its standard input: a command and
-its secrets are nothing for the list of processes. Its parent ends at once, so that it is nobody's
+`launch` starts it with a clean interpreter, and sends the task by standard input: a command and its
+secrets are nothing for the list of processes. Its parent ends at once, so that it is nobody's
 child, in a session of its own: neither Ctrl-C nor the end of the kernel reaches it.
 """
 
@@ -19,161 +19,150 @@ from typing import Any, Dict, Optional
 
 from ..core.redact import Redactor, register_secret
 from ..shell.processes import Family
-from ..shell.runner import Ended, Listener, run
+from ..shell.runner import Exit, Listener, run
+from . import store
 from .job import BEAT
-from .log import Copy, Written
-from .store import END, FACTS, LOG, SEEN, boot, hold, host, put, reserve, since
+from .log import LogCopy, RotatingLog
+from .store import END, FACTS, LOG, SEEN
 
-#: Seconds between two looks at whether what a command has left behind still runs.
-LOOK = 0.5
+#: Seconds between two checks whether what a command has left behind still runs.
+STEP = 0.5
 
 
-class Keeper(Listener):
-    """Hears one job and writes it down."""
+class Supervisor(Listener):
+    """Runs one job and writes its files."""
 
-    def __init__(self, told: Dict[str, Any]) -> None:
-        for secret in told["secrets"]:
+    def __init__(self, task: Dict[str, Any]) -> None:
+        for secret in task["secrets"]:
             register_secret(secret)
-        self._told, self._folder = told, hold(Path(told["folder"]))
-        self._veil, self._writing = Redactor(), Lock()
-        self._log = Written(Path(LOG), self._folder)
-        self._copy: Optional[Copy] = None
-        self._seen, self._said = 0.0, ""
+        self._task, self._folder = task, store.open_folder(Path(task["folder"]))
+        self._redactor, self._lock = Redactor(), Lock()
+        self._log = RotatingLog(Path(LOG), self._folder)
+        self._copy: Optional[LogCopy] = None
+        self._reported_at, self._reported = 0.0, ""
 
     def run(self) -> None:
-        """Start the job, and stay until the last of its processes has ended."""
-        told = self._told
+        """Run the job until the last of its processes has ended."""
+        task = self._task
         # What is written from here on has to have room, whatever the job does to the disk.
-        said = (told["shown"], told["copy"], host())
-        reserve(self._folder, FACTS, len(json.dumps(said)))
-        for name in (SEEN, END):
-            reserve(self._folder, name)
-        if told["copy"]:
-            what = f"{told['name']}: {told['shown']}, on {host()}, {_now()}"
-            self._copy = Copy(Path(told["copy"]), self._log, what)
+        texts = json.dumps((task["shown"], task["copy"], store.host_name()))
+        for name, more in ((FACTS, len(texts)), (SEEN, 0), (END, 0)):
+            store.reserve(self._folder, name, more)
+        if task["copy"]:
+            title = f"{task['name']}: {task['shown']}, on {store.host_name()}, {_now()}"
+            self._copy = LogCopy(Path(task["copy"]), self._log, title)
             self._copy.start()
         ended = run(
-            told["words"],
-            told["environment"],
+            task["words"],
+            task["environment"],
             self,
-            self.started,
-            timeout=told["timeout"],
-            tty=told["tty"],
+            self.record_start,
+            task["timeout"],
+            task["tty"],
             merged=True,
         )
         self._write(b"", last=True)
-        self._end(ended)
+        self._record_end(ended)
 
-    def leaves(self, family: Family) -> None:
-        """See `Listener`: stay while any of it goes on."""
-        while family.members():
-            time.sleep(LOOK)
-            self.tick()
+    def record_start(self, family: Family) -> None:
+        """Write what runs, and let the kernel go on.
 
-    def started(self, family: Family) -> None:
-        """Write down who it is, and have the kernel go on.
-
-        `OSError` where that waits no more, and knows of no job: then there is to be none.
+        Raise `OSError` where that waits no more, and knows of no job: then there is to be none.
         """
-        self._see()
+        self._report()
         facts = {
-            "command": self._told["shown"],
+            "command": self._task["shown"],
             "started": time.time(),
             "session": family.session,
             "mark": family.mark,
-            "start": family.start or since(family.session),
-            "keeper": os.getpid(),
-            "keeper_start": since(os.getpid()),
-            "boot": boot(),
-            "host": host(),
-            "copy": self._told["copy"],
+            "start": family.start or store.process_start(family.session),
+            "supervisor": os.getpid(),
+            "supervisor_start": store.process_start(os.getpid()),
+            "boot": store.boot_id(),
+            "host": store.host_name(),
+            "copy": self._task["copy"],
         }
-        put(self._folder, FACTS, facts)
-        os.chdir("/")  # a drive is to be unmounted all the same
+        store.write_record(self._folder, FACTS, facts)
+        os.chdir("/")  # so that a drive can be unmounted
         try:
-            answer("started")
+            send_answer("started")
         except OSError:
             os.unlink(FACTS, dir_fd=self._folder)
             raise
 
-    def heard(self, name: str, data: bytes) -> None:
+    def on_output(self, name: str, data: bytes) -> None:
         """See `Listener`."""
         self._write(data)
 
-    def late(self, data: bytes) -> None:
+    def on_late_output(self, data: bytes) -> None:
         """See `Listener`."""
         self._write(data)
+
+    def on_tick(self) -> None:
+        """See `Listener`: report now and then, and at once what is new."""
+        if time.monotonic() - self._reported_at > BEAT or self._trouble != self._reported:
+            self._report()
+
+    def on_background(self, family: Family) -> None:
+        """See `Listener`: stay while any of it runs."""
+        while family.members():
+            time.sleep(STEP)
+            self.on_tick()
 
     def _write(self, data: bytes, last: bool = False) -> None:
-        with self._writing:
-            self._log.write(self._veil(data, last))
+        with self._lock:
+            self._log.write(self._redactor(data, last))
 
-    def tick(self) -> None:
-        """See `Listener`: say now and then that it lives, and at once what is new."""
-        if time.monotonic() - self._seen > BEAT or self._trouble != self._said:
-            self._see()
-
-    def _see(self, copied: bool = False) -> None:
-        self._seen, self._said = time.monotonic(), self._trouble
+    def _report(self, copied: bool = False) -> None:
+        self._reported_at, self._reported = time.monotonic(), self._trouble
         with suppress(OSError):  # the disk is full, or the job was removed
-            put(self._folder, SEEN, {"trouble": self._said, "copied": copied})
-            reserve(self._folder, SEEN)
+            store.write_record(self._folder, SEEN, {"trouble": self._reported, "copied": copied})
+            store.reserve(self._folder, SEEN)
 
     @property
     def _trouble(self) -> str:
-        said = [self._log.trouble, self._copy.trouble if self._copy is not None else ""]
-        return ". ".join(filter(None, said))
+        troubles = [self._log.trouble, self._copy.trouble if self._copy is not None else ""]
+        return ". ".join(filter(None, troubles))
 
-    def _end(self, ended: Ended) -> None:
-        """Say how it ended; the number of a signal that has ended its shell is told apart."""
-        number = max(0, -ended.status)
-        self._see()
-        end = {
-            "status": None if number else ended.status,
-            "signal": number,
-            "timed_out": ended.timed_out,
-            "ended": time.time(),
-        }
-        put(self._folder, END, end)
+    def _record_end(self, ended: Exit) -> None:
+        """Write how it ended; a signal that has ended its shell is a field of its own."""
+        status, number = (ended.status, 0) if ended.status >= 0 else (None, -ended.status)
+        self._report()
+        end = {"status": status, "signal": number, "timed_out": ended.timed_out}
+        store.write_record(self._folder, END, {**end, "ended": time.time()})
         if self._copy is not None:  # last, since a drive may not answer
-            how = f"signal {number}" if number else f"status {ended.status}"
-            self._copy.end(f"ended with {how}, {_now()}")
-            self._see(copied=True)
+            result = f"signal {number}" if number else f"status {status}"
+            self._copy.end(f"ended with {result}, {_now()}")
+            self._report(copied=True)
 
 
-def answer(said: str) -> None:
-    """Say this to the kernel that waits for it, once; nothing after it is heard by anybody.
-
-    `OSError` where it waits no more.
-    """
-    os.write(1, said.encode("utf-8", "replace"))
-    nowhere = os.open(os.devnull, os.O_RDWR)
+def send_answer(text: str) -> None:
+    """Send the one answer that the kernel waits for; raise `OSError` if it waits no more."""
+    os.write(1, text.encode("utf-8", "replace"))
+    null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):
-        os.dup2(nowhere, stream)
-    os.close(nowhere)
+        os.dup2(null, stream)
+    os.close(null)
 
 
 def main() -> None:
-    """Keep the job that standard input tells of."""
-    told = json.loads(sys.stdin.buffer.read())
+    """Run the job whose task is sent by standard input."""
+    task = json.loads(sys.stdin.buffer.read())
     if os.fork():
         os._exit(0)
-    keeper = Keeper(told)
+    supervisor = Supervisor(task)
     # Handled and not ignored, since the job would inherit that; what is sent to all is for it.
     signal.signal(signal.SIGHUP, lambda number, frame: None)
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     try:
-        keeper.run()
+        supervisor.run()
     except BaseException as error:
+        text = f"{type(error).__name__}: {error}"
+        if isinstance(error, OSError) and error.strerror:
+            text = error.strerror + (f": {error.filename}" if error.filename else "")
         with suppress(OSError):
-            answer(_said(error))
+            send_answer(text)
         raise
-
-
-def _said(error: BaseException) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror + (f": {error.filename}" if error.filename else "")
-    return f"{type(error).__name__}: {error}"
 
 
 def _now() -> str:

@@ -1,8 +1,8 @@
-"""What a terminal would show of text that moves its cursor, erases and colours.
+"""What a terminal shows of text that moves its cursor, erases and colours.
 
-`settle` understands one line that was written over, `Screen` the few lines that a command goes back
-up to, such as the bars of nested loops. A move up or down goes to the beginning of a line, as what
-programs do next makes it in any case.
+`render` is about one line that is overwritten, `Screen` about the few lines that a program moves
+its cursor up to, as the bars of nested loops do. A move up or down goes to the start of a line:
+programs write a carriage return next in any case.
 """
 
 from __future__ import annotations
@@ -12,134 +12,125 @@ from typing import List, Tuple
 
 from .runner import ROWS
 
-#: What a line holds: a control sequence (its parameters and its letter), a title, or text.
+#: A control sequence (its parameters and its letter), a title, another control, or text.
 _TOKEN = re.compile(
     r"\x1b\[([0-9;?]*)[ -/]*([@-~])|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[()].|\x1b[^\[\]]?"
     r"|\r|\x08|[^\x1b\r\x08]+"
 )
-#: What is to be understood before it is shown: all control characters but tabs and colours.
-_TO_SETTLE = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]|\x1b(?!\[[0-9;]*m)")
+#: Text that cannot be shown as it is: all control characters but tabs and colours.
+_TO_RENDER = re.compile(r"[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]|\x1b(?!\[[0-9;]*m)")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-#: A sequence of which the end has not come yet.
-_BROKEN_OFF = re.compile(r"\x1b(\[[0-9;?]*|\][^\x07\x1b]*)?$")
-#: The cursor goes to another line; or what is behind it is erased.
+#: A sequence whose end is missing.
+_PARTIAL = re.compile(r"\x1b(\[[0-9;?]*|\][^\x07\x1b]*)?$")
+#: The cursor goes to another line, or all lines below it are erased.
 MOVES = re.compile(r"\x1b\[(?:(\d*)([ABEF])|0?J)")
-#: A line that has grown so long by being written over is made short.
+#: Characters of a line of the screen from which on it is rendered early, to stay short.
 _LONG = 1000
 
+#: A character and its colour.
 Cell = Tuple[str, str]
 
 
-def drawn(line: str) -> str:
-    """A line as it is to be shown; most are so already."""
-    return settle(line) if _TO_SETTLE.search(line) else line
-
-
-def plain(line: str) -> str:
-    """The text of a line, without colours."""
-    return "".join(char for char, _ in _cells(line))
-
-
-def settle(line: str) -> str:
-    """What is seen at last of a line that was written over; its colours are kept."""
+def render(line: str) -> str:
+    """Return the final text of a line that may be overwritten, with its colours."""
+    if not _TO_RENDER.search(line):
+        return line
     cells = _cells(line)
     while cells and cells[-1] == (" ", ""):
         cells.pop()
     text, colour = [], ""
-    for char, wanted in cells:
-        if wanted != colour:
-            text.append(("\x1b[0m" if colour else "") + wanted)
-            colour = wanted
+    for char, cell_colour in cells:
+        if cell_colour != colour:
+            text.append(("\x1b[0m" if colour else "") + cell_colour)
+            colour = cell_colour
         text.append(char)
     return "".join(text) + ("\x1b[0m" if colour else "")
 
 
+def plain_text(line: str) -> str:
+    """Return the final text of a line without colours."""
+    return "".join(char for char, _ in _cells(line))
+
+
 class Screen:
-    """Lines as they were written, and where the cursor is in them."""
+    """The last lines of a stream, and the line that its cursor is on."""
 
     def __init__(self) -> None:
         self._rows, self._at = [""], 0
-        #: How many lines have come; and of them without a move, so that they stay as they are.
-        self.lines, self._still = 0, 0
-        #: Whether the cursor has left its line in another way than to the next one.
-        self.moved = False
-
-    def copy(self) -> Screen:
-        """One that goes on apart from this one."""
-        other = Screen()
-        other.__dict__.update(self.__dict__, _rows=[*self._rows])
-        return other
+        self._moved = False
 
     @property
-    def over(self) -> bool:
-        """Whether the cursor cannot get back to any line that was written over."""
-        return self._still > ROWS
-
-    @property
-    def long(self) -> bool:
-        """Whether there are lines that the cursor cannot get back to."""
-        return len(self._rows) > 2 * ROWS
+    def active(self) -> bool:
+        """Whether text that comes next may overwrite a line."""
+        return self._moved or self._at + 1 < len(self._rows) or bool(self._rows[self._at])
 
     def put(self, text: str) -> None:
-        """Write at the cursor; there is no end of a line in the text."""
-        at = 0
-        for found in MOVES.finditer(text):
-            self._rows[self._at] += text[at : found.start()]
-            self._move(found[2] or "", int(found[1] or 1))
-            at = found.end()
-        self._rows[self._at] += text[at:]
+        """Write text without line ends at the cursor."""
+        end = 0
+        for move in MOVES.finditer(text):
+            self._rows[self._at] += text[end : move.start()]
+            self._move(move[2] or "", int(move[1] or 1))
+            end = move.end()
+        row = self._rows[self._at] + text[end:]
+        if len(row) > _LONG and "\r" in row:  # a bar that is never finished
+            before, _, last = row.rpartition("\r")
+            row = f"{render(before)}\r{last}"
+        if len(row) > 20 * _LONG:  # a line without end
+            row = row[:_LONG] + row[-_LONG:]
+        self._rows[self._at] = row
 
     def end_line(self) -> None:
         """Go to the next line."""
-        self.lines += 1
-        self._still += self._at == len(self._rows) - 1
-        self._go(self._at + 1)
+        self._go_to(self._at + 1)
 
     def text(self) -> List[str]:
-        """The lines as they are seen, to the cursor at least."""
-        rows = [settle(row) for row in self._rows]
+        """Return the lines as they are seen, up to the cursor's at least."""
+        rows = [render(row) for row in self._rows]
         while len(rows) > self._at + 1 and not rows[-1]:
             rows.pop()
         return rows
 
     def scroll(self) -> List[str]:
-        """Take away the lines that the cursor cannot get back to; gives them as they are seen."""
+        """Remove and return the lines that the cursor cannot get back to, when they are many."""
+        if len(self._rows) <= 2 * ROWS:
+            return []
         gone, self._rows = self._rows[:-ROWS], self._rows[-ROWS:]
-        self._at, self.lines = self._at - len(gone), 0
-        return [settle(row) for row in gone]
+        self._at -= len(gone)
+        self._moved = False  # unless it moves again, what follows is ordinary lines
+        return [render(row) for row in gone]
 
-    def _move(self, letter: str, by: int) -> None:
-        self.moved = True
+    def _move(self, letter: str, count: int) -> None:
+        self._moved = True
         if letter in ("A", "F"):
-            self._still = 0
-            self._go(max(0, len(self._rows) - ROWS, self._at - by))
+            self._go_to(max(0, len(self._rows) - ROWS, self._at - count))
         elif letter:
-            self._go(self._at + min(by, ROWS))
+            self._go_to(self._at + min(count, ROWS))
         else:
             del self._rows[self._at + 1 :]
             self._rows[self._at] += "\x1b[K"
 
-    def _go(self, to: int) -> None:
-        self._at = to
-        self._rows += [""] * (to + 1 - len(self._rows))
-        row = self._rows[to]
-        self._rows[to] = f"{settle(row) if len(row) > _LONG else row}\r" if row else ""
+    def _go_to(self, at: int) -> None:
+        self._at = at
+        self._rows += [""] * (at + 1 - len(self._rows))
+        row = self._rows[at]
+        self._rows[at] = f"{row}\r" if row else ""
 
 
 def _cells(line: str) -> List[Cell]:
-    """The characters of a line, each with its colour."""
     cells: List[Cell] = []
     at, colour = 0, ""
-    for token in _TOKEN.finditer(_BROKEN_OFF.sub("", line)):
+    for token in _TOKEN.finditer(_PARTIAL.sub("", line)):
         text, letter = token.group(), token.group(2)
         if text == "\r":
             at = 0
         elif text == "\b":
             at = max(0, at - 1)
-        elif letter == "m":
-            colour = "" if token.group(1).strip("0;") == "" else _recoloured(colour, text)
+        elif letter == "m" and not token.group(1).strip("0;"):
+            colour = ""
+        elif letter == "m":  # a sequence that begins with 0 ends the colours before it
+            colour = text if re.match(r"\x1b\[0*;", text) else colour + text
         elif letter:
-            at = _moved(cells, at, token.group(1), letter)
+            at = _move(cells, at, token.group(1), letter)
         elif text[0] != "\x1b":
             text = _CONTROL.sub("", text)
             cells += [(" ", "")] * (at - len(cells))
@@ -148,13 +139,8 @@ def _cells(line: str) -> List[Cell]:
     return cells
 
 
-def _recoloured(before: str, sequence: str) -> str:
-    """The colour after a sequence: one that begins with a 0 forgets what was before it."""
-    return sequence if re.match(r"\x1b\[0*;", sequence) else before + sequence
-
-
-def _moved(cells: List[Cell], at: int, parameters: str, letter: str) -> int:
-    """Erase or move, as a control sequence says; gives where the next character goes."""
+def _move(cells: List[Cell], at: int, parameters: str, letter: str) -> int:
+    """Erase, or move in the line; return the column of the next character."""
     number = int(parameters) if parameters.isdigit() else 0
     if letter == "K" and number == 0:
         del cells[at:]

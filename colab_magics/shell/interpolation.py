@@ -1,4 +1,4 @@
-"""Python in a command: ``{name}`` is what it stands for, as behind IPython's ``!``.
+"""Python in a command: ``{name}`` is its value, as behind IPython's ``!``.
 
 The shell has braces too. They are left to it where they are not clearly Python: lists (``{a,b}``),
 numbers (``x{3}``), what follows a ``$``, names that Python does not know here, and those that
@@ -11,94 +11,85 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from typing import Any, Callable, Dict, Mapping, NamedTuple, Optional
+from typing import Any, Callable, Dict, Mapping, Optional
 
 from ..core.errors import usage_error
 
-#: ``!r`` and a layout behind an expression: the layouts of numbers, texts and dates.
-_LAID_OUT = re.compile(
+#: An expression, ``!r``, and a format of numbers, texts or dates.
+_FORMATTED = re.compile(
     r"(?P<code>.+?)(?:!(?P<conversion>[rsa]))?"
-    r"(?::(?P<layout>(?:.?[<>=^])?[-+]?\#?0?\d*[,_]?(?:\.\d+)?[bcdeEfFgGnosxX%]?|[^{}]*%[a-zA-Z].*))?"
+    r"(?::(?P<format>(?:.?[<>=^])?[-+]?\#?0?\d*[,_]?(?:\.\d+)?[bcdeEfFgGnosxX%]?|[^{}]*%[a-zA-Z].*))?"
 )
-#: Names of IPython's whose values change; and those of its that are builtins in a shell.
+_CONVERSIONS: Dict[Optional[str], Callable[[Any], Any]] = {"r": repr, "s": str, "a": ascii}
+#: Names of IPython's whose values change; and those that are builtins in a shell.
 _CHANGING = re.compile(r"_+|_i+|_i?\d+|_[iod]h|__\w+__")
-_BUILTIN = {"exit", "quit", "get_ipython"}
-_CONVERTED: Dict[str, Callable[[Any], Any]] = {"r": repr, "s": str, "a": ascii, "": lambda x: x}
-
-
-class _Expression(NamedTuple):
-    """Python between braces: the code, and how its value is written."""
-
-    code: str
-    conversion: str = ""
-    layout: str = ""
+_SHELL_BUILTINS = {"exit", "quit", "get_ipython"}
 
 
 def expand(command: str, names: Mapping[str, Any], hidden: Mapping[str, Any]) -> str:
-    """A command with the values of its Python expressions; ``{{name}}`` stands for ``{name}``.
+    """Return a command with the values of its expressions; ``{{name}}`` becomes ``{name}``.
 
-    ``hidden`` are the names that IPython has begun with: what still is among them is its own.
+    ``hidden`` are the names that IPython has begun with: those that are unchanged are its own.
     """
     names = {
         name: value
         for name, value in names.items()
         if hidden.get(name, hidden) is not value and not _CHANGING.fullmatch(name)
     }
-    made, at = [], 0
-    for found in re.finditer(r"\{", command):
-        if found.start() < at:
+    parts, at = [], 0
+    for brace in re.finditer(r"\{", command):
+        start = brace.start()
+        if start < at:
             continue
-        made.append(command[at : found.start()])
-        at = found.start()
-        end = _end(command, at)
-        if end is None or command[at - 1 : at] == "$":
+        end = _find_end(command, start)
+        if end is None or command[start - 1 : start] == "$":
             continue
-        text = _expanded(command[at + 1 : end], names)
-        if text is not None:
-            made.append(text)
+        value = _expand_braces(command[start + 1 : end], names)
+        if value is not None:
+            parts += [command[at:start], value]
             at = end + 1
-    return "".join([*made, command[at:]])
+    return "".join([*parts, command[at:]])
 
 
-def _expanded(inner: str, names: Mapping[str, Any]) -> Optional[str]:
-    """What stands for a brace and what is in it; None: it is the shell's."""
-    if inner.startswith("{") and inner.endswith("}"):
-        return inner if _python(inner[1:-1], names) else None
-    python = _python(inner, names)
-    if python is None:
-        return None
-    value = _CONVERTED[python.conversion](_value(python.code, names))
-    try:
-        return format(value, python.layout)
-    except (TypeError, ValueError):  # it is no layout for this value
-        return None
-
-
-def _end(command: str, at: int) -> Optional[int]:
-    """Where the brace that opens there is closed, on the same line."""
+def _find_end(command: str, start: int) -> Optional[int]:
+    """Return where a brace is closed, on the same line."""
     depth = 0
-    for place in range(at, len(command)):
-        char = command[place]
-        depth += {"{": 1, "}": -1}.get(char, 0)
-        if char == "\n":
+    for at in range(start, len(command)):
+        depth += {"{": 1, "}": -1}.get(command[at], 0)
+        if command[at] == "\n":
             return None
         if depth == 0:
-            return place
+            return at
     return None
 
 
-def _python(text: str, names: Mapping[str, Any]) -> Optional[_Expression]:
-    """The expression that a text is, in names that are known, or None: it is the shell's."""
-    if _is_python(text, names):
-        return _Expression(text.strip())
-    found = _LAID_OUT.fullmatch(text)
-    if found is None or not _is_python(found["code"], names):
+def _expand_braces(text: str, names: Mapping[str, Any]) -> Optional[str]:
+    """Return the value of what is between braces; None if it is the shell's."""
+    inner = text[1:-1] if text.startswith("{") and text.endswith("}") else text
+    code, conversion, layout = inner, None, ""
+    if not _is_python(inner, names):
+        formatted = _FORMATTED.fullmatch(inner)
+        if formatted is None or not _is_python(formatted["code"], names):
+            return None
+        code, conversion, layout = formatted.group("code", "conversion", "format")
+    if inner is not text:
+        return inner.join("{}")
+    try:
+        value = eval(code.strip(), dict(names))  # noqa: S307 - the user has written it
+    except Exception as error:
+        raise usage_error(
+            f"%shell: {{{code.strip()}}} fails: {type(error).__name__}: {error}",
+            "Nothing was run.",
+            code="expression",
+        ) from None
+    try:
+        return format(_CONVERSIONS.get(conversion, lambda same: same)(value), layout or "")
+    except (TypeError, ValueError):  # no format of this value
         return None
-    return _Expression(found["code"].strip(), found["conversion"] or "", found["layout"] or "")
 
 
 def _is_python(text: str, names: Mapping[str, Any]) -> bool:
-    """Whether a text is an expression in names that are known, and not the shell's."""
+    """Return whether a text is an expression of known names, and not the shell's."""
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError):
@@ -107,23 +98,10 @@ def _is_python(text: str, names: Mapping[str, Any]) -> bool:
         return False
     if isinstance(tree, ast.Name):
         return tree.id in names
-    own = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
-    bound = {
-        node.id
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    }
+    nodes = [node for node in ast.walk(tree) if isinstance(node, ast.Name)]
+    bound = {node.id for node in nodes if isinstance(node.ctx, ast.Store)}
     bound |= {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
     return all(
-        name in names or (hasattr(builtins, name) and name not in _BUILTIN) for name in own - bound
+        name in names or (hasattr(builtins, name) and name not in _SHELL_BUILTINS)
+        for name in {node.id for node in nodes} - bound
     )
-
-
-def _value(text: str, names: Mapping[str, Any]) -> Any:
-    """What an expression is; where it fails, the command is not run."""
-    try:
-        return eval(text, dict(names))  # noqa: S307 - the user has written it
-    except Exception as error:
-        raise usage_error(
-            f"%shell: {{{text}}} fails: {type(error).__name__}: {error}", "Nothing was run."
-        ) from None

@@ -1,8 +1,9 @@
-"""The whole of what a command printed, in a file where that is more than a notebook holds."""
+"""All that a command printed, in a file where that is more than a notebook holds."""
 
 from __future__ import annotations
 
 import os
+import tempfile
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -10,96 +11,84 @@ from typing import IO, List, Optional
 
 from ..core.files import cache
 
-#: So many bytes are held back before a file is made: most commands print less.
-HELD = 64 * 1024
-#: A log ends there, so that a command without end does not fill the disk.
+#: Bytes that are buffered before a file is made: most commands print less.
+BUFFER = 64 * 1024
+#: The longest log, so that a command without end does not fill the disk.
 LIMIT = 200 * 10**6
-#: What all logs together may take, and how long they are kept.
+#: The size of all logs together, and the days after which one is deleted.
 TOGETHER, DAYS = 500 * 10**6, 14
 
 
 def folder() -> Path:
-    """Where the logs are."""
+    """Return where the logs are."""
     return cache("logs")
 
 
 class Log:
-    """One command's log; `path` is None while there is no file."""
+    """One command's log; ``path`` is None while there is no file.
 
-    #: What it is called below an output, and where no path is to be shown.
-    whole, named = "All of it", "the log that %shell names"
+    ``trouble`` says why there is none, or why it is not complete.
+    """
 
     def __init__(self) -> None:
         self.path: Optional[Path] = None
-        #: Why there is none, or not all of it.
         self.trouble = ""
-        self._held: List[bytes] = []
+        self._buffer: List[bytes] = []
         self._size = 0
         self._stream: Optional[IO[bytes]] = None
 
     def write(self, data: bytes) -> None:
-        """Add what was printed; a disk that is full costs the log and nothing else."""
+        """Add bytes; a disk that is full costs the log and nothing else."""
         if self.trouble:
             return
         self._size += len(data)
-        self._held.append(data)
-        if self._size > HELD:
+        self._buffer.append(data)
+        if self._size > BUFFER:
             self.flush()
         if self._size > LIMIT and not self.trouble:
             self.trouble = f"The log ends after {LIMIT // 10**6} MB"
 
     def flush(self) -> None:
-        """Put what is held back into the file."""
+        """Write the buffer into the file."""
+        if self.trouble:
+            return
         try:
             if self._stream is None:
                 self._stream = self._open()
-            self._stream.write(b"".join(self._held))
+            self._stream.write(b"".join(self._buffer))
             self._stream.flush()
         except OSError as error:
             self.trouble = f"The log could not be written: {error.strerror}"
-            self._forget_an_empty_one()
-        self._held.clear()
-
-    @property
-    def files(self) -> List[Path]:
-        """All of its files, the earliest first."""
-        return [self.path] if self.path is not None else []
+            with suppress(OSError):
+                if self.path is not None and not self.path.stat().st_size:
+                    self.path.unlink()
+                    self.path = None
+        self._buffer.clear()
 
     def close(self) -> None:
-        """End it."""
+        """Close the file; what is still buffered is dropped."""
         if self._stream is not None:
             with suppress(OSError):
                 self._stream.close()
-        self._held.clear()
-
-    def _forget_an_empty_one(self) -> None:
-        with suppress(OSError):
-            if self.path is not None and not self.path.stat().st_size:
-                self.path.unlink()
-                self.path = None
+        self._buffer.clear()
 
     def _open(self) -> IO[bytes]:
-        place = folder()
-        _prune(place)
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        for number in range(1, 1000):
-            path = place / f"shell-{stamp}-{number}.log"
-            with suppress(FileExistsError):
-                handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-                self.path = path
-                return os.fdopen(handle, "wb")
-        raise OSError(None, "too many logs in one second")
+        _prune(folder())
+        prefix = time.strftime("shell-%Y%m%d-%H%M%S-")
+        handle, path = tempfile.mkstemp(".log", prefix, folder())
+        self.path = Path(path)
+        return os.fdopen(handle, "wb")
 
 
 def _prune(place: Path) -> None:
     """Delete logs that are too old, and the oldest where they are too large together."""
-    found = []
+    logs = []
     for path in place.glob("shell-*.log"):
         with suppress(OSError):
             status = path.stat()
-            found.append((status.st_mtime, status.st_size, path))
+            logs.append((status.st_mtime, status.st_size, path))
     total, oldest = 0, time.time() - DAYS * 86400
-    for changed, size, path in sorted(found, reverse=True):
+    for changed, size, path in sorted(logs, reverse=True):
         total += size
         if changed < oldest or total > TOGETHER:
             with suppress(OSError):

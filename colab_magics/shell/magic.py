@@ -1,70 +1,32 @@
-"""``%shell``: its options, and the error of a command that did not succeed."""
+"""``%shell``."""
 
 from __future__ import annotations
 
 import dis
-import math
 import re
 import shlex
-import signal
 import sys
-from typing import Any, Dict, List, NamedTuple, Optional, Tuple
+from argparse import ArgumentTypeError, Namespace
+from contextlib import suppress
+from typing import Any, Dict, List, Optional, Tuple
 from weakref import WeakKeyDictionary
 
+from ..core.arguments import Choice, Parser, seconds, split_flags
 from ..core.display import Report, amount
-from ..core.errors import CommandFailed, usage_error
-from ..core.redact import redact
+from ..core.errors import bad_input, usage_error
 from ..extension.magic import Magic
 from ..extension.output import interrupted, say, show
+from .dialects import DIALECTS
 from .interpolation import expand
-from .magic_output import Heard, in_terminal
-from .runner import Ended
-from .state import Lasting, find
+from .magic_error import make_error
+from .magic_output import CommandOutput, in_terminal
+from .state import PersistentShell, find_shell
 
-_FLAGS = {
-    "-o": "output",
-    "--output": "output",
-    "-q": "quiet",
-    "--quiet": "quiet",
-    "-h": "help",
-    "--help": "help",
-    "--ignore-errors": "ignore_errors",
-    "--no-tty": "no_tty",
-    "--fresh": "fresh",
-}
-_VALUED = {"--timeout": "timeout", "--use": "use", "--background": "background", "--log": "log"}
 #: A word as a shell reads it, with its quotes.
 _WORD = re.compile(r"""(?:[^\s'"\\]|\\.|'[^']*'|"(?:[^"\\]|\\.)*")*(?=\s|$)""", re.DOTALL)
 
 #: The shells of each kernel: like its variables, they outlive a reload of the extension.
-_SHELLS: WeakKeyDictionary[Any, Dict[str, Lasting]] = WeakKeyDictionary()
-
-#: Where IPython calls a magic from.
-_CALLS = {"run_line_magic", "run_cell_magic"}
-#: What Python does with a value that nobody takes; the last value of a cell is only shown.
-_DROPS = {"POP_TOP", "PRINT_EXPR", "INTRINSIC_PRINT"}
-
-#: What may help where the system has ended a program by force.
-MEMORY = "Perhaps the memory is full: %shell free -h"
-#: What programs say that wanted to be answered.
-_ASKED = re.compile(
-    r"EOFError|end[- ]of[- ]file|EOF when|read(ing)? .*(stdin|standard input)|not a (tty|terminal)"
-    r"|/dev/tty|could not read (User|Pass)|standard input is closed|\[[yY]/[nN]\]|Abort\.?$",
-    re.IGNORECASE,
-)
-#: What a shell says that cannot read its command.
-_UNREAD = re.compile(r"^(bash|sh|zsh|\(eval\)):.*(syntax|parse) error", re.IGNORECASE)
-_READS = re.compile(r"(^|[;&|(]|\b(do|then|while))\s*(read|select)\b")
-
-
-class Options(NamedTuple):
-    """What stands before the command."""
-
-    flags: Tuple[str, ...] = ()
-    timeout: Optional[float] = None
-    use: str = ""
-    background: str = ""
-    log: str = ""
+_SHELLS: WeakKeyDictionary[Any, Dict[str, PersistentShell]] = WeakKeyDictionary()
 
 
 class ShellMagic(Magic):
@@ -73,11 +35,15 @@ class ShellMagic(Magic):
     Directory, variables, functions, aliases, options and activated environments carry over, and
     the kernel follows to the directory and takes over the environment (``os.environ``). Output
     appears as it comes, with progress bars in place; of very long output the first and the last
-    lines are kept, and the whole in a log. A command that fails is an error.
+    lines are shown, and all of it is in a log. A command that fails is an error.
 
     In ``%shell``, ``{name}`` is the value of a Python variable or expression; ``$NAME`` is the
     shell's. In ``%%shell`` all is the shell's. Nothing can be typed into a command: what asks gets
     the end of its input. It is no step of the setup cell.
+
+    Ctrl-C interrupts the command, a second one ends it, a third one by force. Not carried over:
+    traps, ``ulimit``, open files and jobs; in ``sh``, functions; in ``zsh``, ``cd -``. Each shell
+    (``--use zsh``, ``--use sh``) has a state of its own.
 
     Examples
     --------
@@ -91,248 +57,197 @@ class ShellMagic(Magic):
         %shell --ignore-errors grep -c error log.txt
         commit = %shell -q git rev-parse HEAD  # .output, .stdout, .stderr, .status, .seconds
         %shell --background train python train.py      # outlives the kernel: see %jobs
-        %shell                                 # how the shell stands; nothing is run
+        %shell                                 # the state of the shell; nothing is run
 
         %%shell
         for name in *.csv; do
           wc -l "$name"
         done
-
-    Options
-    -------
-    Before the command. ``--ignore-errors``: a command that fails is no error. ``--timeout
-    SECONDS``: end it then. ``-o``: show the result, which ``x = %shell ...`` gives in any case.
-    ``-q``: show nothing of what the command prints. ``--no-tty``: do
-    not pretend to be a terminal; some programs are faster then, or plainer. ``--fresh``: first
-    forget what is carried over. ``--use zsh``, ``--use sh``: another shell than bash; each has a
-    state of its own.
-    ``--background NAME``: start it as a job, which outlives the cell, the tab and the kernel; its
-    output goes to a log (``--log drive:logs/train.log``: there too); ``%jobs`` tells of it.
-    Ctrl-C interrupts the command, a second one ends it, a third one by force. Not carried over:
-    traps, ``ulimit``, open files and jobs; in ``sh``, functions; in ``zsh``, ``cd -``.
     """
 
     name = "shell"
-    offers = (*sorted({*_VALUED, *_FLAGS} - {"-h", "--help", "--output", "--quiet"}),)
+
+    @classmethod
+    def parser(cls) -> Parser:
+        """Return the options that may be before the command."""
+        return parser()
 
     def __call__(self, line: str, cell: Optional[str] = None) -> Any:
-        """The line is read here: behind the options it is the shell's to the last character."""
+        """Run a line, which is the shell's to the last character behind the options."""
         options, command = parse(line)
         if "help" in options.flags:
             print(self.help())
             return None
         if cell is not None and command:
-            raise usage_error("%%shell takes options only; commands stand below it.", "See %shell?")
+            raise usage_error("%%shell takes options only; commands are below it.", "See %shell?")
+        if options.log and not options.background:
+            raise usage_error("%shell --log goes with --background.", "See %shell?")
         shell = self._shell(options)
         if cell is not None:
             return self._run(shell, options, cell, cell)
-        if not command and options.background:
-            raise usage_error("%shell --background: there is no command.", "See %shell?")
-        if not command:
-            return self._standing(shell)
-        python = self.host.shell
-        expanded = expand(command, python.user_ns, python.user_ns_hidden)
-        return self._run(shell, options, expanded, command)
+        if command:
+            names = self.host.shell
+            expanded = expand(command, names.user_ns, names.user_ns_hidden)
+            return self._run(shell, options, expanded, command)
+        if options.background:
+            raise usage_error("%shell --background: the command is missing.", "See %shell?")
+        return self._show_state(shell)
 
-    def _shell(self, options: Options) -> Lasting:
-        name = find(options.use)
+    def _shell(self, options: Namespace) -> PersistentShell:
+        name = find_shell(options.use)
         shells = _SHELLS.setdefault(self.host.shell, {})
-        shell = shells.setdefault(name, Lasting(name))
-        if "fresh" in options.flags:
+        shell = shells.setdefault(name, PersistentShell(name))
+        if options.fresh:
             shell.forget()
         return shell
 
-    def _run(self, shell: Lasting, options: Options, command: str, typed: str) -> Any:
-        """Run a command and show it; ``typed`` is what stands in the cell."""
+    def _run(self, shell: PersistentShell, options: Namespace, command: str, typed: str) -> Any:
+        """Run a command, or start it as a job; ``typed`` is the text in the cell."""
         if options.background:
-            return self._start(shell, options, command, typed)
-        if options.log:
-            raise usage_error("%shell --log goes with --background.", "See %shell?")
-        show_result = "output" in options.flags
-        keep = show_result or _result_is_used()
-        heard = Heard(self.host, "quiet" in options.flags, keep)
-        tty = heard.tty and "no_tty" not in options.flags
+            return self._start_job(shell, options, command, typed)
+        quiet, returns = "quiet" in options.flags, "output" in options.flags
+        captures = returns or _result_is_used()
+        output = CommandOutput(self.host, quiet, captures)
+        tty = output.view.tty and not options.no_tty
         try:
-            ended, notes = shell.run(command, heard, options.timeout, tty)
+            ended, notes = shell.run(command, output, options.timeout, tty)
         except BaseException:
-            heard.close(False)
+            output.close()
             raise
         self.host.shell.user_ns["_exit_code"] = ended.status
-        notes = [*notes, *heard.close(ended.left)]
-        shell.log = heard.log or shell.log
-        error = failed(typed, ended, heard, options.timeout)
-        self._ended(options, ended, error, notes)
-        return heard.result(ended, error, show_result) if keep else None
-
-    def _ended(
-        self, options: Options, ended: Ended, error: Optional[CommandFailed], notes: List[str]
-    ) -> None:
-        """Say what is to be known of a command's end, and raise what it calls for."""
-        ignored = "ignore_errors" in options.flags and not ended.interrupted
-        if error is not None and ended.timed_out and ignored:
-            notes = [*notes, error.message]
-        if notes and "quiet" not in options.flags:
+        notes += output.close(ended.background)
+        shell.log = output.log.path or shell.log
+        error = make_error(typed, ended, output, options.timeout)
+        if error is not None and ended.timed_out and options.ignore_errors:
+            notes.append(error.message)
+        if not quiet:
             say(*notes)
         if ended.interrupted:
             raise interrupted()
-        if error is not None and not ignored:
+        if error is not None and not options.ignore_errors:
             raise error
+        return output.result(ended, error, returns) if captures else None
 
-    def _start(self, shell: Lasting, options: Options, command: str, typed: str) -> Any:
-        """Start a command as a job."""
-        from ..jobs.magic_start import Asked, start
+    def _start_job(
+        self, shell: PersistentShell, options: Namespace, command: str, typed: str
+    ) -> Any:
+        from ..jobs.magic_start import start
 
-        tty = self.host.live and "no_tty" not in options.flags
-        wanted = Asked(options.background, command, typed, options.timeout, tty, options.log)
-        job, message = start(self.session, shell, wanted)
+        options.tty = self.host.live and not options.no_tty
+        job, message = start(self.session, shell, options, command, typed)
         if "quiet" not in options.flags:
             say(message)
         return job if "output" in options.flags else None
 
-    def _standing(self, shell: Lasting) -> None:
-        """Show the state, and change nothing."""
+    def _show_state(self, shell: PersistentShell) -> None:
         cwd = self.host.cwd
-        there = self.host.spell(cwd) if cwd is not None else "a directory that has vanished"
-        counts = [_counted(number, what) for what, number in shell.carried.counts.items() if number]
-        rows = [("shell", shell.name), ("directory", there), ("carried", ", ".join(counts) or "-")]
+        directory = self.host.spell(cwd) if cwd is not None else "a directory that is gone"
+        carried = [f"{kind}: {number}" for kind, number in shell.carried.counts.items() if number]
+        rows = [("shell", shell.name), ("directory", directory)]
+        rows.append(("carried", ", ".join(carried) or "-"))
         if shell.log is not None and shell.log.exists():
-            seen = self.host.live or in_terminal(self.host)  # a path would differ each time
-            known = f"{shell.log} ({amount(shell.log.stat().st_size)})"
-            rows.append(("last log", known if seen else "there: x = %shell ... gives x.log"))
+            path = f"{shell.log} ({amount(shell.log.stat().st_size)})"
+            compared = not self.host.live and not in_terminal(self.host)  # by executors
+            rows.append(("last log", "x = %shell ... gives x.log" if compared else path))
         show(Report((), tuple(rows)))
 
     def complete(self, line: str, symbol: str) -> List[str]:
-        """Options, as long as no command has begun."""
-        words = line.split()[1:]
-        before = words[:-1] if symbol and words else words
-        return super().complete(line, symbol) if all(w[:1] == "-" for w in before) else []
+        """Return options, as long as no command has begun."""
+        text = line[: len(line) - len(symbol)].lstrip().partition(" ")[2]
+        with suppress(*bad_input()):  # a quote that is not closed yet
+            words, command = split_options(text)
+            return [] if command else parser().complete(words, symbol)
+        return []
 
 
-def parse(line: str) -> Tuple[Options, str]:
-    """The options that a line begins with, and the command behind them, as it was typed."""
-    flags: List[str] = []
-    values: Dict[str, str] = {}
-    rest = line.strip()
+def parser() -> Parser:
+    """Return the options of ``%shell``, which are before the command."""
+    tree = Parser("%shell", usage="%(prog)s [OPTIONS] [--] COMMAND")
+    add = tree.add_argument
+    add("--ignore-errors", action="store_true", help="a command that fails is no error")
+    add("--timeout", type=seconds, metavar="SECONDS", help="end the command then")
+    add("--no-tty", action="store_true", help="do not pretend to be a terminal")
+    add("--fresh", action="store_true", help="first forget what is carried over")
+    add(
+        "--use",
+        type=Choice("%shell", "shell", DIALECTS),
+        default="",
+        metavar="SHELL",
+        help="bash, zsh or sh",
+    )
+    add(
+        "--background",
+        type=_not_empty,
+        metavar="NAME",
+        help="start it as a job: it outlives cell, tab and kernel; see %%jobs",
+    )
+    add("--log", type=_not_empty, metavar="PATH", help="copy the log of a job there: drive:x.log")
+    tree.epilog = "-q: show nothing of the output. -o: show the result, which x = %shell gives."
+    return tree
+
+
+def _not_empty(text: str) -> str:
+    if not text:
+        raise ArgumentTypeError("its value is missing")
+    return text
+
+
+def parse(line: str) -> Tuple[Namespace, str]:
+    """Return the options at the start of a line, and the command behind them as it was typed.
+
+    ``flags`` of the options are those that all magics have.
+    """
+    words, command = split_options(line)
+    words, flags = split_flags(words)
+    for flag in {*flags} - {"quiet", "output", "help"}:
+        raise usage_error(
+            f"%shell has no option --{flag.replace('_', '-')}.",
+            "Type %shell? for examples.",
+            code="unknown-option",
+        )
+    _, options = parser().parse_words(words)
+    options.flags = flags
+    return options, command
+
+
+def split_options(line: str) -> Tuple[List[str], str]:
+    """Split a line into the words of its options and the command behind them, as it was typed."""
+    tree, words, rest = parser(), [], line.strip()
     while rest.startswith("-"):
-        word, rest = _word(rest)
-        option, equals, value = word.partition("=")
+        word, rest = _split_word(rest)
         if word == "--":
             break
-        if word in _FLAGS:
-            flags.append(_FLAGS[word])
-        elif option in _VALUED:
-            if not equals and not rest.startswith("-"):
-                value, rest = _word(rest)
-            if not value:
-                raise usage_error(f"%shell {option}: its value is missing.", "See %shell?")
-            values[_VALUED[option]] = value
-        else:
-            raise usage_error(f"%shell has no option {word}.", "Type %shell? for help.")
-    timeout = _seconds(values.pop("timeout", None))
-    return Options(tuple(flags), timeout, **values), rest
+        words.append(word)
+        if tree.takes_value(word) and rest and not rest.startswith("-"):
+            word, rest = _split_word(rest)
+            words.append(word)
+    return words, rest
 
 
-def _word(line: str) -> Tuple[str, str]:
-    """The first word of a line, without its quotes, and what stands behind it."""
-    found = _WORD.match(line)
-    if found is None:
+def _split_word(line: str) -> Tuple[str, str]:
+    """Return the first word of a line, without its quotes, and the text behind it."""
+    word = _WORD.match(line)
+    if word is None:
         raise usage_error("A quote is not closed in the options of this line.", "Close it.")
-    return "".join(shlex.split(found.group())), line[found.end() :].lstrip()
-
-
-def _seconds(text: Optional[str]) -> Optional[float]:
-    if text is None:
-        return None
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < math.inf:
-        raise usage_error(f"%shell --timeout {text}: not a number of seconds.", "Say --timeout 60")
-    return seconds
-
-
-def _counted(number: int, what: str) -> str:
-    plural = "es" if what.endswith("s") else "s"
-    return f"{number} {what}{'' if number == 1 else plural}"
+    return "".join(shlex.split(word.group())), line[word.end() :].lstrip()
 
 
 def _result_is_used() -> bool:
-    """Tell whether the line that called the running magic does something with its value.
+    """Return whether the line that called the running magic uses its value.
 
-    That is so in ``x = %shell ls``, not in ``%shell ls``. IPython does not tell, and keeps what the
-    last line of a cell returns for as long as the kernel lives. What is not clear counts as used.
+    It does in ``x = %shell ls``, not in ``%shell ls``. IPython does not tell, and holds the value
+    of the last line of a cell for as long as the kernel lives. An unclear case counts as used.
     """
     frame = sys._getframe(1)
-    while frame.f_code.co_name not in _CALLS:
+    while frame.f_code.co_name not in {"run_line_magic", "run_cell_magic"}:
         if frame.f_back is None:
             return True
         frame = frame.f_back
     caller = frame.f_back
     if caller is None:
         return True
-    steps = dis.get_instructions(caller.f_code)
-    then = next((one for one in steps if one.offset > caller.f_lasti), None)
-    return then is None or not {then.opname, then.argrepr} & _DROPS
-
-
-def failed(
-    typed: str, ended: Ended, heard: Heard, timeout: Optional[float] = None
-) -> Optional[CommandFailed]:
-    """The error, with the last lines that the command has printed; None where it did succeed."""
-    if not ended.status and not ended.timed_out:
-        return None
-    name, last = typed.strip(), heard.last(5)
-    name = name if "\n" not in name and len(typed) < 80 else "The cell"
-    what, advice = f"{name}: {_end(ended, timeout)}", _advice(typed, ended, last)
-    error = CommandFailed(what, advice, _last_lines(last), ended.status)
-    error.cmd, error.output = redact(typed.strip()), heard.recent()
-    return error
-
-
-def _end(ended: Ended, timeout: Optional[float]) -> str:
-    if ended.timed_out:
-        return f"not done in {timeout:g} s, and ended."
-    if ended.status < 0:
-        return f"the shell was ended by {signalled(ended.status)}."
-    return f"ended with {worded(ended.status)}."
-
-
-def _advice(typed: str, ended: Ended, last: List[str]) -> str:
-    if ended.timed_out:
-        return "Give it longer: --timeout SECONDS."
-    if ended.status == 127:
-        return "No such command: check the spelling, or install it (%apt, %pin)."
-    if ended.status == 126:
-        return "It may not be run: chmod +x, or name the program that runs it."
-    if full(ended.status):
-        return MEMORY
-    if any(map(_UNREAD.match, last)):
-        return "The shell cannot read this: look for what is not closed or out of place."
-    if _ASKED.search("\n".join(last)) or _READS.search(typed):
-        return "Nothing can be typed in here: it got the end of its input. Pass the answer along."
-    return "To go on all the same: --ignore-errors"
-
-
-def _last_lines(last: List[str]) -> str:
-    return "\n".join(["The last lines:", *(f"  {line}" for line in last)]) if last else ""
-
-
-def worded(status: int) -> str:
-    """A status, and the signal that it stands for."""
-    name = signalled(status)
-    return f"status {status} ({name})" if name else f"status {status}"
-
-
-def signalled(status: int) -> str:
-    """The signal that a status stands for: -9 and 137 are SIGKILL; empty where it is none."""
-    number = -status if status < 0 else status - 128
-    try:
-        return signal.Signals(number).name
-    except ValueError:  # of those without a name only the system's own word is one
-        return f"signal {number}" if status < 0 else ""
-
-
-def full(status: int) -> bool:
-    """Whether a program was ended by force, as the system does where the memory is full."""
-    return status in (137, -9)
+    instructions = dis.get_instructions(caller.f_code)
+    after = next((step for step in instructions if step.offset > caller.f_lasti), None)
+    # What Python does with a value that nobody uses; the last value of a cell is only shown.
+    drops = {"POP_TOP", "PRINT_EXPR", "INTRINSIC_PRINT"}
+    return after is None or not {after.opname, after.argrepr} & drops

@@ -1,4 +1,4 @@
-"""What ``%shell`` does with the output of a command: shown, logged, and kept for ``-o``."""
+"""What ``%shell`` does with the output of a command: shown, logged, and captured for ``-o``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from codecs import getincrementaldecoder
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from ..core.display import amount
 from ..core.errors import CommandFailed
@@ -15,18 +15,18 @@ from ..core.host import Host
 from ..core.redact import Redactor
 from .log import Log
 from .output import Output, Piece
-from .runner import Ended, Listener
+from .runner import Exit, Listener
 
 #: Bytes of each stream that a result holds; of both that an error does.
-_KEPT, _LAST = 64 * 10**6, 20_000
+_CAPTURED, _RECENT = 64 * 10**6, 20_000
 
 
 @dataclass(frozen=True, repr=False)
 class ShellResult:
-    """What ``x = %shell`` gives: all that the command wrote, its status, and how long it took.
+    """The value of ``x = %shell``: all that the command wrote, its status, and how long it took.
 
     ``output`` has both streams as they came; it, ``returncode`` and ``check_returncode()`` are what
-    Colab's own result has. ``shown``: it was asked for (``-o``), and is shown like other values.
+    Colab's own result has. ``shown``: it is displayed like other values (``-o``).
     """
 
     output: str
@@ -44,121 +44,72 @@ class ShellResult:
         return self.status
 
     def check_returncode(self) -> None:
-        """Raise `CommandFailed` where the command did not succeed."""
+        """Raise `CommandFailed` if the command did not succeed."""
         if self.error is not None:
             raise self.error
 
     def _ipython_display_(self) -> None:
-        """Show nothing: the command's output was shown already."""
+        """Show nothing: the command's output is above."""
         if self.shown:
-            raise NotImplementedError  # so IPython is told to show it as it shows anything
+            raise NotImplementedError  # IPython then shows it as it shows anything
 
     def __repr__(self) -> str:
         lines = self.stdout.count("\n"), self.stderr.count("\n")
         return f"<status {self.status}, stdout {lines[0]} lines, stderr {lines[1]} lines>"
 
 
-class Heard(Listener):
-    """One command's output, to where it belongs: a front end, an executor, a terminal, nowhere."""
+class View:
+    """Where output is shown: a front end, an executor, a terminal, or nowhere."""
 
-    def __init__(self, host: Host, quiet: bool, keep: bool, log: Optional[Log] = None) -> None:
+    def __init__(self, host: Host, quiet: bool) -> None:
         self._live, self._quiet = host.live, quiet
-        self._through = not quiet and in_terminal(host)
-        #: Whether the command may take its outputs for terminals: executors compare plain ones.
-        self.tty = self._live or self._through
-        self._output, self._log = Output(self._live), log or Log()
-        self._veils = {name: Redactor() for name in ("stdout", "stderr", "late")}
-        self._keep, self._kept = keep, _Kept()
-        self._last = b""
+        self._terminal = not quiet and in_terminal(host)
+        #: Whether a command may take it for a terminal: executors compare plain output.
+        self.tty = self._live or self._terminal
+        self.output = Output(self._live)
+        self._redactors = {name: Redactor() for name in ("stdout", "stderr")}
         self._displays: Dict[int, Any] = {}
 
-    def heard(self, name: str, data: bytes) -> None:
-        """See `Listener`."""
-        if self._keep:
-            self._kept.add(name, data)
-        self._shown(name, self._veils[name](data))
-
-    def _shown(self, name: str, data: bytes) -> None:
-        """Without secrets, to where people read it."""
-        self._output.feed(name, data, time.monotonic())
-        self._log.write(data)
-        self._last = (self._last + data)[-_LAST:]
-        if self._through:
+    def write(self, name: str, data: bytes, last: bool = False) -> bytes:
+        """Add bytes of a stream; return them without secrets."""
+        data = self._redactors[name](data, last)
+        self.output.feed(name, data, time.monotonic())
+        if self._terminal:
             stream = getattr(sys, name)
             stream.buffer.write(data)
             stream.flush()
+        return data
 
     def tick(self) -> None:
-        """See `Listener`."""
-        self._show(self._output.tick(time.monotonic()))
+        """Show what has come, if it is time to."""
+        self._show(self.output.tick(time.monotonic()))
 
-    def late(self, data: bytes) -> None:
-        """See `Listener`."""
-        self._log.write(self._veils["late"](data))
-        if not self._log.trouble:
-            self._log.flush()
-
-    def close(self, left: bool) -> List[str]:
-        """The command has ended: show the rest. Gives what is to be said of the log."""
-        for name in ("stdout", "stderr"):
-            self._kept.add(name, b"", last=True)
-            self._shown(name, self._veils[name](b"", last=True))
-        self._show(self._output.end())
-        if (self._output.cut and not self._through) or left:
-            self._log.flush()
-        if not left:
-            self._log.close()
-        return self._notes(left)
+    def end(self) -> None:
+        """Show the rest."""
+        self._show(self.output.end())
 
     @property
-    def log(self) -> Optional[Path]:
-        """The file that has all of it, where one was made."""
-        return self._log.path
+    def cut(self) -> bool:
+        """Whether lines are left out."""
+        return self.output.cut and not self._terminal
 
-    def last(self, lines: int) -> List[str]:
-        """The last lines, for an error."""
-        return self._output.last(lines)
-
-    def recent(self) -> str:
-        """The last of both streams as they came, however much it was."""
-        return self._last.decode("utf-8", "replace")
-
-    def result(self, ended: Ended, error: Optional[CommandFailed], shown: bool) -> ShellResult:
-        """All of it."""
-        said = self._kept.text(), self._kept.text("stdout"), self._kept.text("stderr")
-        return ShellResult(*said, ended.status, ended.seconds, self._log.path, error, shown)
-
-    def kept(self) -> str:
-        """All that came."""
-        return self._kept.text()
-
-    def _notes(self, left: bool) -> List[str]:
-        """Of the log and of what goes on; a path would differ each time that it is compared."""
-        files = self._log.files
-        shown = self._live or self._through
-        where = " and ".join(map(str, files)) if shown else self._log.named
-        notes = [self._log.trouble] if self._log.trouble else []
-        if self._output.cut and not self._through and files:
-            sizes = [path.stat().st_size for path in files if path.exists()]
-            size = f" ({amount(sum(sizes))})" if self._live and sizes else ""
-            whole = "What there is of it" if self._log.trouble else self._log.whole
-            notes.append(f"{whole}{size}: {where}")
-        if left:
-            notes.append("A program goes on in the background, and ends with the kernel.")
-            if not self._log.trouble:
-                notes.append(f"What it writes from now on: {where}")
-        return notes
+    def describe_log(self, label: str, paths: Sequence[Path], name: str) -> str:
+        """Return where a log is; by its name for an executor, which compares what is shown."""
+        if not self.tty:
+            return f"{label}: {name}"
+        size = amount(sum(path.stat().st_size for path in paths if path.exists()))
+        return f"{label} ({size}): {' and '.join(map(str, paths))}"
 
     def _show(self, pieces: List[Piece]) -> None:
-        if self._quiet or self._through:
+        if self._quiet or self._terminal:
             return
         for piece in pieces:
-            if not piece.place:
+            if piece.place:
+                self._display(piece)
+            else:
                 stream = getattr(sys, piece.kind)
                 stream.write(piece.text)
                 stream.flush()
-            else:
-                self._display(piece)
 
     def _display(self, piece: Piece) -> None:
         from IPython.display import display
@@ -170,25 +121,69 @@ class Heard(Listener):
             handle.update(data, raw=True)
 
 
-def in_terminal(host: Host) -> bool:
-    """Whether what is written is read in a terminal, as IPython's own is."""
-    return not host.live and host.may_ask and sys.stdout.isatty()
+class CommandOutput(Listener):
+    """One command's output: shown, logged, and with ``capture`` kept for its result."""
 
-
-class _Kept:
-    """Both streams in the order in which they came; characters that were cut are whole."""
-
-    def __init__(self) -> None:
-        self._pieces: List[Tuple[str, str]] = []
+    def __init__(self, host: Host, quiet: bool, capture: bool) -> None:
+        self.view, self.log, self._capture = View(host, quiet), Log(), capture
+        self._captured: List[Tuple[str, str]] = []
         self._sizes = {"stdout": 0, "stderr": 0}
         self._decoders = {name: getincrementaldecoder("utf-8")("replace") for name in self._sizes}
+        self._late_redactor = Redactor()
+        #: The end of both streams as they came, without secrets.
+        self.recent = b""
 
-    def add(self, name: str, data: bytes, last: bool = False) -> None:
-        """Keep these bytes, unless there are too many; ``last``: nothing comes behind them."""
-        if self._sizes[name] < _KEPT:
+    def on_output(self, name: str, data: bytes, last: bool = False) -> None:
+        """See `Listener`."""
+        if self._capture and self._sizes[name] < _CAPTURED:
             self._sizes[name] += len(data)
-            self._pieces.append((name, self._decoders[name].decode(data, last)))
+            self._captured.append((name, self._decoders[name].decode(data, last)))
+        data = self.view.write(name, data, last)
+        self.log.write(data)
+        self.recent = (self.recent + data)[-_RECENT:]
 
-    def text(self, wanted: str = "") -> str:
-        """All of one stream, or of both."""
-        return "".join(text for name, text in self._pieces if wanted in ("", name))
+    def on_tick(self) -> None:
+        """See `Listener`."""
+        self.view.tick()
+
+    def on_late_output(self, data: bytes) -> None:
+        """See `Listener`."""
+        self.log.write(self._late_redactor(data))
+        self.log.flush()
+
+    def close(self, background: bool = False) -> List[str]:
+        """Show the rest after the command's end; return notes on the log and what still runs."""
+        for name in self._sizes:
+            self.on_output(name, b"", last=True)
+        self.view.end()
+        if self.view.cut or background:
+            self.log.flush()
+        if not background:
+            self.log.close()
+        return self._notes(background)
+
+    def result(self, ended: Exit, error: Optional[CommandFailed], shown: bool) -> ShellResult:
+        """Return what was captured."""
+        output, stdout, stderr = (
+            "".join(text for name, text in self._captured if name in names)
+            for names in (("stdout", "stderr"), ("stdout",), ("stderr",))
+        )
+        status, seconds, log = ended.status, ended.seconds, self.log.path
+        return ShellResult(output, stdout, stderr, status, seconds, log, error, shown)
+
+    def _notes(self, background: bool) -> List[str]:
+        trouble, path = self.log.trouble, self.log.path
+        notes, labels = [trouble] if trouble else [], []
+        if self.view.cut:
+            labels.append("Part of the output" if trouble else "Complete output")
+        if background:
+            notes.append("A program still runs in the background; it ends with the kernel.")
+            if not trouble:
+                labels.append("Its output from now on")
+        name = "the log that %shell names"
+        return notes + [self.view.describe_log(label, [path], name) for label in labels if path]
+
+
+def in_terminal(host: Host) -> bool:
+    """Return whether output is read in a terminal, as IPython's own is."""
+    return not host.live and host.may_ask and sys.stdout.isatty()

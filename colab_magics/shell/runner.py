@@ -1,7 +1,7 @@
-"""A command in a fresh shell: started, listened to, timed, interrupted.
+"""A command in a fresh process: started, listened to, timed, interrupted.
 
-It writes to a terminal that nobody can type into, or to a pipe. Ctrl-C and its end are waited for
-as something to read, beside what it writes.
+It writes to a terminal that nobody can type into, or to a pipe. Ctrl-C and the end of the process
+are read from pipes, like its output.
 """
 
 from __future__ import annotations
@@ -16,58 +16,54 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from types import TracebackType
-from typing import AbstractSet, Any, Callable, Dict, List, Mapping, Optional, Tuple, Type
+from typing import Any, Callable, FrozenSet, List, Mapping, Optional, Tuple
 
 from ..core.process import start
-from .processes import MARK, Family, Process, began, numbers, scan
+from .processes import MARK, Family, Process, list_pids, scan, start_time
 
-#: Seconds between two looks at what is to be shown; and what a program gets to end by itself.
+#: Seconds between two ticks; that a program gets to end by itself.
 TICK, GRACE = 0.1, 2.0
-#: A command that took less seconds has no process with the number of one that was there before.
+#: Seconds in which no number of a process is used again.
 BRIEF = 1.0
-#: Seconds in which nothing more must come of a command that has ended, for all to be heard.
+#: Seconds of silence after which the output of a command that has ended is complete.
 QUIET = 0.05
 
-#: How large a program takes the terminal for; wider bars would be broken in a narrow window.
+#: The size of the terminal; wider bars would be broken in a narrow window.
 COLUMNS, ROWS = 80, 40
 _CHUNK = 1 << 16
-#: Linux: nobody else can open the terminal by its name.
-_LOCK = 0x40045431
-#: Linux: open the end that is written to, from ours.
-_PEER = 0x5441
+#: Linux: lock a terminal, so that nobody can open it by its name; open its other end.
+_TIOCSPTLCK, _TIOCGPTPEER = 0x40045431, 0x5441
 
 
 class Listener:
-    """What hears a command: a subclass does something with it."""
+    """What is called while a command runs; a subclass overrides what it needs."""
 
-    def heard(self, name: str, data: bytes) -> None:
-        """Bytes of ``stdout`` or ``stderr``."""
+    def on_output(self, name: str, data: bytes) -> None:
+        """Handle bytes of ``stdout`` or ``stderr``."""
 
-    def tick(self) -> None:
-        """Some time has passed."""
+    def on_tick(self) -> None:
+        """Handle that some time has passed."""
 
-    def late(self, data: bytes) -> None:
-        """Bytes of a program that goes on after its command; called in another thread."""
+    def on_late_output(self, data: bytes) -> None:
+        """Handle bytes of a program that outlives its command, in another thread."""
 
-    def leaves(self, family: Family) -> None:
-        """The command has ended, others of it go on; its number stays its own until this ends."""
+    def on_background(self, family: Family) -> None:
+        """Handle that the command has ended and others of it run; its number is not free yet."""
 
 
 @dataclass(frozen=True)
-class Ended:
-    """How a command ended; ``left``: a program that it has started goes on in the background.
+class Exit:
+    """How a command ended.
 
-    ``remains`` are those of its processes that are known to go on.
-    ``reaped``: something else in this process has asked for its status before us; it reads 0 then.
+    ``background``: a program that it has started still runs; ``remains`` are those that are known.
+    ``status`` is 0 if something else in this process has waited for the command first.
     """
 
     status: int
     seconds: float
     interrupted: bool = False
     timed_out: bool = False
-    left: bool = False
-    reaped: bool = False
+    background: bool = False
     remains: Tuple[Process, ...] = ()
 
 
@@ -75,54 +71,36 @@ def run(
     command: List[str],
     environment: Mapping[str, str],
     listener: Listener,
-    watch: Callable[[Family], object],
+    on_start: Callable[[Family], object],
     timeout: Optional[float] = None,
     tty: bool = True,
     merged: bool = False,
-) -> Ended:
+) -> Exit:
     """Run a program to its end, in a session of its own and with nothing to read.
 
-    Ctrl-C goes to all processes of that session, and is an answer here, not an exception: pressed
-    again, it is meant more seriously, and for those too that have left it and carry the mark of
-    the environment (see `processes`). ``watch`` is told of its processes as soon as there are any.
-    ``tty``: each stream is a terminal of its own, else a pipe. ``merged``: both are one.
+    Ctrl-C goes to all processes of that session, and is no exception here: pressed again, it ends
+    them, those too that have left the session and carry the mark (see `processes`). ``tty``: each
+    stream is a terminal of its own, else a pipe; ``merged``: both are the same.
     """
-    started, others = time.monotonic(), numbers()
-    with Presses() as presses:
-        process, names = _start(command, environment, tty, merged)
-        family = Family(process.pid, environment.get(MARK, ""), began(process.pid))
-        running = _Running(process, family, listener, names)
+    started, others = time.monotonic(), list_pids()
+    with _Interrupts() as interrupts:
+        running = _Running(command, environment, listener, tty, merged)
         try:
-            watch(family)
-            running.listen(presses, started + timeout if timeout else None)
-        except BaseException:  # the listener has failed: nobody would hear the rest
-            family.send(signal.SIGKILL)
+            on_start(running.family)
+            running.listen(interrupts, started + timeout if timeout else None)
+        except BaseException:  # nobody would read the rest
+            running.family.send(signal.SIGKILL)
             raise
         brief = time.monotonic() - started < BRIEF
         remains = running.finish(others if brief else frozenset())
-        return running.ended(time.monotonic() - started, presses, remains)
-
-
-def _start(
-    command: List[str], environment: Mapping[str, str], tty: bool, merged: bool
-) -> Tuple[subprocess.Popen[bytes], Dict[int, str]]:
-    """Start a program; gives what its streams are heard from, too."""
-    (out, out_there), (err, err_there) = _channels(tty, merged)
-    try:
-        process = start(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=out_there,
-            stderr=err_there,
-            env=dict(environment),
-            start_new_session=True,
+        return Exit(
+            running.process.wait(),
+            time.monotonic() - started,
+            interrupts.count > 0 and not running.timed_out,
+            running.timed_out,
+            running.background,
+            tuple(remains),
         )
-    except BaseException:
-        _close(out, err)
-        raise
-    finally:
-        _close(out_there, err_there)
-    return process, {err: "stderr", out: "stdout"}
 
 
 class _Running:
@@ -130,204 +108,176 @@ class _Running:
 
     def __init__(
         self,
-        process: subprocess.Popen[bytes],
-        family: Family,
+        command: List[str],
+        environment: Mapping[str, str],
         listener: Listener,
-        names: Mapping[int, str],
+        tty: bool,
+        merged: bool,
     ) -> None:
-        self._process, self._family = process, family
-        self._listener, self._names = listener, names
-        self._open = selectors.DefaultSelector()
-        for stream in names:
+        self._listener, self._signals = listener, 0
+        self.timed_out = self.background = False
+        make = _open_terminal if tty else os.pipe
+        out, out_write = make()
+        err, err_write = out, out_write
+        try:
+            if not merged:
+                err, err_write = make()
+            self.process = start(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out_write,
+                stderr=err_write,
+                env=dict(environment),
+                start_new_session=True,
+            )
+        except BaseException:
+            _close(out, err)
+            raise
+        finally:
+            _close(out_write, err_write)
+        pid = self.process.pid
+        self.family = Family(pid, environment.get(MARK, ""), start_time(pid))
+        self._names = {err: "stderr", out: "stdout"}
+        self._selector = selectors.DefaultSelector()
+        for stream in self._names:
             os.set_blocking(stream, False)
-            self._open.register(stream, selectors.EVENT_READ)
-        self._signals = 0
-        self.timed_out = self.reaped = self.left = False
+            self._selector.register(stream, selectors.EVENT_READ)
 
-    def listen(self, presses: Presses, until: Optional[float]) -> None:
-        """Hear it until it ends."""
-        ended = _end_of(self._process)
-        for special in (ended, presses.reads):
-            self._open.register(special, selectors.EVENT_READ)
-        going = True
-        while going:
-            for key, _ in self._open.select(TICK):
+    def listen(self, interrupts: _Interrupts, deadline: Optional[float]) -> None:
+        """Read its output until it ends."""
+        ended = _open_end(self.process)
+        for special in (ended, interrupts.pipe):
+            self._selector.register(special, selectors.EVENT_READ)
+        running = True
+        while running:
+            for key, _ in self._selector.select(TICK):
                 if key.fd == ended:
-                    going = False
-                elif key.fd == presses.reads:
-                    self._interrupt(presses.take())
+                    running = False
+                elif key.fd == interrupts.pipe:
+                    self._interrupt(len(os.read(interrupts.pipe, 100)))
                 else:
-                    self._hear(key.fd)
-            self._listener.tick()
-            if until is not None and time.monotonic() > until:
-                until = self._time_out()
-        self.reaped = _is_reaped(self._process)
-        for special in (ended, presses.reads):
-            self._open.unregister(special)
+                    self._read(key.fd)
+            self._listener.on_tick()
+            if deadline is not None and time.monotonic() > deadline:
+                self.family.send(signal.SIGKILL if self.timed_out else signal.SIGTERM)
+                self.timed_out = True
+                deadline = time.monotonic() + GRACE
+        for special in (ended, interrupts.pipe):
+            self._selector.unregister(special)
         os.close(ended)
 
-    def finish(self, others: AbstractSet[int]) -> Tuple[Process, ...]:
-        """Hear what is still under way; gives those of its processes that go on.
+    def finish(self, others: FrozenSet[int]) -> List[Process]:
+        """Read the rest; return its processes that still run, none of which is in ``others``.
 
-        ``others``: the numbers of processes that are known to be none of it. ``left`` is true then
-        where any goes on, also one that can be told only by what it holds open.
+        ``background`` is true then where any runs, also one that is known only by what it holds
+        open.
         """
         if self.timed_out:
             self._end_all()
-        remains = self._family.members(lambda: scan(others))
-        for key in self._open.get_map().values():
-            _show_end(key.fd)
+        remains = self.family.members(lambda: scan(others))
+        streams = self._selector.get_map()
+        for key in streams.values():
+            _reveal_end(key.fd)
         latest = time.monotonic() + 1.0
         until = time.monotonic() + (QUIET if remains else 4 * QUIET)
-        while self._open.get_map() and time.monotonic() < min(until, latest):
-            for key, _ in self._open.select(QUIET):
-                if self._hear(key.fd):
+        while streams and time.monotonic() < min(until, latest):
+            for key, _ in self._selector.select(QUIET):
+                if self._read(key.fd):
                     until = max(until, time.monotonic() + QUIET)
-        self.left = bool(remains or self._open.get_map())
-        if self.left:  # a program whose terminal nobody reads would stop
+        self.background = bool(remains or streams)
+        if self.background:  # a program whose terminal nobody reads would stop
             threading.Thread(target=self._drain, daemon=True).start()
+            self._listener.on_background(self.family)
         else:
-            self._open.close()
-        return tuple(remains)
+            self._selector.close()
+        return remains
 
-    def ended(self, seconds: float, presses: Presses, remains: Tuple[Process, ...]) -> Ended:
-        """Return how it ended; its number may be another one's afterwards."""
-        if self.left:
-            self._listener.leaves(self._family)
-        return Ended(
-            self._process.wait(),
-            seconds,
-            presses.count > 0 and not self.timed_out,
-            self.timed_out,
-            self.left,
-            self.reaped,
-            remains,
-        )
-
-    def _hear(self, stream: int) -> bool:
-        """Pass on what a stream has to say; false at its end."""
-        data = _read(stream)
-        if data:
-            self._listener.heard(self._names[stream], data)
-        elif data is not None:
-            self._open.unregister(stream)
+    def _read(self, stream: int, late: bool = False) -> bool:
+        """Pass on the output of a stream; return whether there was any."""
+        try:
+            data = os.read(stream, _CHUNK)
+        except BlockingIOError:
+            return False
+        except OSError:  # so Linux tells the end of a terminal
+            data = b""
+        if not data:
+            self._selector.unregister(stream)
             os.close(stream)
+        elif late:
+            self._listener.on_late_output(data)
+        else:
+            self._listener.on_output(self._names[stream], data)
         return bool(data)
 
     def _drain(self) -> None:
-        while self._open.get_map():
-            for key, _ in self._open.select():
-                data = _read(key.fd)
-                if data:
-                    self._listener.late(data)
-                elif data is not None:
-                    self._open.unregister(key.fd)
-                    os.close(key.fd)
-        self._open.close()
+        while self._selector.get_map():
+            for key, _ in self._selector.select():
+                self._read(key.fd, late=True)
+        self._selector.close()
 
     def _interrupt(self, presses: int) -> None:
         """Interrupt it; the second time end it, the third time by force."""
         for _ in range(presses):
             number = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)[min(self._signals, 2)]
             self._signals += 1
-            self._family.send(number, everywhere=number != signal.SIGINT)
-
-    def _time_out(self) -> float:
-        """End it; where that does not help, by force. Gives when to look again."""
-        self._family.send(signal.SIGKILL if self.timed_out else signal.SIGTERM)
-        self.timed_out = True
-        return time.monotonic() + GRACE
+            self.family.send(number, everywhere=number != signal.SIGINT)
 
     def _end_all(self) -> None:
-        """Its shell has ended in time, and another program of it may not."""
+        """End what outlives the process itself after a timeout."""
         until = time.monotonic() + GRACE
-        while self._family.members():
+        while self.family.members():
             if time.monotonic() > until:
-                self._family.send(signal.SIGKILL)
+                self.family.send(signal.SIGKILL)
             time.sleep(0.02)
 
 
-class Presses:
-    """Ctrl-C as something to read, so that it cuts nothing of ours in the middle."""
+class _Interrupts:
+    """Ctrl-C as a byte in a pipe, so that it cuts nothing of ours in the middle."""
 
-    def __enter__(self) -> Presses:
-        self.reads, self._writes = os.pipe()
-        os.set_blocking(self._writes, False)
+    def __enter__(self) -> _Interrupts:
+        self.pipe, self._write = os.pipe()
+        os.set_blocking(self._write, False)
         self.count = 0
-        self._before: Any = None
+        self._handler: Any = None
         if threading.current_thread() is threading.main_thread():
-            self._before = signal.signal(signal.SIGINT, self._press)
+            self._handler = signal.signal(signal.SIGINT, self._press)
         return self
 
-    def __exit__(
-        self,
-        kind: Optional[Type[BaseException]],
-        error: Optional[BaseException],
-        trace: Optional[TracebackType],
-    ) -> None:
-        if self._before is not None:
-            signal.signal(signal.SIGINT, self._before)
-        _close(self.reads, self._writes)
+    def __exit__(self, *error: object) -> None:
+        if self._handler is not None:
+            signal.signal(signal.SIGINT, self._handler)
+        _close(self.pipe, self._write)
 
     def _press(self, number: int, frame: object) -> None:
         self.count += 1
         with suppress(BlockingIOError):
-            os.write(self._writes, b"!")
-
-    def take(self) -> int:
-        """How often it was pressed since the last time."""
-        return len(os.read(self.reads, 100))
+            os.write(self._write, b"!")
 
 
-def _end_of(process: subprocess.Popen[bytes]) -> int:
-    """A descriptor that can be read once the process has ended; whoever asked for it closes it."""
+def _open_end(process: subprocess.Popen[bytes]) -> int:
+    """Return a descriptor that can be read once the process has ended."""
     with suppress(AttributeError, OSError):  # Python 3.8, another system than Linux, an old one
         return os.pidfd_open(process.pid)
-    ended, tell = os.pipe()
-    threading.Thread(target=_wait, args=(process, tell), daemon=True).start()
+    ended, write = os.pipe()
+
+    def wait() -> None:
+        try:  # its number stays its own until we ask for its status
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        except ChildProcessError:  # something else has
+            pass
+        except AttributeError:  # macOS, up to Python 3.12
+            process.wait()
+        os.close(write)
+
+    threading.Thread(target=wait, daemon=True).start()
     return ended
 
 
-def _is_reaped(process: subprocess.Popen[bytes]) -> bool:
-    """Tell whether something else has asked for the status of a program of ours that has ended."""
-    return process.returncode is None and not _waited(process)
+def _open_terminal() -> Tuple[int, int]:
+    """Return both ends of a terminal: the one to read, and the one that a program writes to.
 
-
-def _wait(process: subprocess.Popen[bytes], tell: int) -> None:
-    _waited(process)
-    os.close(tell)
-
-
-def _waited(process: subprocess.Popen[bytes]) -> bool:
-    """Wait for its end, and leave its status to be asked for; whether that can still be."""
-    try:
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    except AttributeError:  # macOS, up to Python 3.12
-        process.wait()
-    return True
-
-
-def _channels(tty: bool, merged: bool) -> List[Tuple[int, int]]:
-    """Two terminals, or pipes: of each our end, and the one that is written to.
-
-    ``merged``: both are the same. Raises OSError, and leaves none then.
-    """
-    make = _terminal if tty else os.pipe
-    first = make()
-    try:
-        return [first, first if merged else make()]
-    except BaseException:
-        _close(*first)
-        raise
-
-
-def _terminal() -> Tuple[int, int]:
-    """A terminal: our end, and the one that is written to.
-
-    Bytes come as they are written. It is open for writing alone: pagers and editors that find no
-    keyboard at standard input look for one at their outputs, and would wait there for ever.
+    Bytes come as they are written. The program's end is open for writing alone: pagers and editors
+    that find no keyboard at standard input look for one at their outputs, and would wait for ever.
     """
     import fcntl
     import termios
@@ -347,12 +297,12 @@ def _terminal() -> Tuple[int, int]:
         os.close(theirs)
     if sys.platform == "linux":
         with suppress(OSError):
-            fcntl.ioctl(ours, _LOCK, struct.pack("i", 1))
+            fcntl.ioctl(ours, _TIOCSPTLCK, struct.pack("i", 1))
     return ours, write_only
 
 
-def _show_end(ours: int) -> None:
-    """Have the end of a terminal that nobody has open any more be read as such.
+def _reveal_end(ours: int) -> None:
+    """Let the end of a terminal that nobody has open any more be read.
 
     Linux forgets it where a program, such as ``less``, was refused to open the terminal by name.
     """
@@ -361,22 +311,11 @@ def _show_end(ours: int) -> None:
     import fcntl
 
     with suppress(OSError):  # it is a pipe, or closed
-        fcntl.ioctl(ours, _LOCK, struct.pack("i", 0))
-        os.close(fcntl.ioctl(ours, _PEER, os.O_RDONLY | os.O_NOCTTY))
-        fcntl.ioctl(ours, _LOCK, struct.pack("i", 1))
-
-
-def _read(ours: int) -> Optional[bytes]:
-    """What our end, which does not block, has to say: nothing at its end, None while silent."""
-    try:
-        return os.read(ours, _CHUNK)
-    except BlockingIOError:
-        return None
-    except OSError:  # Linux says so of a terminal that nobody has open any more
-        return b""
+        fcntl.ioctl(ours, _TIOCSPTLCK, struct.pack("i", 0))
+        os.close(fcntl.ioctl(ours, _TIOCGPTPEER, os.O_RDONLY | os.O_NOCTTY))
+        fcntl.ioctl(ours, _TIOCSPTLCK, struct.pack("i", 1))
 
 
 def _close(*ends: int) -> None:
-    """Close each end once."""
     for end in {*ends}:
         os.close(end)

@@ -33,7 +33,7 @@ from colab_magics.fetch.cache import Entry, Member, keep, part_of, recall
 from colab_magics.fetch.prefetch import Ahead
 from colab_magics.jobs import launch
 from colab_magics.jobs import store as jobs
-from colab_magics.jobs.job import Job, find
+from colab_magics.jobs.job import Job, find_job
 from colab_magics.pin import journal
 from colab_magics.pin.environments import store
 from colab_magics.secret import lookup
@@ -658,7 +658,7 @@ def plant(kind: str, path: Path, own: Path) -> None:
 
 def begun(words: str, copy: str = "") -> Job:
     """A job of the shell's that runs, or has run."""
-    wanted = launch.Wanted("x", ["sh", "-c", words], dict(os.environ), tty=False, copy=copy)
+    wanted = launch.JobSpec("x", ["sh", "-c", words], dict(os.environ), tty=False, copy=copy)
     return launch.launch("one", wanted)
 
 
@@ -685,7 +685,7 @@ def test_the_folders_of_jobs_are_closed_whatever_the_umask(state: Path) -> None:
         job = begun("true", copy=str(state.with_name("logs") / "more" / "x.log"))
     finally:
         os.umask(before)
-    until(lambda: not jobs.since(job.keeper))
+    until(lambda: not jobs.process_start(job.supervisor))
     made = [state, *state.rglob("*"), state.with_name("logs"), state.with_name("logs") / "more"]
     assert job.log in made
     wrong = {path: stat.S_IMODE(path.stat().st_mode) for path in made}
@@ -708,9 +708,9 @@ def test_what_is_planted_where_a_keeper_writes(state: Path, shared: Shared, kind
         (job.folder / "seen.new").unlink()
         plant(kind, job.folder / "seen.new", shared.own)
     go.touch()
-    until(lambda: not jobs.since(job.keeper))
+    until(lambda: not jobs.process_start(job.supervisor))
     assert not shared.harmed() and (kept / "log").read_text() == "hello\n"
-    assert jobs.read(kept, jobs.END)["status"] == 0
+    assert jobs.read_record(kept, jobs.END)["status"] == 0
 
 
 @linux
@@ -722,7 +722,7 @@ def test_the_copy_of_a_log_is_planted(state: Path, shared: Shared, run: Cells, k
     plant(kind, path, shared.own)
     reply = run.attempt(f"%shell --background one --log {path} echo hello")
     assert reply.error is not None and str(path) in str(reply.error)
-    assert find("one") is None and not shared.harmed()
+    assert find_job("one") is None and not shared.harmed()
     assert kind != "theirs" or path.read_bytes() == b"theirs\n"
 
 
@@ -732,7 +732,7 @@ def test_the_copy_of_a_log_is_planted(state: Path, shared: Shared, run: Cells, k
 def test_a_log_that_was_planted(state: Path, shared: Shared, run: Cells, kind: str) -> None:
     """It is not shown, nor waited for: the job is listed without it."""
     job = begun("exit 3")
-    until(lambda: not jobs.since(job.keeper))
+    until(lambda: not jobs.process_start(job.supervisor))
     shared.own.write_bytes(b"theirs\n")
     job.log.unlink()
     plant(kind, job.log, shared.own)

@@ -19,8 +19,8 @@ from support.cells import Cells, new_shell
 from colab_magics.core.errors import NotOwn
 from colab_magics.extension.recorder import session_of
 from colab_magics.jobs import store as jobs
-from colab_magics.jobs.job import every, find
-from colab_magics.jobs.store import FACTS, folder, names
+from colab_magics.jobs.job import find_job, list_jobs
+from colab_magics.jobs.store import FACTS, folder, list_names
 from colab_magics.pin.environments import store
 from colab_magics.shell.interpolation import expand
 
@@ -63,10 +63,15 @@ def listing(place: Path) -> List[str]:
 
 def facts_of(victim: subprocess.Popen[bytes], **other: Any) -> Dict[str, Any]:
     """What would stand in the record of a job that this process is."""
-    start = jobs.since(victim.pid)
-    known = {"session": victim.pid, "start": start, "keeper": victim.pid, "keeper_start": start}
+    start = jobs.process_start(victim.pid)
+    known = {
+        "session": victim.pid,
+        "start": start,
+        "supervisor": victim.pid,
+        "supervisor_start": start,
+    }
     said = {"command": "x", "copy": "", "mark": "0" * 32, "started": time.time()}
-    return {**known, **said, "boot": jobs.boot(), "host": jobs.host(), **other}
+    return {**known, **said, "boot": jobs.boot_id(), "host": jobs.host_name(), **other}
 
 
 def plant(place: Path, facts: Any) -> Path:
@@ -167,7 +172,7 @@ def test_a_linked_folder_is_no_job(run: Cells, home: Path) -> None:
     folder().mkdir(parents=True)
     (folder() / "one").symlink_to(place)
     before = listing(place)
-    assert names() == [] and run.attempt("%jobs remove one").error is not None
+    assert list_names() == [] and run.attempt("%jobs remove one").error is not None
     assert run.attempt("%shell --background one true").error is not None
     assert listing(place) == before
 
@@ -181,13 +186,13 @@ def test_a_linked_folder_is_no_job(run: Cells, home: Path) -> None:
         {"session": -1},
         {"session": 2**40},
         {"session": 7.5},
-        {"keeper": 0},
+        {"supervisor": 0},
         {"mark": ""},
         {"mark": "../" + "0" * 29},
         {"mark": ["0" * 32]},
         {"start": ""},
         {"start": "12\n13"},
-        {"keeper_start": None},
+        {"supervisor_start": None},
         {"started": float("nan")},
         {"started": float("inf")},
         {"started": "now"},
@@ -198,9 +203,9 @@ def test_a_linked_folder_is_no_job(run: Cells, home: Path) -> None:
 def test_a_record_that_is_not_ours_is_no_job(
     run: Cells, victim: subprocess.Popen[bytes], other: Dict[str, Any]
 ) -> None:
-    """Each field of a record is what a keeper writes there; with any other there is no job."""
+    """Each field of a record is what a supervisor writes there; with any other there is no job."""
     plant(folder() / "one", facts_of(victim, **other))
-    assert find("one") is None and every() == []
+    assert find_job("one") is None and list_jobs() == []
     assert run.attempt("%jobs stop one").error is not None and victim.poll() is None
     assert "No jobs" in run("%jobs")
 
@@ -217,7 +222,7 @@ def test_what_is_no_record_is_not_read(run: Cells, victim: subprocess.Popen[byte
     for name in ("other", "dir") if os.getuid() == 0 else ():
         (places[name] / FACTS).rename(places[name] / "1" / FACTS)
         os.chown(places[name] / "1" / (FACTS if name == "other" else "."), 65534, 65534)
-    assert every() == []
+    assert list_jobs() == []
     for name in places:
         assert run.attempt(f"%jobs stop {name}").error is not None
     assert victim.poll() is None
@@ -253,7 +258,7 @@ def test_what_others_may_write_is_no_job(
     place = plant(folder() / "one", facts_of(victim))
     path = (folder(), place, place / "1", place / "1" / FACTS)[open_one]
     path.chmod(0o777)
-    found = every()
+    found = list_jobs()
     assert len(found) == (0 if open_one else 1)
     assert open_one or not folder().stat().st_mode & 0o022
 

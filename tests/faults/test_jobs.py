@@ -15,22 +15,22 @@ from doubles.small_disk import mounted
 from support.cells import Cells, new_shell
 
 from colab_magics.jobs import launch
-from colab_magics.jobs.job import every, find
+from colab_magics.jobs.job import find_job, list_jobs
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or shutil.which("bash") is None, reason="elsewhere: Linux with bash"
 )
 
-#: In a keeper: what it writes of a job that has started is written when the disk is full.
+#: In a supervisor: what it writes of a job that has started is written when the disk is full.
 _LATE = """
 import os, time
 from colab_magics.jobs import supervisor
-started = supervisor.Keeper.started
+started = supervisor.Supervisor.record_start
 def late(self, family):
     while os.statvfs(self._folder).f_bavail:
         time.sleep(0.01)
     started(self, family)
-supervisor.Keeper.started = late
+supervisor.Supervisor.record_start = late
 """
 
 
@@ -48,7 +48,7 @@ def disk(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])
         monkeypatch.chdir(place)
         yield place
-        for one in every():
+        for one in list_jobs():
             if one.running:
                 launch.stop(one, 0.1)
 
@@ -69,17 +69,19 @@ def test_a_job_that_fills_the_disk_at_once(
     """It is started, seen to run and to end, and how it ended is known."""
     (home / "late").mkdir()
     (home / "late" / "late.py").write_text(_LATE)
-    code = launch._CODE.replace("; {}", f"; sys.path.insert(0, {str(home / 'late')!r}); {{}}")
-    monkeypatch.setattr(launch, "_CODE", code.replace("; {}", "; import late; {}"))
+    code = launch.BOOTSTRAP.replace(
+        "; supervisor", f"; sys.path.insert(0, {str(home / 'late')!r}); import late; supervisor"
+    )
+    monkeypatch.setattr(launch, "BOOTSTRAP", code)
     run = Cells(new_shell())
     run("%load_ext colab_magics")
     go = home / "go"
     command = f"cat /dev/zero > zeros; until [ -e {go} ]; do sleep 0.05; done; exit 3"
     run(f"%shell --background one {command} {'#' * length}")
-    now = find("one")
+    now = find_job("one")
     assert now is not None and now.state == "running"
     assert os.statvfs(disk).f_bavail == 0
     go.touch()
-    until(lambda: not getattr(find("one"), "running", True))
-    ended = find("one")
+    until(lambda: not getattr(find_job("one"), "running", True))
+    ended = find_job("one")
     assert ended is not None and (ended.state, ended.status) == ("failed", 3)

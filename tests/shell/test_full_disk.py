@@ -19,7 +19,7 @@ from support.cells import Cells
 from colab_magics.core import files
 from colab_magics.core.errors import CommandFailed
 from colab_magics.jobs import launch
-from colab_magics.jobs.job import every
+from colab_magics.jobs.job import list_jobs
 
 from .test_jobs import job, known, until
 
@@ -43,7 +43,7 @@ def disk(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         monkeypatch.setattr(tempfile, "tempdir", str(place / "tmp"))
         monkeypatch.chdir(place)
         yield place
-        for one in every():
+        for one in list_jobs():
             if one.running:
                 launch.stop(one, 0.1)
 
@@ -71,7 +71,7 @@ def test_a_command_that_fills_the_disk(run: Cells, disk: Path) -> None:
     """What it leaves to the next one cannot be written: that is said, and the next one runs."""
     run("%shell ONE=1")
     shown = run("%shell ONE=2; cat /dev/zero > zeros; true")
-    assert "before this command: it could not be written whole; is the disk full?" in shown
+    assert "before this command: it could not be written completely; is the disk full?" in shown
     assert run("%shell echo $ONE; rm zeros") == "1"
 
 
@@ -114,13 +114,13 @@ def test_a_log_that_does_not_fit(run: Cells, disk: Path) -> None:
     filling.unlink()
     shown = run("%shell head -c 9000000 /dev/zero | tr '\\0' '\\n'")
     assert "The log could not be written: No space left" in shown
-    assert "What there is of it: the log that %shell names" in shown
+    assert "Part of the output: the log that %shell names" in shown
 
 
 def test_programs_in_the_background_outlive_the_folder(run: Cells, disk: Path) -> None:
     """Where the shell writes elsewhere from now on, what it has started before goes on.
 
-    They end with the kernel, all the same: each folder has a guard, which knows them.
+    They end with the kernel, all the same: each folder has a reaper, which knows them.
     """
     run("%shell sleep 600 & echo $! > pid")
     pid = int((disk / "pid").read_text())
@@ -128,7 +128,7 @@ def test_programs_in_the_background_outlive_the_folder(run: Cells, disk: Path) -
     run("%shell true")
     shutil.rmtree(disk / "tmp")
     run("%shell true")
-    gc.collect()  # a guard that nobody holds any more would take the kernel for ended
+    gc.collect()  # a reaper that nobody holds any more would take the kernel for ended
     time.sleep(1)  # nothing tells that it does not
     assert Path(f"/proc/{pid}/stat").read_text().rpartition(") ")[2][0] == "S"
     run(f"%shell kill {pid}")
@@ -141,7 +141,7 @@ def test_a_job_that_fills_the_disk(run: Cells, disk: Path, code: str) -> None:
     until(lambda: not job("one").running)
     ended = job("one")
     assert ended.state == ("failed" if code == "exit 3" else "killed")
-    assert known(run, "one")["log"] and "The log is not whole: No space left" in ended.trouble
+    assert known(run, "one")["log"] and "The log is not complete: No space left" in ended.trouble
     assert shutil.disk_usage(disk).free < 2**14  # the room of small files that are gone
 
 

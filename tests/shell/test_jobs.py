@@ -19,9 +19,9 @@ from support.cells import Cells, Child
 from colab_magics.core.errors import CommandFailed
 from colab_magics.core.redact import register_secret
 from colab_magics.jobs import job as module
-from colab_magics.jobs import launch, magic_follow, magic_start, store
+from colab_magics.jobs import launch, magic_follow, store
 from colab_magics.jobs import log as logs
-from colab_magics.jobs.job import Job, every, find
+from colab_magics.jobs.job import Job, find_job, list_jobs
 from colab_magics.jobs.store import FACTS, SEEN, folder
 from colab_magics.shell import processes
 
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.skipif(
 def nothing_left(home: Path) -> Iterator[None]:
     """What a test has started is ended after it."""
     yield
-    for job in every():
+    for job in list_jobs():
         if job.running:
             launch.stop(job, 0.1)
 
@@ -55,7 +55,7 @@ def known(run: Cells, name: str) -> Dict[str, Any]:
 
 
 def job(name: str) -> Job:
-    found = find(name)
+    found = find_job(name)
     assert found is not None
     return found
 
@@ -75,9 +75,9 @@ def count(folder: Path) -> None:
         (folder / f"go{number}").touch()
 
 
-def keepers(code: str) -> str:
-    """How keepers start that do something else first, which may name ``supervisor`` or ``log``."""
-    return launch._CODE.replace("; {}", f", log; {code}; {{}}")
+def bootstrap(code: str) -> str:
+    """How supervisors start that do something else first; it may name ``supervisor`` or ``log``."""
+    return launch.BOOTSTRAP.replace("; supervisor.main()", f", log; {code}; supervisor.main()")
 
 
 def ended(name: str) -> None:
@@ -116,7 +116,7 @@ def drive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Drive:
     path = str(tmp_path / "drive.log")
     opened = f"os.open(path, os.O_WRONLY) if str(path) == {path!r} else own(path, *words, **more)"
     waits = f"log.open_own = lambda path, *words, own=log.open_own, **more: {opened}"
-    monkeypatch.setattr(launch, "_CODE", keepers(f"import os; {waits}"))
+    monkeypatch.setattr(launch, "BOOTSTRAP", bootstrap(f"import os; {waits}"))
     return Drive(Path(path))
 
 
@@ -196,7 +196,7 @@ def test_what_a_job_leaves_in_the_background_is_the_job(run: Cells, tmp_path: Pa
     pid = int(until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text()))
     assert known(run, "one")["state"] == "running"
     launch.stop(job("one"), 0.3)
-    assert not store.since(pid)
+    assert not store.process_start(pid)
     assert known(run, "one")["state"] == "stopped"
 
 
@@ -233,15 +233,6 @@ def test_a_new_job_keeps_the_log_of_the_one_before(run: Cells) -> None:
     assert run("%jobs log one --before") == "second"
 
 
-def test_the_same_line_in_two_kernels_at_once(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The later one finds out when it gets its turn, and says that it runs already."""
-    run("%shell --background one sleep 60")
-    monkeypatch.setattr(magic_start, "free", lambda name, shown: None)
-    assert "one runs already: %jobs follow one" in run("%shell --background one sleep 60")
-    reply = run.attempt("%shell --background one true")
-    assert type(reply.error).__name__ == "UsageError" and "one runs already" in reply.shown
-
-
 def test_a_start_that_fails_loses_nothing(run: Cells) -> None:
     """The job that had the name is told of as before, with its log and the one before that."""
     for word in ("first", "second"):
@@ -260,7 +251,7 @@ def test_a_start_that_fails_loses_nothing(run: Cells) -> None:
 def test_an_interrupted_start_is_none(run: Cells, tmp_path: Path, number: int) -> None:
     """Ctrl-C counts at once, and so does the kernel's end.
 
-    What had begun until then is ended by its keeper, and forgotten.
+    What had begun until then is ended by its supervisor, and forgotten.
     """
     run("%shell --background one echo before")
     run("%jobs wait one")
@@ -270,9 +261,8 @@ def test_an_interrupted_start_is_none(run: Cells, tmp_path: Path, number: int) -
     try:
         with child() as kernel:
             kernel("from colab_magics.jobs import launch")
-            kernel(
-                f"launch._CODE = {keepers(f'import os, time; {slow}; supervisor.boot = slow')!r}"
-            )
+            code = bootstrap(f"import os, time; {slow}; supervisor.store.boot_id = slow")
+            kernel(f"launch.BOOTSTRAP = {code!r}")
             kernel.ask(f"%shell --background one echo $$ > {tmp_path}/pid; exec sleep 60")
             until(begun.exists)
             pid = until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
@@ -283,7 +273,7 @@ def test_an_interrupted_start_is_none(run: Cells, tmp_path: Path, number: int) -
                 kernel.process.wait()
     finally:
         go.touch()
-    until(lambda: not store.since(int(pid)))
+    until(lambda: not store.process_start(int(pid)))
     assert run("%jobs one").split() == ["one", "done", "before"]
 
 
@@ -304,27 +294,34 @@ def test_a_name_that_cannot_be_one_is_refused(run: Cells, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "code", "text"),
     [
-        "%jobs nosuch",
-        "%jobs log nosuch",
-        "%jobs wait",
-        "%jobs log one -n 0",
-        "%jobs log one --before",
-        "%jobs stop",
-        "%jobs --nosuch",
-        "%shell --log x true",
-        "%jobs remove running",
+        ("%jobs folow", "no-job", "There is no job folow. Did you mean follow?"),
+        ("%jobs log oen", "no-job", "There is no job oen. Did you mean one?"),
+        ("%jobs log one --before", "no-job", "There was no job one before."),
+        ("%jobs wait", "usage", "%jobs wait: the following arguments are required: name."),
+        ("%jobs log one -n 0", "usage", "%jobs log -n 0: not a number of lines."),
+        (
+            "%jobs wait one --timeout 0",
+            "usage",
+            "argument --timeout: 0 is not a number of seconds.",
+        ),
+        ("%jobs stop", "usage", "%jobs stop: the following arguments are required: name."),
+        ("%jobs --jsn", "unknown-option", "%jobs has no option --jsn. Did you mean --json?"),
+        ("%jobs remove running", "job-running", "running is running."),
+        ("%jobs remove one --dry-run", "unknown-option", "%jobs has no option --dry-run."),
+        ("%shell --background running true", "name-taken", "running runs already: sleep 60"),
     ],
 )
-def test_bad_lines_change_nothing(run: Cells, line: str) -> None:
+def test_bad_lines_change_nothing(run: Cells, line: str, code: str, text: str) -> None:
     """Each is one clear error, and the jobs are as they were."""
     run("%shell --background one echo kept")
     run("%jobs wait one")
     run("%shell --background running sleep 60")
     reply = run.attempt(line)
     assert type(reply.error).__name__ == "UsageError", reply
-    assert [one.state for one in every()] == ["done", "running"]
+    assert getattr(reply.error, "code", "") == code and text in reply.shown
+    assert [job.state for job in list_jobs()] == ["done", "running"]
 
 
 # ---------------------------------------------------------------------- it outlives the kernel
@@ -340,7 +337,7 @@ def test_a_job_outlives_its_kernel(run: Cells, tmp_path: Path, number: int) -> N
         kernel.process.send_signal(number)
         kernel.process.wait()
     left = int((tmp_path / "left").read_text())
-    until(lambda: not store.since(left))
+    until(lambda: not store.process_start(left))
     assert known(run, "one")["state"] == "running"
     count(tmp_path)
     run("%jobs wait one")
@@ -351,11 +348,11 @@ def test_a_job_outlives_its_kernel(run: Cells, tmp_path: Path, number: int) -> N
 _TELLS = """\
 from pathlib import Path
 from colab_magics.jobs import magic_follow
-looked = magic_follow._later
+original = magic_follow._wait_for_news
 def later(job, tick):
     Path("waiting").touch()
-    return looked(job, tick)
-magic_follow._later = later"""
+    return original(job, tick)
+magic_follow._wait_for_news = later"""
 
 
 def test_ctrl_c_in_the_kernel_does_not_reach_a_job(run: Cells) -> None:
@@ -368,26 +365,26 @@ def test_ctrl_c_in_the_kernel_does_not_reach_a_job(run: Cells) -> None:
         kernel.interrupt()
         answer = kernel.answer()
     assert answer.error == "KeyboardInterrupt"
-    assert "one goes on. To end it: %jobs stop one" in answer.shown
+    assert "one is still running. To end it: %jobs stop one" in answer.shown
     assert known(run, "one")["state"] == "running"
 
 
 def test_a_keeper_that_is_killed_loses_no_job(run: Cells) -> None:
     """The job counts as running while one of its processes lives, and can be stopped."""
     run("%shell --background one sleep 60")
-    os.kill(job("one").keeper, signal.SIGKILL)
-    until(lambda: not store.since(job("one").keeper))
+    os.kill(job("one").supervisor, signal.SIGKILL)
+    until(lambda: not store.process_start(job("one").supervisor))
     assert known(run, "one")["state"] == "running"
     run("%jobs stop one")
     assert not job("one").family.members()
 
 
 def test_killed_and_gone_with_the_machine_are_told_apart(run: Cells) -> None:
-    """Without a last word from its keeper: killed on this machine, lost on one that went away."""
+    """Without a last word from its supervisor: killed here, lost with a machine that went away."""
     run("%shell --background one sleep 60")
     now = job("one")
-    os.kill(now.keeper, signal.SIGKILL)
-    os.killpg(now.session, signal.SIGKILL)
+    os.kill(now.supervisor, signal.SIGKILL)
+    os.killpg(now.family.session, signal.SIGKILL)
     until(lambda: not job("one").running)
     assert run("%jobs one").split() == ["one", "killed"]
     facts = json.loads((now.folder / FACTS).read_text())
@@ -398,7 +395,7 @@ def test_killed_and_gone_with_the_machine_are_told_apart(run: Cells) -> None:
 def test_a_job_on_another_machine_is_left_alone(run: Cells) -> None:
     """Where machines share a home: it is told of, and neither replaced nor stopped nor removed.
 
-    Its keeper is heard of now and then; when it is not any more, the machine went away.
+    Its supervisor is heard of now and then; when it is not any more, the machine went away.
     """
     run("%shell --background one sleep 60")
     now = job("one")
@@ -420,7 +417,7 @@ def test_a_job_on_another_machine_is_left_alone(run: Cells) -> None:
 
 def test_a_keeper_says_that_it_lives(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
     """Again and again, also when only what the job has left in the background goes on."""
-    monkeypatch.setattr(launch, "_CODE", keepers("supervisor.BEAT = 0.05"))
+    monkeypatch.setattr(launch, "BOOTSTRAP", bootstrap("supervisor.BEAT = 0.05"))
     for command in ("sleep 60", "sleep 60 > /dev/null 2>&1 &"):
         run(f"%shell --background one {command}")
         seen = job("one").folder / SEEN
@@ -433,7 +430,7 @@ def test_a_number_that_another_process_has_now_is_no_job(run: Cells) -> None:
     """After its end, a process with the number of a job's is not taken for it."""
     run("%shell --background one true")
     run("%jobs wait one")
-    until(lambda: not store.since(job("one").keeper))
+    until(lambda: not store.process_start(job("one").supervisor))
     facts = json.loads((job("one").folder / FACTS).read_text())
     (job("one").folder / "end.json").unlink()
     other = subprocess.Popen(["sleep", "60"], start_new_session=True)
@@ -491,12 +488,12 @@ def test_a_job_is_nobodys_child(run: Cells) -> None:
     run("%shell --background one sleep 60")
     one = job("one")
     members = one.family.members()
-    of_job = {each.pid for each in members} | {one.keeper}
+    of_job = {each.pid for each in members} | {one.supervisor}
     mine = subprocess.run(
         ["ps", "-o", "pid=", "--ppid", str(os.getpid())], stdout=subprocess.PIPE, text=True
     ).stdout.split()
     assert not of_job & {int(pid) for pid in mine}
-    assert members and os.getsid(0) not in {one.session, os.getsid(one.keeper)}
+    assert members and os.getsid(0) not in {one.family.session, os.getsid(one.supervisor)}
 
 
 # ---------------------------------------------------------------------- the log
@@ -514,7 +511,7 @@ def test_the_last_lines_of_a_long_log(run: Cells) -> None:
     assert run("%jobs log one").split() == [str(i) for i in range(99981, 100001)]
     assert run("%jobs log one -n 3").split() == ["99998", "99999", "100000"]
     shown = run("%jobs log one --all")
-    assert shown.startswith("1\n2\n") and "left out here" in shown and len(shown) < 100_000
+    assert shown.startswith("1\n2\n") and "omitted" in shown and len(shown) < 100_000
     assert run("x = %jobs -q -o log one --all\nlen(x)").endswith("588895")
     assert "last log" not in run("%shell"), "that is of %shell's own commands"
 
@@ -538,11 +535,11 @@ def test_a_log_without_end_keeps_its_last_part(
     What is not there any more is said.
     """
     monkeypatch.setattr(logs, "LIMIT", 1000)
-    written = logs.Written(tmp_path / "log")
+    written = logs.RotatingLog(tmp_path / "log")
     for number in range(1000):
         written.write(b"%d\n" % number)
     sizes = [(tmp_path / name).stat().st_size for name in ("log", "log.1")]
-    assert max(sizes) < 1100 and written.trouble == "Of the log the first 2.0 kB were not kept"
+    assert max(sizes) < 1100 and written.trouble == "The first 2.0 kB of the log are gone"
     kept = (tmp_path / "log.1").read_text() + (tmp_path / "log").read_text()
     assert kept.endswith("998\n999\n") and kept.split() == [
         str(n) for n in range(int(kept.split()[0]), 1000)
@@ -554,7 +551,7 @@ def test_a_copy_of_the_log_is_where_it_was_asked_for(run: Cells, tmp_path: Path)
     for number in (1, 2):
         run(f"%shell --background one --log {tmp_path}/there/x.log echo hello {number}")
         run("%jobs wait one")
-        until(lambda: not store.since(job("one").keeper))
+        until(lambda: not store.process_start(job("one").supervisor))
     lines = (tmp_path / "there/x.log").read_text().splitlines()
     assert sum("ended with status 0" in line for line in lines) == 2
     assert lines[0].startswith("# one: echo hello 1, on ")
@@ -566,8 +563,8 @@ def test_a_copy_follows_a_log_that_was_put_aside(
 ) -> None:
     """Nothing is missing in the copy where the log has begun again meanwhile."""
     monkeypatch.setattr(logs, "LIMIT", 100)
-    written = logs.Written(tmp_path / "log")
-    copy = logs.Copy(tmp_path / "copy", written, "before")
+    written = logs.RotatingLog(tmp_path / "log")
+    copy = logs.LogCopy(tmp_path / "copy", written, "before")
     copy.start()
     for number in range(40):
         written.write(b"%d\n" % number)
@@ -581,29 +578,29 @@ def test_what_is_missing_is_said(
     run: Cells, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Of the log and of its copy, there where it is missing; ``--all`` shows all that is kept."""
-    monkeypatch.setattr(launch, "_CODE", keepers("log.LIMIT = 100_000"))
+    monkeypatch.setattr(launch, "BOOTSTRAP", bootstrap("log.LIMIT = 100_000"))
     run(f"%shell --background one --log {tmp_path}/x.log seq 100000")
     shown = run("%jobs wait one")
-    assert "one: Of the log the first" in shown and "In the copy of the log" in shown
+    assert "one: The first" in shown and "are missing in the copy of the log" in shown
     lines = (tmp_path / "x.log").read_text().splitlines()
     assert any(line.startswith("# ") and line.endswith(" are missing here") for line in lines)
     assert "100000" in lines
     kept = "".join((job("one").folder / name).read_text() for name in ("log.1", "log"))
     run("x = %jobs -q -o log one --all")
     assert run.shell.user_ns["x"] == kept
-    assert "All that is kept" in run("%jobs log one --all")
+    assert "Complete log" in run("%jobs log one --all")
 
 
 def test_a_slow_drive_holds_up_nothing(run: Cells, drive: Drive) -> None:
     """Neither the start nor the end of a job, and the next one of its name keeps its own log."""
     run(f"%shell --background one --log {drive.path} echo first")
     ended("one")
-    keeper = job("one").keeper
+    supervisor = job("one").supervisor
     assert job("one").copying
     run("%shell --background one echo second; sleep 60")
     until(lambda: log("one") == "second\n")
     copied = drive.read()
-    until(lambda: not store.since(keeper))
+    until(lambda: not store.process_start(supervisor))
     assert "\nfirst\n" in copied and "second" not in copied
     assert run("%jobs one").split() == ["one", "running", "second"]
 
@@ -622,7 +619,7 @@ def test_waiting_is_for_the_copy_too(run: Cells, drive: Drive) -> None:
                 kernel.interrupt()
                 answer = kernel.answer()
                 assert answer.error == "KeyboardInterrupt"
-                assert "one has ended; the copy of its log goes on." in answer.shown
+                assert "one has ended; its log is still being copied." in answer.shown
         assert "hello" in drive.read()
         assert kernel.answer().shown == "one: done - hello"
 
@@ -635,21 +632,21 @@ def test_a_copy_that_does_not_end_is_not_waited_for(
     run(f"%shell --background one --log {drive.path} echo hello")
     for verb in ("wait", "follow"):
         assert "one: The copy of its log is not complete yet" in run(f"%jobs {verb} one")
-    os.kill(job("one").keeper, signal.SIGKILL)
-    until(lambda: not store.since(job("one").keeper))
-    assert "one: The copy of the log may lack its end" in run("%jobs wait one")
+    os.kill(job("one").supervisor, signal.SIGKILL)
+    until(lambda: not store.process_start(job("one").supervisor))
+    assert "one: The end of the log may be missing in its copy" in run("%jobs wait one")
 
 
 def test_trouble_with_the_copy_is_said_while_it_runs(
     run: Cells, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """And no more when it is over; a folder that is gone is not made anew, it may be a drive."""
-    monkeypatch.setattr(launch, "_CODE", keepers("log.EVERY, log.SHARE = 0.05, 0"))
+    monkeypatch.setattr(launch, "BOOTSTRAP", bootstrap("log.EVERY, log.SHARE = 0.05, 0"))
     there = tmp_path / "there"
     run("%shell --background one --log " + f"{there}/x.log while :; do echo x; sleep 0.02; done")
     there.rename(tmp_path / "away")
     until(lambda: job("one").trouble)
-    assert "one: The copy of the log is not whole: No such file" in run("%jobs")
+    assert "one: The copy of the log is not complete: No such file" in run("%jobs")
     (tmp_path / "away").rename(there)
     until(lambda: not job("one").trouble)
     assert job("one").running
@@ -660,7 +657,7 @@ def test_a_log_that_was_deleted(run: Cells, tmp_path: Path) -> None:
     run(f"%shell --background one until [ -e {tmp_path}/go ]; do sleep 0.02; done; exit 3")
     job("one").log.unlink()
     for line in ("%jobs log one", "%jobs follow one"):
-        assert "no such log any more" in run.attempt(line).shown
+        assert getattr(run.attempt(line).error, "code", "") == "no-log"
     (tmp_path / "go").touch()
     assert "one: failed with status 3" in run.attempt("%jobs wait one").shown
 
@@ -683,7 +680,7 @@ def test_a_copy_that_cannot_be_written_starts_nothing(run: Cells, tmp_path: Path
     (tmp_path / "file").touch()
     reply = run.attempt(f"%shell --background one --log {tmp_path}/file/x.log touch {tmp_path}/ran")
     assert isinstance(reply.error, CommandFailed) and "one was not started" in reply.shown
-    assert find("one") is None and not (tmp_path / "ran").exists()
+    assert find_job("one") is None and not (tmp_path / "ran").exists()
 
 
 # ---------------------------------------------------------------------- secrets
@@ -714,7 +711,7 @@ def test_a_secret_reaches_neither_log_nor_list_nor_disk(run: Cells, tmp_path: Pa
     until(lambda: "same\n****\n" in log("one"))
     arguments = b"".join(
         (Path("/proc") / str(pid) / "cmdline").read_bytes()
-        for pid in [job("one").keeper, *(one.pid for one in job("one").family.members())]
+        for pid in [job("one").supervisor, *(one.pid for one in job("one").family.members())]
     )
     assert value.encode() not in arguments
     run("%jobs wait two")
@@ -764,11 +761,11 @@ def test_the_list_looks_at_the_processes_once(run: Cells, monkeypatch: pytest.Mo
         run(f"%shell --background {name} true")
         ended(name)
     scans.clear()
-    assert [one.state for one in every()] == ["done", "done"] and not scans
+    assert [one.state for one in list_jobs()] == ["done", "done"] and not scans
     for name in ("three", "four"):
         run(f"%shell --background {name} sleep 60")
     scans.clear()
-    assert [one.state for one in every()] == ["done", "done", "running", "running"]
+    assert [one.state for one in list_jobs()] == ["done", "done", "running", "running"]
     assert len(scans) == 1
     assert "%jobs log two" in offered(run.shell, "%jobs log t") and len(scans) == 1
 
@@ -795,7 +792,7 @@ def test_removing_a_job_takes_its_log_too(run: Cells) -> None:
     run("%shell --background one true")
     run("%jobs wait one")
     run("%jobs remove one")
-    assert find("one") is None and not list(folder().glob("*"))
+    assert find_job("one") is None and not list(folder().glob("*"))
 
 
 def test_names_are_offered(run: Cells) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 import pytest
 from support.cells import PACKAGE, TESTS, Cells, Child
 
-from colab_magics.core import errors
+from colab_magics.core import redact
 from colab_magics.core.errors import CommandFailed
 from colab_magics.core.redact import register_secret
 from colab_magics.shell import log
@@ -248,7 +248,7 @@ def test_a_path_that_leads_nowhere_can_be_repaired(run: Cells, use: str) -> None
 def test_an_environment_that_is_too_large_is_said(run: Cells, home: Path) -> None:
     """What no program could be given is not taken over, in silence least of all."""
     shown = run("%shell export BIG=$(head -c 3000000 /dev/zero | tr '\\0' x) KEEP=1; cd ..")
-    assert shown.startswith("The environment is as it was before this command")
+    assert shown.startswith("The environment is too large")
     assert Path.cwd() == home.resolve() and "KEEP" not in os.environ
     assert run("%shell echo ${BIG-none}; ls -d .") == "none\n."
 
@@ -348,25 +348,36 @@ def test_a_cell_is_the_shells_alone(run: Cells) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "code", "text"),
     [
-        ("--nope ls", "no option --nope"),
-        ("--timeout soon ls", "not a number of seconds"),
-        ("--timeout nan ls", "not a number of seconds"),
-        ("--use fish ls", "fish is not carried on"),
-        ("--use", "--use: its value is missing"),
-        ("--timeout= ls", "--timeout: its value is missing"),
-        ("--log --fresh ls", "--log: its value is missing"),
-        ("--background train", "--background: there is no command"),
-        ("--log 'a b ls", "A quote is not closed"),
+        ("--no-ty ls", "unknown-option", "%shell has no option --no-ty. Did you mean --no-tty?"),
+        ("--dry-run ls", "unknown-option", "%shell has no option --dry-run."),
+        ("--use zssh ls", "unknown-choice", "there is no shell zssh. Did you mean zsh?"),
+        ("--timeout soon ls", "usage", "argument --timeout: soon is not a number of seconds."),
+        ("--timeout nan ls", "usage", "argument --timeout: nan is not a number of seconds."),
+        ("--use", "usage", "argument --use: expected one argument."),
+        ("--timeout= ls", "usage", "argument --timeout:"),
+        ("--background= ls", "usage", "argument --background:"),
+        ("--log --fresh ls", "usage", "argument --log: expected one argument."),
+        ("--log x true", "usage", "%shell --log goes with --background."),
+        ("--background train", "usage", "%shell --background: the command is missing."),
+        ("--background log true", "job-name", "A job cannot be named log: %jobs log is a command."),
+        ("--log 'a b ls", "usage", "A quote is not closed in the options of this line."),
     ],
 )
-def test_a_wrong_option_is_said_and_nothing_is_run(
-    run: Cells, line: str, said: str, nothing_starts: None
+def test_a_wrong_option_is_refused_and_nothing_runs(
+    run: Cells, line: str, code: str, text: str, nothing_starts: None
 ) -> None:
-    """An option that is not known, or has no sense, is one line, and no command runs."""
+    """An unknown option, or a senseless one, is one line, and no command runs."""
     reply = run.attempt(f"%shell {line}")
-    assert said in reply.shown and type(reply.error).__name__ == "UsageError"
+    assert text in reply.shown and type(reply.error).__name__ == "UsageError"
+    assert getattr(reply.error, "code", "") == code
+
+
+def test_the_help_has_each_option(run: Cells) -> None:
+    """The docstring and the options of the tree, to be read without running anything."""
+    shown = run("%shell --help")
+    assert "%shell [OPTIONS] [--] COMMAND" in shown and "--background NAME" in shown
 
 
 def test_a_value_may_be_quoted() -> None:
@@ -393,14 +404,14 @@ def test_alone_it_shows_the_state_and_changes_nothing(run: Cells, nothing_starts
 def test_alone_it_shows_an_executor_the_same_each_time(run: Cells) -> None:
     """Where outputs are compared, the log is named without its path, which has a time in it."""
     run("%shell seq 100000")
-    assert run("%shell").splitlines()[-1] == "last log   there: x = %shell ... gives x.log"
+    assert run("%shell").splitlines()[-1] == "last log   x = %shell ... gives x.log"
 
 
 def test_the_state_is_counted(run: Cells) -> None:
     """``%shell`` alone tells how much differs from a fresh shell."""
     for name in [name for name in ("bash", "zsh") if shutil.which(name)]:
         run(f"%shell --use {name} x=1; y=2; f() {{ :; }}; alias a=b; set -u")
-        assert "2 variables, 1 function, 1 alias, 1 option" in run(f"%shell --use {name}")
+        assert "variables: 2, functions: 1, aliases: 1, options: 1" in run(f"%shell --use {name}")
 
 
 def test_nothing_is_recorded(run: Cells) -> None:
@@ -439,7 +450,9 @@ def test_a_failure_is_an_error_with_the_last_lines(run: Cells) -> None:
     reply = run.attempt("%shell seq 9; for i in 1 2 3 4 5 6; do echo e$i >&2; done; exit 3")
     assert isinstance(reply.error, CommandFailed)
     assert reply.error.status == 3 and run.shell.user_ns["_exit_code"] == 3
-    assert str(reply.error).endswith("ended with status 3.\nTo go on all the same: --ignore-errors")
+    assert str(reply.error).endswith(
+        "ended with status 3.\nTo continue after an error: --ignore-errors"
+    )
     assert reply.error.details == "The last lines:\n  e2\n  e3\n  e4\n  e5\n  e6"
 
 
@@ -453,12 +466,11 @@ def test_an_error_tells_no_secret(run: Cells) -> None:
 @pytest.mark.parametrize(
     ("command", "hint"),
     [
-        ("nosuchcommand", "No such command"),
-        ("read answer", "Nothing can be typed in here"),
-        (f"{sys.executable} -c 'input()'", "Nothing can be typed in here"),
+        ("nosuchcommand", "Command not found"),
+        (f"{sys.executable} -c 'input()'", "It asked for input"),
+        ("echo 'Continue? [Y/n] Abort.'; exit 1", "It asked for input"),
         ("kill -9 $$", "memory"),
-        ("if true; then", "The shell cannot read this"),
-        ("--use sh (", "The shell cannot read this"),
+        ("echo no tty, y/n, stdin, EOFError; exit 1", "--ignore-errors"),
     ],
 )
 def test_an_error_says_what_may_help(run: Cells, command: str, hint: str) -> None:
@@ -524,21 +536,21 @@ def test_a_time_out_ends_the_command_and_keeps_the_state(run: Cells) -> None:
     """After the time all processes of the command are ended; what it had set is kept."""
     reply = run.attempt("%shell --timeout 0.2 kept=1; sleep 60 | sleep 60")
     assert isinstance(reply.error, CommandFailed)
-    assert "not done in 0.2 s, and ended." in str(reply.error)
+    assert reply.error.code == "timeout"
     assert run("%shell echo $kept") == "1"
 
 
 def test_a_time_out_is_said_where_errors_are_ignored(run: Cells) -> None:
     """The cell goes on, and a line says that the command did not come to its end."""
     shown = run("%shell --timeout 0.2 --ignore-errors sleep 60")
-    assert shown.endswith("sleep 60: not done in 0.2 s, and ended.")
+    assert shown.endswith("sleep 60: ended, because it was not done in 0.2 s.")
 
 
 def test_what_does_not_end_is_ended_by_force(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
     """A command that hears no signal is killed after a while."""
     monkeypatch.setattr("colab_magics.shell.runner.GRACE", 0.1)
     reply = run.attempt("%shell --timeout 0.2 trap '' TERM; while :; do sleep 0.01; done")
-    assert "not done in 0.2 s" in str(reply.error) and "ended by force" in reply.shown
+    assert getattr(reply.error, "code", "") == "timeout" and "ended by force" in reply.shown
 
 
 def test_commands_leave_nothing_open(run: Cells) -> None:
@@ -558,10 +570,10 @@ def test_an_output_that_fails_leaves_no_program(
     os.mkfifo(tmp_path / "held")
     held = os.open(tmp_path / "held", os.O_RDONLY | os.O_NONBLOCK)
 
-    def fail(*given: object) -> None:
+    def fail(*arguments: object, **options: object) -> None:
         raise OSError("no front end any more")
 
-    monkeypatch.setattr("colab_magics.shell.magic_output.Heard.heard", fail)
+    monkeypatch.setattr("colab_magics.shell.magic_output.CommandOutput.on_output", fail)
     cell = f"%shell exec 9> '{tmp_path}/held'; echo x; sleep 60"
     assert "no front end" in str(run.attempt(cell).error)
     os.set_blocking(held, True)
@@ -579,7 +591,7 @@ def test_what_goes_on_in_the_background_is_said(run: Cells, tmp_path: Path) -> N
     os.mkfifo(tmp_path / "go")
     cell = f"%shell (read x < '{tmp_path}/go'; seq 100000; echo done > '{tmp_path}/go') & echo on"
     shown = run(cell)
-    assert shown.startswith("on\n") and "A program goes on in the background" in shown
+    assert shown.startswith("on\n") and "A program still runs in the background" in shown
     (tmp_path / "go").write_text("now\n")
     assert (tmp_path / "go").read_text() == "done\n"
     assert "last log" in run("%shell")
@@ -590,7 +602,7 @@ def test_of_long_output_head_and_tail_are_shown_and_all_is_logged(run: Cells) ->
     """The first and the last lines are shown, the same each time; the log has every byte."""
     out, _ = streams(run, "%shell seq 200000")
     assert out.startswith("1\n2\n3\n") and out.rstrip().endswith("\n199999\n200000")
-    assert len(out) < 100_000 and "lines of stdout are left out here" in out
+    assert len(out) < 100_000 and "lines of stdout are omitted" in out
     assert streams(run, "%shell seq 200000")[0] == out
     run("found = %shell -q seq 200000")
     assert run.shell.user_ns["found"].log.read_text() == "".join(f"{n}\n" for n in range(1, 200001))
@@ -680,7 +692,7 @@ def test_a_time_out_leaves_nothing_behind(
     os.mkfifo(tmp_path / "held")
     held = os.open(tmp_path / "held", os.O_RDONLY | os.O_NONBLOCK)
     reply = run.attempt(f"%shell --timeout 0.5 exec 9> '{tmp_path}/held'; {command}")
-    assert "not done in 0.5 s" in str(reply.error) and "goes on" not in reply.shown
+    assert getattr(reply.error, "code", "") == "timeout" and "still runs" not in reply.shown
     os.set_blocking(held, True)
     assert os.read(held, 1) == b"", "every process that held it has ended"
     os.close(held)
@@ -713,7 +725,7 @@ def test_a_program_that_may_not_open_its_terminal_leaves_nothing_open() -> None:
     ended = shell_run(
         [sys.executable, "-c", code], os.environ, Listener(), lambda group: None, tty=True
     )
-    assert (ended.status, ended.left) == (7, False)
+    assert (ended.status, ended.background) == (7, False)
     assert os.listdir("/dev/fd") == before
 
 
@@ -831,7 +843,7 @@ def test_a_million_lines_are_a_small_notebook(kernel: Kernel) -> None:
     assert len(json.dumps(kept)) < 200_000
     assert len(sent.messages) < 200
     shown = "\n".join(one["data"]["text/plain"] for one in sent.of("display_data"))
-    assert "All of it" in shown and ".log" in shown
+    assert "Complete output" in shown and ".log" in shown
 
 
 @pytest.mark.parametrize(
@@ -849,7 +861,7 @@ def test_what_asks_for_keys_does_not_hang(kernel: Kernel, tmp_path: Path, comman
         message = ["commit", "-q", "--allow-empty", "-m", lines]
         subprocess.run(["git", *identity, *message], cwd=tmp_path, check=True)
     sent = kernel.run(f"%shell --timeout 10 cd {tmp_path}; {command}")
-    assert "not done in" not in str(sent.of("error"))
+    assert "it was not done in" not in str(sent.of("error"))
 
 
 def test_an_executor_gets_plain_streams(kernel: Kernel) -> None:
@@ -861,14 +873,14 @@ def test_an_executor_gets_plain_streams(kernel: Kernel) -> None:
     assert sent[0].text("stdout").startswith("2%\n1\n2\n")
     assert sent[0].text("stdout").rstrip().endswith("50000\nno terminal")
     notes = [one["data"]["text/plain"] for one in sent[0].of("display_data")]
-    assert notes == ["All of it: the log that %shell names"]
+    assert notes == ["Complete output: the log that %shell names"]
 
 
 def test_a_secret_that_is_known_is_shown_and_logged_nowhere(
     run: Cells, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of what a command prints too; the result of ``-o`` is the program's own words."""
-    monkeypatch.setattr(errors, "_HIDDEN", set())
+    monkeypatch.setattr(redact, "_SECRETS", set())
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     monkeypatch.setenv("MY_TOKEN", "canary-0123456789")
     run("%secret MY_TOKEN -q")

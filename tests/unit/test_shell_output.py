@@ -8,7 +8,7 @@ from typing import Dict, List
 
 import pytest
 
-from colab_magics.shell.ansi import drawn, plain, settle
+from colab_magics.shell.ansi import plain_text, render
 from colab_magics.shell.output import HEAD, Output, Piece
 
 GREEN, END = "\x1b[32m", "\x1b[0m"
@@ -63,13 +63,13 @@ def fed(live: bool, *chunks: bytes, name: str = "stdout") -> List[Piece]:
 )
 def test_of_a_line_what_a_terminal_would_show_is_left(line: str, seen: str) -> None:
     """Overwritten text is gone, as are control characters; colours are kept."""
-    assert drawn(line) == seen
-    assert settle(settle(line)) == settle(line)
+    assert render(line) == seen
+    assert render(render(line)) == render(line)
 
 
 def test_an_error_is_told_without_colours() -> None:
     """The text of a line has no control sequence."""
-    assert plain(f"1%\r{GREEN}done{END}\x1b[K") == "done"
+    assert plain_text(f"1%\r{GREEN}done{END}\x1b[K") == "done"
 
 
 @pytest.mark.parametrize("live", [True, False])
@@ -189,9 +189,9 @@ def test_half_a_line_is_shown_after_a_while_and_once() -> None:
     output = Output(True)
     output.feed("stdout", b"Building... ", 1.0)
     assert output.tick(1.1) == []
-    assert output.tick(2.0) == [Piece("stdout", "Building... ")]
+    assert output.tick(2.0) == [Piece("bar", "Building... ", 1)]
     output.feed("stdout", b"done\nnext\n", 3.0)
-    assert output.tick(3.0) == [Piece("stdout", "done\nnext\n")]
+    assert output.tick(3.0) == [Piece("bar", "Building... done", 1), Piece("stdout", "next\n")]
 
 
 @pytest.mark.parametrize("live", [True, False])
@@ -209,7 +209,7 @@ def test_head_and_tail_are_kept_of_each_stream(live: bool) -> None:
     seen = shown([piece for piece in pieces if piece.kind == "stdout"])
     head = [line for line in seen.split("⋮")[0].split("\n") if line]
     assert head == [str(n) for n in range(len(head))]
-    tail = [piece.text for piece in pieces if "of stdout are left out" in piece.text][-1]
+    tail = [piece.text for piece in pieces if "of stdout are omitted" in piece.text][-1]
     marker, *last = tail.partition("⋮")[2].strip().split("\n")
     left_out = int(marker.split()[0].replace(",", ""))
     assert last == [str(n) for n in range(100_000 - len(last), 100_000)]
@@ -254,6 +254,6 @@ def test_the_last_lines_are_those_of_the_errors() -> None:
     """For an error the last lines of standard error are told, else those of standard output."""
     output = Output(False)
     output.feed("stdout", b"1\n2\n3\n", 0.0)
-    assert output.last(2) == ["2", "3"]
+    assert output.last_lines(2) == ["2", "3"]
     output.feed("stderr", f"{GREEN}bad{END}\n\n".encode(), 0.0)
-    assert output.last(2) == ["bad"]
+    assert output.last_lines(2) == ["bad"]
