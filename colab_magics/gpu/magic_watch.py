@@ -1,7 +1,7 @@
 """``%gpu watch``: one display that follows the GPUs until it is stopped, or the kernel ends.
 
-The sampler's own process gathers the history; a thread shows it, so that while a call holds
-Python the display stands still and then has all that happened meanwhile.
+The sampler's own process collects the history; a thread shows it, so that while a call holds the
+GIL the display stands still and then has all that happened meanwhile.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 
 from ..core.display import Report
 from ..extension.hooks import Hook
-from ..extension.output import show
-from .measurement import Cost
-from .model import Snapshot, advice, describe, find
+from ..extension.output import say, show
+from .devices import advise, find
+from .format import describe
+from .measurement import CostReport
+from .model import Snapshot
 from .sampler import Sampler
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 #: Seconds between two updates of the display.
 PERIOD = 1.0
-#: Seconds after which it ends: a server takes a kernel that shows something for one in use.
+#: Seconds after which it ends: to a server a kernel that shows something is in use.
 LIMIT = 3600.0
 
 _STOP = "stop: %gpu watch stop"
@@ -31,7 +33,7 @@ _ENDED = "ended after an hour; again: %gpu watch"
 
 
 class Watching(Hook):
-    """The one watch of a kernel; starting it again moves it below the cell that says so."""
+    """The only watch of a kernel; starting it again moves it below that cell."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -45,10 +47,10 @@ class Watching(Hook):
         self.close()
         snapshot = find()
         if not snapshot.gpus:
-            show(Report((f"No GPU assigned. {advice(self._host, snapshot)}",)))
+            say(f"No GPU assigned. {advise(self._host, snapshot)}")
             return
         if not self._host.live:
-            show(Report((*describe(snapshot.gpus), "Not followed: nobody looks at this output")))
+            say(*describe(snapshot.gpus), "Not followed: this output cannot be updated")
             return
         self._sampler.begin()
         self._stop = Event()
@@ -62,13 +64,14 @@ class Watching(Hook):
         self._thread = Thread(target=self._follow, args=(publish, self._stop), daemon=True)
         self._thread.start()
 
-    @property
-    def running(self) -> bool:
-        """Whether a display is being followed."""
-        return self._thread is not None and self._thread.is_alive()
+    def stop(self) -> None:
+        """Stop following; say so where nothing is followed."""
+        if self._thread is None or not self._thread.is_alive():
+            say("No GPU is watched, nothing to do")
+        self.close()
 
     def close(self) -> None:
-        """Follow no more; the display stays as it is."""
+        """Stop following; the display stays as it is."""
         self._stop.set()
         thread, self._thread = self._thread, None
         if thread is not None:
@@ -88,4 +91,4 @@ class Watching(Hook):
         samples = self._sampler.peek()
         if samples is None and last == _STOP:
             self._sampler.begin()  # its process has ended; the history begins anew
-        return Cost.of((*describe(snapshot.gpus), last), samples.gpus if samples else ())
+        return CostReport.of((*describe(snapshot.gpus), last), samples.gpus if samples else ())

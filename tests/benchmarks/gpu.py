@@ -32,21 +32,23 @@ IDLE = 10.0
 
 def look() -> None:
     """``%gpu`` once loaded, and one sample of two cards."""
+    from colab_magics.gpu.devices import find
+    from colab_magics.gpu.format import describe, names
     from colab_magics.gpu.frameworks import verdicts
-    from colab_magics.gpu.model import cards, describe, find, names
-    from colab_magics.gpu.nvidia import Nvidia
+    from colab_magics.gpu.nvidia import Watch, session
 
     def show() -> None:
         gpus = find().gpus
-        describe(gpus), verdicts(cards(gpus))
+        describe(gpus), verdicts(gpus)
 
     print(f"%gpu, {names(find().gpus)}: {milliseconds(show):.2f} ms (promised: under 20)")
     command = [sys.executable, "-m", "gpustat"]
     if importlib.util.find_spec("gpustat"):
         theirs = milliseconds(lambda: subprocess.run(command, capture_output=True, check=True), 5)
         print(f"gpustat, a process each time: {theirs:.0f} ms")
-    with Nvidia().watch() as watch:
-        print(f"one sample: {milliseconds(watch.read):.3f} ms (promised: under 1, of two cards)")
+    with session() as nvml:
+        read = Watch(nvml).read
+        print(f"one sample: {milliseconds(read):.3f} ms (promised: under 1, of two cards)")
 
 
 def cells() -> Any:
@@ -135,7 +137,7 @@ def main() -> None:
     """Where there is no GPU, again in a process whose NVML is the double."""
     from doubles import nvml
 
-    from colab_magics.gpu.model import find
+    from colab_magics.gpu.devices import find
 
     if not find().gpus and "FAKE_NVML" not in os.environ:
         with tempfile.TemporaryDirectory() as folder:

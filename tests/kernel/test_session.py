@@ -153,7 +153,7 @@ def test_a_server_that_refuses_is_told_apart(page: Page, ask: Ask, machine: Mach
 def test_this_kernel_does_not_stop_itself(page: Page, ask: Ask) -> None:
     """Its own name is refused, with what to do instead; the other one of the line stays too."""
     shown = page.run("%session stop other.ipynb mine.ipynb --yes").text
-    assert "mine.ipynb is this very kernel" in shown and "%session restart" in shown
+    assert "this kernel cannot stop itself" in shown and "%session restart" in shown
     assert names(ask) == ["mine.ipynb", "other.ipynb"]
 
 
@@ -164,7 +164,7 @@ def test_a_name_of_several_is_refused(page: Page, ask: Ask, folder: Path) -> Non
         notebook(folder / place / "same.ipynb", "1")
         open_on(ask, f"{place}/same.ipynb")
     shown = page.run("%session stop same.ipynb --yes").text
-    assert "same.ipynb is several: a/same.ipynb" in shown
+    assert "same.ipynb is ambiguous: a/same.ipynb" in shown
     assert "Stopped: a/same.ipynb" in page.ok("%session stop a/same.ipynb --yes").text
     assert "b/same.ipynb" in names(ask)
 
@@ -172,7 +172,7 @@ def test_a_name_of_several_is_refused(page: Page, ask: Ask, folder: Path) -> Non
 def test_nobody_is_asked_where_nobody_is(page: Page, ask: Ask) -> None:
     """Without ``--yes`` and a person it is refused at once, and nothing ends."""
     answer = page.run("%session stop other.ipynb", allow_stdin=False)
-    assert "Nobody is known to be here" in answer.text and "Add --yes" in answer.text
+    assert "Nobody is here to answer" in answer.text and "Add --yes" in answer.text
     assert names(ask) == ["mine.ipynb", "other.ipynb"]
 
 

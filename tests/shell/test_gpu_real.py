@@ -17,7 +17,7 @@ from typing import Any, Dict, Iterator, List
 import pytest
 from support.cells import Child
 
-from colab_magics.gpu.model import find
+from colab_magics.gpu.devices import find
 
 GPUS = find().gpus
 MIB = 1024**2

@@ -8,7 +8,7 @@ import platform
 import sys
 import time
 from pathlib import Path
-from typing import Dict
+from typing import Any, Dict
 
 import doubles
 import pytest
@@ -61,26 +61,50 @@ def test_a_host_is_known_by_its_variables(run: Cells, monkeypatch: pytest.Monkey
     assert "of 12 h" in found["time left"] or found["time left"].endswith("12 h are over")
 
 
+NO_SERVER = "%session: no Jupyter server of this machine started this kernel."
+WHICH = "%session stop: which kernels?"
+
+
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "code", "text"),
     [
-        ("list", "no Jupyter server"),
-        ("stop nb.ipynb", "no Jupyter server"),
-        ("stop", "which?"),
-        ("stop nb.ipynb --idle 2h", "which?"),
-        ("stop --idle soon", "not a time"),
-        ("restart", "no Jupyter server"),
-        ("end", "only a machine of Colab"),
-        ("nosuch", "unrecognized arguments"),
+        ("list", "no-server", NO_SERVER),
+        ("stop nb.ipynb", "no-server", NO_SERVER),
+        ("stop", "no-kernels", WHICH),
+        ("stop nb.ipynb --idle 2h", "no-kernels", WHICH),
+        ("stop --idle soon", "not-a-time", "soon is not a time."),
+        (
+            "restart",
+            "no-server",
+            "%session restart: no Jupyter server started this kernel.",
+        ),
+        ("end", "not-colab", "%session end: only a machine of Colab can be given back."),
+        (
+            "lst",
+            "unknown-command",
+            "%session has no command lst. Did you mean list?",
+        ),
+        (
+            "stop --idel 2h",
+            "unknown-option",
+            "%session stop has no option --idel. Did you mean --idle?",
+        ),
     ],
 )
-def test_what_cannot_be_done_is_said(
-    run: Cells, nothing_starts: None, line: str, said: str
+def test_what_cannot_be_done_is_refused(
+    run: Cells, nothing_starts: None, line: str, code: str, text: str
 ) -> None:
-    """One line says what is wrong, one what to do; nothing is done."""
-    reply = run.attempt(f"%session {line}")
-    assert type(reply.error).__name__ == "UsageError" and said in reply.shown
-    assert len(reply.shown.split("\n")) == 2
+    """One line has the state, one the next action; nothing is done."""
+    error = refusal(run, line)
+    assert error.code == code
+    assert str(error).split("\n")[0] == text and len(str(error).split("\n")) == 2
+
+
+def refusal(run: Cells, line: str) -> Any:
+    """The ``UsageError`` of a line."""
+    error = run.attempt(f"%session {line}").error
+    assert type(error).__name__ == "UsageError"
+    return error
 
 
 def test_a_limit_that_is_none_is_said(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,8 +125,7 @@ def colab(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_machine_of_colab_is_given_back_when_it_is_said(run: Cells, colab: None) -> None:
     """Nobody is here to be asked, so that only ``--yes`` does it."""
-    reply = run.attempt("%session end")
-    assert "Add --yes" in reply.shown and type(reply.error).__name__ == "UsageError"
+    assert refusal(run, "end").code == "no-yes"
     from google.colab import runtime  # type: ignore[attr-defined]
 
     assert runtime.CALLS == []
@@ -131,10 +154,9 @@ def test_another_python_on_colab_cannot_give_the_machine_back(
     """Where google.colab cannot be imported, the menu is named, and nobody is asked before."""
     monkeypatch.setenv("COLAB_RELEASE_TAG", "release")
     monkeypatch.setitem(sys.modules, "google.colab", None)
-    reply = run.attempt("%session end")
-    assert type(reply.error).__name__ == "UsageError"
-    assert "google.colab is not in this Python" in reply.shown
-    assert "Runtime > Disconnect and delete runtime" in reply.shown
+    error = refusal(run, "end")
+    assert error.code == "no-colab"
+    assert "Runtime > Disconnect and delete runtime" in str(error)
 
 
 def test_nothing_is_recorded(run: Cells) -> None:

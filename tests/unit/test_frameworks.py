@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Tuple
+from typing import List, Tuple, get_args
 
 import pytest
 from doubles.torch import PTX, SASS, elf, fatbin, library
@@ -13,19 +13,25 @@ from colab_magics.gpu.fatbin import Capability, Kernels, architecture, kernels
 from colab_magics.gpu.frameworks import (
     FRAMEWORKS,
     Build,
-    Card,
     Framework,
     Jax,
+    Problem,
     TensorFlow,
     fits,
     judge,
 )
+from colab_magics.gpu.model import Gpu
 from colab_magics.gpu.torch import Torch
 
 
 def sass(*numbers: int) -> Kernels:
     """Compiled code for these architectures."""
     return Kernels(frozenset(map(architecture, numbers)))
+
+
+def gpu(name: str, card: Capability, driver: str = "", cuda: Capability = (0, 0)) -> Gpu:
+    """A GPU of this capability, with a driver that runs up to this CUDA."""
+    return Gpu(name, capability=card, driver=driver, cuda=cuda)
 
 
 @pytest.mark.parametrize(
@@ -87,28 +93,28 @@ def test_what_is_no_library_says_nothing(tmp_path: Path, data: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("build", "card", "said"),
+    ("build", "card", "hint"),
     [
-        (sass(70, 80, 90, 120), (6, 1), "for CUDA 12.6 may: --torch-backend cu126"),
-        (sass(75, 80, 90, 120), (7, 0), "for CUDA 12.6 may: --torch-backend cu126"),
-        (sass(50, 60, 70), (9, 0), "2.0 and later have: %pin 'torch>=2.0'"),
-        (sass(70, 80, 90), (12, 0), "2.7 and later have: %pin 'torch>=2.7'"),
+        (sass(70, 80, 90, 120), (6, 1), "%pin torch==1 --torch-backend cu126"),
+        (sass(75, 80, 90, 120), (7, 0), "%pin torch==1 --torch-backend cu126"),
+        (sass(50, 60, 70), (9, 0), "%pin 'torch>=2.0'"),
+        (sass(70, 80, 90), (12, 0), "%pin 'torch>=2.7'"),
     ],
 )
 def test_torch_that_does_not_fit_says_what_does(
-    build: Kernels, card: Capability, said: str
+    build: Kernels, card: Capability, hint: str
 ) -> None:
     """Too old for the card, or the card too old for it: another release, or another build."""
-    found = judge(Torch(), Build("torch", "1", (12, 8), build), Card("X", card, "570", (12, 8)))
-    assert not found.runs and said in found.text
+    verdict = judge(Torch(), Build("torch", "1", (12, 8), build), gpu("X", card, "570", (12, 8)))
+    assert not verdict.runs and hint in verdict.text
 
 
 def test_a_driver_of_the_same_major_version_is_new_enough() -> None:
     """NVIDIA's minor version compatibility: a 12.2 driver runs a build for 12.8."""
     build = Build("torch", "2.8.0", (12, 8), sass(75))
-    assert judge(Torch(), build, Card("T4", (7, 5), "535", (12, 2))).runs
-    assert not judge(Torch(), build, Card("T4", (7, 5), "470", (11, 4))).runs
-    assert judge(Torch(), build, Card("T4", (7, 5))).runs, "a driver that says nothing"
+    assert judge(Torch(), build, gpu("T4", (7, 5), "535", (12, 2))).runs
+    assert not judge(Torch(), build, gpu("T4", (7, 5), "470", (11, 4))).runs
+    assert judge(Torch(), build, gpu("T4", (7, 5))).runs, "a driver that says nothing"
 
 
 #: As 2.17 wrote it, and as others have.
@@ -142,11 +148,13 @@ def test_tensorflow_says_it_in_a_file(
 
 @pytest.mark.parametrize("name", list(FRAMEWORKS))
 def test_each_framework_has_advice(name: str) -> None:
-    """Each is what the interface says, by its own name, and has a word for cards of any age."""
-    found: Framework = load(FRAMEWORKS[name])()
-    assert found.name == name
-    cards: List[Tuple[int, int]] = [(3, 5), (7, 0), (9, 0), (12, 0)]
-    assert all(isinstance(found.newer(card), str) and found.older(card) for card in cards)
+    """Each problem on a card of any age has a hint that names the framework, or says nothing."""
+    framework: Framework = load(FRAMEWORKS[name])()
+    build = Build(name, "1.0", (12, 0))
+    for card in [(3, 5), (7, 0), (9, 0), (12, 0)]:
+        for problem in get_args(Problem):
+            hint = framework.hint(build, problem, card)
+            assert name in hint or hint in {"", "install an older version"}
 
 
 @pytest.mark.parametrize(
@@ -187,7 +195,7 @@ def test_jax_says_it_by_its_plugin(
     monkeypatch.syspath_prepend(str(tmp_path))
     build = Jax().find()
     assert build is not None
-    assert judge(Jax(), build, Card("V100", card, "550", cuda)).text == text
+    assert judge(Jax(), build, gpu("V100", card, "550", cuda)).text == text
 
 
 def test_without_jax_nothing_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
