@@ -35,7 +35,7 @@ def find_visible(value: str, cards: Sequence[Identity], alike: bool) -> Sequence
         number = _NUMBER.match(word)
         if number and not ordered:
             return unknown
-        matches = [at for at, card in enumerate(cards) if _names(card, word, number)]
+        matches = [at for at, card in enumerate(cards) if _is_named(card, word, number)]
         if not matches and any(card.number is None for card in cards):
             return unknown  # divided cards have more names than we know
         if len(matches) != 1:
@@ -47,7 +47,7 @@ def find_visible(value: str, cards: Sequence[Identity], alike: bool) -> Sequence
     return [at in visible for at in range(len(cards))]
 
 
-def _names(card: Identity, word: str, number: Optional[re.Match[str]]) -> bool:
+def _is_named(card: Identity, word: str, number: Optional[re.Match[str]]) -> bool:
     """Tell whether a word is a card's number, or the beginning of its UUID."""
     if number:
         return card.number == int(number.group())

@@ -27,9 +27,9 @@ _TPUS = {
 }
 
 
-def find(detailed: bool = False) -> Snapshot:
+def take_snapshot(detailed: bool = False) -> Snapshot:
     """Read all GPUs of this machine, the driver started once; details take longer."""
-    snapshot = nvidia.find(detailed)
+    snapshot = nvidia.take_snapshot(detailed)
     numbers = [_read(at / "device") for at in DEVICES.glob("*") if _read(at / "vendor") == _GOOGLE]
     chips = count_names(sorted(_TPUS[number] for number in numbers if number in _TPUS))
     if not chips:

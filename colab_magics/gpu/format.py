@@ -10,21 +10,16 @@ from .cuda_visible import NAME
 from .model import GIB, DetailedGpu, Gpu, Process
 
 
-def label(gpu: Gpu) -> str:
-    """Return ``0 Tesla T4``."""
-    return f"{gpu.number} {gpu.name}"
-
-
-def describe(gpus: Sequence[Gpu]) -> List[str]:
+def describe_gpus(gpus: Sequence[Gpu]) -> List[str]:
     """Return one line for each GPU, their columns aligned."""
-    rows = [columns(gpu) for gpu in gpus]
+    rows = [make_columns(gpu) for gpu in gpus]
     widths = [max(map(len, column)) for column in zip(*rows)]
     return [
         " · ".join(text.ljust(width) for text, width in zip(row, widths)).rstrip() for row in rows
     ]
 
 
-def columns(gpu: Gpu) -> Tuple[str, ...]:
+def make_columns(gpu: Gpu) -> Tuple[str, ...]:
     """Return the columns of a GPU's line: name, memory, load, temperature, driver."""
     driver = f"driver {gpu.driver}"
     if gpu.cuda[0]:
@@ -33,10 +28,10 @@ def columns(gpu: Gpu) -> Tuple[str, ...]:
         driver += f" · {'' if gpu.hidden else 'perhaps '}hidden by {NAME}"
     load = "load n/a" if gpu.load is None else f"{gpu.load} %"
     heat = "n/a °C" if gpu.temperature is None else f"{gpu.temperature} °C"
-    return label(gpu), memory(gpu), load, heat, driver
+    return gpu.label, describe_memory(gpu), load, heat, driver
 
 
-def memory(gpu: Gpu) -> str:
+def describe_memory(gpu: Gpu) -> str:
     """Return ``14.6 of 15.0 GiB free``."""
     if gpu.total is None:
         return "memory n/a"
@@ -46,7 +41,7 @@ def memory(gpu: Gpu) -> str:
     return f"{gpu.free / GIB:.1f} of {gpu.total / GIB:.1f} GiB free{owner}"
 
 
-def names(gpus: Sequence[Gpu]) -> str:
+def list_names(gpus: Sequence[Gpu]) -> str:
     """Return ``Tesla T4``, ``2 x NVIDIA L4`` or ``no GPU``."""
     return count_names(gpu.name for gpu in gpus) or "no GPU"
 
@@ -57,35 +52,37 @@ def count_names(parts: Iterable[str]) -> str:
     return ", ".join(name if count == 1 else f"{count} x {name}" for name, count in counts)
 
 
-def detail_rows(gpus: Sequence[DetailedGpu]) -> Tuple[Tuple[str, ...], ...]:
+def make_detail_rows(gpus: Sequence[DetailedGpu]) -> Tuple[Tuple[str, ...], ...]:
     """Return the details as a table: a row for each of them, a column for each GPU."""
-    cells = [_detail_cells(gpu) for gpu in gpus]
-    rows = [("", *map(label, gpus))]
+    cells = [_make_cells(gpu) for gpu in gpus]
+    rows = [("", *(gpu.label for gpu in gpus))]
     rows += [(name, *(column[name] for column in cells)) for name in cells[0]] if cells else []
     for at, gpu in enumerate(gpus):
         for process in gpu.processes or ():
             row = [""] * len(gpus)
-            row[at] = _process_cell(process)
+            row[at] = _format_process(process)
             rows.append((f"  {process.pid}", *row))
     return tuple(rows)
 
 
-def _detail_cells(gpu: DetailedGpu) -> Dict[str, str]:
+def _make_cells(gpu: DetailedGpu) -> Dict[str, str]:
     limit = "" if gpu.power_limit is None else f" of {gpu.power_limit:.0f} W"
     slowed, processes = gpu.slowed, gpu.processes
     return {
         "power": "n/a" if gpu.power is None else f"{gpu.power:.0f} W{limit}",
-        "energy since the driver started": _unit(gpu.energy, "J"),
-        "clocks, of the memory": f"{_unit(gpu.clock, 'MHz')}, {_unit(gpu.memory_clock, 'MHz')}",
+        "energy since the driver started": _format_value(gpu.energy, "J"),
+        "clocks, of the memory": ", ".join(
+            _format_value(clock, "MHz") for clock in (gpu.clock, gpu.memory_clock)
+        ),
         "slowed down by": "n/a" if slowed is None else ", ".join(slowed) or "nothing",
-        "memory errors (ECC)": _unit(gpu.ecc),
+        "memory errors (ECC)": _format_value(gpu.ecc),
         "PCIe": "gen {} x{}".format(*gpu.pcie) if gpu.pcie else "n/a",
         "MIG": {True: "on", False: "off", None: "n/a"}[gpu.mig],
         "processes": "n/a" if processes is None else str(len(processes) or "none"),
     }
 
 
-def _process_cell(process: Process) -> str:
+def _format_process(process: Process) -> str:
     size = "memory n/a" if process.memory is None else f"{process.memory / 1024**2:.0f} MiB"
     if not process.here:
         return f"{size}, outside this container, or ended"
@@ -93,5 +90,5 @@ def _process_cell(process: Process) -> str:
     return ", ".join(filter(None, [size, process.user, process.command[:60] + own]))
 
 
-def _unit(value: Optional[float], unit: str = "") -> str:
+def _format_value(value: Optional[float], unit: str = "") -> str:
     return "n/a" if value is None else f"{value:,.0f} {unit}".strip()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Iterable, List, Literal, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 from ..core.registry import load
-from .fatbin import Capability, Kernels, architecture
+from .fatbin import Capability, Kernels, parse_architecture
 from .model import Gpu
 
 #: Adding a framework is one class and one line here.
@@ -61,26 +61,26 @@ class Build:
 class Framework(Protocol):
     """One framework: how it was built, and what to install where that does not fit."""
 
-    def find(self) -> Optional[Build]:
+    def find_build(self) -> Optional[Build]:
         """Return the build that this interpreter would import, from its files alone."""
 
     def hint(self, build: Build, problem: Problem, card: Capability) -> str:
         """Return what to install instead of a build that cannot use a card."""
 
 
-class Verdict(NamedTuple):
+class Fit(NamedTuple):
     """Whether a framework can use a card, as far as that is known, and a line that says so."""
 
     runs: bool
     text: str
 
 
-def verdicts(gpus: Sequence[Gpu]) -> List[str]:
+def describe_frameworks(gpus: Sequence[Gpu]) -> List[str]:
     """Say of each installed framework whether it runs on these GPUs, each line once."""
     lines = [
         judge(framework, build, gpu).text
         for framework, build in _find_builds(FRAMEWORKS)
-        for gpu in _visible(gpus)
+        for gpu in _list_usable(gpus)
     ]
     return list(dict.fromkeys(lines))
 
@@ -90,28 +90,28 @@ def find_problem(name: str, gpus: Sequence[Gpu]) -> str:
     builds = _find_builds([name])
     if not builds:
         return f"{name} is not installed: %pin {name}"
-    judged = (judge(*builds[0], gpu) for gpu in _visible(gpus))
-    return next((verdict.text for verdict in judged if not verdict.runs), "")
+    judged = (judge(*builds[0], gpu) for gpu in _list_usable(gpus))
+    return next((fit.text for fit in judged if not fit.runs), "")
 
 
 def _find_builds(names: Iterable[str]) -> List[Tuple[Framework, Build]]:
     frameworks: List[Framework] = [load(FRAMEWORKS[name])() for name in names]
-    builds = [(framework, framework.find()) for framework in frameworks]
+    builds = [(framework, framework.find_build()) for framework in frameworks]
     return [(framework, build) for framework, build in builds if build is not None]
 
 
-def _visible(gpus: Sequence[Gpu]) -> List[Gpu]:
+def _list_usable(gpus: Sequence[Gpu]) -> List[Gpu]:
     return [gpu for gpu in gpus if gpu.capability is not None and not gpu.hidden]
 
 
-def judge(framework: Framework, build: Build, gpu: Gpu) -> Verdict:
+def judge(framework: Framework, build: Build, gpu: Gpu) -> Fit:
     """Return whether a framework's build runs on a GPU, and if not, what to install instead."""
     card = gpu.capability or (0, 0)
     problem, text = _find_misfit(build, gpu, card)
     if problem is None:
-        return Verdict(True, text)
+        return Fit(True, text)
     hint = framework.hint(build, problem, card)
-    return Verdict(False, f"{text}: {hint}" if hint else text)
+    return Fit(False, f"{text}: {hint}" if hint else text)
 
 
 def _find_misfit(build: Build, gpu: Gpu, card: Capability) -> Tuple[Optional[Problem], str]:
@@ -127,8 +127,8 @@ def _find_misfit(build: Build, gpu: Gpu, card: Capability) -> Tuple[Optional[Pro
     if build.since is not None and card < build.since:
         needed = "sm_{}{}".format(*build.since)
         return "old card", f"{build} needs {needed} or newer, not {sm} ({gpu.name})"
-    fit = "yes" if build.since is not None else fits(build.kernels, card)
-    if fit == "no":
+    match = "yes" if build.since is not None else match_kernels(build.kernels, card)
+    if match == "no":
         newest = max(build.kernels.sass | build.kernels.ptx)
         problem: Problem = "new card" if card > newest else "old card"
         return problem, f"{build} has no kernels for {sm} ({gpu.name})"
@@ -136,10 +136,10 @@ def _find_misfit(build: Build, gpu: Gpu, card: Capability) -> Tuple[Optional[Pro
         "yes": f"{build} runs here ({sm})",
         "ptx": f"{build} runs here, once the driver has compiled it for {sm}",
         "unknown": f"{build}: not known for which cards it is built",
-    }[fit]
+    }[match]
 
 
-def fits(kernels: Kernels, card: Capability) -> Literal["yes", "ptx", "no", "unknown"]:
+def match_kernels(kernels: Kernels, card: Capability) -> Literal["yes", "ptx", "no", "unknown"]:
     """Tell whether there is code for a card: compiled, or to be compiled by the driver (PTX)."""
     if not kernels.sass and not kernels.ptx:
         return "unknown"
@@ -160,14 +160,16 @@ def _driver_too_old(cuda: Tuple[int, int], gpu: Gpu) -> bool:
 class TensorFlow:
     """The tensorflow that this interpreter would import, by the text of its ``build_info.py``."""
 
-    def find(self) -> Optional[Build]:
+    def find_build(self) -> Optional[Build]:
         """See `Framework`."""
         text = read_package_file("tensorflow", "python/platform/build_info.py")
         if text is None:
             return None
         match = _BUILD_CUDA.search(text)
         cuda = (int(match.group(1)), int(match.group(2) or 0)) if match else None
-        codes = [(kind, architecture(int(number))) for kind, number in _BUILD_CODE.findall(text)]
+        codes = [
+            (kind, parse_architecture(int(number))) for kind, number in _BUILD_CODE.findall(text)
+        ]
         sass = frozenset(code for kind, code in codes if kind == "sm")
         ptx = frozenset(code for kind, code in codes if kind == "compute")
         release = installed_version("tensorflow", "tensorflow-cpu", "tf-nightly") or "?"
@@ -187,7 +189,7 @@ class Jax:
     three quarters of the card's memory.
     """
 
-    def find(self) -> Optional[Build]:
+    def find_build(self) -> Optional[Build]:
         """See `Framework`."""
         own = installed_version("jax")
         if own is None or find_folder("jax") is None:

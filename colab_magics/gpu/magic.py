@@ -15,13 +15,13 @@ from ..core.steps import Outcome, Step
 from ..extension.magic import Call, Magic
 from ..extension.output import say, show
 from ..notebook.reading import read_kept
-from .devices import advise, find
-from .format import columns, detail_rows
-from .frameworks import verdicts
+from .devices import advise, take_snapshot
+from .format import make_columns, make_detail_rows
+from .frameworks import describe_frameworks
 from .magic_measure import Measuring
 from .magic_watch import Watching
-from .memory import Freed, free
-from .model import DetailedGpu, Gpu
+from .memory import Freed, free_memory
+from .model import Gpu
 from .step import GpuLine, GpuStep, describe_change, parser
 
 if TYPE_CHECKING:
@@ -86,8 +86,8 @@ class GpuMagic(Magic):
         if call.body is not None:
             return self._run_cell(call) if call.body.strip() else self._measuring.begin(call)
         command, arguments = parser().parse_words(call.words)
-        if command in {"watch", "watch stop"}:
-            return self._watching.start() if command == "watch" else self._watching.stop()
+        if command == "watch":
+            return self._watching.stop() if arguments.action else self._watching.start()
         if command == "request":
             return self._request(arguments, call)
         if command == "free":
@@ -97,16 +97,16 @@ class GpuMagic(Magic):
         if arguments.json:
             print(json.dumps(as_json(), indent=1))
             return None
-        snapshot = find(detailed=True)
+        snapshot = take_snapshot(detailed=True)
         outcome = self.perform(GpuStep(snapshot), call)
         if snapshot.gpus and "quiet" not in call.flags:
-            show(Report((), detail_rows(_detailed(snapshot.gpus))))
+            show(Report((), make_detail_rows(snapshot.detailed)))
         return outcome
 
     def perform(self, step: Step, call: Call) -> Optional[Outcome]:
         """Apply a step, as every magic does; the driver is started once for all of it."""
         if isinstance(step, GpuLine) and step.snapshot is None:
-            step = replace(step, snapshot=find())
+            step = replace(step, snapshot=take_snapshot())
         return super().perform(step, call)
 
     def _run_cell(self, call: Call) -> None:
@@ -128,10 +128,10 @@ class GpuMagic(Magic):
             say(text)
 
     def _free(self, call: Call) -> Freed:
-        shell, snapshot = self.host.shell, find()
+        shell, snapshot = self.host.shell, take_snapshot()
         shell.InteractiveTB.tb = None  # where IPython keeps the last traceback
         error = getattr(shell.last_execution_result, "error_in_exec", None)
-        freed = free(snapshot.gpus, shell.user_ns, error)
+        freed = free_memory(snapshot.gpus, shell.user_ns, error)
         if "quiet" not in call.flags:
             say(*(freed.lines() or [f"No GPU assigned. {advise(self.host, snapshot)}"]))
         return freed
@@ -144,7 +144,7 @@ class GpuMagic(Magic):
         lines = (*outcome.message.split("\n"), *([change] if change else []))
         if isinstance(step, GpuStep):
             return GpuReport(lines, gpu_rows=draw_rows(gpus))
-        return Report((*lines, *(verdicts(gpus) if change else ())))
+        return Report((*lines, *(describe_frameworks(gpus) if change else ())))
 
 
 @dataclass(frozen=True)
@@ -160,23 +160,19 @@ class GpuReport(Report):
 
 def as_json() -> Dict[str, Any]:
     """Return all that is known of the GPUs: bytes, watts, joules, MHz; null where it is unknown."""
-    snapshot = find(detailed=True)
+    snapshot = take_snapshot(detailed=True)
     return {
         "gpus": [asdict(gpu) for gpu in snapshot.gpus],
-        "frameworks": verdicts(snapshot.gpus),
+        "frameworks": describe_frameworks(snapshot.gpus),
         "reasons": list(snapshot.reasons),
     }
-
-
-def _detailed(gpus: Sequence[Gpu]) -> Sequence[DetailedGpu]:
-    return [gpu for gpu in gpus if isinstance(gpu, DetailedGpu)]
 
 
 def draw_rows(gpus: Sequence[Gpu]) -> Tuple[Tuple[str, ...], ...]:
     """Draw a row for each GPU, with bars for memory and load."""
     rows = []
     for gpu in gpus:
-        name, memory, load, *rest = columns(gpu)
+        name, memory, load, *rest = make_columns(gpu)
         if gpu.total and gpu.free is not None:
             memory = Bar.of(memory, 1 - gpu.free / gpu.total)
         if gpu.load is not None:

@@ -11,7 +11,7 @@ from ..extension.hooks import Hook
 from ..extension.magic import Call
 from ..extension.output import say, show
 from . import torch
-from .devices import advise, find
+from .devices import advise, take_snapshot
 from .measurement import Cost
 from .sampler import Sampler, Samples
 
@@ -90,7 +90,7 @@ class Measuring(Hook):
             return ("The GPU was not sampled: the sampler's process ended or does not answer",)
         if samples.gpus:
             return samples.reasons
-        return (f"No GPU was measured. {advise(self.session.host, find())}",)
+        return (f"No GPU was measured. {advise(self.session.host, take_snapshot())}",)
 
 
 class _Running(NamedTuple):

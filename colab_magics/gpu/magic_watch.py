@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 from ..core.display import Report
 from ..extension.hooks import Hook
 from ..extension.output import say, show
-from .devices import advise, find
-from .format import describe
+from .devices import advise, take_snapshot
+from .format import describe_gpus
 from .measurement import CostReport
 from .model import Snapshot
 from .sampler import Sampler
@@ -45,12 +45,12 @@ class Watching(Hook):
     def start(self) -> None:
         """Show the GPUs now, and follow them where the display can be updated."""
         self.close()
-        snapshot = find()
+        snapshot = take_snapshot()
         if not snapshot.gpus:
             say(f"No GPU assigned. {advise(self._host, snapshot)}")
             return
         if not self._host.live:
-            say(*describe(snapshot.gpus), "Not followed: this output cannot be updated")
+            say(*describe_gpus(snapshot.gpus), "Not followed: this output cannot be updated")
             return
         self._sampler.begin()
         self._stop = Event()
@@ -84,11 +84,11 @@ class Watching(Hook):
         while not last:
             stopped = stop.wait(PERIOD)
             last = "stopped" if stopped else _ENDED if time.monotonic() > until else ""
-            publish(self._report(find(), last or _STOP)._repr_mimebundle_(), {})
+            publish(self._report(take_snapshot(), last or _STOP)._repr_mimebundle_(), {})
         self._sampler.close()
 
     def _report(self, snapshot: Snapshot, last: str) -> Report:
         samples = self._sampler.peek()
         if samples is None and last == _STOP:
             self._sampler.begin()  # its process has ended; the history begins anew
-        return CostReport.of((*describe(snapshot.gpus), last), samples.gpus if samples else ())
+        return CostReport.of((*describe_gpus(snapshot.gpus), last), samples.gpus if samples else ())

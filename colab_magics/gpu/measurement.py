@@ -42,16 +42,17 @@ class Cost:
 
     def lines(self) -> Tuple[str, ...]:
         """Return a line for the cell, for each GPU that it used, and for each peak of torch."""
-        head = f"{self.error} after {_time(self.seconds)}" if self.error else _time(self.seconds)
+        head = f"{self.error} after " if self.error else ""
+        head += _format_time(self.seconds)
         used, gpus = self._used_gpus(), self.samples.gpus if self.samples else ()
         if self.samples and gpus:
             unit = "sample" if self.samples.count == 1 else "samples"
             head += f" · {self.samples.count} {unit}, longest gap {self.samples.gap:.2f} s"
-        lines = [head, *(_line(gpu, self.seconds) for gpu in used)]
+        lines = [head, *(_format_gpu(gpu, self.seconds) for gpu in used)]
         lines += [f"{len(gpus) - len(used)} more not used"] if len(gpus) > len(used) else []
         lines += [
-            f"{peak.device} · peak memory {_gib(peak.tensors)} in tensors, {_gib(peak.reserved)} "
-            "reserved, by its own counters"
+            f"{peak.device} · peak memory {_format_size(peak.tensors)} in tensors, "
+            f"{_format_size(peak.reserved)} reserved, by its own counters"
             for peak in self.peaks
         ]
         return (*lines, *self.notes)
@@ -86,7 +87,7 @@ class CostReport(Report):
         rows = tuple(
             (f"{label} {gpu.number}", text)
             for gpu in gpus
-            for label, text in zip(("memory", "load"), map(draw_blocks, timelines(gpu)))
+            for label, text in zip(("memory", "load"), map(draw_blocks, make_timelines(gpu)))
             if text
         )
         return cls(lines, rows, gpus=gpus)
@@ -107,46 +108,48 @@ def _is_late(gpu: Tally) -> bool:
     return bool(gpu.points) and gpu.points[0][0] > _LATE
 
 
-def _line(gpu: Tally, seconds: float) -> str:
+def _format_gpu(gpu: Tally, seconds: float) -> str:
     load = "load n/a"
     if gpu.mean_load is not None:
         load = f"load mean {gpu.mean_load:.0f} %, max {gpu.max_load} %"
-    return " · ".join([f"{gpu.number} {gpu.name}", _memory(gpu), load, _energy(gpu, seconds)])
+    return " · ".join(
+        [f"{gpu.number} {gpu.name}", _format_memory(gpu), load, _format_energy(gpu, seconds)]
+    )
 
 
-def _memory(gpu: Tally) -> str:
+def _format_memory(gpu: Tally) -> str:
     if gpu.peak is None:
         return "peak memory n/a"
     scope = "GPU" if gpu.instance is None else "instance"
     where = "of the whole machine" if gpu.shared else f"on the whole {scope}"
-    own = f"{_gib(gpu.own)} of this process, " if gpu.own is not None else ""
+    own = f"{_format_size(gpu.own)} of this process, " if gpu.own is not None else ""
     rise = 0 if _is_late(gpu) else _rise(gpu)
-    more = f" (+{_gib(rise)})" if rise > 0 else ""
-    return f"peak memory {own}{_gib(gpu.peak, '')} of {_total(gpu)} {where}{more}"
+    more = f" (+{_format_size(rise)})" if rise > 0 else ""
+    return f"peak memory {own}{_format_size(gpu.peak, '')} of {_format_total(gpu)} {where}{more}"
 
 
-def _energy(gpu: Tally, seconds: float) -> str:
+def _format_energy(gpu: Tally, seconds: float) -> str:
     if gpu.counter and seconds >= COUNTED and not _is_late(gpu):
-        return f"{_joules(gpu.counter)} by its counter"
+        return f"{_format_joules(gpu.counter)} by its counter"
     if gpu.power is not None and gpu.power >= _LEAST:
-        return f"about {_joules(gpu.power)}, an estimate from its power"
+        return f"about {_format_joules(gpu.power)}, an estimate from its power"
     return "energy n/a"
 
 
-def _joules(value: float) -> str:
+def _format_joules(value: float) -> str:
     return f"{value / 1000:,.1f} kJ" if value >= 10_000 else f"{value:.{1 if value < 10 else 0}f} J"
 
 
-def _total(gpu: Tally) -> str:
-    return _gib(gpu.total) if gpu.total else "n/a"
+def _format_total(gpu: Tally) -> str:
+    return _format_size(gpu.total) if gpu.total else "n/a"
 
 
-def _gib(size: int, unit: str = " GiB") -> str:
+def _format_size(size: int, unit: str = " GiB") -> str:
     """Return a size; a small one has a digit more, so that 20 MiB is not 0."""
     return f"{size / GIB:.{1 if size >= GIB or not size else 2}f}{unit}"
 
 
-def _time(seconds: float) -> str:
+def _format_time(seconds: float) -> str:
     if seconds < 0.0005:
         return "under 1 ms"
     if seconds < 0.9995:
@@ -154,7 +157,7 @@ def _time(seconds: float) -> str:
     return f"{seconds:.2f} s" if seconds < 59.995 else duration(round(seconds))
 
 
-def timelines(gpu: Tally) -> Tuple[Line, Line]:
+def make_timelines(gpu: Tally) -> Tuple[Line, Line]:
     """Return memory and load over time, each from 0 to 1; empty where it is not known.
 
     Memory is a share of what the card has, or of the peak where that is not known.
@@ -187,20 +190,20 @@ def draw_picture(gpu: Tally) -> str:
 
     Memory is an area, load a line; colours that light and dark pages both show.
     """
-    memory, load = timelines(gpu)
+    memory, load = make_timelines(gpu)
     end = max((line[-1][0] for line in (memory, load) if line), default=0.0)
     if not end:
         return ""
     parts = [f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="{_GREY}" fill-opacity=".1"/>']
     if memory:
-        area = _points([(0.0, 0.0), (0.0, memory[0][1]), *memory, (end, 0.0)], end)
+        area = _format_points([(0.0, 0.0), (0.0, memory[0][1]), *memory, (end, 0.0)], end)
         parts.append(f'<polygon points="{area}" fill="{_MEMORY}" fill-opacity=".4"/>')
     if load:
-        curve = _points([(0.0, load[0][1]), *load], end)
+        curve = _format_points([(0.0, load[0][1]), *load], end)
         style = f'fill="none" stroke="{_LOAD}" stroke-width="1.5"'
         parts.append(f'<polyline points="{curve}" {style}/>')
     texts = (
-        (0, "start", _MEMORY, f"memory, {_total(gpu)}"),
+        (0, "start", _MEMORY, f"memory, {_format_total(gpu)}"),
         (_WIDTH // 2, "middle", _LOAD, "load, of 100 %" if load else "load n/a"),
         (_WIDTH, "end", _GREY, f"{end:.1f} s"),
     )
@@ -216,5 +219,5 @@ def draw_picture(gpu: Tally) -> str:
     return f'<img alt="{alt}" {size} src="data:image/svg+xml;base64,{data}">'
 
 
-def _points(line: Sequence[Tuple[float, float]], end: float) -> str:
+def _format_points(line: Sequence[Tuple[float, float]], end: float) -> str:
     return " ".join(f"{_WIDTH * x / end:.1f},{_HEIGHT * (1 - min(y, 1.0)):.1f}" for x, y in line)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from . import torch
-from .devices import find
-from .format import label, memory
+from .devices import take_snapshot
+from .format import describe_memory
 from .model import GIB, Gpu
 
 #: So many variables are named.
@@ -31,7 +31,7 @@ class Freed:
 
     def lines(self) -> List[str]:
         """Return a line for each GPU, and what still holds memory."""
-        lines = [*map(_line, self.before, self.after), *self.errors]
+        lines = [*map(_format_gpu, self.before, self.after), *self.errors]
         if self.holders:
             sizes = [f"{name} {size / GIB:.2f} GiB" for name, size in self.holders[:_NAMED]]
             more = f" and {len(self.holders) - _NAMED} more" if len(self.holders) > _NAMED else ""
@@ -42,7 +42,7 @@ class Freed:
         return lines
 
 
-def free(
+def free_memory(
     before: Sequence[Gpu], namespace: Mapping[str, Any], error: Optional[BaseException] = None
 ) -> Freed:
     """Drop the last error's traceback, collect garbage, and empty the cache of torch.
@@ -61,7 +61,7 @@ def free(
         holders = sorted(sizes.items(), key=lambda item: -item[1])
     except Exception as failure:  # such as CUDA's, after which torch does not answer
         errors.append(torch.first_line(failure))
-    return Freed(tuple(before), find().gpus, tuple(holders), tuple(errors))
+    return Freed(tuple(before), take_snapshot().gpus, tuple(holders), tuple(errors))
 
 
 def _drop_tracebacks(*errors: Optional[BaseException]) -> None:
@@ -84,9 +84,9 @@ def _list_variables(namespace: Mapping[str, Any]) -> Iterator[Tuple[str, Any]]:
     yield from ((name, namespace[name]) for name in names if name.startswith("_"))
 
 
-def _line(before: Gpu, after: Gpu) -> str:
+def _format_gpu(before: Gpu, after: Gpu) -> str:
     if before.free is None or after.free is None:
-        return f"{label(after)} · memory n/a"
+        return f"{after.label} · memory n/a"
     more = after.free - before.free
     freed = f"{more / GIB:.2f} GiB freed" if more > 0 else "nothing to free"
-    return f"{label(after)} · {freed} · {memory(after)}"
+    return f"{after.label} · {freed} · {describe_memory(after)}"

@@ -36,6 +36,11 @@ class Gpu:
         """``0``, or ``0:1`` for an instance of a divided card."""
         return f"{self.index}" if self.instance is None else f"{self.index}:{self.instance}"
 
+    @property
+    def label(self) -> str:
+        """``0 Tesla T4``."""
+        return f"{self.number} {self.name}"
+
 
 @dataclass(frozen=True)
 class Process:
@@ -79,6 +84,11 @@ class Snapshot:
 
     gpus: Tuple[Gpu, ...] = ()
     reasons: Tuple[str, ...] = ()
+
+    @property
+    def detailed(self) -> Tuple[DetailedGpu, ...]:
+        """The GPUs whose details were read: all or none."""
+        return tuple(gpu for gpu in self.gpus if isinstance(gpu, DetailedGpu))
 
 
 class Reading(NamedTuple):

@@ -44,7 +44,11 @@ _SLOWED = {
 
 
 class Unavailable(Exception):
-    """NVML cannot be used; the message says why, and is empty where there is no driver at all."""
+    """NVML cannot be used; the message says why."""
+
+
+class NoDriver(Unavailable):
+    """There is no driver of NVIDIA's."""
 
 
 class Driver(NamedTuple):
@@ -55,47 +59,30 @@ class Driver(NamedTuple):
     gpus: bool = False
 
 
-def find(detailed: bool) -> Snapshot:
+def take_snapshot(detailed: bool) -> Snapshot:
     """Read the GPUs that NVIDIA's driver shows, in one session; without a driver there are none."""
     try:
-        with session() as nvml:
-            return _read_gpus(nvml, detailed)[0]
+        with open_nvml() as nvml:
+            return read_gpus(nvml, detailed)[0]
+    except NoDriver:
+        return Snapshot()
     except Unavailable as error:
-        return Snapshot(reasons=tuple(filter(None, [str(error)])))
+        return Snapshot(reasons=(str(error),))
 
 
 def driver() -> Optional[Driver]:
     """Read NVIDIA's driver, an empty `Driver` without one; None where it cannot be known."""
     try:
-        with session() as nvml:
+        with open_nvml() as nvml:
             return _read_driver(nvml)._replace(gpus=_query(nvml, "DeviceGetCount") != 0)
-    except Unavailable as error:
-        return None if str(error) else Driver()
-
-
-class Watch:
-    """The GPUs of an open session, read many times a second."""
-
-    def __init__(self, nvml: Any) -> None:
-        snapshot, self._devices = _read_gpus(nvml)
-        self.gpus, self.reasons = snapshot.gpus, snapshot.reasons
-
-    def read(self) -> List[Reading]:
-        """Take a sample of each GPU."""
-        return [device.sample() for device in self._devices]
-
-    def read_energy(self) -> List[Optional[float]]:
-        """Read the joules that each has counted; None where it does not. It is slow (4 ms)."""
-        return [device.read_energy() for device in self._devices]
-
-    def read_memory_of(self, pid: int) -> List[Optional[int]]:
-        """Read the bytes that a process has on each; None where it is not listed. It is slow."""
-        lists = [device.list_processes() or [] for device in self._devices]
-        return [{p.pid: p.usedGpuMemory for p in running}.get(pid) for running in lists]
+    except NoDriver:
+        return Driver()
+    except Unavailable:
+        return None
 
 
 @contextmanager
-def session() -> Iterator[Any]:
+def open_nvml() -> Iterator[Any]:
     """Start NVML and yield the module ``pynvml``; raise `Unavailable` where it cannot start."""
     import pynvml
 
@@ -104,7 +91,8 @@ def session() -> Iterator[Any]:
     try:
         _start(pynvml)
     except pynvml.NVMLError as error:
-        raise Unavailable("" if _code(error) == _NOT_FOUND else _explain(error)) from None
+        kind = NoDriver if _get_code(error) == _NOT_FOUND else Unavailable
+        raise kind(_explain(error)) from None
     try:
         yield pynvml
     finally:
@@ -116,14 +104,14 @@ def _start(nvml: Any) -> None:
         nvml.nvmlInit()
     except nvml.NVMLError as error:
         libraries = [path for path in (Path(at, _LIBRARY) for at in PLACES) if path.is_file()]
-        if _code(error) != _NOT_FOUND or not libraries:
+        if _get_code(error) != _NOT_FOUND or not libraries:
             raise
         with suppress(OSError):
             ctypes.CDLL(str(libraries[0]))
         nvml.nvmlInit()  # once it is loaded, the loader knows it by its name
 
 
-class _Device:
+class Device:
     """A card, or a MIG instance of one: ``own`` is its handle, ``card`` that of the whole card."""
 
     def __init__(self, nvml: Any, card: Any, index: int, instance: Optional[int] = None) -> None:
@@ -131,10 +119,10 @@ class _Device:
         self.own = card
         if instance is not None:
             self.own = nvml.nvmlDeviceGetMigDeviceHandleByIndex(card, instance)
-        self.uuid = self._ask("UUID") or ""
 
-    def _ask(self, field: str, *arguments: Any) -> Any:
-        return _query(self.nvml, f"DeviceGet{field}", self.own, *arguments)
+    def ask(self, field: str) -> Any:
+        """Return a field of its own, or None where it is not supported."""
+        return _query(self.nvml, f"DeviceGet{field}", self.own)
 
     def _ask_card(self, field: str, *arguments: Any, scale: float = 1) -> Any:
         answer = _query(self.nvml, f"DeviceGet{field}", self.card, *arguments)
@@ -142,18 +130,18 @@ class _Device:
 
     def read(self, driver: Driver, detailed: bool) -> Gpu:
         """Read all fields."""
-        nvml, (free, total, shared) = self.nvml, self._read_memory()
-        load, capability = self._ask("UtilizationRates"), self._ask_card("CudaComputeCapability")
+        free, total, shared = self._read_memory()
+        capability = self._ask_card("CudaComputeCapability")
         details = self._read_details() if detailed else {}
         return (DetailedGpu if detailed else Gpu)(
-            name=self._ask("Name") or "NVIDIA GPU",
+            name=self.ask("Name") or "NVIDIA GPU",
             free=free,
             total=total,
             shared=shared,
             driver=driver.version or "n/a",
             cuda=driver.cuda,
-            load=None if load is None else int(load.gpu),
-            temperature=self._ask_card("Temperature", nvml.NVML_TEMPERATURE_GPU),
+            load=self._read_load(),
+            temperature=self._ask_card("Temperature", self.nvml.NVML_TEMPERATURE_GPU),
             capability=None if capability is None else (int(capability[0]), int(capability[1])),
             index=self.index,
             instance=self.instance,
@@ -164,11 +152,11 @@ class _Device:
         nvml, ask = self.nvml, self._ask_card
         reasons, mig = ask("CurrentClocksThrottleReasons"), ask("MigMode")
         link = ask("CurrPcieLinkGeneration"), ask("CurrPcieLinkWidth")
-        running = self.list_processes()
+        running = self._list_processes()
         errors = nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, nvml.NVML_VOLATILE_ECC
         slowed = tuple(text for bit, text in _SLOWED.items() if (reasons or 0) & bit)
         return {
-            "uuid": self.uuid,
+            "uuid": self.ask("UUID") or "",
             "power": ask("PowerUsage", scale=1000),
             "power_limit": ask("EnforcedPowerLimit", scale=1000),
             "energy": ask("TotalEnergyConsumption", scale=1000),
@@ -187,15 +175,21 @@ class _Device:
         used = None if free is None or total is None else total - free
         if self.instance is not None:
             return Reading(used, None, None)
-        load, power = self._ask("UtilizationRates"), self._ask_card("PowerUsage", scale=1000)
-        return Reading(used, None if load is None else int(load.gpu), power)
+        return Reading(used, self._read_load(), self._ask_card("PowerUsage", scale=1000))
 
     def read_energy(self) -> Optional[float]:
-        """Read the counter, which an instance does not have."""
-        if self.instance is not None:
-            return None
-        joules: Optional[float] = self._ask_card("TotalEnergyConsumption", scale=1000)
-        return joules
+        """Read the counter of joules, which an instance does not have. It is slow (4 ms)."""
+        name = "TotalEnergyConsumption"
+        return None if self.instance is not None else self._ask_card(name, scale=1000)
+
+    def read_memory_of(self, pid: int) -> Optional[int]:
+        """Read the bytes that a process has; None where it is not listed. It is slow."""
+        sizes = (p.usedGpuMemory for p in self._list_processes() or () if p.pid == pid)
+        return next(sizes, None)
+
+    def _read_load(self) -> Optional[int]:
+        load = self.ask("UtilizationRates")
+        return None if load is None else int(load.gpu)
 
     def _read_memory(self) -> Tuple[Optional[int], Optional[int], bool]:
         """Read the free bytes, all bytes, and whether they are the machine's own memory.
@@ -207,14 +201,14 @@ class _Device:
             if memory.total:
                 return int(memory.free), int(memory.total), False
         except self.nvml.NVMLError as error:
-            if _code(error) != _NOT_SUPPORTED:
+            if _get_code(error) != _NOT_SUPPORTED:
                 return None, None, False
         import psutil
 
         machine = psutil.virtual_memory()
         return int(machine.available), int(machine.total), True
 
-    def list_processes(self) -> Optional[List[Any]]:
+    def _list_processes(self) -> Optional[List[Any]]:
         """List what computes or draws on it, each once; None where the driver does not say.
 
         Drivers before 510 know only the older call, which answers with the same structure. The
@@ -222,9 +216,9 @@ class _Device:
         """
         by_pid = None
         for kind in ("Compute", "Graphics"):
-            running = self._ask(f"{kind}RunningProcesses_v3")
+            running = self.ask(f"{kind}RunningProcesses_v3")
             if running is None:
-                running = self._ask(f"{kind}RunningProcesses_v2")
+                running = self.ask(f"{kind}RunningProcesses_v2")
             if running is not None:
                 by_pid = {**(by_pid or {}), **{process.pid: process for process in running}}
         return None if by_pid is None else list(by_pid.values())
@@ -242,15 +236,15 @@ def _name_process(running: Any) -> Process:
         return Process(pid, memory, here=False)
 
 
-def _read_gpus(nvml: Any, detailed: bool = False) -> Tuple[Snapshot, List[_Device]]:
-    """Read the cards that answer, and why the others do not."""
+def read_gpus(nvml: Any, detailed: bool = False) -> Tuple[Snapshot, List[Device]]:
+    """Read the cards that answer, with their devices, and why the others do not."""
     try:
         count = nvml.nvmlDeviceGetCount()
     except nvml.NVMLError as error:
         return Snapshot(reasons=(_explain(error),)), []
     driver = _read_driver(nvml)
     gpus: List[Gpu] = []
-    devices: List[_Device] = []
+    devices: List[Device] = []
     reasons: List[str] = []
     for index in range(count):
         try:
@@ -263,24 +257,26 @@ def _read_gpus(nvml: Any, detailed: bool = False) -> Tuple[Snapshot, List[_Devic
     return Snapshot(tuple(_mark_hidden(gpus, devices, not reasons)), tuple(reasons)), devices
 
 
-def _open_card(nvml: Any, index: int) -> List[_Device]:
+def _open_card(nvml: Any, index: int) -> List[Device]:
     """Open a card, or its MIG instances, whose numbers need not be consecutive."""
     card = nvml.nvmlDeviceGetHandleByIndex(index)
     mode = _query(nvml, "DeviceGetMigMode", card)
     if not mode or not mode[0]:
-        return [_Device(nvml, card, index)]
+        return [Device(nvml, card, index)]
     numbers = range(_query(nvml, "DeviceGetMaxMigDeviceCount", card) or 0)
     name = "DeviceGetMigDeviceHandleByIndex"
     return [
-        _Device(nvml, card, index, at) for at in numbers if _query(nvml, name, card, at) is not None
+        Device(nvml, card, index, at) for at in numbers if _query(nvml, name, card, at) is not None
     ]
 
 
-def _mark_hidden(gpus: List[Gpu], devices: List[_Device], complete: bool) -> List[Gpu]:
+def _mark_hidden(gpus: List[Gpu], devices: List[Device], complete: bool) -> List[Gpu]:
     value = os.environ.get(NAME)
     if value is None:
         return gpus
-    cards = [Identity(None if d.instance is not None else d.index, d.uuid) for d in devices]
+    numbers = [device.index if device.instance is None else None for device in devices]
+    uuids = [device.ask("UUID") or "" for device in devices]
+    cards = [Identity(*pair) for pair in zip(numbers, uuids)]
     alike = complete and len({gpu.name for gpu in gpus}) == 1
     return [
         replace(gpu, hidden=None if visible is None else not visible)
@@ -304,13 +300,13 @@ def _query(nvml: Any, name: str, *arguments: Any) -> Any:
     return answer.decode() if isinstance(answer, bytes) else answer
 
 
-def _code(error: Any) -> int:
+def _get_code(error: Any) -> int:
     return getattr(error, "value", None) or 0
 
 
 def _explain(error: Any, card: str = "") -> str:
     """Return what an error means and what to do; ``card`` where it is about one."""
-    text = _MEANINGS.get(_code(error))
+    text = _MEANINGS.get(_get_code(error))
     if text is None:
         return f"NVIDIA driver error{f' on GPU {card}' if card else ''}: {error}"
     return text.format(f" {card}" if card else "")

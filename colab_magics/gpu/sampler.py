@@ -6,7 +6,6 @@ Beginning waits for nothing, neither for the process nor for the driver; ending 
 from __future__ import annotations
 
 import atexit
-import importlib.util
 import json
 import os
 import subprocess
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, List, Optional, Tuple
+from typing import Any, Optional, Tuple
 
 from ..core.process import start
 from .sampler_process import Tally
@@ -25,11 +24,13 @@ from .sampler_process import Tally
 #: Seconds that the answer may take: at first the process, and a driver that sleeps, have to start.
 PATIENCE = 5.0
 
-#: Neither the user's folders nor site-packages' start-up hooks; what it needs is named.
+#: Without start-up hooks (-S), and the kernel's folders behind Python's own.
 _CODE = (
     "import sys; sys.path += sys.argv[2:]; "
     "from colab_magics.gpu.sampler_process import main; main(int(sys.argv[1]))"
 )
+#: The folder of the package, which an editable install may not have on the path.
+_ROOT = str(Path(__file__).parents[2])
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class Sampler:
 
     def _start(self) -> None:
         self._process = start(
-            [sys.executable, "-I", "-S", "-c", _CODE, str(os.getpid()), *_find_folders()],
+            [sys.executable, "-I", "-S", "-c", _CODE, str(os.getpid()), _ROOT, *sys.path],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -140,14 +141,3 @@ def _read(stream: Any, answers: SimpleQueue[str]) -> None:
         for line in stream:
             answers.put(line)
     answers.put("")
-
-
-def _find_folders() -> List[str]:
-    """Return the folders of the packages that the process imports."""
-    folders = [Path(__file__).parents[2]]
-    for name in ("pynvml", "psutil"):
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.origin:
-            path = Path(spec.origin)
-            folders.append(path.parents[1] if path.name == "__init__.py" else path.parent)
-    return list(dict.fromkeys(map(str, folders)))

@@ -19,8 +19,8 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any, Dict, List, Optional, Tuple
 
-from .model import Gpu, Reading
-from .nvidia import Unavailable, Watch, session
+from .model import Gpu, Reading, Snapshot
+from .nvidia import Device, Unavailable, open_nvml, read_gpus
 
 #: Seconds between two samples.
 STEP = 0.1
@@ -62,18 +62,19 @@ class Tally:
     points: List[Tuple[float, Optional[int], Optional[int]]] = field(default_factory=list)
 
 
-class _Meter:
+class Meter:
     """Adds up the readings of one GPU."""
 
-    def __init__(self, gpu: Gpu) -> None:
+    def __init__(self, gpu: Gpu, device: Device) -> None:
+        self.device = device
         self.tally = Tally(gpu.name, gpu.number, gpu.instance, gpu.total, gpu.shared)
         self._load_seconds = self._seconds = 0.0
         self._first_joules: Optional[float] = None
         self._width = self._until = 0.0
 
-    def add(self, now: float, gap: float, reading: Reading) -> None:
-        """Add a reading, taken ``gap`` seconds after the previous one."""
-        tally = self.tally
+    def sample(self, now: float, gap: float) -> int:
+        """Add a reading, ``gap`` seconds after the previous one; return the bytes in use."""
+        tally, reading = self.tally, self.device.sample()
         if reading.used is not None:
             tally.before = reading.used if tally.before is None else tally.before
             tally.peak = _maximum(tally.peak, reading.used)
@@ -85,12 +86,18 @@ class _Meter:
         if reading.power is not None:
             tally.power = (tally.power or 0.0) + reading.power * gap
         self._add_point(now, reading)
+        return reading.used or 0
 
-    def add_energy(self, joules: Optional[float]) -> None:
-        """Add a state of the card's own counter."""
+    def read_counter(self) -> None:
+        """Read the card's own counter of energy, at the beginning and at the end."""
+        joules = self.device.read_energy()
         if joules is not None and self._first_joules is not None:
             self.tally.counter = joules - self._first_joules
         self._first_joules = joules if self._first_joules is None else self._first_joules
+
+    def read_own(self, pid: int) -> None:
+        """Read the memory of the measured process."""
+        self.tally.own = _maximum(self.tally.own, self.device.read_memory_of(pid))
 
     def _add_point(self, now: float, reading: Reading) -> None:
         """Add a point to the timeline; where the last one is close, keep the maximum of both."""
@@ -108,23 +115,22 @@ class _Meter:
 
 
 class Measurement:
-    """One measurement of all GPUs of a watch, of which there is none without a driver."""
+    """One measurement of all GPUs, of which there is none without a driver."""
 
-    def __init__(self, watch: Optional[Watch], pid: int, started: float) -> None:
-        self._watch, self._pid, self._started = watch, pid, started
-        self._meters = [_Meter(gpu) for gpu in watch.gpus] if watch else []
+    def __init__(self, meters: List[Meter], pid: int, started: float) -> None:
+        self._meters, self._pid, self._started = meters, pid, started
         self._last = self._due = started
         self._count, self._gap, self._counting = 0, 0.0, False
         self._listed, self._most_used = float("-inf"), -1
 
     def sample(self, last: bool = False) -> None:
-        """Read all GPUs."""
+        """Read all GPUs; the memory of the measured process at the end and, seldom, at peaks."""
         now = time.monotonic()
-        if self._watch is not None:
-            readings = self._watch.read()
-            for meter, reading in zip(self._meters, readings):
-                meter.add(now - self._started, now - self._last, reading)
-            self._read_own(self._watch, sum(reading.used or 0 for reading in readings), now, last)
+        used = sum(m.sample(now - self._started, now - self._last) for m in self._meters)
+        if last or (used > self._most_used and now - self._listed >= _LISTING):
+            self._most_used, self._listed = max(used, self._most_used), now
+            for meter in self._meters:
+                meter.read_own(self._pid)
         self._count, self._gap = self._count + 1, max(self._gap, now - self._last)
         self._last, self._due = now, max(self._due + STEP, now)
         if last and now - self._started >= COUNTED:
@@ -144,16 +150,8 @@ class Measurement:
 
     def _read_counters(self) -> None:
         self._counting = True
-        for meter, joules in zip(self._meters, self._watch.read_energy() if self._watch else ()):
-            meter.add_energy(joules)
-
-    def _read_own(self, watch: Watch, used: int, now: float, last: bool) -> None:
-        """Read the memory of the measured process, at the end and, seldom, at new peaks."""
-        if not last and (used <= self._most_used or now - self._listed < _LISTING):
-            return
-        self._most_used, self._listed = max(used, self._most_used), now
-        for meter, own in zip(self._meters, watch.read_memory_of(self._pid)):
-            meter.tally.own = _maximum(meter.tally.own, own)
+        for meter in self._meters:
+            meter.read_counter()
 
     def result(self, ended: float) -> Dict[str, Any]:
         """Return all of it, as JSON has it."""
@@ -167,7 +165,7 @@ def main(pid: int) -> None:
     commands: SimpleQueue[str] = SimpleQueue()
     Thread(target=_read_commands, args=(commands,), daemon=True).start()
     with ExitStack() as stack:
-        watch = _open(stack)
+        snapshot, devices = _open_driver(stack)
         running: Optional[Measurement] = None
         used = time.monotonic()
         while True:
@@ -185,20 +183,20 @@ def main(pid: int) -> None:
                 return
             sign, number, seconds = command.split()
             if sign == "+":
-                running = Measurement(watch, pid, float(seconds))
+                meters = list(map(Meter, snapshot.gpus, devices))
+                running = Measurement(meters, pid, float(seconds))
             elif running:
                 running.sample(last=sign == "-")
-                reasons = watch.reasons if watch else ()
-                answer = {"number": int(number), "reasons": reasons}
+                answer = {"number": int(number), "reasons": snapshot.reasons}
                 print(json.dumps({**answer, **running.result(float(seconds))}), flush=True)
                 running = None if sign == "-" else running
 
 
-def _open(stack: ExitStack) -> Optional[Watch]:
+def _open_driver(stack: ExitStack) -> Tuple[Snapshot, List[Device]]:
     try:
-        return Watch(stack.enter_context(session()))
-    except Unavailable:
-        return None
+        return read_gpus(stack.enter_context(open_nvml()))
+    except Unavailable:  # the kernel says why
+        return Snapshot(), []
 
 
 def _read_commands(commands: SimpleQueue[str]) -> None:

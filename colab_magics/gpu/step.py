@@ -11,9 +11,9 @@ from ..core.errors import GpuUnmet, usage_error
 from ..core.host import Host
 from ..core.steps import Outcome, Progress, Step, Verdict
 from .cuda_visible import NAME
-from .devices import advise, find
-from .format import describe, names
-from .frameworks import FRAMEWORKS, find_problem, verdicts
+from .devices import advise, take_snapshot
+from .format import describe_gpus, list_names
+from .frameworks import FRAMEWORKS, describe_frameworks, find_problem
 from .model import GIB, Gpu, Snapshot
 
 #: A card is sold by a nominal size: a "16 GB" one reports 15 GiB.
@@ -37,11 +37,11 @@ class GpuLine(Step):
 
     def read(self) -> Snapshot:
         """Return the snapshot, or read the GPUs now."""
-        return self.snapshot or find()
+        return self.snapshot or take_snapshot()
 
     def note(self, host: Host) -> str:
         """Name the GPU that the notebook was made on, for later runs to compare with."""
-        return f"made on {names(self.read().gpus)}"
+        return f"made on {list_names(self.read().gpus)}"
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,9 @@ class GpuStep(GpuLine):
         gpus = snapshot.gpus
         if not gpus:
             return Verdict("differs", f"No GPU assigned. {advise(host, snapshot)}")
-        return Verdict("ok", "\n".join([*describe(gpus), *snapshot.reasons, *verdicts(gpus)]))
+        return Verdict(
+            "ok", "\n".join([*describe_gpus(gpus), *snapshot.reasons, *describe_frameworks(gpus)])
+        )
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Report the state: nothing can be done from here."""
@@ -101,7 +103,7 @@ class GpuRequire(GpuLine):
         reason = self._find_missing(gpus) or self._find_unusable(gpus)
         if reason:
             return Verdict("differs", reason)
-        return Verdict("ok", f"{names(self._matching(gpus))} is here, as required")
+        return Verdict("ok", f"{list_names(self._list_matching(gpus))} is here, as required")
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Raise: what is required cannot be made."""
@@ -120,7 +122,7 @@ class GpuRequire(GpuLine):
 
     def _find_missing(self, gpus: Sequence[Gpu]) -> str:
         """Return which card is required and which are here; empty where the requirement is met."""
-        if len(self._matching(gpus)) >= self.count:
+        if len(self._list_matching(gpus)) >= self.count:
             return ""
         parts = [
             f"{self.count} x" if self.count > 1 else "",
@@ -133,19 +135,19 @@ class GpuRequire(GpuLine):
 
     def _find_unusable(self, gpus: Sequence[Gpu]) -> str:
         """Return why the framework cannot use them; empty where it can."""
-        problem = find_problem(self.framework, self._matching(gpus)) if self.framework else ""
+        problem = find_problem(self.framework, self._list_matching(gpus)) if self.framework else ""
         return f"{self.framework} has to run here; {problem}" if problem else ""
 
-    def _matching(self, gpus: Sequence[Gpu]) -> List[Gpu]:
+    def _list_matching(self, gpus: Sequence[Gpu]) -> List[Gpu]:
         return [gpu for gpu in gpus if self._matches(gpu) and not gpu.hidden]
 
     def _matches(self, gpu: Gpu) -> bool:
         words = [word for text in self.name for word in _split_name(text)]
         return (
             {*words} <= {*_split_name(gpu.name)}
-            and (not self.memory or (gpu.total or 0) >= _size(self.memory) * _TOLERANCE)
-            and (not self.compute or (gpu.capability or (0, 0)) >= _version(self.compute))
-            and (not self.cuda or gpu.cuda >= _version(self.cuda))
+            and (not self.memory or (gpu.total or 0) >= _parse_size(self.memory) * _TOLERANCE)
+            and (not self.compute or (gpu.capability or (0, 0)) >= _parse_version(self.compute))
+            and (not self.cuda or gpu.cuda >= _parse_version(self.cuda))
         )
 
 
@@ -164,18 +166,18 @@ def _summarize(gpus: Sequence[Gpu]) -> str:
             f"hidden by {NAME}" if gpu.hidden else "",
         ]
         texts.append(f"{gpu.name} ({', '.join(filter(None, parts))})")
-    return ", ".join(dict.fromkeys(texts)) or names(gpus)
+    return ", ".join(dict.fromkeys(texts)) or list_names(gpus)
 
 
 def describe_change(comment: str, gpus: Tuple[Gpu, ...]) -> str:
     """Return ``made on Tesla T4, now NVIDIA L4`` by a comment; empty where nothing changed."""
     match = _MADE_ON.match(comment)
-    if not match or match.group(1).strip() == names(gpus):
+    if not match or match.group(1).strip() == list_names(gpus):
         return ""
-    return f"made on {match.group(1).strip()}, now {names(gpus)}"
+    return f"made on {match.group(1).strip()}, now {list_names(gpus)}"
 
 
-def _size(text: str) -> float:
+def _parse_size(text: str) -> float:
     """Read ``15GB`` as bytes."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
     if not match or match.group(2) not in _UNITS:
@@ -183,7 +185,7 @@ def _size(text: str) -> float:
     return float(match.group(1)) * _UNITS[match.group(2)]
 
 
-def _version(text: str) -> Tuple[int, int]:
+def _parse_version(text: str) -> Tuple[int, int]:
     """Read ``8.0`` as (8, 0)."""
     match = re.fullmatch(r"(\d+)(?:\.(\d+))?", text)
     if not match:
@@ -218,7 +220,8 @@ def parser() -> Parser:
     request = tree.add_command("request", "Have Colab asked for a GPU when it opens the notebook.")
     request.add_argument("gpu", help="its name, such as T4; none takes it back")
     watch = tree.add_command("watch", "Follow the GPUs below this cell.")
-    watch.add_command("stop", "Stop following them.")
+    stop = Choice("%gpu watch", "action", ["stop"])
+    watch.add_argument("action", nargs="?", type=stop, default="", help="stop: follow no more")
     tree.add_command("free", "Give memory back that nothing needs; name what holds the rest.")
     return tree
 
@@ -231,9 +234,9 @@ def parse(words: List[str]) -> Optional[Step]:
     if arguments.count < 1:
         raise usage_error("%gpu: --count is 1 or more.", "Or take it out.", code="no-count")
     for text, read in (
-        (arguments.memory, _size),
-        (arguments.compute, _version),
-        (arguments.cuda, _version),
+        (arguments.memory, _parse_size),
+        (arguments.compute, _parse_version),
+        (arguments.cuda, _parse_version),
     ):
         if text:
             read(text)

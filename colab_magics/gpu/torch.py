@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Dict, Iterable, List, Optional, Set, Tuple
 
-from .fatbin import Capability, kernels
+from .fatbin import Capability, read_kernels
 from .frameworks import Build, Problem, find_folder, read_package_file
 
 #: From which release on the builds have kernels for a major capability that was new then.
@@ -23,7 +23,7 @@ _DEPTH, _WIDTH = 4, 10_000
 class Torch:
     """The torch that this interpreter would import, by its ``version.py`` and its library."""
 
-    def find(self) -> Optional[Build]:
+    def find_build(self) -> Optional[Build]:
         """See `Framework`."""
         folder, text = find_folder("torch"), read_package_file("torch", "version.py")
         if folder is None or text is None:
@@ -34,7 +34,7 @@ class Torch:
         libraries = [folder / "lib" / name for name in _LIBRARIES]
         library = next((path for path in libraries if path.is_file()), libraries[0])
         major, _, minor = cuda.partition(".")
-        return Build("torch", version, (int(major), int(minor or 0)), kernels(library))
+        return Build("torch", version, (int(major), int(minor or 0)), read_kernels(library))
 
     def hint(self, build: Build, problem: Problem, card: Capability) -> str:
         """See `Framework`."""

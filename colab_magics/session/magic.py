@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from collections import Counter
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from ..core.arguments import Parser, suggest
@@ -12,8 +13,7 @@ from ..core.display import Report, amount, duration
 from ..core.errors import NotebookError, usage_error
 from ..extension.magic import Call, Magic
 from ..extension.output import Status, confirm, say, show
-from ..gpu.devices import find
-from ..gpu.model import DetailedGpu
+from ..gpu.devices import take_snapshot
 from ..notebook.kernels import Running, running, stop
 from ..notebook.servers import Server, colab, own
 from .limit import parse_duration
@@ -83,7 +83,7 @@ class SessionMagic(Magic):
         if before[:1] != ["stop"] or symbol.startswith("-"):
             return super().complete(line, symbol)
         try:
-            kernels = running(self._server())
+            kernels = running(self._find_server())
         except Exception:  # Tab is no place for an error
             return []
         return [name for kernel in kernels for name in kernel.names if name.startswith(symbol)]
@@ -97,8 +97,8 @@ class SessionMagic(Magic):
         return state
 
     def _list(self, arguments: argparse.Namespace, call: Call) -> Any:
-        rows = [describe(kernel, self.session.site.kernel) for kernel in running(self._server())]
-        self._show(Report((), table(rows)), rows, arguments, call)
+        rows = describe_kernels(running(self._find_server()), self.session.site.kernel)
+        self._show(Report((), make_table(rows)), rows, arguments, call)
         return rows
 
     def _stop(self, arguments: argparse.Namespace, call: Call) -> Any:
@@ -108,7 +108,7 @@ class SessionMagic(Magic):
                 "Name notebooks, or write --idle 2h.",
                 code="no-kernels",
             )
-        server, this = self._server(), self.session.site.kernel
+        server, this = self._find_server(), self.session.site.kernel
         kernels = running(server)
         if arguments.names:
             chosen = list(dict.fromkeys(find_named(name, kernels) for name in arguments.names))
@@ -132,7 +132,7 @@ class SessionMagic(Magic):
     def _stop_kernels(
         self, server: Server, kernels: List[Running], call: Call
     ) -> List[Dict[str, Any]]:
-        rows = [describe(kernel, self.session.site.kernel) for kernel in kernels]
+        rows = describe_kernels(kernels, self.session.site.kernel)
         status = Status(self.host, "quiet" in call.flags)
         status(f"Stopping {', '.join(kernel.name for kernel in kernels)}")
         try:
@@ -210,7 +210,7 @@ class SessionMagic(Magic):
         status.done(Report(("The machine is given back",)))
 
     # ------------------------------------------------------------------ parts of them
-    def _server(self) -> Server:
+    def _find_server(self) -> Server:
         server = own() or colab()
         if server is None:
             raise usage_error(
@@ -236,35 +236,36 @@ class SessionMagic(Magic):
 
 
 # ---------------------------------------------------------------------- kernels of a server
-def describe(kernel: Running, this: str) -> Dict[str, Any]:
-    """Return what is known of a kernel: seconds, bytes, None where nobody knows.
+def describe_kernels(kernels: Sequence[Running], this: str) -> List[Dict[str, Any]]:
+    """Return what is known of each kernel: seconds, bytes, None where nobody knows.
 
     ``this`` is the kernel that runs %session: busy, whether the server knows that yet or not.
     """
-    here = kernel.kernel == this
-    memory = read_family(kernel.pid) if kernel.pid is not None else {}
-    return {
-        "name": kernel.name,
-        "kernel": kernel.kernel,
-        "state": "busy" if here else kernel.state,
-        "idle_seconds": 0.0 if here else kernel.idle(time.time()),
-        "pid": kernel.pid,
-        "memory": sum(memory.values()) or None,
-        "gpu_memory": read_gpu_memory(memory),
-        "here": here,
-    }
+    rows, gpu_memory, now = [], _read_gpu_memory(), time.time()
+    for kernel in kernels:
+        here = kernel.kernel == this
+        memory = read_family(kernel.pid) if kernel.pid is not None else {}
+        row = {
+            "name": kernel.name,
+            "kernel": kernel.kernel,
+            "state": "busy" if here else kernel.state,
+            "idle_seconds": 0.0 if here else kernel.idle(now),
+            "pid": kernel.pid,
+            "memory": sum(memory.values()) or None,
+            "gpu_memory": sum(gpu_memory[pid] for pid in memory) or None,
+            "here": here,
+        }
+        rows.append(row)
+    return rows
 
 
-def read_gpu_memory(pids: Dict[int, int]) -> Optional[int]:
-    """Return the bytes that these processes have on GPUs; None where no driver lists them."""
-    sizes = [
-        process.memory
-        for gpu in find(detailed=True).gpus
-        if isinstance(gpu, DetailedGpu)
-        for process in gpu.processes or ()
-        if process.here and process.pid in pids and process.memory is not None
-    ]
-    return sum(sizes) if sizes else None
+def _read_gpu_memory() -> Counter[int]:
+    """Return the bytes that each process has on GPUs, as far as drivers list them."""
+    sizes: Counter[int] = Counter()
+    for gpu in take_snapshot(detailed=True).detailed:
+        for process in gpu.processes or ():
+            sizes[process.pid] += (process.memory or 0) if process.here else 0
+    return sizes
 
 
 def find_idle(kernels: Iterable[Running], seconds: float) -> List[Running]:
@@ -297,7 +298,7 @@ def find_named(name: str, kernels: Sequence[Running]) -> Running:
     )
 
 
-def table(rows: Sequence[Dict[str, Any]]) -> Tuple[Tuple[str, ...], ...]:
+def make_table(rows: Sequence[Dict[str, Any]]) -> Tuple[Tuple[str, ...], ...]:
     """Return the list as a table; with a column of GPUs only where a kernel uses one."""
     has_gpus = any(row["gpu_memory"] for row in rows)
     head = ("notebook", "kernel", "state", "memory", *(["GPU memory"] if has_gpus else []), "")

@@ -12,7 +12,7 @@ from typing import Any, Dict, List, Tuple
 
 from ..core.display import Bar, Report, amount, duration
 from ..core.host import Host
-from ..gpu.devices import find
+from ..gpu.devices import take_snapshot
 from ..notebook.locate import Site
 from .limit import read_limit
 from .machine import read_disks, read_family, read_memory, read_start
@@ -53,7 +53,7 @@ def inspect(host: Host, site: Site) -> Dict[str, Any]:
         "memory": read_memory()._asdict(),
         "kernel_memory": sum(read_family(os.getpid()).values()),
         "disks": [{**disk._asdict(), "folder": str(disk.folder)} for disk in read_disks(folders)],
-        "gpus": [asdict(gpu) for gpu in find().gpus],
+        "gpus": [asdict(gpu) for gpu in take_snapshot().gpus],
     }
 
 
@@ -66,22 +66,22 @@ def report(host: Host, state: Dict[str, Any]) -> Report:
         ("Python", state["python"]),
         ("kernel", f"up for {duration(state['kernel_seconds'])}"),
         ("machine", f"up for {duration(state['machine_seconds'])}"),
-        *_time_left(state),
-        ("memory", _used(memory["used"], memory["total"])),
-        ("this kernel", _used(state["kernel_memory"], memory["total"])),
+        *_format_time_left(state),
+        ("memory", _format_usage(memory["used"], memory["total"])),
+        ("this kernel", _format_usage(state["kernel_memory"], memory["total"])),
     ]
     for at, disk in enumerate(state["disks"]):
         where = f"at {host.spell(Path(disk['folder']))}" if at else "here"
-        rows.append((f"disk {where}", _used(disk["total"] - disk["free"], disk["total"])))
+        rows.append((f"disk {where}", _format_usage(disk["total"] - disk["free"], disk["total"])))
     for gpu in state["gpus"]:
         text = gpu["name"]
         if gpu["total"] is not None and gpu["free"] is not None:
-            text = _used(gpu["total"] - gpu["free"], gpu["total"], f"{text}: ")
+            text = _format_usage(gpu["total"] - gpu["free"], gpu["total"], f"{text}: ")
         rows.append((f"GPU {gpu['index']}", text))
     return Report((), tuple(rows))
 
 
-def _time_left(state: Dict[str, Any]) -> List[Tuple[str, str]]:
+def _format_time_left(state: Dict[str, Any]) -> List[Tuple[str, str]]:
     total = state["limit_seconds"]
     if total is None:
         return []
@@ -90,6 +90,6 @@ def _time_left(state: Dict[str, Any]) -> List[Tuple[str, str]]:
     return [("time left", Bar.of(text, rest / total, drawn=True))]
 
 
-def _used(used: float, total: float, before: str = "") -> Bar:
+def _format_usage(used: float, total: float, before: str = "") -> Bar:
     text = f"{before}{amount(used)} of {amount(total)} used"
     return Bar.of(text, used / total if total else 0.0)

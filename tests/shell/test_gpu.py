@@ -71,9 +71,9 @@ def test_in_html_memory_and_load_are_bars(on: On) -> None:
     cell = "print(get_ipython().run_line_magic('gpu', '-q -o'))"
     assert "Tesla T4" in on("two")(cell)
     html = on("two")(
-        "from colab_magics.gpu.devices import find\n"
+        "from colab_magics.gpu.devices import take_snapshot\n"
         "from colab_magics.gpu.magic import GpuReport, draw_rows\n"
-        "print(GpuReport(('', '', 'news'), gpu_rows=draw_rows(find().gpus)).html())"
+        "print(GpuReport(('', '', 'news'), gpu_rows=draw_rows(take_snapshot().gpus)).html())"
     )
     rows = [row.split("</tr>")[0] for row in html.split("<tr>")[1:]]
     assert len(rows) == 2
@@ -147,9 +147,9 @@ def test_a_tpu_is_named(on: On, tmp_path: Path) -> None:
     child = on("nogpu")
     child("from colab_magics.gpu import devices; from pathlib import Path")
     child(f"devices.DEVICES = Path({str(tmp_path)!r})")
-    said = child("%gpu")
+    text = child("%gpu")
     child("devices.DEVICES = Path('/nowhere')")
-    assert said == "No GPU assigned. A TPU is here (2 x v5e), which is no GPU and is not measured"
+    assert text == "No GPU assigned. A TPU is here (2 x v5e), which is no GPU and is not measured"
 
 
 def test_a_lost_card_is_said_and_the_other_is_shown(on: On) -> None:
@@ -176,9 +176,9 @@ def test_a_library_that_the_loader_does_not_find(library: Path, tmp_path: Path) 
 def test_after_a_fork_it_is_asked_again(on: On) -> None:
     """A child process that was forked asks the driver by itself."""
     cell = (
-        "import os\nfrom colab_magics.gpu.devices import find\n"
-        "find()\nread, write = os.pipe()\nif os.fork() == 0:\n"
-        "    os.write(write, find().gpus[0].name.encode())\n    os._exit(0)\n"
+        "import os\nfrom colab_magics.gpu.devices import take_snapshot\n"
+        "take_snapshot()\nread, write = os.pipe()\nif os.fork() == 0:\n"
+        "    os.write(write, take_snapshot().gpus[0].name.encode())\n    os._exit(0)\n"
         "os.wait()\nprint(os.read(read, 99).decode())"
     )
     assert on("t4")(cell) == "Tesla T4"
@@ -189,15 +189,15 @@ def test_verbose_says_what_the_driver_says_and_no_more(on: On) -> None:
     answer = on("two").attempt("%gpu -v")
     assert not answer.error
     lines = [[*re.split(r"\s{2,}", line)] for line in answer.shown.splitlines()]
-    said = {line[0]: line[1:] for line in lines}
-    assert said["power"] == ["10 W of 70 W", "312 W of 400 W"]
-    assert said["energy since the driver started"] == ["n/a", "5,123,457 J"]
-    assert said["clocks, of the memory"] == ["n/a, n/a", "1,215 MHz, 1,215 MHz"]
-    assert said["slowed down by"] == ["n/a", "power limit, heat (software)"]
-    assert said["memory errors (ECC)"] == ["n/a", "0"]
-    assert said["PCIe"] == ["n/a", "gen 4 x16"]
-    assert said["MIG"] == ["n/a", "off"]
-    assert said["processes"] == ["none", "1"]
+    text = {line[0]: line[1:] for line in lines}
+    assert text["power"] == ["10 W of 70 W", "312 W of 400 W"]
+    assert text["energy since the driver started"] == ["n/a", "5,123,457 J"]
+    assert text["clocks, of the memory"] == ["n/a, n/a", "1,215 MHz, 1,215 MHz"]
+    assert text["slowed down by"] == ["n/a", "power limit, heat (software)"]
+    assert text["memory errors (ECC)"] == ["n/a", "0"]
+    assert text["PCIe"] == ["n/a", "gen 4 x16"]
+    assert text["MIG"] == ["n/a", "off"]
+    assert text["processes"] == ["none", "1"]
     assert "21000 MiB, outside this container, or ended" in answer.shown
     assert [line.split("#")[0].strip() for line in answer.steps] == ["%gpu"]
 
@@ -205,8 +205,8 @@ def test_verbose_says_what_the_driver_says_and_no_more(on: On) -> None:
 def test_json_has_everything(on: On) -> None:
     """``--json`` prints bytes, watts and the rest; null where it is not said; records nothing."""
     answer = on("two").attempt("%gpu --json")
-    found = json.loads(answer.shown)
-    first, second = found["gpus"]
+    state = json.loads(answer.shown)
+    first, second = state["gpus"]
     assert (first["name"], first["index"], second["index"]) == ("Tesla T4", 0, 1)
     assert first["total"] == 15360 * 1024**2 and first["capability"] == [7, 5]
     assert first["energy"] is None and first["ecc"] is None and first["processes"] == []
@@ -361,7 +361,7 @@ def test_a_requirement_that_is_not_met(on: On, scenario: str, wish: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("scenario", "value", "said"),
+    ("scenario", "value", "text"),
     [
         ("t4", "", " · hidden by CUDA_VISIBLE_DEVICES"),
         ("t4", "0", ""),
@@ -371,13 +371,13 @@ def test_a_requirement_that_is_not_met(on: On, scenario: str, wish: str) -> None
     ],
 )
 def test_a_card_that_programs_do_not_see(
-    library: Path, tmp_path: Path, scenario: str, value: str, said: str
+    library: Path, tmp_path: Path, scenario: str, value: str, text: str
 ) -> None:
     """It is shown as hidden, no framework is said to run on it, and it meets no requirement."""
     home = {"HOME": str(tmp_path), "IPYTHONDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": value}
-    hidden = said.startswith(" · hidden")
+    hidden = text.startswith(" · hidden")
     with Child({**nvml.environment(library, scenario), **home}) as child:
-        assert child("%gpu").splitlines()[0].endswith(f"driver 550.54.14 (CUDA up to 12.4){said}")
+        assert child("%gpu").splitlines()[0].endswith(f"driver 550.54.14 (CUDA up to 12.4){text}")
         answer = child.attempt("%gpu require T4")
         assert bool(answer.error) == hidden
         assert ("Set CUDA_VISIBLE_DEVICES otherwise" in answer.message) == hidden
@@ -416,7 +416,7 @@ def test_what_is_here_is_said_with_what_was_asked(on: On) -> None:
             "%gpu require has no option --memroy. Did you mean --memory?",
         ),
         ("requier", "unknown-command", "%gpu has no command requier. Did you mean require?"),
-        ("watch now", "unknown-command", "%gpu watch has no command now."),
+        ("watch stp", "unknown-choice", "%gpu watch: there is no action stp. Did you mean stop?"),
         ("free all", "usage", "%gpu free: all is one argument too many."),
         ("request", "usage", "%gpu request: the following arguments are required: gpu."),
         ("request T4 L4", "usage", "%gpu request: L4 is one argument too many."),

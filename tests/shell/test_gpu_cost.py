@@ -197,18 +197,18 @@ def test_cells_within_cells(start: Start) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "what"),
+    ("line", "text"),
     [
         ("%%gpu require T4", "takes -q and -o NAME"),
         ("%%gpu run", "has no argument run"),
         ("%%gpu -o a b", "takes -q and -o NAME"),
     ],
 )
-def test_a_slip_is_said_before_the_cell_runs(start: Start, line: str, what: str) -> None:
+def test_a_slip_is_refused_before_the_cell_runs(start: Start, line: str, text: str) -> None:
     """Nothing is run and nothing is measured."""
     child = start()
     answer = child.attempt(f"{line}\nprint('it ran')")
-    assert answer.error == "UsageError" and what in answer.message
+    assert answer.error == "UsageError" and text in answer.message
     assert "it ran" not in answer.shown and "·" not in answer.shown
 
 

@@ -9,7 +9,7 @@ import pytest
 from doubles.torch import PTX, SASS, elf, fatbin, library
 
 from colab_magics.core.registry import load
-from colab_magics.gpu.fatbin import Capability, Kernels, architecture, kernels
+from colab_magics.gpu.fatbin import Capability, Kernels, parse_architecture, read_kernels
 from colab_magics.gpu.frameworks import (
     FRAMEWORKS,
     Build,
@@ -17,8 +17,8 @@ from colab_magics.gpu.frameworks import (
     Jax,
     Problem,
     TensorFlow,
-    fits,
     judge,
+    match_kernels,
 )
 from colab_magics.gpu.model import Gpu
 from colab_magics.gpu.torch import Torch
@@ -26,7 +26,7 @@ from colab_magics.gpu.torch import Torch
 
 def sass(*numbers: int) -> Kernels:
     """Compiled code for these architectures."""
-    return Kernels(frozenset(map(architecture, numbers)))
+    return Kernels(frozenset(map(parse_architecture, numbers)))
 
 
 def gpu(name: str, card: Capability, driver: str = "", cuda: Capability = (0, 0)) -> Gpu:
@@ -39,7 +39,7 @@ def gpu(name: str, card: Capability, driver: str = "", cuda: Capability = (0, 0)
 )
 def test_the_number_of_an_architecture(number: int, capability: Capability) -> None:
     """The last digit is the minor part, also above 9."""
-    assert architecture(number) == capability
+    assert parse_architecture(number) == capability
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,8 @@ def test_compiled_code_runs_within_its_major_version(
     numbers: List[int], ptx: List[int], card: Capability, verdict: str
 ) -> None:
     """And PTX on all that came later; that is NVIDIA's rule."""
-    found = Kernels(sass(*numbers).sass, frozenset(map(architecture, ptx)))
-    assert fits(found, card) == verdict
+    kernels = Kernels(sass(*numbers).sass, frozenset(map(parse_architecture, ptx)))
+    assert match_kernels(kernels, card) == verdict
 
 
 def test_a_library_is_read_without_being_loaded(tmp_path: Path) -> None:
@@ -70,26 +70,26 @@ def test_a_library_is_read_without_being_loaded(tmp_path: Path) -> None:
     path = tmp_path / "lib.so"
     common = fatbin((SASS, 70), (SASS, 90), (PTX, 90))
     path.write_bytes(library(*[common] * 9, fatbin((SASS, 89), (PTX, 50))))
-    assert kernels(path) == Kernels(frozenset({(7, 0), (9, 0)}), frozenset({(9, 0)}))
+    assert read_kernels(path) == Kernels(frozenset({(7, 0), (9, 0)}), frozenset({(9, 0)}))
     path.write_bytes(library(fatbin((SASS, 75)), noise=[b"\x50\xed\x55"]))
-    assert kernels(path) == sass(75), "a file that was replaced is read again"
+    assert read_kernels(path) == sass(75), "a file that was replaced is read again"
 
 
 def test_only_the_sections_of_the_compiler_are_read(tmp_path: Path) -> None:
     """In a library of Linux what stands elsewhere is data of others, not kernels."""
     real, other = library(fatbin((SASS, 75))), library(fatbin((SASS, 35)))
     (tmp_path / "lib.so").write_bytes(elf({".data": other, ".nv_fatbin": real}))
-    assert kernels(tmp_path / "lib.so") == sass(75)
+    assert read_kernels(tmp_path / "lib.so") == sass(75)
     (tmp_path / "none.so").write_bytes(elf({".data": other})[:-100])
-    assert kernels(tmp_path / "none.so") == sass(35), "a table that is cut is none"
+    assert read_kernels(tmp_path / "none.so") == sass(35), "a table that is cut is none"
 
 
 @pytest.mark.parametrize("data", [b"", b"\x50\xed\x55\xba", b"x" * 4096, fatbin((SASS, 75))[:40]])
 def test_what_is_no_library_says_nothing(tmp_path: Path, data: bytes) -> None:
     """Empty, cut or of another kind: nothing is known, and nothing raised."""
     (tmp_path / "lib.so").write_bytes(data)
-    assert kernels(tmp_path / "lib.so") == Kernels()
-    assert kernels(tmp_path / "missing.so") == Kernels()
+    assert read_kernels(tmp_path / "lib.so") == Kernels()
+    assert read_kernels(tmp_path / "missing.so") == Kernels()
 
 
 @pytest.mark.parametrize(
@@ -137,20 +137,20 @@ def test_tensorflow_says_it_in_a_file(
     (tmp_path / "tensorflow" / "__init__.py").write_text("raise RuntimeError\n")
     (place / "build_info.py").write_text(info)
     monkeypatch.syspath_prepend(str(tmp_path))
-    found = TensorFlow().find()
-    assert found is not None
+    build = TensorFlow().find_build()
+    assert build is not None
     if info in INFOS:
-        assert found.cuda == (12, 3)
-        assert found.kernels == Kernels(frozenset({(6, 0), (8, 9)}), frozenset({(9, 0)}))
+        assert build.cuda == (12, 3)
+        assert build.kernels == Kernels(frozenset({(6, 0), (8, 9)}), frozenset({(9, 0)}))
     else:
-        assert found.cuda is None
+        assert build.cuda is None
 
 
 @pytest.mark.parametrize("name", list(FRAMEWORKS))
 def test_each_framework_has_advice(name: str) -> None:
     """Each problem on a card of any age has a hint that names the framework, or says nothing."""
     framework: Framework = load(FRAMEWORKS[name])()
-    build = Build(name, "1.0", (12, 0))
+    build = framework.find_build() or Build(name, "1.0", (12, 0))
     for card in [(3, 5), (7, 0), (9, 0), (12, 0)]:
         for problem in get_args(Problem):
             hint = framework.hint(build, problem, card)
@@ -193,7 +193,7 @@ def test_jax_says_it_by_its_plugin(
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 0.6.0\n")
     monkeypatch.syspath_prepend(str(tmp_path))
-    build = Jax().find()
+    build = Jax().find_build()
     assert build is not None
     assert judge(Jax(), build, gpu("V100", card, "550", cuda)).text == text
 
@@ -202,4 +202,4 @@ def test_without_jax_nothing_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     """A folder of that name is no installation."""
     (tmp_path / "jax").mkdir()
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert Jax().find() is None
+    assert Jax().find_build() is None

@@ -1,4 +1,4 @@
-"""What samples add up to, by a clock and a watch of the test's own, and how it is drawn."""
+"""What samples add up to, by a clock and a card of the test's own, and how it is drawn."""
 
 from __future__ import annotations
 
@@ -11,27 +11,24 @@ from colab_magics.gpu import sampler_process
 from colab_magics.gpu.measurement import Cost, draw_blocks
 from colab_magics.gpu.model import GIB, Gpu, Reading
 from colab_magics.gpu.sampler import Samples
-from colab_magics.gpu.sampler_process import Measurement, Tally
+from colab_magics.gpu.sampler_process import Measurement, Meter, Tally
 
 
-class Watch:
-    """One card whose readings, counter and processes are lists."""
-
-    reasons = ()
+class Card:
+    """A device whose readings and counter are lists."""
 
     def __init__(self, readings: List[Reading], joules: List[Optional[float]]) -> None:
-        self.gpus = [Gpu("Tesla T4", total=10)]
         self.readings, self.joules, self.listed = readings, joules, 0
 
-    def read(self) -> List[Reading]:
-        return [self.readings.pop(0)]
+    def sample(self) -> Reading:
+        return self.readings.pop(0)
 
-    def read_energy(self) -> List[Optional[float]]:
-        return [self.joules.pop(0)]
+    def read_energy(self) -> Optional[float]:
+        return self.joules.pop(0)
 
-    def read_memory_of(self, pid: int) -> List[Optional[int]]:
+    def read_memory_of(self, pid: int) -> Optional[int]:
         self.listed += 1
-        return [self.listed]
+        return self.listed
 
 
 @pytest.fixture
@@ -44,9 +41,10 @@ def at(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return clock
 
 
-def measure(at: Any, watch: Any, *times: float) -> Dict[str, Any]:
+def measure(at: Any, card: Any, *times: float) -> Dict[str, Any]:
     """Samples at these times, the last one at the end."""
-    measurement = Measurement(watch, pid=1, started=0.0)
+    meters = [Meter(Gpu("Tesla T4", total=10), card)] if card else []
+    measurement = Measurement(meters, pid=1, started=0.0)
     for time in times[:-1]:
         at(time)
         measurement.step()
@@ -58,8 +56,8 @@ def measure(at: Any, watch: Any, *times: float) -> Dict[str, Any]:
 def test_load_and_energy_are_weighed_by_time(at: Any) -> None:
     """Load and power count for the time since the sample before; the counter for its rise."""
     readings = [Reading(4, 0, 0.0), Reading(9, 100, 50.0), Reading(5, 20, 10.0)]
-    watch = Watch(readings, [1000.0, 1030.0])
-    result = measure(at, watch, 0.0, 0.01, 1.0, 2.0)  # at 0.01 the counter is read
+    card = Card(readings, [1000.0, 1030.0])
+    result = measure(at, card, 0.0, 0.01, 1.0, 2.0)  # at 0.01 the counter is read
     (gpu,) = result["gpus"]
     assert (result["count"], result["gap"]) == (3, 1.0)
     assert (gpu["before"], gpu["peak"], gpu["max_load"]) == (4, 9, 100)
@@ -69,25 +67,25 @@ def test_load_and_energy_are_weighed_by_time(at: Any) -> None:
 
 def test_a_short_cell_has_no_counter(at: Any) -> None:
     """Below half a second it says little, so that it is not read at the end."""
-    watch = Watch([Reading(1, 1, 1.0)] * 2, [1000.0])
-    (gpu,) = measure(at, watch, 0.0, 0.01, 0.4)["gpus"]
-    assert gpu["counter"] is None and watch.joules == []
+    card = Card([Reading(1, 1, 1.0)] * 2, [1000.0])
+    (gpu,) = measure(at, card, 0.0, 0.01, 0.4)["gpus"]
+    assert gpu["counter"] is None and card.joules == []
 
 
 def test_the_memory_of_the_process_is_read_seldom(at: Any) -> None:
     """At the first sample and the end, and between them at a new peak once a second at most."""
     readings = [Reading(used, 0, None) for used in (1, 2, 3, 9, 4, 4)]
-    watch = Watch(readings, [None, None])
-    measure(at, watch, 0.0, 0.01, 0.1, 0.2, 1.2, 1.3, 1.4)
-    assert watch.listed == 3
+    card = Card(readings, [None, None])
+    measure(at, card, 0.0, 0.01, 0.1, 0.2, 1.2, 1.3, 1.4)
+    assert card.listed == 3
 
 
 def test_a_long_timeline_is_coarsened(at: Any) -> None:
     """It stays short, and a peak of one sample stays in it."""
     readings = [Reading(9 if number == 777 else 1, 0, None) for number in range(2000)]
     times = [number / 10 for number in range(2000)]
-    watch = Watch(readings, [None, None])
-    (gpu,) = measure(at, watch, times[0], 0.01, *times[1:])["gpus"]
+    card = Card(readings, [None, None])
+    (gpu,) = measure(at, card, times[0], 0.01, *times[1:])["gpus"]
     assert 100 < len(gpu["points"]) < 240
     assert max(used for _, used, _ in gpu["points"]) == 9
 

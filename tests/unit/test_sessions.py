@@ -78,8 +78,8 @@ def notices_at(monkeypatch: pytest.MonkeyPatch, minutes: List[float]) -> List[st
     hook._started = 0.0
     notices: List[str] = []
     monkeypatch.setattr(hooks, "say", notices.append)
-    for left in minutes:
-        now[0] = 60 * (90 - left)
+    for remaining in minutes:
+        now[0] = 60 * (90 - remaining)
         for session.depth in (1, 2):
             hook.cell_recorded(None)
     return notices
@@ -153,7 +153,8 @@ def test_gpu_memory_is_that_of_the_kernels_own_processes(monkeypatch: pytest.Mon
         None,
     ]
     gpus = tuple(DetailedGpu("T4", processes=processes) for processes in cards)
-    monkeypatch.setattr(magic, "find", lambda detailed: Snapshot(gpus))
-    row = magic.describe(Running("0123456789", ("nb.ipynb",), "idle", 0.0, (), mine, 0), "other")
+    monkeypatch.setattr(magic, "take_snapshot", lambda detailed: Snapshot(gpus))
+    kernel = Running("0123456789", ("nb.ipynb",), "idle", 0.0, (), mine, 0)
+    (row,) = magic.describe_kernels([kernel], "other")
     assert row["gpu_memory"] == 11 * 10**6
-    assert [line[4] for line in magic.table([row])] == ["GPU memory", "11.0 MB"]
+    assert [line[4] for line in magic.make_table([row])] == ["GPU memory", "11.0 MB"]
