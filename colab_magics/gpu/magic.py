@@ -6,7 +6,7 @@ import argparse
 import json
 import re
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Dict, Optional, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 from ..core.arguments import Parser
 from ..core.display import Bar, Report
@@ -14,6 +14,7 @@ from ..core.errors import NotebookError, usage_error
 from ..core.steps import Outcome, Step
 from ..extension.magic import Call, Magic
 from ..extension.output import say, show
+from ..extension.recorder import Session
 from ..notebook.reading import read_kept
 from .devices import advise, take_snapshot
 from .format import make_columns, make_detail_rows
@@ -23,9 +24,6 @@ from .magic_watch import Watching
 from .memory import Freed, free_memory
 from .model import Gpu
 from .step import GpuLine, GpuStep, describe_change, parser
-
-if TYPE_CHECKING:
-    from ..extension.recorder import Session
 
 #: What Colab's menu has beside GPUs, in their spelling.
 _NO_GPU = r"GPU|TPU.*|V\d+E\d*|V28"

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import re
 import time
-from typing import TYPE_CHECKING, Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..core.errors import usage_error
 from ..extension.hooks import Hook
 from ..extension.magic import Call
 from ..extension.output import say, show
+from ..extension.recorder import Session
 from . import torch
 from .devices import advise, take_snapshot
 from .measurement import Cost
 from .sampler import Sampler, Samples
-
-if TYPE_CHECKING:
-    from ..extension.recorder import Session
 
 #: The variable that ``%%gpu -o`` puts a measurement into where it names no other.
 NAME = "gpu_cost"

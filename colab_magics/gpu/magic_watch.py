@@ -9,19 +9,17 @@ from __future__ import annotations
 import time
 from functools import partial
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import Any, Callable, Optional
 
 from ..core.display import Report
 from ..extension.hooks import Hook
 from ..extension.output import say, show
+from ..extension.recorder import Session
 from .devices import advise, take_snapshot
 from .format import describe_gpus
 from .measurement import CostReport
 from .model import Snapshot
 from .sampler import Sampler
-
-if TYPE_CHECKING:
-    from ..extension.recorder import Session
 
 #: Seconds between two updates of the display.
 PERIOD = 1.0

@@ -95,7 +95,7 @@ class Sampler:
 
     def _start(self) -> None:
         self._process = start(
-            [sys.executable, "-I", "-S", "-c", _CODE, str(os.getpid()), _ROOT, *sys.path],
+            [sys.executable, "-I", "-S", "-c", _CODE, str(os.getpid()), _ROOT, *map(str, sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import Any, Callable, Optional
 
 from ..core.display import duration
 from ..core.errors import bad_input
 from ..extension.hooks import Hook
 from ..extension.output import say
+from ..extension.recorder import Session
 from .limit import may_be_limited, read_limit
-
-if TYPE_CHECKING:
-    from ..extension.recorder import Session
 
 
 class TimeLeft(Hook):
