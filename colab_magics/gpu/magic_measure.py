@@ -1,31 +1,29 @@
-"""``%%gpu``: what the running cell costs, told when it ends, however it ends."""
+"""``%%gpu``: what the running cell costs, shown when it ends, however it ends."""
 
 from __future__ import annotations
 
 import re
 import time
-from itertools import chain
-from typing import TYPE_CHECKING, Any, List, NamedTuple, Tuple
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..core.errors import usage_error
 from ..extension.hooks import Hook
 from ..extension.magic import Call
 from ..extension.output import say, show
-from .measurement import Measured, Meter, Peak, first_line, meters
-from .model import advice, find
-from .sampler import Sampler
+from ..extension.recorder import Session
+from . import torch
+from .devices import advise, take_snapshot
+from .measurement import Cost
+from .sampler import Sampler, Samples
 
-if TYPE_CHECKING:
-    from ..extension.recorder import Session
-
-#: The variable that ``%%gpu -o`` puts a measurement into where no other one is named.
+#: The variable that ``%%gpu -o`` puts a measurement into where it names no other.
 NAME = "gpu_cost"
-#: The text of a cell that is measured; IPython tells no end of cells that `%run` runs.
+#: The text of a cell that is measured; IPython reports no end of cells that `%run` runs.
 _MEASURED = re.compile(r"(?m)^\s*%%gpu\b|run_cell_magic\(.gpu")
 
 
 class Measuring(Hook):
-    """The measurements of cells, one in another; samplers stay, so that the next begins at once."""
+    """The measurements of cells, nested as they are; samplers stay, so that the next is ready."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -34,54 +32,46 @@ class Measuring(Hook):
 
     def begin(self, call: Call) -> None:
         """Measure the running cell from here on."""
-        depth, source = self.session.depth, self.session.source
-        names = [word for word in call.words if word.isidentifier()]
-        if len(call.words) > 1 or len(names) != len(call.words):
-            raise usage_error(
-                "%%gpu around a cell takes -q and -o NAME.", "Other words need %gpu, one line."
-            )
-        if names and "output" not in call.flags:
-            raise usage_error(f"%%gpu {names[0]}: what about it?", f"Write %%gpu -o {names[0]}")
-        if not _MEASURED.search(source):
-            say("%%gpu: not measured: the end of a cell that %run or a program runs is not told")
+        _check_words(call)
+        if not _MEASURED.search(self.session.source):
+            say("%%gpu: not measured: IPython does not report the end of a cell that %run runs")
             return
-        used = meters()
-        _, failed = _ask(lambda meter: meter.begin(), used)
+        _, errors = _try(torch.reset_peaks)
         sampler = self._idle.pop() if self._idle else Sampler()
         try:
             sampler.begin()
         except Exception as error:  # the cell is run all the same
-            why = getattr(error, "strerror", None) or error
-            failed = (*failed, f"The sampler cannot be started: {why}")
-        self._running.append(_Running(call, depth, used, sampler, failed, time.perf_counter()))
+            reason = getattr(error, "strerror", None) or error
+            errors = (*errors, f"The sampler cannot be started: {reason}")
+        running = _Running(call, self.session.depth, sampler, errors, time.perf_counter())
+        self._running.append(running)
 
     def cell_ends(self, result: Any) -> None:
-        """Tell what the cell cost, if it is one that is measured."""
+        """Show what the cell cost, if it is measured."""
         ended, depth = time.perf_counter(), self.session.depth
         while self._running and self._running[-1].depth >= depth:
             running = self._running.pop()
             self._idle.append(running.sampler)
             if running.depth == depth:
-                self._tell(running, ended - running.started, result)
+                self._report(running, ended, result.error_before_exec or result.error_in_exec)
 
-    def _tell(self, running: _Running, seconds: float, result: Any) -> None:
-        call, sampler = running.call, running.sampler
-        peaks, failed = _ask(lambda meter: meter.peaks(), running.meters)
-        if any(peaks):  # what the cell has asked of the GPU was waited for
-            seconds = time.perf_counter() - running.started
-        samples = sampler.end()
-        error = result.error_before_exec or result.error_in_exec
-        measured = Measured(
-            seconds,
+    def _report(self, running: _Running, ended: float, cell_error: Optional[BaseException]) -> None:
+        call = running.call
+        peaks, errors = _try(torch.read_peaks)
+        if peaks:  # the work that the cell has handed to the GPU was waited for
+            ended = time.perf_counter()
+        samples = running.sampler.end()
+        cost = Cost(
+            ended - running.started,
             samples,
-            tuple(chain.from_iterable(peaks)),
-            type(error).__name__ if error is not None else "",
-            (*running.failed, *failed, *self._missing(samples, sampler)),
+            tuple(peaks),
+            type(cell_error).__name__ if cell_error is not None else "",
+            (*running.errors, *errors, *self._explain_missing(samples, running.sampler)),
         )
         if "output" in call.flags:
-            self.session.host.shell.push({(*call.words, NAME)[0]: measured})
+            self.session.host.shell.push({(*call.words, NAME)[0]: cost})
         if "quiet" not in call.flags:
-            show(measured.report())
+            show(cost.report())
 
     def close(self) -> None:
         """End the samplers."""
@@ -91,33 +81,41 @@ class Measuring(Hook):
             sampler.close()
         self._idle, self._running = [], []
 
-    def _missing(self, samples: Any, sampler: Sampler) -> Tuple[str, ...]:
+    def _explain_missing(self, samples: Optional[Samples], sampler: Sampler) -> Tuple[str, ...]:
         if samples is None and sampler.starting:
-            return ("The GPU was not sampled: the driver is slow to start; the next cell may be",)
+            return ("The GPU was not sampled: its driver is slow to start. Run the cell again",)
         if samples is None:
-            return ("The GPU was not sampled: the sampler's process has ended or does not answer",)
+            return ("The GPU was not sampled: the sampler's process ended or does not answer",)
         if samples.gpus:
-            return samples.reasons  # type: ignore[no-any-return]
-        return (f"No GPU was measured. {advice(self.session.host, find())}",)
+            return samples.reasons
+        return (f"No GPU was measured. {advise(self.session.host, take_snapshot())}",)
 
 
 class _Running(NamedTuple):
-    """One measurement that is under way."""
-
     call: Call
     depth: int
-    meters: List[Meter]
     sampler: Sampler
-    failed: Tuple[str, ...]
+    errors: Tuple[str, ...]
     started: float
 
 
-def _ask(question: Any, meters: List[Meter]) -> Tuple[List[List[Peak]], Tuple[str, ...]]:
-    """Ask each framework; of one whose GPU is in a bad state, return its error as a line."""
-    answers, failed = [], []
-    for meter in meters:
-        try:
-            answers.append(question(meter) or [])
-        except Exception as error:  # such as CUDA's, which the cell has met or the next one will
-            failed.append(first_line(meter, error))
-    return answers, tuple(failed)
+def _check_words(call: Call) -> None:
+    names = [word for word in call.words if word.isidentifier()]
+    if len(call.words) > 1 or len(names) != len(call.words):
+        raise usage_error(
+            "%%gpu around a cell takes -q and -o NAME.",
+            "For commands write %gpu, one line.",
+            code="unknown-argument",
+        )
+    if names and "output" not in call.flags:
+        raise usage_error(
+            f"%%gpu has no argument {names[0]}.", f"Write %%gpu -o {names[0]}", code="no-output"
+        )
+
+
+def _try(function: Callable[[], Any]) -> Tuple[Sequence[Any], Tuple[str, ...]]:
+    """Call torch; if its GPU is in a bad state, return the error as a line."""
+    try:
+        return function() or (), ()
+    except Exception as error:  # such as CUDA's, which the cell has met or the next one will
+        return (), (torch.first_line(error),)

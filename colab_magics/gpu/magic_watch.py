@@ -1,7 +1,7 @@
 """``%gpu watch``: one display that follows the GPUs until it is stopped, or the kernel ends.
 
-The sampler's own process gathers the history; a thread shows it, so that while a call holds
-Python the display stands still and then has all that happened meanwhile.
+The sampler's own process collects the history; a thread shows it, so that while a call holds the
+GIL the display stands still and then has all that happened meanwhile.
 """
 
 from __future__ import annotations
@@ -9,21 +9,21 @@ from __future__ import annotations
 import time
 from functools import partial
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, Callable, Optional
+from typing import Any, Callable, Optional
 
 from ..core.display import Report
 from ..extension.hooks import Hook
-from ..extension.output import show
-from .measurement import Cost
-from .model import Snapshot, advice, describe, find
+from ..extension.output import say, show
+from ..extension.recorder import Session
+from .devices import advise, take_snapshot
+from .format import describe_gpus
+from .measurement import CostReport
+from .model import Snapshot
 from .sampler import Sampler
-
-if TYPE_CHECKING:
-    from ..extension.recorder import Session
 
 #: Seconds between two updates of the display.
 PERIOD = 1.0
-#: Seconds after which it ends: a server takes a kernel that shows something for one in use.
+#: Seconds after which it ends: to a server a kernel that shows something is in use.
 LIMIT = 3600.0
 
 _STOP = "stop: %gpu watch stop"
@@ -31,7 +31,7 @@ _ENDED = "ended after an hour; again: %gpu watch"
 
 
 class Watching(Hook):
-    """The one watch of a kernel; starting it again moves it below the cell that says so."""
+    """The only watch of a kernel; starting it again moves it below that cell."""
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -43,12 +43,12 @@ class Watching(Hook):
     def start(self) -> None:
         """Show the GPUs now, and follow them where the display can be updated."""
         self.close()
-        snapshot = find()
+        snapshot = take_snapshot()
         if not snapshot.gpus:
-            show(Report((f"No GPU assigned. {advice(self._host, snapshot)}",)))
+            say(f"No GPU assigned. {advise(self._host, snapshot)}")
             return
         if not self._host.live:
-            show(Report((*describe(snapshot.gpus), "Not followed: nobody looks at this output")))
+            say(*describe_gpus(snapshot.gpus), "Not followed: this output cannot be updated")
             return
         self._sampler.begin()
         self._stop = Event()
@@ -62,13 +62,14 @@ class Watching(Hook):
         self._thread = Thread(target=self._follow, args=(publish, self._stop), daemon=True)
         self._thread.start()
 
-    @property
-    def running(self) -> bool:
-        """Whether a display is being followed."""
-        return self._thread is not None and self._thread.is_alive()
+    def stop(self) -> None:
+        """Stop following; say so where nothing is followed."""
+        if self._thread is None or not self._thread.is_alive():
+            say("No GPU is watched, nothing to do")
+        self.close()
 
     def close(self) -> None:
-        """Follow no more; the display stays as it is."""
+        """Stop following; the display stays as it is."""
         self._stop.set()
         thread, self._thread = self._thread, None
         if thread is not None:
@@ -81,11 +82,11 @@ class Watching(Hook):
         while not last:
             stopped = stop.wait(PERIOD)
             last = "stopped" if stopped else _ENDED if time.monotonic() > until else ""
-            publish(self._report(find(), last or _STOP)._repr_mimebundle_(), {})
+            publish(self._report(take_snapshot(), last or _STOP)._repr_mimebundle_(), {})
         self._sampler.close()
 
     def _report(self, snapshot: Snapshot, last: str) -> Report:
         samples = self._sampler.peek()
         if samples is None and last == _STOP:
             self._sampler.begin()  # its process has ended; the history begins anew
-        return Cost.of((*describe(snapshot.gpus), last), samples.gpus if samples else ())
+        return CostReport.of((*describe_gpus(snapshot.gpus), last), samples.gpus if samples else ())

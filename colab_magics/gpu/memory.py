@@ -5,10 +5,12 @@ from __future__ import annotations
 import gc
 import sys
 from dataclasses import dataclass
-from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import Any, Iterator, List, Mapping, Optional, Sequence, Tuple
 
-from .measurement import first_line, meters
-from .model import GIB, Gpu, find, memory
+from . import torch
+from .devices import take_snapshot
+from .format import describe_memory
+from .model import GIB, Gpu
 
 #: So many variables are named.
 _NAMED = 5
@@ -24,26 +26,26 @@ class Freed:
 
     before: Tuple[Gpu, ...]
     after: Tuple[Gpu, ...]
-    held: Tuple[Tuple[str, int], ...] = ()
-    failed: Tuple[str, ...] = ()
+    holders: Tuple[Tuple[str, int], ...] = ()
+    errors: Tuple[str, ...] = ()
 
     def lines(self) -> List[str]:
-        """Write a line for each GPU, and what still holds memory."""
-        lines = [*map(_line, self.before, self.after), *self.failed]
-        if self.held:
-            texts = [f"{name} {size / GIB:.2f} GiB" for name, size in self.held[:_NAMED]]
-            more = f" and {len(self.held) - _NAMED} more" if len(self.held) > _NAMED else ""
-            name = self.held[0][0]
+        """Return a line for each GPU, and what still holds memory."""
+        lines = [*map(_format_gpu, self.before, self.after), *self.errors]
+        if self.holders:
+            sizes = [f"{name} {size / GIB:.2f} GiB" for name, size in self.holders[:_NAMED]]
+            more = f" and {len(self.holders) - _NAMED} more" if len(self.holders) > _NAMED else ""
+            name = self.holders[0][0]
             command = f"del {name}" if name.isidentifier() else "%reset -f out"
-            lines.append(f"still held: {', '.join(texts)}{more}")
-            lines.append(f"What is not needed any more: {command}, then %gpu free")
+            lines.append(f"still held: {', '.join(sizes)}{more}")
+            lines.append(f"Delete what you do not need: {command}, then %gpu free")
         return lines
 
 
-def free(
+def free_memory(
     before: Sequence[Gpu], namespace: Mapping[str, Any], error: Optional[BaseException] = None
 ) -> Freed:
-    """Forget the last error, collect garbage, and empty the caches of the loaded frameworks.
+    """Drop the last error's traceback, collect garbage, and empty the cache of torch.
 
     ``error`` is that of the last cell. Nothing in the user's ``namespace`` is deleted.
     """
@@ -51,30 +53,29 @@ def free(
     for name in _LAST_ERROR:
         vars(sys).pop(name, None)
     gc.collect()
-    sizes: Dict[str, int] = {}
-    failed: List[str] = []
-    for meter in meters():
-        try:
-            meter.free()
-            sizes.update(meter.held(_variables(namespace)))
-        except Exception as error:  # such as CUDA's, after which no framework answers
-            failed.append(first_line(meter, error))
-    held = sorted(sizes.items(), key=lambda item: -item[1])
-    return Freed(tuple(before), find().gpus, tuple(held), tuple(failed))
+    holders: List[Tuple[str, int]] = []
+    errors = []
+    try:
+        torch.empty_cache()
+        sizes = torch.measure_variables(_list_variables(namespace))
+        holders = sorted(sizes.items(), key=lambda item: -item[1])
+    except Exception as failure:  # such as CUDA's, after which torch does not answer
+        errors.append(torch.first_line(failure))
+    return Freed(tuple(before), take_snapshot().gpus, tuple(holders), tuple(errors))
 
 
 def _drop_tracebacks(*errors: Optional[BaseException]) -> None:
-    """Take the tracebacks from errors, which others may hold, and from those that caused them."""
-    left = [*errors]
-    while left:
-        error = left.pop()
+    """Drop the tracebacks of errors, which others may hold, and of those that caused them."""
+    pending = [*errors]
+    while pending:
+        error = pending.pop()
         if error is not None and error.__traceback__ is not None:
             error.__traceback__ = None
-            left += [error.__cause__, error.__context__]
+            pending += [error.__cause__, error.__context__]
 
 
-def _variables(namespace: Mapping[str, Any]) -> Iterator[Tuple[str, Any]]:
-    """List the user's variables, then results by number, then other names of the same."""
+def _list_variables(namespace: Mapping[str, Any]) -> Iterator[Tuple[str, Any]]:
+    """Yield the user's variables, then results by number, then other names of the same."""
     names = [name for name in namespace if name not in _IPYTHON]
     yield from ((name, namespace[name]) for name in names if not name.startswith("_"))
     results = namespace.get("Out")
@@ -83,9 +84,9 @@ def _variables(namespace: Mapping[str, Any]) -> Iterator[Tuple[str, Any]]:
     yield from ((name, namespace[name]) for name in names if name.startswith("_"))
 
 
-def _line(before: Gpu, after: Gpu) -> str:
+def _format_gpu(before: Gpu, after: Gpu) -> str:
     if before.free is None or after.free is None:
         return f"{after.label} · memory n/a"
     more = after.free - before.free
     freed = f"{more / GIB:.2f} GiB freed" if more > 0 else "nothing to free"
-    return f"{after.label} · {freed} · {memory(after)}"
+    return f"{after.label} · {freed} · {describe_memory(after)}"

@@ -8,31 +8,32 @@ needs nothing special.
 from __future__ import annotations
 
 import ctypes
-from contextlib import contextmanager
+import os
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
-from .cuda_visible import Named, seen, wanted
-from .model import Details, Gpu, Process, Reading, Snapshot, Vendor
+from .cuda_visible import NAME, Identity, find_visible
+from .model import DetailedGpu, Gpu, Process, Reading, Snapshot
 
-#: Where the library is that the loader does not find by itself: on WSL, on Colab, in containers.
+#: Where the library is on WSL, on Colab and in containers, in which the loader does not search.
 PLACES = ("/usr/lib/wsl/lib", "/usr/lib64-nvidia", "/usr/local/nvidia/lib64")
 _LIBRARY = "libnvidia-ml.so.1"
 
-#: By the code of an error, what it is and what to do; {} is the card, where it is one's.
+#: Codes of ``nvmlReturn_t``.
+_NOT_SUPPORTED, _NOT_FOUND = 3, 12
+#: By the code of an error, the state and the next action; {} is the card's number, where known.
 _MEANINGS = {
-    4: "This user may not use the NVIDIA driver{}: look at the rights of /dev/nvidia*",
+    4: "This user may not use the NVIDIA driver{}: check the rights of /dev/nvidia*",
     9: "The NVIDIA driver is installed but not loaded{}: restart the machine",
     15: "The driver has lost GPU{}: restart the machine, or get another one",
     16: "GPU{} has to be reset: restart the machine",
     17: "The system blocks GPU{}: on WSL update the driver of Windows, then: wsl --update",
     18: "The NVIDIA driver was updated while running{}: restart the machine",
 }
-#: Codes of ``nvmlReturn_t``.
-_NOT_SUPPORTED, _NOT_FOUND = 3, 12
-#: Why clocks are held down, by the bits of ``nvmlClocksThrottleReasons``; what slows nothing (an
-#: idle card, clocks that were asked for) is left out.
+#: By the bits of ``nvmlClocksThrottleReasons``, why clocks are held down. Those that slow nothing
+#: (an idle card, clocks set by a user) are left out.
 _SLOWED = {
     0x04: "power limit",
     0x08: "hardware slowdown",
@@ -43,88 +44,46 @@ _SLOWED = {
 
 
 class Unavailable(Exception):
-    """NVML cannot be asked; the message says why, and is empty where there is no driver at all."""
+    """NVML cannot be used; the message says why."""
+
+
+class NoDriver(Unavailable):
+    """There is no driver of NVIDIA's."""
 
 
 class Driver(NamedTuple):
-    """A driver: its version, the CUDA that it goes up to ((0, 0): unsaid), and if it has a GPU."""
+    """A driver: its version, the newest CUDA that it runs ((0, 0): unknown), and if it has GPUs."""
 
     version: str = ""
     cuda: Tuple[int, int] = (0, 0)
     gpus: bool = False
 
 
-class Nvidia(Vendor):
-    """The GPUs that NVIDIA's driver shows."""
-
-    def find(self, detailed: bool) -> Snapshot:
-        """See `Vendor`."""
-        try:
-            with session() as nvml:
-                return _snapshot(nvml, detailed)
-        except Unavailable as error:
-            return Snapshot(reasons=tuple(filter(None, [str(error)])))
-
-    @contextmanager
-    def watch(self) -> Iterator[_Watch]:
-        """See `Vendor`."""
-        with session() as nvml:
-            yield _Watch(nvml)
+def take_snapshot(detailed: bool) -> Snapshot:
+    """Read the GPUs that NVIDIA's driver shows, in one session; without a driver there are none."""
+    try:
+        with open_nvml() as nvml:
+            return read_gpus(nvml, detailed)[0]
+    except NoDriver:
+        return Snapshot()
+    except Unavailable as error:
+        return Snapshot(reasons=(str(error),))
 
 
 def driver() -> Optional[Driver]:
-    """Read NVIDIA's driver, without one `Driver` of nothing; None where it cannot be known."""
+    """Read NVIDIA's driver, an empty `Driver` without one; None where it cannot be known."""
     try:
-        with session() as nvml:
-            return _driver(nvml)._replace(gpus=_query(nvml, nvml.nvmlDeviceGetCount) != 0)
-    except Unavailable as error:
-        return None if str(error) else Driver()
-
-
-class _Watch:
-    """See `Watch`."""
-
-    def __init__(self, nvml: Any) -> None:
-        self._nvml, self.gpus = nvml, _snapshot(nvml).gpus
-        self._handles = [_handles(nvml, gpu) for gpu in self.gpus]
-
-    def read(self) -> List[Reading]:
-        """See `Watch`."""
-        return [self._read(gpu, *both) for gpu, both in zip(self.gpus, self._handles)]
-
-    def energy(self) -> List[Optional[float]]:
-        """See `Watch`."""
-        call = self._nvml.nvmlDeviceGetTotalEnergyConsumption
-        counted = [
-            _query(self._nvml, call, card) if gpu.mig is None else None  # it is the whole card's
-            for gpu, (card, _) in zip(self.gpus, self._handles)
-        ]
-        return [None if joules is None else joules / 1000 for joules in counted]
-
-    def _read(self, gpu: Gpu, card: Any, own: Any) -> Reading:
-        nvml = self._nvml
-        free, total, _ = _memory(nvml, own)
-        used = None if free is None or total is None else total - free
-        if gpu.mig is not None:  # load and power are those of the whole card
-            return Reading(used, None, None)
-        load = _query(nvml, nvml.nvmlDeviceGetUtilizationRates, own)
-        power = _query(nvml, nvml.nvmlDeviceGetPowerUsage, card)
-        return Reading(
-            used,
-            None if load is None else int(load.gpu),
-            None if power is None else power / 1000,
-        )
-
-    def memory_of(self, pid: int) -> List[Optional[int]]:
-        """See `Watch`."""
-        lists = [_processes(self._nvml, own) or [] for _, own in self._handles]
-        sizes = [{each.pid: each.usedGpuMemory for each in running} for running in lists]
-        return [by_pid.get(pid) for by_pid in sizes]
+        with open_nvml() as nvml:
+            return _read_driver(nvml)._replace(gpus=_query(nvml, "DeviceGetCount") != 0)
+    except NoDriver:
+        return Driver()
+    except Unavailable:
+        return None
 
 
 @contextmanager
-def session() -> Iterator[Any]:
-    """Start NVML and give the module ``pynvml``; `Unavailable` where it cannot be."""
+def open_nvml() -> Iterator[Any]:
+    """Start NVML and yield the module ``pynvml``; raise `Unavailable` where it cannot start."""
     import pynvml
 
     if not hasattr(pynvml, "_nvmlGetFunctionPointer"):
@@ -132,8 +91,8 @@ def session() -> Iterator[Any]:
     try:
         _start(pynvml)
     except pynvml.NVMLError as error:
-        missing = getattr(error, "value", None) == _NOT_FOUND
-        raise Unavailable("" if missing else _advice(error)) from None
+        kind = NoDriver if _get_code(error) == _NOT_FOUND else Unavailable
+        raise kind(_explain(error)) from None
     try:
         yield pynvml
     finally:
@@ -144,202 +103,210 @@ def _start(nvml: Any) -> None:
     try:
         nvml.nvmlInit()
     except nvml.NVMLError as error:
-        if getattr(error, "value", None) != _NOT_FOUND or not _loaded():
+        libraries = [path for path in (Path(at, _LIBRARY) for at in PLACES) if path.is_file()]
+        if _get_code(error) != _NOT_FOUND or not libraries:
             raise
-        nvml.nvmlInit()  # the loader now knows a library of this name
+        with suppress(OSError):
+            ctypes.CDLL(str(libraries[0]))
+        nvml.nvmlInit()  # once it is loaded, the loader knows it by its name
 
 
-def _loaded() -> bool:
-    """Load the library from where it may be besides, and tell whether one was."""
-    for place in PLACES:
-        try:
-            ctypes.CDLL(str(Path(place, _LIBRARY)))
-        except OSError:
-            continue
-        return True
-    return False
+class Device:
+    """A card, or a MIG instance of one: ``own`` is its handle, ``card`` that of the whole card."""
 
+    def __init__(self, nvml: Any, card: Any, index: int, instance: Optional[int] = None) -> None:
+        self.nvml, self.card, self.index, self.instance = nvml, card, index, instance
+        self.own = card
+        if instance is not None:
+            self.own = nvml.nvmlDeviceGetMigDeviceHandleByIndex(card, instance)
 
-def _snapshot(nvml: Any, detailed: bool = False) -> Snapshot:
-    """Read the cards that answer, and why the others do not."""
-    gpus: List[Gpu] = []
-    reasons: List[str] = []
-    driver = _driver(nvml)
-    try:
-        count = nvml.nvmlDeviceGetCount()
-    except nvml.NVMLError as error:
-        return Snapshot(reasons=(_advice(error),))
-    for index in range(count):
-        try:
-            card = nvml.nvmlDeviceGetHandleByIndex(index)
-            mode = _query(nvml, nvml.nvmlDeviceGetMigMode, card)
-            if not mode or not mode[0]:
-                gpus.append(_gpu(nvml, Gpu("", index=index), driver))
-                continue
-            slices = list(_slices(nvml, card))
-            gpus += [_gpu(nvml, Gpu("", index=index, mig=at), driver) for at in slices]
-            reasons += [] if slices else [f"GPU {index} is divided (MIG) into nothing"]
-        except nvml.NVMLError as error:
-            reasons.append(_advice(error, str(index)))
-    return Snapshot(
-        tuple(_marked(nvml, gpus, all_read=not reasons)),
-        tuple(reasons),
-        tuple(_details(nvml, *_handles(nvml, gpu)) for gpu in gpus) if detailed else (),
-    )
+    def ask(self, field: str) -> Any:
+        """Return a field of its own, or None where it is not supported."""
+        return _query(self.nvml, f"DeviceGet{field}", self.own)
 
-
-def _marked(nvml: Any, gpus: List[Gpu], all_read: bool) -> List[Gpu]:
-    """Mark those that programs do not see."""
-    value = wanted()
-    if value is None:
-        return gpus
-    uuids = [_query(nvml, nvml.nvmlDeviceGetUUID, _handles(nvml, gpu)[1]) or "" for gpu in gpus]
-    numbers = [gpu.index if gpu.mig is None else None for gpu in gpus]
-    cards = [Named(*both) for both in zip(numbers, uuids)]
-    alike = all_read and len({gpu.name for gpu in gpus}) == 1
-    return [
-        replace(gpu, hidden=None if sees is None else not sees)
-        for gpu, sees in zip(gpus, seen(value, cards, alike))
-    ]
-
-
-def _slices(nvml: Any, card: Any) -> Iterator[int]:
-    """Number a card's MIG instances; the numbers need not follow each other."""
-    for at in range(_query(nvml, nvml.nvmlDeviceGetMaxMigDeviceCount, card) or 0):
-        if _query(nvml, nvml.nvmlDeviceGetMigDeviceHandleByIndex, card, at) is not None:
-            yield at
-
-
-def _handles(nvml: Any, gpu: Gpu) -> Tuple[Any, Any]:
-    """Return the card's handle, and that of what programs see: the card, or its MIG instance."""
-    card = nvml.nvmlDeviceGetHandleByIndex(gpu.index)
-    if gpu.mig is None:
-        return card, card
-    return card, nvml.nvmlDeviceGetMigDeviceHandleByIndex(card, gpu.mig)
-
-
-def _driver(nvml: Any) -> Driver:
-    cuda = _query(nvml, nvml.nvmlSystemGetCudaDriverVersion) or 0
-    version = _query(nvml, nvml.nvmlSystemGetDriverVersion) or ""
-    return Driver(version, (cuda // 1000, cuda % 1000 // 10))
-
-
-def _gpu(nvml: Any, gpu: Gpu, driver: Driver) -> Gpu:
-    card, own = _handles(nvml, gpu)
-    free, total, shared = _memory(nvml, own)
-    load = _query(nvml, nvml.nvmlDeviceGetUtilizationRates, own)
-    heat = _query(nvml, nvml.nvmlDeviceGetTemperature, card, nvml.NVML_TEMPERATURE_GPU)
-    capability = _query(nvml, nvml.nvmlDeviceGetCudaComputeCapability, card)
-    return replace(
-        gpu,
-        name=_query(nvml, nvml.nvmlDeviceGetName, own) or "NVIDIA GPU",
-        free=free,
-        total=total,
-        shared=shared,
-        driver=driver.version or "n/a",
-        cuda=driver.cuda,
-        load=None if load is None else int(load.gpu),
-        temperature=None if heat is None else int(heat),
-        capability=None if capability is None else (int(capability[0]), int(capability[1])),
-    )
-
-
-def _memory(nvml: Any, handle: Any) -> Tuple[Optional[int], Optional[int], bool]:
-    """Read the bytes that are free, all of them, and whether they are the machine's own memory.
-
-    A card without memory of its own (GB10, Jetson) says that the question is not supported.
-    """
-    try:
-        memory = nvml.nvmlDeviceGetMemoryInfo(handle)
-        if memory.total:
-            return int(memory.free), int(memory.total), False
-    except nvml.NVMLError as error:
-        if getattr(error, "value", None) != _NOT_SUPPORTED:
-            return None, None, False
-    try:
-        import psutil  # comes with ipykernel
-    except ImportError:
-        return None, None, True
-    machine = psutil.virtual_memory()
-    return int(machine.available), int(machine.total), True
-
-
-def _details(nvml: Any, card: Any, own: Any) -> Details:
-    """Read a card's details; ``own`` is the handle of what programs see, the card or an instance.
-
-    Raises nothing: what the driver or the card does not say is None.
-    """
-
-    def ask(name: str, *more: Any, scale: float = 1) -> Any:
-        call = getattr(nvml, name, None)
-        answer = _query(nvml, call, card, *more) if call else None
+    def _ask_card(self, field: str, *arguments: Any, scale: float = 1) -> Any:
+        answer = _query(self.nvml, f"DeviceGet{field}", self.card, *arguments)
         return answer / scale if scale != 1 and answer is not None else answer
 
-    reasons = ask("nvmlDeviceGetCurrentClocksThrottleReasons")
-    slowed = tuple(text for bit, text in _SLOWED.items() if (reasons or 0) & bit)
-    link = ask("nvmlDeviceGetCurrPcieLinkGeneration"), ask("nvmlDeviceGetCurrPcieLinkWidth")
-    mig = ask("nvmlDeviceGetMigMode")
-    running = _processes(nvml, own)
-    errors = nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, nvml.NVML_VOLATILE_ECC
-    return Details(
-        uuid=_query(nvml, nvml.nvmlDeviceGetUUID, own) or "",
-        power=ask("nvmlDeviceGetPowerUsage", scale=1000),
-        power_limit=ask("nvmlDeviceGetEnforcedPowerLimit", scale=1000),
-        energy=ask("nvmlDeviceGetTotalEnergyConsumption", scale=1000),
-        clock=ask("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_SM),
-        memory_clock=ask("nvmlDeviceGetClockInfo", nvml.NVML_CLOCK_MEM),
-        slowed=None if reasons is None else slowed,
-        ecc=ask("nvmlDeviceGetTotalEccErrors", *errors),
-        pcie=link if None not in link else None,
-        mig=None if mig is None else bool(mig[0]),
-        processes=None if running is None else tuple(map(_process, running)),
-    )
+    def read(self, driver: Driver, detailed: bool) -> Gpu:
+        """Read all fields."""
+        free, total, shared = self._read_memory()
+        capability = self._ask_card("CudaComputeCapability")
+        details = self._read_details() if detailed else {}
+        return (DetailedGpu if detailed else Gpu)(
+            name=self.ask("Name") or "NVIDIA GPU",
+            free=free,
+            total=total,
+            shared=shared,
+            driver=driver.version or "n/a",
+            cuda=driver.cuda,
+            load=self._read_load(),
+            temperature=self._ask_card("Temperature", self.nvml.NVML_TEMPERATURE_GPU),
+            capability=None if capability is None else (int(capability[0]), int(capability[1])),
+            index=self.index,
+            instance=self.instance,
+            **details,
+        )
+
+    def _read_details(self) -> Dict[str, Any]:
+        nvml, ask = self.nvml, self._ask_card
+        reasons, mig = ask("CurrentClocksThrottleReasons"), ask("MigMode")
+        link = ask("CurrPcieLinkGeneration"), ask("CurrPcieLinkWidth")
+        running = self._list_processes()
+        errors = nvml.NVML_MEMORY_ERROR_TYPE_UNCORRECTED, nvml.NVML_VOLATILE_ECC
+        slowed = tuple(text for bit, text in _SLOWED.items() if (reasons or 0) & bit)
+        return {
+            "uuid": self.ask("UUID") or "",
+            "power": ask("PowerUsage", scale=1000),
+            "power_limit": ask("EnforcedPowerLimit", scale=1000),
+            "energy": ask("TotalEnergyConsumption", scale=1000),
+            "clock": ask("ClockInfo", nvml.NVML_CLOCK_SM),
+            "memory_clock": ask("ClockInfo", nvml.NVML_CLOCK_MEM),
+            "slowed": None if reasons is None else slowed,
+            "ecc": ask("TotalEccErrors", *errors),
+            "pcie": link if None not in link else None,
+            "mig": None if mig is None else bool(mig[0]),
+            "processes": None if running is None else tuple(map(_name_process, running)),
+        }
+
+    def sample(self) -> Reading:
+        """Read what changes; load and power of an instance are those of the whole card."""
+        free, total, _ = self._read_memory()
+        used = None if free is None or total is None else total - free
+        if self.instance is not None:
+            return Reading(used, None, None)
+        return Reading(used, self._read_load(), self._ask_card("PowerUsage", scale=1000))
+
+    def read_energy(self) -> Optional[float]:
+        """Read the counter of joules, which an instance does not have. It is slow (4 ms)."""
+        name = "TotalEnergyConsumption"
+        return None if self.instance is not None else self._ask_card(name, scale=1000)
+
+    def read_memory_of(self, pid: int) -> Optional[int]:
+        """Read the bytes that a process has; None where it is not listed. It is slow."""
+        sizes = (p.usedGpuMemory for p in self._list_processes() or () if p.pid == pid)
+        return next(sizes, None)
+
+    def _read_load(self) -> Optional[int]:
+        load = self.ask("UtilizationRates")
+        return None if load is None else int(load.gpu)
+
+    def _read_memory(self) -> Tuple[Optional[int], Optional[int], bool]:
+        """Read the free bytes, all bytes, and whether they are the machine's own memory.
+
+        A card without memory of its own (GB10, Jetson) answers that the question is not supported.
+        """
+        try:
+            memory = self.nvml.nvmlDeviceGetMemoryInfo(self.own)
+            if memory.total:
+                return int(memory.free), int(memory.total), False
+        except self.nvml.NVMLError as error:
+            if _get_code(error) != _NOT_SUPPORTED:
+                return None, None, False
+        import psutil
+
+        machine = psutil.virtual_memory()
+        return int(machine.available), int(machine.total), True
+
+    def _list_processes(self) -> Optional[List[Any]]:
+        """List what computes or draws on it, each once; None where the driver does not say.
+
+        Drivers before 510 know only the older call, which answers with the same structure. The
+        calls without a number raise, on such drivers, what is no ``NVMLError``.
+        """
+        by_pid = None
+        for kind in ("Compute", "Graphics"):
+            running = self.ask(f"{kind}RunningProcesses_v3")
+            if running is None:
+                running = self.ask(f"{kind}RunningProcesses_v2")
+            if running is not None:
+                by_pid = {**(by_pid or {}), **{process.pid: process for process in running}}
+        return None if by_pid is None else list(by_pid.values())
 
 
-def _processes(nvml: Any, handle: Any) -> Optional[List[Any]]:
-    """List what computes or draws on it, each once; None where the driver does not say.
+def _name_process(running: Any) -> Process:
+    import psutil
 
-    Drivers before 510 know only the older call, which answers with the same structure. The calls
-    without a number raise, on such drivers, what is no ``NVMLError``.
-    """
-    lists = []
-    for kind in ("Compute", "Graphics"):
-        names = (f"nvmlDeviceGet{kind}RunningProcesses_v{version}" for version in ("3", "2"))
-        answers = (_query(nvml, getattr(nvml, name), handle) for name in names)
-        lists += [next((answer for answer in answers if answer is not None), None)]
-    known = [running for running in lists if running is not None]
-    return (
-        list({each.pid: each for running in known for each in running}.values()) if known else None
-    )
-
-
-def _process(running: Any) -> Process:
-    """Name a process, as far as this process table has it."""
     pid, memory = running.pid, running.usedGpuMemory
     try:
-        import psutil  # comes with ipykernel
-
         process = psutil.Process(pid)
         with process.oneshot():
             return Process(pid, memory, process.username(), " ".join(process.cmdline()))
-    except ImportError:
-        return Process(pid, memory)
-    except Exception:  # it has ended, is somebody else's, or is outside this container
+    except psutil.Error:  # it has ended, is another user's, or is outside this container
         return Process(pid, memory, here=False)
 
 
-def _query(nvml: Any, call: Callable[..., Any], *arguments: Any) -> Any:
-    """Return the answer, or None where this driver or this GPU has none."""
+def read_gpus(nvml: Any, detailed: bool = False) -> Tuple[Snapshot, List[Device]]:
+    """Read the cards that answer, with their devices, and why the others do not."""
     try:
-        answer = call(*arguments)
+        count = nvml.nvmlDeviceGetCount()
+    except nvml.NVMLError as error:
+        return Snapshot(reasons=(_explain(error),)), []
+    driver = _read_driver(nvml)
+    gpus: List[Gpu] = []
+    devices: List[Device] = []
+    reasons: List[str] = []
+    for index in range(count):
+        try:
+            parts = _open_card(nvml, index)
+            gpus += [part.read(driver, detailed) for part in parts]
+            devices += parts
+            reasons += [] if parts else [f"GPU {index} is divided (MIG) into nothing"]
+        except nvml.NVMLError as error:
+            reasons.append(_explain(error, str(index)))
+    return Snapshot(tuple(_mark_hidden(gpus, devices, not reasons)), tuple(reasons)), devices
+
+
+def _open_card(nvml: Any, index: int) -> List[Device]:
+    """Open a card, or its MIG instances, whose numbers need not be consecutive."""
+    card = nvml.nvmlDeviceGetHandleByIndex(index)
+    mode = _query(nvml, "DeviceGetMigMode", card)
+    if not mode or not mode[0]:
+        return [Device(nvml, card, index)]
+    numbers = range(_query(nvml, "DeviceGetMaxMigDeviceCount", card) or 0)
+    name = "DeviceGetMigDeviceHandleByIndex"
+    return [
+        Device(nvml, card, index, at) for at in numbers if _query(nvml, name, card, at) is not None
+    ]
+
+
+def _mark_hidden(gpus: List[Gpu], devices: List[Device], complete: bool) -> List[Gpu]:
+    value = os.environ.get(NAME)
+    if value is None:
+        return gpus
+    numbers = [device.index if device.instance is None else None for device in devices]
+    uuids = [device.ask("UUID") or "" for device in devices]
+    cards = [Identity(*pair) for pair in zip(numbers, uuids)]
+    alike = complete and len({gpu.name for gpu in gpus}) == 1
+    return [
+        replace(gpu, hidden=None if visible is None else not visible)
+        for gpu, visible in zip(gpus, find_visible(value, cards, alike))
+    ]
+
+
+def _read_driver(nvml: Any) -> Driver:
+    cuda = _query(nvml, "SystemGetCudaDriverVersion") or 0
+    version = _query(nvml, "SystemGetDriverVersion") or ""
+    return Driver(version, (cuda // 1000, cuda % 1000 // 10))
+
+
+def _query(nvml: Any, name: str, *arguments: Any) -> Any:
+    """Return the answer, or None where the binding, the driver or the card has none."""
+    call = getattr(nvml, f"nvml{name}", None)
+    try:
+        answer = call(*arguments) if call is not None else None
     except nvml.NVMLError:
         return None
     return answer.decode() if isinstance(answer, bytes) else answer
 
 
-def _advice(error: Any, card: str = "") -> str:
-    """Say what an error means and what to do; ``card`` where it is about one."""
-    text = _MEANINGS.get(getattr(error, "value", None) or 0)
+def _get_code(error: Any) -> int:
+    return getattr(error, "value", None) or 0
+
+
+def _explain(error: Any, card: str = "") -> str:
+    """Return what an error means and what to do; ``card`` where it is about one."""
+    text = _MEANINGS.get(_get_code(error))
     if text is None:
-        return f"The NVIDIA driver says{f' of GPU {card}' if card else ''}: {error}"
+        return f"NVIDIA driver error{f' on GPU {card}' if card else ''}: {error}"
     return text.format(f" {card}" if card else "")

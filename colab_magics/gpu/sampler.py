@@ -1,4 +1,4 @@
-"""The kernel's half of the sampler: a process that is started once and told when to measure.
+"""The kernel's half of the sampler: a process that is started once and measures on command.
 
 Beginning waits for nothing, neither for the process nor for the driver; ending reads one line.
 """
@@ -6,7 +6,6 @@ Beginning waits for nothing, neither for the process nor for the driver; ending 
 from __future__ import annotations
 
 import atexit
-import importlib.util
 import json
 import os
 import subprocess
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, List, Optional, Tuple
+from typing import Any, Optional, Tuple
 
 from ..core.process import start
 from .sampler_process import Tally
@@ -25,17 +24,19 @@ from .sampler_process import Tally
 #: Seconds that the answer may take: at first the process, and a driver that sleeps, have to start.
 PATIENCE = 5.0
 
-#: Neither the user's folders nor site-packages' start-up hooks; what it needs is named.
+#: Without start-up hooks (-S), and the kernel's folders behind Python's own.
 _CODE = (
     "import sys; sys.path += sys.argv[2:]; "
-    "from colab_magics.gpu.sampler_process import main; main({})"
+    "from colab_magics.gpu.sampler_process import main; main(int(sys.argv[1]))"
 )
+#: The folder of the package, which an editable install may not have on the path.
+_ROOT = str(Path(__file__).parents[2])
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What the sampler saw: how often it looked, the longest it did not (seconds), each GPU, and
-    what drivers said that gave none.
+    """The number of samples, the longest time without one (seconds), each GPU, and why others
+    are missing.
     """
 
     count: int
@@ -51,10 +52,10 @@ class Sampler:
         self._process: Optional[subprocess.Popen[str]] = None
         self._answers: SimpleQueue[str] = SimpleQueue()
         self._number = 0
-        self._answered = False
+        self._has_answered = False
 
     def begin(self) -> None:
-        """Measure from now on."""
+        """Measure from now on; a process that is still starting does so once it runs."""
         if self._process is None or self._process.poll() is not None:
             self.close()
             self._start()
@@ -62,38 +63,22 @@ class Sampler:
         self._send("+")
 
     def end(self) -> Optional[Samples]:
-        """Measure no more, and return what was seen; None where the process ended or is stuck."""
-        return self._answer("-")
+        """End the measurement and return it; None where the process ended or does not answer."""
+        return self._request("-")
 
     def peek(self) -> Optional[Samples]:
-        """Return what was seen by now, see `end`; the measurement goes on."""
-        return self._answer("?")
+        """Return the measurement so far, see `end`; it goes on."""
+        return self._request("?")
 
     @property
     def starting(self) -> bool:
-        """Whether the process is running and has not answered yet: a driver may be slow to wake."""
-        return self._process is not None and not self._answered
+        """Whether the process runs and has not answered yet: a driver may be slow to wake."""
+        return self._process is not None and not self._has_answered
 
-    def _answer(self, sign: str) -> Optional[Samples]:
-        if self._process is None:
-            return None
-        self._send(sign)
-        until = time.monotonic() + PATIENCE
-        while True:
-            try:
-                line = self._answers.get(timeout=max(0.0, until - time.monotonic()))
-            except Empty:
-                if self._answered:  # it is stuck; one that is still starting gets its time
-                    self.close()
-                return None
-            if not line:
-                self.close()
-                return None
-            self._answered = True
-            answer = json.loads(line)
-            if answer["number"] == self._number:  # else of a cell that was interrupted in `end`
-                gpus = tuple(Tally(**gpu) for gpu in answer["gpus"])
-                return Samples(answer["count"], answer["gap"], gpus, tuple(answer["reasons"]))
+    @property
+    def pid(self) -> Optional[int]:
+        """The number of the process; None where there is none."""
+        return self._process.pid if self._process else None
 
     def close(self) -> None:
         """End the process; `begin` starts another one."""
@@ -108,35 +93,47 @@ class Sampler:
             with suppress(OSError, ValueError):
                 process.stdin.close()
 
-    @property
-    def pid(self) -> Optional[int]:
-        """The number of the process; None where there is none."""
-        return self._process.pid if self._process else None
-
     def _start(self) -> None:
-        command = [sys.executable, "-I", "-S", "-c", _CODE.format("int(sys.argv[1])")]
         self._process = start(
-            [*command, str(os.getpid()), *_places()],
+            [sys.executable, "-I", "-S", "-c", _CODE, str(os.getpid()), _ROOT, *map(str, sys.path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             universal_newlines=True,
-            cwd=os.sep,  # a folder that it stood in could not be unmounted
+            cwd=os.sep,  # its working directory could not be unmounted
             start_new_session=True,  # an interrupt is meant for the kernel alone
         )
-        self._answers, self._answered = SimpleQueue(), False
-        Thread(target=_read, args=(self._process.stdout, self._answers), daemon=True).start()
+        self._answers, self._has_answered = SimpleQueue(), False
+        thread = Thread(target=_read, args=(self._process.stdout, self._answers), daemon=True)
+        thread.start()
         atexit.register(self.close)
 
     def _send(self, sign: str) -> None:
-        process = self._process
-        if process is None or process.stdin is None:
-            return
-        try:
-            process.stdin.write(f"{sign} {self._number} {time.monotonic()}\n")
-            process.stdin.flush()
-        except OSError:  # it has ended, which `end` finds out
-            pass
+        if self._process is not None and self._process.stdin is not None:
+            with suppress(OSError):  # it has ended, which `_request` finds out
+                self._process.stdin.write(f"{sign} {self._number} {time.monotonic()}\n")
+                self._process.stdin.flush()
+
+    def _request(self, sign: str) -> Optional[Samples]:
+        if self._process is None:
+            return None
+        self._send(sign)
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                line = self._answers.get(timeout=max(0.0, until - time.monotonic()))
+            except Empty:
+                if self._has_answered:  # it is stuck; a process that is still starting stays
+                    self.close()
+                return None
+            if not line:
+                self.close()
+                return None
+            self._has_answered = True
+            answer = json.loads(line)
+            if answer["number"] == self._number:  # else of a cell that was interrupted in `end`
+                gpus = tuple(Tally(**gpu) for gpu in answer["gpus"])
+                return Samples(answer["count"], answer["gap"], gpus, tuple(answer["reasons"]))
 
 
 def _read(stream: Any, answers: SimpleQueue[str]) -> None:
@@ -144,14 +141,3 @@ def _read(stream: Any, answers: SimpleQueue[str]) -> None:
         for line in stream:
             answers.put(line)
     answers.put("")
-
-
-def _places() -> List[str]:
-    """List the folders of the packages that the process imports."""
-    places = [Path(__file__).parents[2]]
-    for name in ("pynvml", "psutil"):
-        spec = importlib.util.find_spec(name)
-        if spec is not None and spec.origin:
-            place = Path(spec.origin)
-            places.append(place.parents[1] if place.name == "__init__.py" else place.parent)
-    return list(dict.fromkeys(map(str, places)))

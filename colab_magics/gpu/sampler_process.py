@@ -3,7 +3,7 @@
 `main` reads commands from standard input: ``+ NUMBER SECONDS`` begins a measurement, ``- NUMBER
 SECONDS`` ends it and is answered with one line of JSON, ``? NUMBER SECONDS`` is answered so and
 goes on; the seconds are those of the monotonic clock, which processes share. The end of the input,
-or of the parent, ends it.
+or of the parent, ends it. It imports little: until it runs, a cell is not sampled.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from queue import Empty, SimpleQueue
 from threading import Thread
-from typing import Any, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
-from ..core.registry import load
-from .model import VENDORS, Gpu, Reading, Vendor, Watch
+from .model import Gpu, Reading, Snapshot
+from .nvidia import Device, Unavailable, open_nvml, read_gpus
 
 #: Seconds between two samples.
 STEP = 0.1
 #: A timeline has at most so many points; it is coarsened to half of them when it is full.
 _POINTS = 240
-#: Whose memory it is is asked when the memory is at a peak, and not more often than this.
+#: Seconds between two queries of the measured process's own memory, which take the driver long.
 _LISTING = 1.0
-#: A card's counter is updated every 20 to 100 ms, so that it says little of less than this (s).
+#: A card's counter is updated every 20 to 100 ms: in a shorter time (s) it says little.
 COUNTED = 0.5
-#: So long after the beginning (s) they are asked.
+#: Seconds after the beginning at which counters are read: a shorter cell does not wait for them.
 _BRIEF = 0.01
-#: An idle sampler looks so often whether its parent is still there.
+#: Seconds between two checks of an idle sampler that its parent is running.
 _IDLE = 5.0
 #: Seconds without a measurement after which it ends, and lets the driver sleep.
 _REST = 600.0
@@ -40,15 +40,16 @@ _REST = 600.0
 
 @dataclass
 class Tally:
-    """What was measured of one GPU: bytes, percent, joules; None where nobody says.
+    """What was measured of one GPU: bytes, percent, joules; None where the driver does not say.
 
-    ``own`` is the most that the measured process had, as often as that was looked at; ``power``
-    gives joules by the power at each sample, ``counter`` those of the card's own counter;
-    ``points`` are (seconds, bytes, percent); ``shared`` is whether the memory is the machine's own,
-    with all that is in it.
+    ``own`` is the most that the measured process had, as often as that was read; ``power`` gives
+    joules by the power at each sample, ``counter`` those of the card's own counter; ``points`` are
+    (seconds, bytes, percent); ``shared`` memory is the machine's own, with all that is in it.
     """
 
     name: str
+    number: str = ""
+    instance: Optional[int] = None
     total: Optional[int] = None
     shared: bool = False
     before: Optional[int] = None
@@ -61,170 +62,153 @@ class Tally:
     points: List[Tuple[float, Optional[int], Optional[int]]] = field(default_factory=list)
 
 
-class _Gpu:
-    """One GPU while it is measured."""
+class Meter:
+    """Adds up the readings of one GPU."""
 
-    def __init__(self, gpu: Gpu) -> None:
-        self.tally = Tally(gpu.label, gpu.total, gpu.shared)
-        self._loads: List[float] = [0.0, 0.0]  # percent by seconds, and seconds
-        self._first: Optional[float] = None
-        self._width = 0.0
-        self._until = 0.0
+    def __init__(self, gpu: Gpu, device: Device) -> None:
+        self.device = device
+        self.tally = Tally(gpu.name, gpu.number, gpu.instance, gpu.total, gpu.shared)
+        self._load_seconds = self._seconds = 0.0
+        self._first_joules: Optional[float] = None
+        self._width = self._until = 0.0
 
-    def add(self, now: float, gap: float, reading: Reading) -> None:
-        """Take in a reading, ``gap`` seconds after the one before it."""
-        tally = self.tally
+    def sample(self, now: float, gap: float) -> int:
+        """Add a reading, ``gap`` seconds after the previous one; return the bytes in use."""
+        tally, reading = self.tally, self.device.sample()
         if reading.used is not None:
             tally.before = reading.used if tally.before is None else tally.before
-            tally.peak = max(tally.peak or 0, reading.used)
+            tally.peak = _maximum(tally.peak, reading.used)
         if reading.load is not None:
-            self._loads[0] += reading.load * gap
-            self._loads[1] += gap
-            tally.max_load = max(tally.max_load or 0, reading.load)
-            tally.mean_load = self._loads[0] / self._loads[1] if self._loads[1] else reading.load
+            self._load_seconds += reading.load * gap
+            self._seconds += gap
+            tally.max_load = _maximum(tally.max_load, reading.load)
+            tally.mean_load = self._load_seconds / self._seconds if self._seconds else reading.load
         if reading.power is not None:
             tally.power = (tally.power or 0.0) + reading.power * gap
-        self._draw(now, reading)
+        self._add_point(now, reading)
+        return reading.used or 0
 
-    def count(self, joules: Optional[float]) -> None:
-        """Take in the card's own counter, when the measurement begins and when it ends."""
-        if joules is not None and self._first is not None:
-            self.tally.counter = joules - self._first
-        self._first = joules if self._first is None else self._first
+    def read_counter(self) -> None:
+        """Read the card's own counter of energy, at the beginning and at the end."""
+        joules = self.device.read_energy()
+        if joules is not None and self._first_joules is not None:
+            self.tally.counter = joules - self._first_joules
+        self._first_joules = joules if self._first_joules is None else self._first_joules
 
-    def _draw(self, now: float, reading: Reading) -> None:
-        """Add a point to the timeline; where the last one is close, keep the higher of both."""
+    def read_own(self, pid: int) -> None:
+        """Read the memory of the measured process."""
+        self.tally.own = _maximum(self.tally.own, self.device.read_memory_of(pid))
+
+    def _add_point(self, now: float, reading: Reading) -> None:
+        """Add a point to the timeline; where the last one is close, keep the maximum of both."""
         points = self.tally.points
         if points and now < self._until:
             _, used, load = points[-1]
-            points[-1] = (now, _most(used, reading.used), _most(load, reading.load))
+            points[-1] = (now, _maximum(used, reading.used), _maximum(load, reading.load))
             return
         points.append((now, reading.used, reading.load))
         if len(points) >= _POINTS:
             pairs = zip(points[::2], points[1::2])
-            points[:] = [(b[0], _most(a[1], b[1]), _most(a[2], b[2])) for a, b in pairs]
+            points[:] = [(b[0], _maximum(a[1], b[1]), _maximum(a[2], b[2])) for a, b in pairs]
             self._width = 2 * (self._width or STEP)
         self._until = now + self._width
 
 
-class _Run:
-    """One measurement."""
+class Measurement:
+    """One measurement of all GPUs, of which there is none without a driver."""
 
-    def __init__(self, watches: List[Watch], pid: int, started: float) -> None:
-        self._watches, self._pid = watches, pid
-        self.started = self.last = self.due = started
-        self.count, self.gap, self._counting = 0, 0.0, False
-        self.gpus = [list(map(_Gpu, watch.gpus)) for watch in watches]
-        self._listed = (float("-inf"), [-1 for watch in watches])
+    def __init__(self, meters: List[Meter], pid: int, started: float) -> None:
+        self._meters, self._pid, self._started = meters, pid, started
+        self._last = self._due = started
+        self._count, self._gap, self._counting = 0, 0.0, False
+        self._listed, self._most_used = float("-inf"), -1
 
     def sample(self, last: bool = False) -> None:
-        """Read all GPUs."""
+        """Read all GPUs; the memory of the measured process at the end and, seldom, at peaks."""
         now = time.monotonic()
-        for at, watch in enumerate(self._watches):
-            readings = watch.read()
-            for gpu, reading in zip(self.gpus[at], readings):
-                gpu.add(now - self.started, now - self.last, reading)
-            self._own(at, sum(reading.used or 0 for reading in readings), now, last)
-        self.count, self.gap = self.count + 1, max(self.gap, now - self.last)
-        self.last, self.due = now, max(self.due + STEP, now)
-        if last and now - self.started >= COUNTED:
-            self._count()
+        used = sum(m.sample(now - self._started, now - self._last) for m in self._meters)
+        if last or (used > self._most_used and now - self._listed >= _LISTING):
+            self._most_used, self._listed = max(used, self._most_used), now
+            for meter in self._meters:
+                meter.read_own(self._pid)
+        self._count, self._gap = self._count + 1, max(self._gap, now - self._last)
+        self._last, self._due = now, max(self._due + STEP, now)
+        if last and now - self._started >= COUNTED:
+            self._read_counters()
 
     @property
-    def next(self) -> float:
-        """When there is something to do; a cell is hardly kept waiting for counters that it is too
-        short for.
-        """
-        return self.due if self._counting or not self.count else self.last + _BRIEF
+    def next_step(self) -> float:
+        """When `step` is to be called."""
+        return self._due if self._counting or not self._count else self._last + _BRIEF
 
-    def go_on(self) -> None:
-        """Do what is due."""
-        if self._counting or not self.count:
+    def step(self) -> None:
+        """Sample; or, after the first sample, read the counters."""
+        if self._counting or not self._count:
             self.sample()
         else:
-            self._count()
+            self._read_counters()
 
-    def _count(self) -> None:
-        """Ask the cards' own counters: some take milliseconds of a processor to answer."""
+    def _read_counters(self) -> None:
         self._counting = True
-        for gpus, watch in zip(self.gpus, self._watches):
-            for gpu, joules in zip(gpus, watch.energy()):
-                gpu.count(joules)
+        for meter in self._meters:
+            meter.read_counter()
 
-    def _own(self, at: int, used: int, now: float, last: bool) -> None:
-        """Read how much of it is the measured process's own, seldom: it takes the driver long."""
-        when, most = self._listed
-        if not last and (used <= most[at] or now - when < _LISTING):
-            return
-        most[at] = max(used, most[at])
-        self._listed = (now, most)
-        for gpu, own in zip(self.gpus[at], self._watches[at].memory_of(self._pid)):
-            gpu.tally.own = _most(gpu.tally.own, own)
-
-    def result(self, ended: float) -> Any:
-        """Return all of it, as JSON has it; what was read after the end is one sample."""
-        return {
-            "count": self.count,
-            "gap": max(self.gap, ended - self.last),
-            "gpus": [asdict(gpu.tally) for gpus in self.gpus for gpu in gpus],
-        }
+    def result(self, ended: float) -> Dict[str, Any]:
+        """Return all of it, as JSON has it."""
+        gpus = [asdict(meter.tally) for meter in self._meters]
+        return {"count": self._count, "gap": max(self._gap, ended - self._last), "gpus": gpus}
 
 
 def main(pid: int) -> None:
     """Measure for a process, by the commands that it sends, until it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Jupyter interrupts all processes of a kernel
     commands: SimpleQueue[str] = SimpleQueue()
-    Thread(target=_listen, args=(commands,), daemon=True).start()
+    Thread(target=_read_commands, args=(commands,), daemon=True).start()
     with ExitStack() as stack:
-        watches, reasons = _open(stack)
-        run: Optional[_Run] = None
-        busy = time.monotonic()
+        snapshot, devices = _open_driver(stack)
+        running: Optional[Measurement] = None
+        used = time.monotonic()
         while True:
-            until = run.next - time.monotonic() if run else _IDLE
+            wait = running.next_step - time.monotonic() if running else _IDLE
             try:
-                command = commands.get(timeout=max(0.0, until))
+                command = commands.get(timeout=max(0.0, wait))
             except Empty:
-                if _alone(pid) or (not run and time.monotonic() - busy > _REST):
+                if _is_orphan(pid) or (not running and time.monotonic() - used > _REST):
                     return
-                if run:
-                    run.go_on()
+                if running:
+                    running.step()
                 continue
-            busy = time.monotonic()
+            used = time.monotonic()
             if not command:
                 return
             sign, number, seconds = command.split()
             if sign == "+":
-                run = _Run(watches, pid, float(seconds))
-            elif run:
-                run.sample(last=sign == "-")
-                answer = {"number": int(number), "reasons": reasons, **run.result(float(seconds))}
-                print(json.dumps(answer), flush=True)
-                run = None if sign == "-" else run
+                meters = list(map(Meter, snapshot.gpus, devices))
+                running = Measurement(meters, pid, float(seconds))
+            elif running:
+                running.sample(last=sign == "-")
+                answer = {"number": int(number), "reasons": snapshot.reasons}
+                print(json.dumps({**answer, **running.result(float(seconds))}), flush=True)
+                running = None if sign == "-" else running
 
 
-def _open(stack: ExitStack) -> Tuple[List[Watch], List[str]]:
-    """Open the GPUs of each vendor that has some, and say why another one has none."""
-    watches: List[Watch] = []
-    reasons: List[str] = []
-    for target in VENDORS:
-        vendor: Vendor = load(target)()
-        snapshot = vendor.find(detailed=False)
-        reasons += snapshot.reasons
-        if snapshot.gpus:
-            watches.append(stack.enter_context(vendor.watch()))
-    return watches, reasons
+def _open_driver(stack: ExitStack) -> Tuple[Snapshot, List[Device]]:
+    try:
+        return read_gpus(stack.enter_context(open_nvml()))
+    except Unavailable:  # the kernel says why
+        return Snapshot(), []
 
 
-def _listen(commands: SimpleQueue[str]) -> None:
+def _read_commands(commands: SimpleQueue[str]) -> None:
     for line in sys.stdin:
         commands.put(line)
     commands.put("")
 
 
-def _alone(pid: int) -> bool:
-    """Tell whether the parent has ended, though a fork of it may still hold our input open."""
+def _is_orphan(pid: int) -> bool:
+    """Tell whether the parent has ended; a fork of it may still hold our input open."""
     return os.name == "posix" and os.getppid() != pid
 
 
-def _most(first: Optional[int], second: Optional[int]) -> Optional[int]:
+def _maximum(first: Optional[int], second: Optional[int]) -> Optional[int]:
     return max((size for size in (first, second) if size is not None), default=None)

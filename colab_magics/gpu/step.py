@@ -6,27 +6,25 @@ import re
 from dataclasses import dataclass, field
 from typing import ClassVar, FrozenSet, List, Optional, Sequence, Tuple
 
-from ..core.arguments import Parser
+from ..core.arguments import Choice, Parser
 from ..core.errors import GpuUnmet, usage_error
 from ..core.host import Host
 from ..core.steps import Outcome, Progress, Step, Verdict
 from .cuda_visible import NAME
-from .frameworks import FRAMEWORKS, unusable, verdicts
-from .model import GIB, Gpu, Snapshot, advice, cards, describe, find, names
+from .devices import advise, take_snapshot
+from .format import describe_gpus, list_names
+from .frameworks import FRAMEWORKS, describe_frameworks, find_problem
+from .model import GIB, Gpu, Snapshot
 
 #: A card is sold by a nominal size: a "16 GB" one reports 15 GiB.
 _TOLERANCE = 0.93
 _UNITS = {"": 10**9, "g": 10**9, "gb": 10**9, "gib": GIB, "m": 10**6, "mb": 10**6, "mib": 2**20}
-_USAGE = (
-    "%gpu [require [NAME] [--count 2] [--memory 15GB] [--compute 8.0] [--cuda 12.4] "
-    "[--framework torch]]"
-)
 _MADE_ON = re.compile(r"#\s*made on (.+)")
 
 
 @dataclass(frozen=True)
 class GpuLine(Step):
-    """A line on the GPU. ``snapshot`` is what it is judged by; without one the driver is read."""
+    """A line on the GPU. It is judged by ``snapshot``; without one the driver is read."""
 
     word: ClassVar[str] = "gpu"
     rank: ClassVar[int] = 10
@@ -38,12 +36,12 @@ class GpuLine(Step):
         return frozenset({"gpu"})
 
     def read(self) -> Snapshot:
-        """Return the snapshot that was handed down, or read the GPUs now."""
-        return self.snapshot or find()
+        """Return the snapshot, or read the GPUs now."""
+        return self.snapshot or take_snapshot()
 
     def note(self, host: Host) -> str:
         """Name the GPU that the notebook was made on, for later runs to compare with."""
-        return f"made on {names(self.read().gpus)}"
+        return f"made on {list_names(self.read().gpus)}"
 
 
 @dataclass(frozen=True)
@@ -57,11 +55,12 @@ class GpuStep(GpuLine):
     def check(self, host: Host) -> Verdict:
         """See `Step`."""
         snapshot = self.read()
-        if not snapshot.gpus:
-            return Verdict("differs", f"No GPU assigned. {advice(host, snapshot)}")
         gpus = snapshot.gpus
-        lines = [*describe(gpus), *snapshot.reasons, *verdicts(cards(gpus))]
-        return Verdict("ok", "\n".join(lines))
+        if not gpus:
+            return Verdict("differs", f"No GPU assigned. {advise(host, snapshot)}")
+        return Verdict(
+            "ok", "\n".join([*describe_gpus(gpus), *snapshot.reasons, *describe_frameworks(gpus)])
+        )
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Report the state: nothing can be done from here."""
@@ -74,7 +73,7 @@ class GpuStep(GpuLine):
 
 @dataclass(frozen=True)
 class GpuRequire(GpuLine):
-    """``%gpu require``: a name to match word by word, and the least of what else is asked for.
+    """``%gpu require``: a name to match word by word, and the least of each other property.
 
     ``memory`` as typed; ``compute`` a capability such as ``8.0``, ``cuda`` that of the driver.
     """
@@ -88,13 +87,9 @@ class GpuRequire(GpuLine):
 
     def arguments(self) -> Tuple[str, ...]:
         """See `Step`."""
-        count = str(self.count) if self.count != 1 else ""
         options = (
-            ("--count", count),
-            ("--memory", self.memory),
-            ("--compute", self.compute),
-            ("--cuda", self.cuda),
-            ("--framework", self.framework),
+            ("--count", str(self.count) if self.count != 1 else ""),
+            *((f"--{x}", getattr(self, x)) for x in ("memory", "compute", "cuda", "framework")),
         )
         return ("require", *self.name, *(word for pair in options if pair[1] for word in pair))
 
@@ -105,133 +100,145 @@ class GpuRequire(GpuLine):
     def check(self, host: Host) -> Verdict:
         """See `Step`."""
         gpus = self.read().gpus
-        reason = self._lacking(gpus) or self._unusable(gpus)
+        reason = self._find_missing(gpus) or self._find_unusable(gpus)
         if reason:
             return Verdict("differs", reason)
-        return Verdict("ok", f"{names(self._met(gpus))} is here, as required")
+        return Verdict("ok", f"{list_names(self._list_matching(gpus))} is here, as required")
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Raise: what is required cannot be made."""
         snapshot = self.read()
-        lacking, edit = self._lacking(snapshot.gpus), " ".join(("%gpu", *self.arguments()))
-        hint = f"{self._todo(host, snapshot)}. " if lacking else ""
+        missing, hint = self._find_missing(snapshot.gpus), ""
+        if missing and any(gpu.hidden and self._matches(gpu) for gpu in snapshot.gpus):
+            hint = f"Set {NAME} otherwise, and restart the kernel. "
+        elif missing:
+            hint = f"{advise(host, snapshot)}. "
+        edit = " ".join(("%gpu", *self.arguments()))
         raise GpuUnmet(
-            f"{lacking or self._unusable(snapshot.gpus)}.", f"{hint}Or edit this line: {edit}"
+            f"{missing or self._find_unusable(snapshot.gpus)}.",
+            f"{hint}Or edit this line: {edit}",
+            code="gpu-missing" if missing else "framework-unusable",
         )
 
-    def _todo(self, host: Host, snapshot: Snapshot) -> str:
-        """Say what may bring the card that is required."""
-        if any(gpu.hidden and self._met_by(gpu) for gpu in snapshot.gpus):
-            return f"Set {NAME} otherwise, and restart the kernel"
-        return advice(host, snapshot)
-
-    def _lacking(self, gpus: Sequence[Gpu]) -> str:
-        """Say which card is not here; empty where all are."""
-        if len(self._met(gpus)) >= self.count:
+    def _find_missing(self, gpus: Sequence[Gpu]) -> str:
+        """Return which card is required and which are here; empty where the requirement is met."""
+        if len(self._list_matching(gpus)) >= self.count:
             return ""
-        return f"{self._wish()} is required; here: {_summary(gpus)}"
-
-    def _unusable(self, gpus: Sequence[Gpu]) -> str:
-        """Say why the framework cannot use them; empty where it can."""
-        reason = unusable(self.framework, cards(self._met(gpus))) if self.framework else ""
-        return f"{self.framework} has to run here; {reason}" if reason else ""
-
-    def _met(self, gpus: Sequence[Gpu]) -> List[Gpu]:
-        return [gpu for gpu in gpus if self._met_by(gpu) and not gpu.hidden]
-
-    def _wish(self) -> str:
         parts = [
+            f"{self.count} x" if self.count > 1 else "",
+            " ".join(self.name) or ("A GPU" if self.count == 1 else "GPU"),
             f"with {self.memory}" if self.memory else "",
             f"of compute capability {self.compute}" if self.compute else "",
             f"with a driver for CUDA {self.cuda}" if self.cuda else "",
         ]
-        kind = " ".join(self.name) or ("A GPU" if self.count == 1 else "GPU")
-        cards = f"{self.count} x {kind}" if self.count > 1 else kind
-        return " ".join(filter(None, [cards, *parts]))
+        return f"{' '.join(filter(None, parts))} is required; here: {_summarize(gpus)}"
 
-    def _met_by(self, gpu: Gpu) -> bool:
-        words = [word for text in self.name for word in _words(text)]
+    def _find_unusable(self, gpus: Sequence[Gpu]) -> str:
+        """Return why the framework cannot use them; empty where it can."""
+        problem = find_problem(self.framework, self._list_matching(gpus)) if self.framework else ""
+        return f"{self.framework} has to run here; {problem}" if problem else ""
+
+    def _list_matching(self, gpus: Sequence[Gpu]) -> List[Gpu]:
+        return [gpu for gpu in gpus if self._matches(gpu) and not gpu.hidden]
+
+    def _matches(self, gpu: Gpu) -> bool:
+        words = [word for text in self.name for word in _split_name(text)]
         return (
-            {*words} <= {*_words(gpu.name)}
-            and (not self.memory or (gpu.total or 0) >= _size(self.memory) * _TOLERANCE)
-            and (not self.compute or (gpu.capability or (0, 0)) >= _version(self.compute))
-            and (not self.cuda or gpu.cuda >= _version(self.cuda))
+            {*words} <= {*_split_name(gpu.name)}
+            and (not self.memory or (gpu.total or 0) >= _parse_size(self.memory) * _TOLERANCE)
+            and (not self.compute or (gpu.capability or (0, 0)) >= _parse_version(self.compute))
+            and (not self.cuda or gpu.cuda >= _parse_version(self.cuda))
         )
 
 
-def _words(name: str) -> List[str]:
+def _split_name(name: str) -> List[str]:
     return re.split(r"[^a-z0-9]+", name.lower())
 
 
-def _summary(gpus: Sequence[Gpu]) -> str:
-    """Write which kinds of card are here, with all that may be required of them."""
-    kinds = dict.fromkeys(
-        (gpu.name, gpu.total, gpu.capability, gpu.cuda, gpu.hidden) for gpu in gpus
-    )
+def _summarize(gpus: Sequence[Gpu]) -> str:
+    """Return each kind of card that is here, with all properties that may be required."""
     texts = []
-    for name, total, capability, cuda, hidden in kinds:
+    for gpu in gpus:
         parts = [
-            f"{total / GIB:.0f} GiB" if total else "memory n/a",
-            "compute {}.{}".format(*capability) if capability else "",
-            "CUDA up to {}.{}".format(*cuda) if cuda[0] else "",
-            f"hidden by {NAME}" if hidden else "",
+            f"{gpu.total / GIB:.0f} GiB" if gpu.total else "memory n/a",
+            "compute {}.{}".format(*gpu.capability) if gpu.capability else "",
+            "CUDA up to {}.{}".format(*gpu.cuda) if gpu.cuda[0] else "",
+            f"hidden by {NAME}" if gpu.hidden else "",
         ]
-        texts.append(f"{name} ({', '.join(filter(None, parts))})")
-    return ", ".join(texts) or names(gpus)
+        texts.append(f"{gpu.name} ({', '.join(filter(None, parts))})")
+    return ", ".join(dict.fromkeys(texts)) or list_names(gpus)
 
 
-def changed(comment: str, gpus: Tuple[Gpu, ...]) -> str:
-    """Say ``made on Tesla T4, now NVIDIA L4`` by a line's comment; empty where it is the same."""
+def describe_change(comment: str, gpus: Tuple[Gpu, ...]) -> str:
+    """Return ``made on Tesla T4, now NVIDIA L4`` by a comment; empty where nothing changed."""
     match = _MADE_ON.match(comment)
-    if not match or match.group(1).strip() == names(gpus):
+    if not match or match.group(1).strip() == list_names(gpus):
         return ""
-    return f"made on {match.group(1).strip()}, now {names(gpus)}"
+    return f"made on {match.group(1).strip()}, now {list_names(gpus)}"
 
 
-def _size(text: str) -> float:
+def _parse_size(text: str) -> float:
     """Read ``15GB`` as bytes."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([a-z]*)", text.strip().lower())
     if not match or match.group(2) not in _UNITS:
-        raise usage_error(f"%gpu: {text} is no size.", "Write it like 15GB or 15GiB.")
+        raise usage_error(f"%gpu: {text} is no size.", "Write it like 15GB.", code="no-size")
     return float(match.group(1)) * _UNITS[match.group(2)]
 
 
-def _version(text: str) -> Tuple[int, int]:
+def _parse_version(text: str) -> Tuple[int, int]:
     """Read ``8.0`` as (8, 0)."""
     match = re.fullmatch(r"(\d+)(?:\.(\d+))?", text)
     if not match:
-        raise usage_error(f"%gpu: {text} is no version.", "Write it like 8.0.")
+        raise usage_error(f"%gpu: {text} is no version.", "Write it like 8.0.", code="no-version")
     return int(match.group(1)), int(match.group(2) or 0)
 
 
-def parse(words: List[str]) -> Optional[Step]:
-    """Read the step that a ``%gpu`` line means."""
-    if words[:1] and words[0] in {"request", "watch", "free"}:  # which are no steps
-        return None
-    if {*words} <= {"-v", "--verbose", "--json"}:  # which say how to show it
-        return GpuStep()
-    parser = Parser("%gpu", usage=_USAGE)
-    parser.add_argument("command", choices=["require"])
-    parser.add_argument("name", nargs="*")
-    parser.add_argument("--count", type=int, default=1)
-    for option in ("--memory", "--compute", "--cuda", "--framework"):
-        parser.add_argument(option, default="")
-    options = parser.parse_intermixed_args(words)
-    if options.memory:
-        _size(options.memory)
-    for version in filter(None, (options.compute, options.cuda)):
-        _version(version)
-    if options.framework and options.framework not in FRAMEWORKS:
-        raise usage_error(
-            f"%gpu: nothing is known of {options.framework}.", f"Known: {', '.join(FRAMEWORKS)}."
-        )
-    if options.count < 1:
-        raise usage_error("%gpu: --count is 1 or more.", "Or take it out.")
-    return GpuRequire(
-        name=tuple(options.name),
-        memory=options.memory,
-        count=options.count,
-        compute=options.compute,
-        cuda=options.cuda,
-        framework=options.framework,
+def parser() -> Parser:
+    """Return the arguments of ``%gpu``."""
+    tree = Parser("%gpu")
+    tree.add_argument(
+        "-v", "--verbose", action="store_true", help="power, clocks, processes and more"
     )
+    tree.add_argument("--json", action="store_true", help="print all that is known as JSON")
+    require = tree.add_command("require", "Stop the notebook where such a GPU is missing.")
+    require.add_argument("name", nargs="*", help="words of its name, such as T4")
+    require.add_argument("--count", type=int, default=1, metavar="N", help="at least so many")
+    for option, value, text in (
+        ("--memory", "SIZE", "with at least so much memory, such as 15GB"),
+        ("--compute", "X.Y", "of at least this compute capability"),
+        ("--cuda", "X.Y", "with a driver for at least this CUDA"),
+    ):
+        require.add_argument(option, default="", metavar=value, help=text)
+    framework = Choice("%gpu require", "framework", FRAMEWORKS)
+    require.add_argument(
+        "--framework",
+        type=framework,
+        default="",
+        metavar="NAME",
+        help=f"{', '.join(FRAMEWORKS)}, as installed, runs on it",
+    )
+    request = tree.add_command("request", "Have Colab asked for a GPU when it opens the notebook.")
+    request.add_argument("gpu", help="its name, such as T4; none takes it back")
+    watch = tree.add_command("watch", "Follow the GPUs below this cell.")
+    stop = Choice("%gpu watch", "action", ["stop"])
+    watch.add_argument("action", nargs="?", type=stop, default="", help="stop: follow no more")
+    tree.add_command("free", "Give memory back that nothing needs; name what holds the rest.")
+    return tree
+
+
+def parse(words: List[str]) -> Optional[Step]:
+    """Return the step that a ``%gpu`` line means; None for the commands that are no step."""
+    command, arguments = parser().parse_words(words)
+    if command != "require":
+        return None if command else GpuStep()
+    if arguments.count < 1:
+        raise usage_error("%gpu: --count is 1 or more.", "Or take it out.", code="no-count")
+    for text, read in (
+        (arguments.memory, _parse_size),
+        (arguments.compute, _parse_version),
+        (arguments.cuda, _parse_version),
+    ):
+        if text:
+            read(text)
+    fields = {**vars(arguments), "name": tuple(arguments.name)}
+    return GpuRequire(**fields)

@@ -1,1 +1,1 @@
-"""What ``%session`` tells of the machine: how long it has lived, what is left, what is free."""
+"""The machine and the kernel: how long they have lived, what time and space remain."""

@@ -1,49 +1,44 @@
-"""One line below a cell when an hour, half an hour, ten minutes are left of this machine."""
+"""A notice below a cell when an hour, half an hour or ten minutes of this machine remain."""
 
 from __future__ import annotations
 
+import math
 import time
-from typing import TYPE_CHECKING, Any, Callable, Optional, Set
+from typing import Any, Callable, Optional
 
 from ..core.display import duration
 from ..core.errors import bad_input
 from ..extension.hooks import Hook
 from ..extension.output import say
-from .limit import NOTICES, left, lent
-
-if TYPE_CHECKING:
-    from ..extension.recorder import Session
+from ..extension.recorder import Session
+from .limit import may_be_limited, read_limit
 
 
 class TimeLeft(Hook):
-    """What one kernel has said of it. ``clock`` gives seconds since 1970."""
+    """Gives each notice once. ``clock`` returns seconds since 1970."""
 
     def __init__(self, session: Session, clock: Callable[[], float] = time.time) -> None:
         super().__init__(session)
         self._clock = clock
         self._started: Optional[float] = None
-        self._said: Set[int] = set()
+        self._last_notice = math.inf
 
     def cell_recorded(self, result: Any) -> None:
-        """Say it where the machine is lent, and somebody may read it."""
-        if self.session.depth != 1 or not lent() or not self.session.host.live:
+        """Give the notice that is due where the machine is lent and somebody may read it."""
+        if self.session.depth != 1 or not may_be_limited() or not self.session.host.live:
             return
-        try:
-            limit = left(self._since(), self._clock())
-        except bad_input():  # said by %session
-            return
-        minutes = limit.notice if limit is not None else None
-        if limit is None or minutes is None or minutes in self._said:
-            return
-        self._said.update(one for one in NOTICES if one >= minutes)
-        say(
-            f"{duration(limit.left)} left of the {duration(limit.seconds)} of this machine. "
-            "Keep what is only here: %drive flush, %github save"
-        )
-
-    def _since(self) -> float:
         if self._started is None:
-            from .machine import look
+            from .machine import read_start
 
-            self._started = look([]).started
-        return self._started
+            self._started = read_start()
+        try:
+            limit = read_limit(self._started, self._clock())
+        except bad_input():  # %session reports it
+            return
+        if limit is None or limit.notice is None or limit.notice >= self._last_notice:
+            return
+        self._last_notice = limit.notice
+        say(
+            f"{duration(limit.remaining)} left of the {duration(limit.seconds)} of this machine. "
+            "Save what exists only here: %drive flush, %github save"
+        )

@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Optional, Sequence
 
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
-class Room(NamedTuple):
+class Memory(NamedTuple):
     """Bytes: how many are used, of how many."""
 
     used: int
@@ -31,58 +30,41 @@ class Disk(NamedTuple):
     total: int
 
 
-@dataclass(frozen=True)
-class Machine:
-    """This machine at one moment. Times in seconds since 1970, memory in bytes.
-
-    ``started`` is when the machine, or its container, came up; ``kernel_started`` when this process
-    did; ``own`` the memory of this process and of those that it has started.
-    """
-
-    started: float
-    kernel_started: float
-    memory: Room
-    own: int
-    disks: Tuple[Disk, ...]
-
-
-def look(folders: Sequence[Path]) -> Machine:
-    """This machine now; ``folders`` are on the disks that count."""
+def read_start() -> float:
+    """Return when the machine, or its container, came up, in seconds since 1970."""
     import psutil
 
-    me = psutil.Process()
     try:
-        started = psutil.Process(1).create_time()
-    except psutil.Error:  # not every system tells it to everybody
-        started = psutil.boot_time()
-    own = sum(family(me.pid).values())
-    return Machine(started, me.create_time(), _memory(), own, tuple(_disks(folders)))
+        return float(psutil.Process(1).create_time())
+    except psutil.Error:  # some systems hide the first process
+        return float(psutil.boot_time())
 
 
-def family(pid: int) -> Dict[int, int]:
-    """A process and all that it has started, each with its memory in bytes."""
+def read_family(pid: int) -> Dict[int, int]:
+    """Return a process and all that it has started, each with its memory in bytes."""
     import psutil
 
-    found: Dict[int, int] = {}
+    sizes: Dict[int, int] = {}
     with suppress(psutil.Error):
-        first = psutil.Process(pid)
-        for one in [first, *first.children(recursive=True)]:
+        process = psutil.Process(pid)
+        for member in [process, *process.children(recursive=True)]:
             with suppress(psutil.Error):
-                found[one.pid] = int(one.memory_info().rss)
-    return found
+                sizes[member.pid] = int(member.memory_info().rss)
+    return sizes
 
 
-def _memory() -> Room:
-    """Of the machine, or of the container where that may use less."""
+def read_memory() -> Memory:
+    """Return the memory of the machine, or of the container where that may use less."""
     import psutil
 
-    whole = psutil.virtual_memory()
-    rooms = [Room(whole.total - whole.available, whole.total), *cgroup_rooms(_CGROUPS, _of_us())]
+    machine = psutil.virtual_memory()
+    rooms = [Memory(machine.total - machine.available, machine.total)]
+    rooms += read_cgroups(_CGROUPS, _read_own_cgroups())
     return min(rooms, key=lambda room: room.total)
 
 
-def _of_us() -> Dict[str, str]:
-    """The control groups of this process: by controller, and the one of version 2 as ``""``."""
+def _read_own_cgroups() -> Dict[str, str]:
+    """Return the control groups of this process by controller, that of version 2 as ``""``."""
     with suppress(OSError):
         lines = Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines()
         parts = [line.split(":", 2) for line in lines]
@@ -90,45 +72,40 @@ def _of_us() -> Dict[str, str]:
     return {}
 
 
-def cgroup_rooms(root: Path, groups: Dict[str, str]) -> Iterator[Room]:
-    """What each control group above this process may use, of those that have a limit.
+def read_cgroups(root: Path, groups: Dict[str, str]) -> Iterator[Memory]:
+    """Yield what each control group of this process, and above it, may use, if it has a limit.
 
-    What the system could give back at once, cached files, is not counted as used.
+    Cached files, which the system could give back at once, do not count as used.
     """
-    two = ("memory.max", "memory.current", "inactive_file")
-    one = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-    places = [(root, groups.get("", "/"), two), (root / "memory", groups.get("memory", "/"), one)]
-    for top, path, names in places:
-        for place in _upwards(top, path):
-            room = _room(place, *names)
+    v2 = ("memory.max", "memory.current", "inactive_file")
+    v1 = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+    for top, path, names in (
+        (root, groups.get("", "/"), v2),
+        (root / "memory", groups.get("memory", "/"), v1),
+    ):
+        folder = top / path.lstrip("/")  # in a container only the top may be there
+        for place in [folder, *folder.parents]:
+            room = _read_cgroup(place, *names) if place == top or top in place.parents else None
             if room is not None:
                 yield room
 
 
-def _upwards(top: Path, path: str) -> List[Path]:
-    """The folder of a group and those above it; in a container only the top may be there."""
-    folder = top / path.lstrip("/")
-    above = [one for one in folder.parents if one == top or top in one.parents]
-    return [folder, *above] if folder != top else [top]
-
-
-def _room(place: Path, limit: str, usage: str, cached: str) -> Optional[Room]:
+def _read_cgroup(place: Path, limit: str, usage: str, cached: str) -> Optional[Memory]:
     try:
         total = int((place / limit).read_text())
         used = int((place / usage).read_text())
         stat = dict(line.split() for line in (place / "memory.stat").read_text().splitlines())
     except (OSError, ValueError):  # not there, or "max"
         return None
-    return Room(max(0, used - int(stat.get(cached, 0))), total)
+    return Memory(max(0, used - int(stat.get(cached, 0))), total)
 
 
-def _disks(folders: Sequence[Path]) -> Iterator[Disk]:
-    """Each disk once."""
-    seen = set()
+def read_disks(folders: Sequence[Path]) -> List[Disk]:
+    """Return the disks that these folders are on, each once."""
+    disks: Dict[int, Disk] = {}
     for folder in folders:
         with suppress(OSError):
-            device = os.stat(folder).st_dev  # noqa: PTH116 - a folder of any kind
             usage = shutil.disk_usage(folder)
-            if device not in seen:
-                seen.add(device)
-                yield Disk(folder, usage.free, usage.total)
+            device = os.stat(folder).st_dev  # noqa: PTH116 - a folder of any kind
+            disks.setdefault(device, Disk(folder, usage.free, usage.total))
+    return list(disks.values())

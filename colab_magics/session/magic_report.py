@@ -12,16 +12,16 @@ from typing import Any, Dict, List, Tuple
 
 from ..core.display import Bar, Report, amount, duration
 from ..core.host import Host
-from ..gpu.model import find
+from ..gpu.devices import take_snapshot
 from ..notebook.locate import Site
-from . import machine as machines
-from .limit import left
+from .limit import read_limit
+from .machine import read_disks, read_family, read_memory, read_start
 
 _FRONT_ENDS = {
     "jupyter": "JupyterLab or Notebook",
     "colab": "Colab, in a browser",
     "vscode": "VS Code",
-    "front end": "one that does not say which",
+    "front end": "unknown",
     "terminal": "none: IPython in a terminal",
     "executor": "none: an executor",
     "run": "none: colab-magics run",
@@ -33,74 +33,63 @@ _HOSTS = {
 }
 
 
-def look(host: Host, site: Site) -> Dict[str, Any]:
-    """All of it: times in seconds, memory and disks in bytes, None where there is no limit."""
+def inspect(host: Host, site: Site) -> Dict[str, Any]:
+    """Return all of it: seconds, bytes of memory and disks, None where there is no limit."""
+    import psutil
+
+    started, now = read_start(), time.time()
+    limit = read_limit(started, now)
+    names = (name for variable, name in _HOSTS.items() if variable in os.environ)
     folders = [folder for folder in (host.cwd, Path.home()) if folder is not None]
-    machine, now = machines.look(folders), time.time()
-    limit = left(machine.started, now)
-    named = (name for variable, name in _HOSTS.items() if variable in os.environ)
     return {
-        "host": next(named, platform.node()),
+        "host": next(names, platform.node()),
         "front_end": _FRONT_ENDS[site.kind],
         "python": platform.python_version(),
         "executable": sys.executable,
-        "kernel_seconds": max(0.0, now - machine.kernel_started),
-        "machine_seconds": max(0.0, now - machine.started),
+        "kernel_seconds": max(0.0, now - psutil.Process().create_time()),
+        "machine_seconds": max(0.0, now - started),
         "limit_seconds": limit and limit.seconds,
-        "left_seconds": limit and limit.left,
-        "memory": machine.memory._asdict(),
-        "kernel_memory": machine.own,
-        "disks": [{**one._asdict(), "folder": str(one.folder)} for one in machine.disks],
-        "gpus": [asdict(gpu) for gpu in find().gpus],
+        "left_seconds": limit and limit.remaining,
+        "memory": read_memory()._asdict(),
+        "kernel_memory": sum(read_family(os.getpid()).values()),
+        "disks": [{**disk._asdict(), "folder": str(disk.folder)} for disk in read_disks(folders)],
+        "gpus": [asdict(gpu) for gpu in take_snapshot().gpus],
     }
 
 
-def report(host: Host, found: Dict[str, Any]) -> Report:
-    """As a table with bars."""
-    memory = found["memory"]
+def report(host: Host, state: Dict[str, Any]) -> Report:
+    """Return the state as a table with bars."""
+    memory = state["memory"]
     rows = [
-        ("host", found["host"]),
-        ("front end", found["front_end"]),
-        ("Python", found["python"]),
-        ("kernel", f"up for {duration(found['kernel_seconds'])}"),
-        ("machine", f"up for {duration(found['machine_seconds'])}"),
-        *_left(found),
-        ("memory", _used(memory["used"], memory["total"])),
-        ("this kernel", _used(found["kernel_memory"], memory["total"])),
-        *_disks(host, found),
-        *_gpus(found),
+        ("host", state["host"]),
+        ("front end", state["front_end"]),
+        ("Python", state["python"]),
+        ("kernel", f"up for {duration(state['kernel_seconds'])}"),
+        ("machine", f"up for {duration(state['machine_seconds'])}"),
+        *_format_time_left(state),
+        ("memory", _format_usage(memory["used"], memory["total"])),
+        ("this kernel", _format_usage(state["kernel_memory"], memory["total"])),
     ]
+    for at, disk in enumerate(state["disks"]):
+        where = f"at {host.spell(Path(disk['folder']))}" if at else "here"
+        rows.append((f"disk {where}", _format_usage(disk["total"] - disk["free"], disk["total"])))
+    for gpu in state["gpus"]:
+        text = gpu["name"]
+        if gpu["total"] is not None and gpu["free"] is not None:
+            text = _format_usage(gpu["total"] - gpu["free"], gpu["total"], f"{text}: ")
+        rows.append((f"GPU {gpu['index']}", text))
     return Report((), tuple(rows))
 
 
-def _left(found: Dict[str, Any]) -> List[Tuple[str, str]]:
-    if found["limit_seconds"] is None:
+def _format_time_left(state: Dict[str, Any]) -> List[Tuple[str, str]]:
+    total = state["limit_seconds"]
+    if total is None:
         return []
-    rest, whole = max(0.0, found["left_seconds"]), found["limit_seconds"]
-    text = f"{duration(rest)} of {duration(whole)}" if rest else f"{duration(whole)} are over"
-    return [("time left", Bar.of(text, rest / whole, drawn=True))]
+    rest = max(0.0, state["left_seconds"])
+    text = f"{duration(rest)} of {duration(total)}" if rest else f"{duration(total)} are over"
+    return [("time left", Bar.of(text, rest / total, drawn=True))]
 
 
-def _used(used: float, total: float) -> Bar:
-    return Bar.of(f"{amount(used)} of {amount(total)} used", used / total if total else 0.0)
-
-
-def _disks(host: Host, found: Dict[str, Any]) -> List[Tuple[str, str]]:
-    rows: List[Tuple[str, str]] = []
-    for disk in found["disks"]:
-        where = "here" if not rows else f"at {host.spell(Path(disk['folder']))}"
-        bar = _used(disk["total"] - disk["free"], disk["total"])
-        rows.append((f"disk {where}", Bar.of(f"{bar}", bar.share)))
-    return rows
-
-
-def _gpus(found: Dict[str, Any]) -> List[Tuple[str, str]]:
-    rows: List[Tuple[str, str]] = []
-    for gpu in found["gpus"]:
-        name = f"GPU {gpu['index']}"
-        if gpu["total"] is None or gpu["free"] is None:
-            rows.append((name, gpu["name"]))
-        else:
-            bar = _used(gpu["total"] - gpu["free"], gpu["total"])
-            rows.append((name, Bar.of(f"{gpu['name']}: {bar}", bar.share)))
-    return rows
+def _format_usage(used: float, total: float, before: str = "") -> Bar:
+    text = f"{before}{amount(used)} of {amount(total)} used"
+    return Bar.of(text, used / total if total else 0.0)

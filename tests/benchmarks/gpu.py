@@ -32,21 +32,25 @@ IDLE = 10.0
 
 def look() -> None:
     """``%gpu`` once loaded, and one sample of two cards."""
-    from colab_magics.gpu.frameworks import verdicts
-    from colab_magics.gpu.model import cards, describe, find, names
-    from colab_magics.gpu.nvidia import Nvidia
+    from colab_magics.gpu.devices import take_snapshot
+    from colab_magics.gpu.format import describe_gpus, list_names
+    from colab_magics.gpu.frameworks import describe_frameworks
+    from colab_magics.gpu.nvidia import open_nvml, read_gpus
 
     def show() -> None:
-        gpus = find().gpus
-        describe(gpus), verdicts(cards(gpus))
+        gpus = take_snapshot().gpus
+        describe_gpus(gpus), describe_frameworks(gpus)
 
-    print(f"%gpu, {names(find().gpus)}: {milliseconds(show):.2f} ms (promised: under 20)")
+    cards = list_names(take_snapshot().gpus)
+    print(f"%gpu, {cards}: {milliseconds(show):.2f} ms (promised: under 20)")
     command = [sys.executable, "-m", "gpustat"]
     if importlib.util.find_spec("gpustat"):
         theirs = milliseconds(lambda: subprocess.run(command, capture_output=True, check=True), 5)
         print(f"gpustat, a process each time: {theirs:.0f} ms")
-    with Nvidia().watch() as watch:
-        print(f"one sample: {milliseconds(watch.read):.3f} ms (promised: under 1, of two cards)")
+    with open_nvml() as nvml:
+        devices = read_gpus(nvml)[1]
+        read = milliseconds(lambda: [device.sample() for device in devices])
+        print(f"one sample: {read:.3f} ms (promised: under 1, of two cards)")
 
 
 def cells() -> Any:
@@ -135,9 +139,9 @@ def main() -> None:
     """Where there is no GPU, again in a process whose NVML is the double."""
     from doubles import nvml
 
-    from colab_magics.gpu.model import find
+    from colab_magics.gpu.devices import take_snapshot
 
-    if not find().gpus and "FAKE_NVML" not in os.environ:
+    if not take_snapshot().gpus and "FAKE_NVML" not in os.environ:
         with tempfile.TemporaryDirectory() as folder:
             environment = nvml.environment(nvml.build(Path(folder)), "two")
             subprocess.run([sys.executable, __file__], env=environment, check=True)

@@ -25,7 +25,10 @@ def busy(server: Server, tmp_path: Path) -> str:
     variables = nvml.environment(nvml.build(tmp_path), "busy")
     scenario = tmp_path / "scenario.json"
     scenario.write_bytes(Path(variables["FAKE_NVML"]).read_bytes())
+    log = tmp_path / "log"
+    log.touch()
     env = {"LD_LIBRARY_PATH": variables["LD_LIBRARY_PATH"], "FAKE_NVML": str(scenario)}
+    env["FAKE_NVML_LOG"] = str(log)
     register("busy", Path(sys.executable), server.data, env)
     return "busy"
 
@@ -39,8 +42,8 @@ def about(window: Window) -> Dict[str, Any]:
 @on("lab", long=EVERY)
 def test_the_cost_of_a_cell_is_drawn(server: Server, busy: str, open_notebook: Open) -> None:
     """The picture is there, loaded, as large as it says, and still there when opened again."""
-    cell = "%%gpu\nimport time; time.sleep(0.7)"
-    window = open_notebook(server, f"{LOAD}\n%gpu", "", cell, kernel=busy)
+    first = f"{LOAD}\n%gpu{nvml.SAMPLED}"
+    window = open_notebook(server, first, "", "%%gpu\nsampled(6)", kernel=busy)
     assert "0 Tesla T4" in window.run(0, "Tesla")
     assert "samples, longest gap" in window.run(3, "samples")
     drawn = (
@@ -69,8 +72,8 @@ def test_a_request_is_kept_where_colab_reads_it(server: Server, open_notebook: O
     window = open_notebook(server, *cells)
     window.js("panel.content.model.sharedModel.setMetadata('colab', {toc: true})")
     assert "Colab is asked for a T4 GPU from now on" in window.run(0, "Colab")
-    wanted = {"accelerator": "GPU", "colab": {"toc": True, "gpuType": "T4"}}
-    until(lambda: about(window) == wanted, "it is on disk")
+    expected = {"accelerator": "GPU", "colab": {"toc": True, "gpuType": "T4"}}
+    until(lambda: about(window) == expected, "it is on disk")
     assert "already, nothing to do" in window.run(1, "Colab")
     window.run(2, "Colab is asked for no GPU from now on")
     until(lambda: about(window) == {"colab": {"toc": True}}, "it is gone from disk")

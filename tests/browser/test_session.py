@@ -44,4 +44,4 @@ def test_another_notebook_is_listed_and_stopped(server: Server, open_notebook: O
     asking = window.start(3)
     window.answer("y")
     assert f"Stopped: {name}" in window.finish(asking, "free again")
-    assert [one["path"] for one in server.api("sessions")] == [window.path.name]
+    assert [entry["path"] for entry in server.api("sessions")] == [window.path.name]

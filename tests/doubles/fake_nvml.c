@@ -14,7 +14,8 @@
  * grow by the power, "energy_takes_us" is how long its counter keeps a processor busy (a real H100's
  * 3 to 8 ms, by driver 580; its other answers take under 0.2 ms). The process "self" is the client, "parent" is what started it. A scenario that
  * cannot be read answers 999 and says so on stderr. "fake_nvml_starts" counts the calls of nvmlInit
- * in this process, for tests; no client asks for it.
+ * in this process, for tests; no client asks for it. Each reading of a card's memory adds a byte to
+ * the file FAKE_NVML_LOG, so that a test can wait until a sampler has read.
  *
  * Clients probe for symbols: what a driver does not export must not be exported here. Compile with
  * -DDRIVER=450, say, for the symbols of that one.
@@ -333,8 +334,19 @@ static enum status memory_of(device card, struct memory_v2 *out)
     return status;
 }
 
+static void log_reading(void)
+{
+    const char *name = getenv("FAKE_NVML_LOG");
+    FILE *file = name ? fopen(name, "a") : NULL;
+    if (file) {
+        fputc('.', file);
+        fclose(file);
+    }
+}
+
 int nvmlDeviceGetMemoryInfo(device card, struct memory *out)
 {
+    log_reading();
     struct memory_v2 full = {.version = sizeof full | 2u << 24};
     enum status status = memory_of(card, &full);
     *out = (struct memory){full.total, full.free, full.total - full.free};

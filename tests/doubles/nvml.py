@@ -25,6 +25,22 @@ def starts():
     return ctypes.c_int.in_dll(ctypes.CDLL({SONAME!r}), "fake_nvml_starts").value
 """
 
+#: A cell: ``sampled(n)`` waits until the double, which logs that, was read so many times more, and
+#: ``hold(n)`` does so in one call that holds the GIL. A sampler may take a minute to start.
+SAMPLED = """
+import ctypes, os, time
+from colab_magics.gpu import sampler
+sampler.PATIENCE, log = 60, os.environ['FAKE_NVML_LOG']
+def sampled(times):
+    least = os.stat(log).st_size + times
+    while os.stat(log).st_size < least: time.sleep(0.01)
+def hold(times):
+    least = os.stat(log).st_size + times
+    test = f'[ $(wc -c < "{log}") -ge {least} ]'
+    wait = f'for i in $(seq 1000); do {test} && exit 0; sleep 0.05; done; exit 1'
+    return ctypes.PyDLL(None).system(wait.encode())
+"""
+
 #: The scenarios by name, each a JSON file that says what the double answers.
 SCENARIOS: Dict[str, Path] = {
     path.stem: path for path in sorted((HERE / "scenarios").glob("*.json"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from colab_magics.gpu.fatbin import Kernels, architecture, kernels
+from colab_magics.gpu.fatbin import Kernels, parse_architecture, read_kernels
 from colab_magics.pin.uv import find_uv
 
 #: What NVIDIA's own ``cuobjdump --list-elf`` (of CUDA 12.8) lists for it.
@@ -23,5 +23,5 @@ def test_the_kernels_of_torchaudio(tmp_path: Path) -> None:
     words = ["--no-deps", "--python-platform", "x86_64-manylinux_2_28", "--python-version", "3.11"]
     command = [uv, "pip", "install", "-q", "--target", str(tmp_path), *words, "torchaudio==2.8.0"]
     subprocess.run([*command, "--python", sys.executable], check=True)
-    found = kernels(tmp_path / "torchaudio" / "lib" / "libtorchaudio.so")
-    assert found.sass == Kernels(frozenset(map(architecture, TORCHAUDIO))).sass
+    carried = read_kernels(tmp_path / "torchaudio" / "lib" / "libtorchaudio.so")
+    assert carried.sass == Kernels(frozenset(map(parse_architecture, TORCHAUDIO))).sass

@@ -24,29 +24,33 @@ def with_gpu(machine: Machine, tmp_path: Path) -> Machine:
     """A machine with a T4 that computes."""
     if not sys.platform.startswith("linux"):
         pytest.skip("the NVML double is a Linux shared library")
-    variables = nvml.environment(nvml.build(tmp_path), "busy")
-    names = ("LD_LIBRARY_PATH", "FAKE_NVML")
+    log = tmp_path / "log"
+    log.touch()
+    variables = {**nvml.environment(nvml.build(tmp_path), "busy"), "FAKE_NVML_LOG": str(log)}
+    names = ("LD_LIBRARY_PATH", "FAKE_NVML", "FAKE_NVML_LOG")
     return replace(
         machine, variables={**machine.variables, **{name: variables[name] for name in names}}
     )
 
 
 def test_a_cell_that_holds_the_gil_is_sampled(with_gpu: Machine, folder: Path) -> None:
-    """One call into C for a second: the samples go on; and Ctrl-C reaches the cell alone."""
+    """One call into C, until five samples were taken meanwhile; and Ctrl-C reaches the cell alone.
+
+    The call ends by itself after 50 seconds without.
+    """
     with started(with_gpu, folder) as kernel:
         page = kernel.page()
-        page.ok(f"{LOAD}\nimport os, signal, threading")
-        page.ok("%%gpu -q\npass")
-        page.ok("%%gpu -o\nsum(range(7 * 10 ** 7))")
-        text = page.ok("print(gpu_cost.seconds, gpu_cost.samples.count, gpu_cost.samples.gap)").text
-        seconds, count, gap = map(float, text.split())
-        assert seconds > 0.5 and count >= 8 * seconds
-        assert gap < 0.5
+        page.ok(f"{LOAD}\nimport os, signal{nvml.SAMPLED}")
+        page.ok("%%gpu -q -o\npass")
+        page.ok("gpu_cost.samples.count")  # the sampler has answered, so that it has started
+        page.ok("%%gpu -q -o\nstatus = hold(5)")
+        status, count = map(int, page.ok("print(status, gpu_cost.samples.count)").text.split())
+        assert status == 0 and count >= 5
         # As a Jupyter server interrupts: all processes of the kernel's group.
-        later = "threading.Timer(0.3, os.killpg, (os.getpgid(0), signal.SIGINT)).start()"
-        answer = page.run(f"%%gpu\n{later}\nwhile True: pass")
+        interrupt = "os.killpg(os.getpgid(0), signal.SIGINT)"
+        answer = page.run(f"%%gpu\n{interrupt}\nwhile True: pass")
         assert answer.reply["ename"] == "KeyboardInterrupt"
-        assert re.search(r"KeyboardInterrupt after \d+ ms · \d+ samples", answer.text)
+        assert re.search(r"KeyboardInterrupt after .* · \d+ samples?, ", answer.text)
         assert "0 Tesla T4 · peak memory 1.00 GiB of this process" in page.ok("%%gpu\npass").text
 
 
@@ -54,7 +58,7 @@ def test_what_a_cell_cost_is_a_picture(with_gpu: Machine, folder: Path) -> None:
     """A page gets HTML with an image, and plain text for where that is not drawn."""
     with started(with_gpu, folder) as kernel:
         answer = kernel.page().ok(
-            f"{LOAD}\nget_ipython().run_cell('%%gpu\\nimport time; time.sleep(0.6)')"
+            f"{LOAD}{nvml.SAMPLED}get_ipython().run_cell('%%gpu\\nsampled(6)')"
         )
         data: Dict[str, Any] = answer.of("display_data")[-1]["data"]
     assert "data:image/svg+xml;base64," in data["text/html"]
@@ -91,7 +95,7 @@ def test_a_gpu_that_colab_is_to_be_asked_for(machine: Machine, folder: Path) -> 
 
 
 def test_a_request_where_nobody_keeps_it(machine: Machine, folder: Path) -> None:
-    """Colab's own menu is named there; an executor writes nothing; a slip is one line."""
+    """Colab's own menu is named there; an executor writes nothing."""
     with started(machine, folder, served=False) as kernel:
         page = kernel.open(Colab)
         page.ok(LOAD)
@@ -101,8 +105,7 @@ def test_a_request_where_nobody_keeps_it(machine: Machine, folder: Path) -> None
     with started(machine, folder, served=False) as kernel:
         page = kernel.page()
         page.ok(LOAD)
-        assert "while an executor runs" in page.ok("%gpu request T4", allow_stdin=False).text
-        slips = ("", "T4 L4", "'<b>'", "TPU", "V5E1", "GPU")
-        for line in (f"%gpu request {slip}" for slip in slips):
-            answer = page.run(line)
-            assert answer.reply["ename"] == "UsageError" and "name one GPU" in answer.text
+        assert (
+            "Not requested: an executor runs the notebook"
+            in page.ok("%gpu request T4", allow_stdin=False).text
+        )

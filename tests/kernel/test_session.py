@@ -35,7 +35,7 @@ def until(true: Any, seconds: float = 30.0) -> Any:
 
 def idle(ask: Ask) -> bool:
     """Whether all kernels are, as the server has heard."""
-    return all(one["kernel"]["execution_state"] == "idle" for one in ask("GET", "", None))
+    return all(entry["kernel"]["execution_state"] == "idle" for entry in ask("GET", "", None))
 
 
 @pytest.fixture
@@ -57,19 +57,19 @@ def other(ask: Ask, machine: Machine, folder: Path) -> Dict[str, Any]:
 def page(ask: Ask, machine: Machine, folder: Path, other: Dict[str, Any]) -> Iterator[Page]:
     """A notebook whose kernel has the extension loaded."""
     notebook(folder / "mine.ipynb", LOAD)
-    with window(machine, open_on(ask, "mine.ipynb")) as found:
-        found.ok(LOAD)
-        until(lambda: found.ok("1") and idle(ask))
-        yield found
+    with window(machine, open_on(ask, "mine.ipynb")) as opened:
+        opened.ok(LOAD)
+        until(lambda: opened.ok("1") and idle(ask))
+        yield opened
 
 
 def names(ask: Ask) -> List[str]:
-    return sorted(one["path"] for one in ask("GET", "", None))
+    return sorted(entry["path"] for entry in ask("GET", "", None))
 
 
 def listed(page: Page) -> List[Dict[str, Any]]:
-    found: List[Dict[str, Any]] = json.loads(page.ok("%session list --json").text)
-    return found
+    kernels: List[Dict[str, Any]] = json.loads(page.ok("%session list --json").text)
+    return kernels
 
 
 def test_the_list_has_every_kernel(page: Page, other: Dict[str, Any]) -> None:
@@ -127,7 +127,7 @@ def test_what_no_page_ever_used_is_idle(page: Page, ask: Ask, folder: Path) -> N
     """A kernel whose page never came says that it starts, for ever: its time counts from there."""
     notebook(folder / "ghost.ipynb", "1")
     open_on(ask, "ghost.ipynb")
-    (ghost,) = (one for one in listed(page) if one["name"] == "ghost.ipynb")
+    (ghost,) = (entry for entry in listed(page) if entry["name"] == "ghost.ipynb")
     assert ghost["state"] == "starting" and ghost["idle_seconds"] > 0
     assert "Nothing to stop" in page.ok("%session stop --idle 1h --yes").text
     assert "Stopped: ghost.ipynb, other" in page.ok("%session stop --idle 0s --yes").text
@@ -153,7 +153,7 @@ def test_a_server_that_refuses_is_told_apart(page: Page, ask: Ask, machine: Mach
 def test_this_kernel_does_not_stop_itself(page: Page, ask: Ask) -> None:
     """Its own name is refused, with what to do instead; the other one of the line stays too."""
     shown = page.run("%session stop other.ipynb mine.ipynb --yes").text
-    assert "mine.ipynb is this very kernel" in shown and "%session restart" in shown
+    assert "this kernel cannot stop itself" in shown and "%session restart" in shown
     assert names(ask) == ["mine.ipynb", "other.ipynb"]
 
 
@@ -164,7 +164,7 @@ def test_a_name_of_several_is_refused(page: Page, ask: Ask, folder: Path) -> Non
         notebook(folder / place / "same.ipynb", "1")
         open_on(ask, f"{place}/same.ipynb")
     shown = page.run("%session stop same.ipynb --yes").text
-    assert "same.ipynb is several: a/same.ipynb" in shown
+    assert "same.ipynb is ambiguous: a/same.ipynb" in shown
     assert "Stopped: a/same.ipynb" in page.ok("%session stop a/same.ipynb --yes").text
     assert "b/same.ipynb" in names(ask)
 
@@ -172,12 +172,12 @@ def test_a_name_of_several_is_refused(page: Page, ask: Ask, folder: Path) -> Non
 def test_nobody_is_asked_where_nobody_is(page: Page, ask: Ask) -> None:
     """Without ``--yes`` and a person it is refused at once, and nothing ends."""
     answer = page.run("%session stop other.ipynb", allow_stdin=False)
-    assert "Nobody is known to be here" in answer.text and "Add --yes" in answer.text
+    assert "Nobody is here to answer" in answer.text and "Add --yes" in answer.text
     assert names(ask) == ["mine.ipynb", "other.ipynb"]
 
 
-@pytest.mark.parametrize(("answer", "left"), [("n", 2), ("", 2), ("y", 1)])
-def test_a_person_is_asked(page: Page, ask: Ask, answer: str, left: int) -> None:
+@pytest.mark.parametrize(("answer", "count"), [("n", 2), ("", 2), ("y", 1)])
+def test_a_person_is_asked(page: Page, ask: Ask, answer: str, count: int) -> None:
     """Only a yes ends the kernel; anything else leaves it, and says so."""
 
     def says() -> None:
@@ -188,8 +188,8 @@ def test_a_person_is_asked(page: Page, ask: Ask, answer: str, left: int) -> None
     person.start()
     shown = page.run("%session stop other.ipynb", metadata=SOMEBODY).text
     person.join()
-    assert ("Nothing was stopped" in shown) == (left == 2)
-    assert len(names(ask)) == left
+    assert ("Nothing was stopped" in shown) == (count == 2)
+    assert len(names(ask)) == count
 
 
 @pytest.mark.parametrize("ask", ["", "no token"], indirect=True)
@@ -200,7 +200,7 @@ def test_a_kernel_restarts_itself(page: Page, ask: Ask, machine: Machine) -> Non
     client.execute("%session restart")
     client.execute("open('queued', 'w')")
     until(lambda: not psutil.pid_exists(before), 60)
-    (mine,) = (one for one in ask("GET", "", None) if one["path"] == "mine.ipynb")
+    (mine,) = (entry for entry in ask("GET", "", None) if entry["path"] == "mine.ipynb")
     with window(machine, mine) as new:  # the old client may miss what is published at once
         after = new.ok("import os; print(os.getpid(), 'kept' in dir(), os.path.exists('queued'))")
     assert after.text.split()[1:] == ["False", "False"] and int(after.text.split()[0]) != before

@@ -11,7 +11,10 @@ from typing import Any, Callable, Dict, Iterator, List
 import pytest
 from doubles import nvml
 from doubles.torch import put_torch
-from support.cells import Child
+from support.cells import Cells, Child
+
+from colab_magics.extension.recorder import session_of
+from colab_magics.gpu.magic import GpuMagic
 
 On = Callable[[str], Child]
 #: Numbers of architectures, such as 75.
@@ -68,9 +71,9 @@ def test_in_html_memory_and_load_are_bars(on: On) -> None:
     cell = "print(get_ipython().run_line_magic('gpu', '-q -o'))"
     assert "Tesla T4" in on("two")(cell)
     html = on("two")(
-        "from colab_magics.gpu.magic import Cards, drawn\n"
-        "from colab_magics.gpu.model import find\n"
-        "print(Cards(('', '', 'news'), shown=drawn(find().gpus)).html())"
+        "from colab_magics.gpu.devices import take_snapshot\n"
+        "from colab_magics.gpu.magic import GpuReport, draw_rows\n"
+        "print(GpuReport(('', '', 'news'), gpu_rows=draw_rows(take_snapshot().gpus)).html())"
     )
     rows = [row.split("</tr>")[0] for row in html.split("<tr>")[1:]]
     assert len(rows) == 2
@@ -142,11 +145,11 @@ def test_a_tpu_is_named(on: On, tmp_path: Path) -> None:
         (device / "vendor").write_text("0x1ae0\n")
         (device / "device").write_text(f"{number}\n")
     child = on("nogpu")
-    child("from colab_magics.gpu import tpu; from pathlib import Path")
-    child(f"tpu.DEVICES = Path({str(tmp_path)!r})")
-    said = child("%gpu")
-    child("tpu.DEVICES = Path('/nowhere')")
-    assert said == "No GPU assigned. A TPU is here (2 x v5e), which is no GPU and is not measured"
+    child("from colab_magics.gpu import devices; from pathlib import Path")
+    child(f"devices.DEVICES = Path({str(tmp_path)!r})")
+    text = child("%gpu")
+    child("devices.DEVICES = Path('/nowhere')")
+    assert text == "No GPU assigned. A TPU is here (2 x v5e), which is no GPU and is not measured"
 
 
 def test_a_lost_card_is_said_and_the_other_is_shown(on: On) -> None:
@@ -173,9 +176,9 @@ def test_a_library_that_the_loader_does_not_find(library: Path, tmp_path: Path) 
 def test_after_a_fork_it_is_asked_again(on: On) -> None:
     """A child process that was forked asks the driver by itself."""
     cell = (
-        "import os\nfrom colab_magics.gpu.model import find\n"
-        "find()\nread, write = os.pipe()\nif os.fork() == 0:\n"
-        "    os.write(write, find().gpus[0].name.encode())\n    os._exit(0)\n"
+        "import os\nfrom colab_magics.gpu.devices import take_snapshot\n"
+        "take_snapshot()\nread, write = os.pipe()\nif os.fork() == 0:\n"
+        "    os.write(write, take_snapshot().gpus[0].name.encode())\n    os._exit(0)\n"
         "os.wait()\nprint(os.read(read, 99).decode())"
     )
     assert on("t4")(cell) == "Tesla T4"
@@ -186,15 +189,15 @@ def test_verbose_says_what_the_driver_says_and_no_more(on: On) -> None:
     answer = on("two").attempt("%gpu -v")
     assert not answer.error
     lines = [[*re.split(r"\s{2,}", line)] for line in answer.shown.splitlines()]
-    said = {line[0]: line[1:] for line in lines}
-    assert said["power"] == ["10 W of 70 W", "312 W of 400 W"]
-    assert said["energy since the driver started"] == ["n/a", "5,123,457 J"]
-    assert said["clocks, of the memory"] == ["n/a, n/a", "1,215 MHz, 1,215 MHz"]
-    assert said["slowed down by"] == ["n/a", "power limit, heat (software)"]
-    assert said["memory errors (ECC)"] == ["n/a", "0"]
-    assert said["PCIe"] == ["n/a", "gen 4 x16"]
-    assert said["MIG"] == ["n/a", "off"]
-    assert said["processes"] == ["none", "1"]
+    text = {line[0]: line[1:] for line in lines}
+    assert text["power"] == ["10 W of 70 W", "312 W of 400 W"]
+    assert text["energy since the driver started"] == ["n/a", "5,123,457 J"]
+    assert text["clocks, of the memory"] == ["n/a, n/a", "1,215 MHz, 1,215 MHz"]
+    assert text["slowed down by"] == ["n/a", "power limit, heat (software)"]
+    assert text["memory errors (ECC)"] == ["n/a", "0"]
+    assert text["PCIe"] == ["n/a", "gen 4 x16"]
+    assert text["MIG"] == ["n/a", "off"]
+    assert text["processes"] == ["none", "1"]
     assert "21000 MiB, outside this container, or ended" in answer.shown
     assert [line.split("#")[0].strip() for line in answer.steps] == ["%gpu"]
 
@@ -202,8 +205,8 @@ def test_verbose_says_what_the_driver_says_and_no_more(on: On) -> None:
 def test_json_has_everything(on: On) -> None:
     """``--json`` prints bytes, watts and the rest; null where it is not said; records nothing."""
     answer = on("two").attempt("%gpu --json")
-    found = json.loads(answer.shown)
-    first, second = found["gpus"]
+    state = json.loads(answer.shown)
+    first, second = state["gpus"]
     assert (first["name"], first["index"], second["index"]) == ("Tesla T4", 0, 1)
     assert first["total"] == 15360 * 1024**2 and first["capability"] == [7, 5]
     assert first["energy"] is None and first["ecc"] is None and first["processes"] == []
@@ -264,7 +267,7 @@ def test_two_gpus_are_two_lines(on: On) -> None:
         ("mismatch", "The NVIDIA driver was updated while running: restart the machine"),
         ("notloaded", "The NVIDIA driver is installed but not loaded: restart the machine"),
         ("blocked", "The system blocks GPU: on WSL update the driver of Windows"),
-        ("denied", "This user may not use the NVIDIA driver: look at the rights of /dev/nvidia*"),
+        ("denied", "This user may not use the NVIDIA driver: check the rights of /dev/nvidia*"),
         ("nogpu", "else go on without"),
     ],
 )
@@ -358,7 +361,7 @@ def test_a_requirement_that_is_not_met(on: On, scenario: str, wish: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("scenario", "value", "said"),
+    ("scenario", "value", "text"),
     [
         ("t4", "", " · hidden by CUDA_VISIBLE_DEVICES"),
         ("t4", "0", ""),
@@ -368,15 +371,13 @@ def test_a_requirement_that_is_not_met(on: On, scenario: str, wish: str) -> None
     ],
 )
 def test_a_card_that_programs_do_not_see(
-    library: Path, tmp_path: Path, scenario: str, value: str, said: str
+    library: Path, tmp_path: Path, scenario: str, value: str, text: str
 ) -> None:
     """It is shown as hidden, no framework is said to run on it, and it meets no requirement."""
     home = {"HOME": str(tmp_path), "IPYTHONDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": value}
-    hidden = said.startswith(" · hidden")
+    hidden = text.startswith(" · hidden")
     with Child({**nvml.environment(library, scenario), **home}) as child:
-        assert child("%gpu").splitlines()[0].endswith(f"driver 550.54.14 (CUDA up to 12.4){said}")
-        seen = child("from colab_magics.gpu.model import *; print(names(cards(find().gpus)))")
-        assert ("T4" in seen) != hidden
+        assert child("%gpu").splitlines()[0].endswith(f"driver 550.54.14 (CUDA up to 12.4){text}")
         answer = child.attempt("%gpu require T4")
         assert bool(answer.error) == hidden
         assert ("Set CUDA_VISIBLE_DEVICES otherwise" in answer.message) == hidden
@@ -393,13 +394,59 @@ def test_what_is_here_is_said_with_what_was_asked(on: On) -> None:
 
 
 @pytest.mark.parametrize(
-    "wish", ["--compute x", "--cuda 12.4.1", "--count 0", "--count two", "--framework mxnet"]
+    ("line", "code", "text"),
+    [
+        ("require --compute x", "no-version", "%gpu: x is no version."),
+        ("require --cuda 12.4.1", "no-version", "%gpu: 12.4.1 is no version."),
+        ("require --memory blue", "no-size", "%gpu: blue is no size."),
+        ("require --count 0", "no-count", "%gpu: --count is 1 or more."),
+        (
+            "require --count two",
+            "usage",
+            "%gpu require: argument --count: invalid int value: 'two'.",
+        ),
+        (
+            "require --framework troch",
+            "unknown-choice",
+            "%gpu require: there is no framework troch. Did you mean torch?",
+        ),
+        (
+            "require --memroy 1GB",
+            "unknown-option",
+            "%gpu require has no option --memroy. Did you mean --memory?",
+        ),
+        ("requier", "unknown-command", "%gpu has no command requier. Did you mean require?"),
+        ("watch stp", "unknown-choice", "%gpu watch: there is no action stp. Did you mean stop?"),
+        ("free all", "usage", "%gpu free: all is one argument too many."),
+        ("request", "usage", "%gpu request: the following arguments are required: gpu."),
+        ("request T4 L4", "usage", "%gpu request: L4 is one argument too many."),
+        ("request '<b>'", "no-gpu", "%gpu request: <b> is no GPU."),
+        ("request TPU", "no-gpu", "%gpu request: TPU is no GPU."),
+        ("request V5E1", "no-gpu", "%gpu request: V5E1 is no GPU."),
+    ],
 )
-def test_a_wish_that_is_none(on: On, wish: str) -> None:
-    """A slip is one line, and nothing is remembered."""
-    answer = on("t4").attempt(f"%gpu require {wish}")
-    assert answer.error == "UsageError"
-    assert answer.steps == []
+def test_a_slip_is_refused(run: Cells, line: str, code: str, text: str) -> None:
+    """One line has the state, one the next action; nothing is remembered."""
+    error: Any = run.attempt(f"%gpu {line}").error
+    assert type(error).__name__ == "UsageError"
+    assert (error.code, *str(error).split("\n")[:1]) == (code, text)
+    assert run.steps() == []
+
+
+@pytest.mark.parametrize(
+    ("line", "symbol", "words"),
+    [
+        ("%gpu re", "re", ["require", "request"]),
+        ("%gpu require --fr", "--fr", ["--framework"]),
+        ("%gpu require --framework t", "t", ["torch", "tensorflow"]),
+        ("%gpu watch ", "", ["stop"]),
+    ],
+)
+def test_tab_offers_commands_options_and_choices(
+    run: Cells, line: str, symbol: str, words: List[str]
+) -> None:
+    """All from one tree."""
+    assert GpuMagic(session_of(run.shell)).complete(line, symbol) == words
 
 
 @pytest.fixture
@@ -440,8 +487,8 @@ ALL = [70, 75, 80, 86, 90]
             [60, 70, 75],
             [
                 "torch 1.5.0 runs here (sm_75)",
-                "torch 1.5.0 has no kernels for sm_80 (NVIDIA A100-SXM4-40GB): 1.7 and later "
-                "have: %pin 'torch>=1.7' --torch-backend auto",
+                "torch 1.5.0 has no kernels for sm_80 (NVIDIA A100-SXM4-40GB): %pin 'torch>=1.7' "
+                "--torch-backend auto",
             ],
         ),
         (
@@ -456,7 +503,7 @@ ALL = [70, 75, 80, 86, 90]
             ALL,
             [
                 "torch 2.11.0+cu130 is built for CUDA 13.0, and the driver here (550.54.14) runs "
-                "up to 12.4: take --torch-backend auto"
+                "up to 12.4: %pin torch==2.11.0 --torch-backend auto"
             ],
         ),
         ("nogpu", "2.8.0+cu126", ALL, []),

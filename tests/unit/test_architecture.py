@@ -25,7 +25,6 @@ from colab_magics.drive.providers import PROVIDERS, Provider
 from colab_magics.extension.hooks import HOOKS
 from colab_magics.extension.registration import MAGICS
 from colab_magics.fetch.urls import KINDS
-from colab_magics.gpu.model import VENDORS, Vendor
 from colab_magics.notebook.writers import WRITERS
 from colab_magics.notebook.writers.base import Writer
 from colab_magics.pin.installer import INSTALLERS, Installer
@@ -44,7 +43,6 @@ TARGETS = [
     *PLACES.values(),
     *KINDS.values(),
     *INSTALLERS,
-    *VENDORS,
     *WRITERS,
     *HOOKS,
     *PLACES_OF_PATHS.values(),
@@ -54,7 +52,6 @@ PARTS = [
     *((target, Provider) for target in PROVIDERS.values()),
     *((target, Place) for target in PLACES.values()),
     *((target, Installer) for target in INSTALLERS),
-    *((target, Vendor) for target in VENDORS),
     *((target, Writer) for target in WRITERS),
 ]
 

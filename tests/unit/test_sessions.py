@@ -10,11 +10,10 @@ from typing import Any, Dict, List, Optional
 import pytest
 from IPython.core.error import UsageError
 
-from colab_magics.gpu import model
-from colab_magics.gpu.model import Process
+from colab_magics.gpu.model import DetailedGpu, Process, Snapshot
 from colab_magics.notebook.kernels import Running
 from colab_magics.session import hooks, limit, machine, magic
-from colab_magics.session.machine import Room
+from colab_magics.session.machine import Memory
 
 
 @pytest.mark.parametrize(
@@ -35,16 +34,17 @@ def test_the_hours_of_a_host(
     """Colab and Kaggle have twelve, others none, and a person's own number goes before both."""
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert limit.hours() == hours
-    assert limit.lent() == bool(variables)
+    assert limit.read_hours() == hours
+    assert limit.may_be_limited() == bool(variables)
 
 
-@pytest.mark.parametrize("said", ["x", "-1", "nan", "inf", "12h"])
-def test_hours_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+@pytest.mark.parametrize("text", ["x", "-1", "nan", "inf", "12h"])
+def test_hours_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     """What is no number of hours is one clear error, which names the variable."""
-    monkeypatch.setenv(limit.VARIABLE, said)
-    with pytest.raises(UsageError, match=f"{limit.VARIABLE}={said}"):
-        limit.hours()
+    monkeypatch.setenv(limit.VARIABLE, text)
+    with pytest.raises(UsageError, match=f"{limit.VARIABLE}={text}") as error:
+        limit.read_hours()
+    assert code_of(error) == "not-hours"
 
 
 @pytest.mark.parametrize(
@@ -58,52 +58,52 @@ def test_times_are_read(text: str, seconds: float) -> None:
 @pytest.mark.parametrize("text", ["", "2", "h", "-2h", "2w", "2h30m"])
 def test_what_is_no_time_is_refused(text: str) -> None:
     """Without a unit, or with another one, it is an error."""
-    with pytest.raises(UsageError, match="not a time"):
+    with pytest.raises(UsageError) as error:
         limit.parse_duration(text)
+    assert code_of(error) == "not-a-time"
 
 
-def said_at(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], minutes: List[float]
-) -> List[str]:
-    """What is said below cells that end when so many minutes are left of an hour and a half."""
+def code_of(error: Any) -> str:
+    """The code of a refusal."""
+    return str(error.value.code)
+
+
+def notices_at(monkeypatch: pytest.MonkeyPatch, minutes: List[float]) -> List[str]:
+    """The notices below cells that end when so many minutes are left of an hour and a half."""
     monkeypatch.setenv(limit.VARIABLE, "1.5")
     now = [0.0]
     host = SimpleNamespace(live=True)
     session: Any = SimpleNamespace(depth=1, host=host)
-    telling = hooks.TimeLeft(session, clock=lambda: now[0])
-    telling._started = 0.0
-    found = []
-    monkeypatch.setattr(hooks, "say", found.append)
-    for left in minutes:
-        now[0] = 60 * (90 - left)
+    hook = hooks.TimeLeft(session, clock=lambda: now[0])
+    hook._started = 0.0
+    notices: List[str] = []
+    monkeypatch.setattr(hooks, "say", notices.append)
+    for remaining in minutes:
+        now[0] = 60 * (90 - remaining)
         for session.depth in (1, 2):
-            telling.cell_recorded(None)
-    return found
+            hook.cell_recorded(None)
+    return notices
 
 
 def test_an_hour_half_an_hour_and_ten_minutes_are_said_once(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Each once, below the first cell that ends then; nothing before, between and afterwards."""
-    found = said_at(monkeypatch, capsys, [90, 61, 59, 58, 31, 29.5, 28, 11, 9, 5, 1, 0, -5])
-    assert [line.partition(" left of the 1 h 30 min")[0] for line in found] == [
+    notices = notices_at(monkeypatch, [90, 61, 59, 58, 31, 29.5, 28, 11, 9, 5, 1, 0, -5])
+    assert [line.partition(" left of the 1 h 30 min")[0] for line in notices] == [
         "59 min", "29 min 30 s", "9 min"
     ]  # fmt: skip
-    assert all("%drive flush" in line for line in found)
+    assert all("%drive flush" in line for line in notices)
 
 
-def test_only_the_nearest_is_said(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_only_the_nearest_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """A cell that ran for long ends with one line, and those that it has passed are not said."""
-    assert len(said_at(monkeypatch, capsys, [70, 8, 7, 6])) == 1
+    assert len(notices_at(monkeypatch, [70, 8, 7, 6])) == 1
 
 
-def test_a_machine_that_lives_on_was_lent_for_longer(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_machine_that_lives_on_was_lent_for_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the end of the time nothing is said."""
-    assert said_at(monkeypatch, capsys, [0, -1, -100]) == []
+    assert notices_at(monkeypatch, [0, -1, -100]) == []
 
 
 def group(folder: Path, names: List[str], limit: str, usage: int, cached: int) -> None:
@@ -121,27 +121,27 @@ ONE = ["memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"]
 def test_the_limit_of_a_container(tmp_path: Path) -> None:
     """In a container of version 2 its own group is the top, and cached files do not count."""
     group(tmp_path, TWO, "1000", 700, 200)
-    assert list(machine.cgroup_rooms(tmp_path, {"": "/"})) == [Room(500, 1000)]
+    assert list(machine.read_cgroups(tmp_path, {"": "/"})) == [Memory(500, 1000)]
 
 
 def test_limits_above_count_too(tmp_path: Path) -> None:
     """Outside a container the groups above that of the process may have the limit."""
     group(tmp_path / "user.slice", TWO, "4000", 900, 0)
     group(tmp_path / "user.slice/app", TWO, "max", 100, 0)
-    found = list(machine.cgroup_rooms(tmp_path, {"": "/user.slice/app"}))
-    assert found == [Room(900, 4000)]
+    memories = list(machine.read_cgroups(tmp_path, {"": "/user.slice/app"}))
+    assert memories == [Memory(900, 4000)]
 
 
 def test_the_limit_of_version_one(tmp_path: Path) -> None:
     """Version 1 has the memory apart; a path that is that of the machine outside is no trouble."""
     group(tmp_path / "memory", ONE, "2000", 300, 100)
-    found = list(machine.cgroup_rooms(tmp_path, {"memory": "/docker/0123"}))
-    assert found == [Room(200, 2000)]
+    memories = list(machine.read_cgroups(tmp_path, {"memory": "/docker/0123"}))
+    assert memories == [Memory(200, 2000)]
 
 
 def test_without_groups_there_is_no_limit(tmp_path: Path) -> None:
     """Nothing to read is no limit, and no error."""
-    assert list(machine.cgroup_rooms(tmp_path / "none", {})) == []
+    assert list(machine.read_cgroups(tmp_path / "none", {})) == []
 
 
 def test_gpu_memory_is_that_of_the_kernels_own_processes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,8 +152,9 @@ def test_gpu_memory_is_that_of_the_kernels_own_processes(monkeypatch: pytest.Mon
         (Process(mine, 6 * 10**6), Process(mine, 9 * 10**6, here=False)),
         None,
     ]
-    found = [SimpleNamespace(processes=processes) for processes in cards]
-    monkeypatch.setattr(model, "details", lambda: found)
-    one = magic.known(Running("0123456789", ("nb.ipynb",), "idle", 0.0, (), mine, 0), "other")
-    assert one["gpu_memory"] == 11 * 10**6
-    assert [row[4] for row in magic.rows([one])] == ["GPU memory", "11.0 MB"]
+    gpus = tuple(DetailedGpu("T4", processes=processes) for processes in cards)
+    monkeypatch.setattr(magic, "take_snapshot", lambda detailed: Snapshot(gpus))
+    kernel = Running("0123456789", ("nb.ipynb",), "idle", 0.0, (), mine, 0)
+    (row,) = magic.describe_kernels([kernel], "other")
+    assert row["gpu_memory"] == 11 * 10**6
+    assert [line[4] for line in magic.make_table([row])] == ["GPU memory", "11.0 MB"]

@@ -6,10 +6,10 @@ from typing import List, Optional
 
 import pytest
 
-from colab_magics.gpu.cuda_visible import Named, seen
+from colab_magics.gpu.cuda_visible import Identity, find_visible
 
-CARDS = (Named(0, "GPU-aa-1"), Named(1, "GPU-ab-2"), Named(2, "GPU-b-3"))
-DIVIDED = (Named(None, "MIG-a"), Named(None, "MIG-b"))
+CARDS = (Identity(0, "GPU-aa-1"), Identity(1, "GPU-ab-2"), Identity(2, "GPU-b-3"))
+DIVIDED = (Identity(None, "MIG-a"), Identity(None, "MIG-b"))
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_what_programs_see(value: str, shown: List[int]) -> None:
 
     As CUDA itself has it: see `tests/shell/test_gpu_real.py`.
     """
-    assert seen(value, CARDS, alike=True) == [at in shown for at in range(3)]
+    assert find_visible(value, CARDS, alike=True) == [at in shown for at in range(3)]
 
 
 @pytest.mark.parametrize(
@@ -62,12 +62,12 @@ def test_what_programs_see(value: str, shown: List[int]) -> None:
 )
 def test_what_programs_see_of_a_divided_card(value: str, shown: List[Optional[bool]]) -> None:
     """An instance that is named by its own UUID; what else is meant is not guessed."""
-    assert seen(value, DIVIDED, alike=True) == shown
+    assert find_visible(value, DIVIDED, alike=True) == shown
 
 
 def test_a_card_that_is_not_there_keeps_its_number() -> None:
     """Where the first card is lost, the second one is still number 1."""
-    assert seen("1", CARDS[1:], alike=True) == [True, False]
+    assert find_visible("1", CARDS[1:], alike=True) == [True, False]
 
 
 @pytest.mark.parametrize(
@@ -85,4 +85,4 @@ def test_numbers_count_in_an_order(
 ) -> None:
     """Of unlike cards CUDA's first may be another than the driver's: that is not guessed."""
     monkeypatch.setenv("CUDA_DEVICE_ORDER", order)
-    assert seen(value, CARDS, alike=False)[0] is known
+    assert find_visible(value, CARDS, alike=False)[0] is known
