@@ -20,7 +20,7 @@ from ..core.files import cache, named, opened, read_own, save
 _BLOCK = 1 << 20
 
 
-class Member(NamedTuple):
+class FileStamp(NamedTuple):
     """A file or link that came out of an archive, by its path in the folder."""
 
     path: str
@@ -42,7 +42,7 @@ class Entry(NamedTuple):
     mtime_ns: int = 0
     tag: str = ""
     strip: int = 0
-    members: Tuple[Member, ...] = ()
+    members: Tuple[FileStamp, ...] = ()
     files: Tuple[str, ...] = ()
     part: Tuple[str, ...] = ()
 
@@ -51,7 +51,7 @@ def recall(target: Path) -> Entry:
     """What is remembered of a target; an empty entry where nothing is, or nothing readable."""
     try:
         known = json.loads(read_own(_place(target)))
-        known["members"] = tuple([Member(*one) for one in known.get("members", ())])
+        known["members"] = tuple([FileStamp(*one) for one in known.get("members", ())])
         if not all(_is_inside(one.path) for one in known["members"]):
             return Entry()
         known["files"], known["part"] = tuple(known["files"]), tuple(known["part"])
@@ -144,7 +144,7 @@ def is_folder(place: Path) -> bool:
     return place.is_dir() and not place.is_symlink()
 
 
-def looked_at(folder: Path, members: Tuple[Member, ...]) -> Tuple[List[str], List[str]]:
+def looked_at(folder: Path, members: Tuple[FileStamp, ...]) -> Tuple[List[str], List[str]]:
     """Which of the files of an archive are missing, and which have been changed since."""
     missing: List[str] = []
     changed: List[str] = []

@@ -1,4 +1,4 @@
-"""Putting in place what has arrived: never over what is a person's own."""
+"""Moving what has arrived to its place, never over a person's own files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Callable, Container, Dict, List, Sequence, Set, Tuple
 from ..core.controls import visible
 from ..core.errors import SourceError
 from ..core.files import clear
-from .cache import Entry, Member, digest, is_folder, keep, recall, same
+from .cache import Entry, FileStamp, digest, is_folder, keep, recall, same
 
 
 def put(part: Path, path: Path, sha256: str, ours: str, over: bool) -> str:
@@ -56,10 +56,10 @@ def put_members(
     try:
         beside.mkdir(0o700)
         made = beside / "files"
-        found = unpack(archive, made, fresh.strip, told, name)
-        was, members = recall(at).members, [_member(made, path) for path, _ in found]
+        members = unpack(archive, made, fresh.strip, told, name)
+        was = recall(at).members
         there, replaced = _there(made, folder, members, {*was}, over)
-        now = tuple(there.get(one.path, one) for one in members)
+        now = tuple(there.get(one.path, one) for one in members) if there else tuple(members)
         keep(at, fresh._replace(sha256="", members=(*was, *now)))
         _move(made, folder, "", there)
         _remove_old(folder, was, {one.path for one in members})
@@ -67,11 +67,6 @@ def put_members(
         return replaced
     finally:
         shutil.rmtree(beside, ignore_errors=True)
-
-
-def _member(folder: Path, path: str) -> Member:
-    stat = os.lstat(f"{folder}{os.sep}{path}")  # tens of thousands: no object is made for any
-    return Member(path, stat.st_size, stat.st_mtime_ns)
 
 
 def _move(fresh: Path, folder: Path, path: str, stays: Container[str]) -> None:
@@ -87,28 +82,30 @@ def _move(fresh: Path, folder: Path, path: str, stays: Container[str]) -> None:
 
 
 def _there(
-    fresh: Path, folder: Path, members: Sequence[Member], known: Set[Member], over: bool
-) -> Tuple[Dict[str, Member], bool]:
+    fresh: Path, folder: Path, members: Sequence[FileStamp], known: Set[FileStamp], over: bool
+) -> Tuple[Dict[str, FileStamp], bool]:
     """What is there with the same content, and stays: its time may be another line's to know.
 
     And whether something that is not ours is in the way: `SourceError` where it is not to be
     written ``over``, or cannot be; nothing was moved then.
     """
-    found: Dict[str, Member] = {}
+    found: Dict[str, FileStamp] = {}
     bad: List[str] = []
     others: List[str] = []
     folders = {"": "folder"}
     for one in members:
-        path, target = one.path, folder / one.path
+        path = one.path
         above = _kind(folder, path.rpartition("/")[0], folders)
         if above == "other":
             bad.append(path)
         if above != "folder":
             continue
         try:
-            there = _member(folder, path)
+            stat = os.lstat(f"{folder}{os.sep}{path}")
         except FileNotFoundError:
             continue
+        there = FileStamp(path, stat.st_size, stat.st_mtime_ns)
+        target = folder / path
         if there == one and there in known:
             continue  # as it was moved here, and ours
         if same(fresh / path, target):
@@ -147,7 +144,7 @@ def _refused(bad: Sequence[str]) -> SourceError:
     )
 
 
-def _remove_old(folder: Path, was: Tuple[Member, ...], now: Set[str]) -> None:
+def _remove_old(folder: Path, was: Tuple[FileStamp, ...], now: Set[str]) -> None:
     """Take out what an older archive had brought, where nobody has changed it."""
     for path, size, mtime_ns in was:
         target = folder / path

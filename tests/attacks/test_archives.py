@@ -122,7 +122,7 @@ def test_names_like_it_are_files_as_any(tmp_path: Path, make: Callable[..., byte
     archive = tmp_path / "x"
     archive.write_bytes(make(*PLAIN))
     found = unpack(archive, tmp_path / "into", 0, lambda line: None)
-    assert [path for path, _ in found] == sorted(("first.txt", *PLAIN))
+    assert [stamp.path for stamp in found] == sorted(("first.txt", *PLAIN))
 
 
 def test_a_size_below_nothing(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from support.runs import Started
 from colab_magics.core import file_lock, files
 from colab_magics.core.errors import NotebookError, NotOwn, SourceError
 from colab_magics.core.host import Host
-from colab_magics.fetch.cache import Entry, Member, keep, part_of, recall
+from colab_magics.fetch.cache import Entry, FileStamp, keep, part_of, recall
 from colab_magics.fetch.prefetch import Ahead
 from colab_magics.jobs import launch
 from colab_magics.jobs import store as jobs
@@ -428,7 +428,7 @@ def test_a_planted_record_of_what_was_fetched(
         mine.write_text("mine")
     ours, found = kind == "ours", mine.stat()
     paths = ["../keep.txt", str(target.parent / "keep.txt")] if ours else ["keep.txt"]
-    of_it = [Member(path, found.st_size, found.st_mtime_ns) for path in paths]
+    of_it = [FileStamp(path, found.st_size, found.st_mtime_ns) for path in paths]
     os.utime("keep.txt", ns=(found.st_mtime_ns, found.st_mtime_ns))
     at = target / "z.zip" / ":unpacked"
     sha256 = hashlib.sha256(b"old").hexdigest()
