@@ -24,8 +24,8 @@ from support.cells import Cells, Child, new_shell
 from colab_magics.core.errors import SourceError
 from colab_magics.core.files import MEMORY
 from colab_magics.fetch import http
-from colab_magics.fetch.cache import Entry, recall
-from colab_magics.fetch.install import put_members
+from colab_magics.fetch.cache import Entry, load
+from colab_magics.fetch.install import install_members
 
 Held = Callable[[int, int], None]
 
@@ -56,7 +56,7 @@ def put_all(archive: Path, folder: Path) -> float:
     folder.mkdir(exist_ok=True)
     began = time.process_time()
     fresh = Entry("https://h/x", sha256="0" * 64)
-    put_members(archive, folder, "x", folder / ":unpacked", fresh, False, lambda line: None)
+    install_members(archive, folder, "x", folder / ":unpacked", fresh, False, lambda line: None)
     return time.process_time() - began
 
 
@@ -84,7 +84,7 @@ def test_the_time_grows_with_the_files(memory: Path, kind: str, long: bool) -> N
         archive = memory / f"{times}"
         archive.write_bytes(packed(kind, many(count * times)))
         took.append(min(put_all(archive, memory / f"into{times}.{n}") for n in range(3)))
-        known = recall(memory / f"into{times}.0" / ":unpacked").members
+        known = load(memory / f"into{times}.0" / ":unpacked").members
         assert len(known) == count * times
     began = time.process_time()
     if kind == "zip":
@@ -112,7 +112,7 @@ sys.addaudithook(hook)
 from colab_magics.fetch.cache import Entry
 folder = Path(sys.argv[2])
 fresh = Entry("https://h/x", sha256="0" * 64)
-install.put_members(Path(sys.argv[1]), folder, "x", folder / ":unpacked", fresh, False, print)
+install.install_members(Path(sys.argv[1]), folder, "x", folder / ":unpacked", fresh, False, print)
 """
 
 

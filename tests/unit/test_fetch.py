@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from colab_magics.core.errors import SourceError
-from colab_magics.fetch.google_drive import shared
+from colab_magics.fetch.google_drive import shared_file
 from colab_magics.fetch.step import FetchStep, parse
 from colab_magics.fetch.urls import file_name, source
 from colab_magics.record.cell import parse as parse_cell
@@ -96,7 +96,7 @@ def test_a_record_of_zenodo_is_listed_first() -> None:
 
 def test_a_page_of_google_that_is_no_page_of_googles() -> None:
     """Whatever comes is a line that says what to do, never another error."""
-    page = shared("https://drive.google.com/uc?id=abcdefghij").request.page
+    page = shared_file("https://drive.google.com/uc?id=abcdefghij").request.page
     assert page is not None
     bad = "<form action='http://[x'><input type=hidden name=id value=1>"
     for text in ("", "<form><input name=x>", "<title>\n", "\0<form action='/x'>", bad):
