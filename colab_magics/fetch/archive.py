@@ -69,11 +69,9 @@ def _detect_kind(head: bytes, label: str) -> str:
             return kind
     kind = "tar" if _is_tar(head) else _SUFFIXES.get(Path(label).suffix.lower(), "")
     if not kind:
-        raise SourceError(
-            f"{label} is not an archive that can be unpacked.",
-            "Supported: zip, tar, 7z, and files compressed by gzip, bzip2, xz or zstd.",
-            code="archive-unknown",
-        )
+        message = f"{label} is not an archive that can be unpacked."
+        hint = "Supported: zip, tar, 7z, and files compressed by gzip, bzip2, xz or zstd."
+        raise SourceError(message, hint, code="archive-unknown")
     return kind
 
 

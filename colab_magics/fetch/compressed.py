@@ -45,11 +45,8 @@ def find_program(names: Sequence[str], label: str, title: str, package: str) -> 
     """Return the path of the first of these programs that is installed, else `SourceError`."""
     path = next(filter(None, map(shutil.which, names)), None)
     if path is None:
-        raise SourceError(
-            f"{label} needs {title}, which is not installed.",
-            f"Install it: %apt {package}",
-            code="program-missing",
-        )
+        message = f"{label} needs {title}, which is not installed."
+        raise SourceError(message, f"Install it: %apt {package}", code="program-missing")
     return path
 
 

@@ -140,11 +140,9 @@ class Download:
             if os.path.samestat(os.fstat(self._out.fileno()), os.lstat(self._part)):
                 return
         self._known = ()
-        raise SourceError(
-            f"{self._label} was replaced by another program while it was downloaded.",
-            "Fetch it into a folder that only you can write.",
-            code="replaced-by-others",
-        )
+        message = f"{self._label} was replaced by another program while it was downloaded."
+        hint = "Fetch it into a folder that only you can write."
+        raise SourceError(message, hint, code="replaced-by-others")
 
     def _hash(self, have: int) -> Any:
         """Return the hash of what is in the part, to be continued."""
@@ -158,11 +156,9 @@ class Download:
     def _check_space(self, size: int) -> None:
         free = shutil.disk_usage(str(self._part.parent)).free
         if size > free:
-            raise SourceError(
-                f"{self._label} needs {amount(size)}, and {amount(free)} are free.",
-                "Free some space, or choose a folder on another disk.",
-                code="disk-full",
-            )
+            message = f"{self._label} needs {amount(size)}, and {amount(free)} are free."
+            hint = "Free some space, or choose a folder on another disk."
+            raise SourceError(message, hint, code="disk-full")
 
     # ------------------------------------------------------------------ the content
     def _complete(self, response: Any, have: int) -> Arrival:
@@ -207,11 +203,8 @@ class Download:
             blocks = iter(lambda: stream.read(_BLOCK * 16), b"")
             sha256, written = self._write(blocks, 0, max(size, 0), web)
         if size not in (-1, written):
-            raise SourceError(
-                f"{self._label} changed while it was copied.",
-                "Run it again when it is complete.",
-                code="changed",
-            )
+            message = f"{self._label} changed while it was copied."
+            raise SourceError(message, "Run it again when it is complete.", code="changed")
         return Arrival(sha256, written)
 
     def _write(self, blocks: Iterable[bytes], done: int, total: int, web: Web) -> Tuple[str, int]:
@@ -245,11 +238,9 @@ class Download:
     def _refuse_page(self, response: Any, name: str) -> None:
         suffix, host = Path(name or self._label).suffix, host_of(response.url)
         if is_page(response.headers) and (self._packed or not _PAGE_SUFFIX.fullmatch(suffix)):
-            raise SourceError(
-                f"{host} sent a page instead of {self._label}: a login, or an error.",
-                "Open the URL in a browser. A private file may need --token NAME",
-                code="page",
-            )
+            message = f"{host} sent a page instead of {self._label}: a login, or an error."
+            hint = "Open the URL in a browser. A private file may need --token NAME"
+            raise SourceError(message, hint, code="page")
 
 
 def _packed_name(url: str, name: str) -> str:

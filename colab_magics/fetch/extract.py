@@ -54,11 +54,9 @@ def unpack(
             shutil.rmtree(into, ignore_errors=True)
             raise
     except OSError as error:
-        raise SourceError(
-            f"{label} cannot be unpacked: {error.strerror or type(error).__name__}.",
-            "Check the folder, and the space on its disk.",
-            code="archive-not-written",
-        ) from error
+        message = f"{label} cannot be unpacked: {error.strerror or type(error).__name__}."
+        hint = "Check the folder, and the space on its disk."
+        raise SourceError(message, hint, code="archive-not-written") from error
     return sorted(tree.files.values())
 
 
@@ -210,19 +208,15 @@ class Tree:
     def _count_member(self) -> None:
         self._members += 1
         if self._members > MANY:
-            raise SourceError(
-                f"{self._label} holds more than {MANY} files; none of it was kept.",
-                "If you trust it, unpack it by hand.",
-                code="archive-too-large",
-            )
+            message = f"{self._label} holds more than {MANY} files; none of it was kept."
+            hint = "If you trust it, unpack it by hand."
+            raise SourceError(message, hint, code="archive-too-large")
 
     def _refusal(self, name: str, reason: str) -> SourceError:
         shown = "".join(char if char.isprintable() else "?" for char in name[:80])
-        return SourceError(
-            f"{self._label} holds {shown}, {reason}; none of it was kept.",
-            "Check where the archive comes from. If you trust it, unpack it by hand.",
-            code="archive-unsafe",
-        )
+        message = f"{self._label} holds {shown}, {reason}; none of it was kept."
+        hint = "Check where the archive comes from. If you trust it, unpack it by hand."
+        return SourceError(message, hint, code="archive-unsafe")
 
 
 def _is_git(path: str) -> bool:

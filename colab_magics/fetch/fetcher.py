@@ -19,9 +19,9 @@ from .download import Arrival, Download
 from .http import Web
 from .install import install_file, install_members, not_ours
 from .prefetch import take_over
-from .progress import Meter, Track
+from .progress import Meter
 from .step import FetchStep, FetchSteps, Target, entry_key, inspect
-from .urls import Request, source
+from .urls import Request, read_url
 
 
 class Result(NamedTuple):
@@ -32,16 +32,6 @@ class Result(NamedTuple):
     message: str
     hint: str = ""
     size: int = 0
-
-
-class Job(NamedTuple):
-    """One file to be fetched."""
-
-    step: FetchStep
-    request: Request
-    host: Host
-    web: Web
-    meter: Meter
 
 
 def fetch_all(steps: Sequence[FetchStep], host: Host, progress: Progress) -> Outcome:
@@ -57,8 +47,8 @@ def fetch_all(steps: Sequence[FetchStep], host: Host, progress: Progress) -> Out
         [partial(_list_jobs, step, host, webs[step.token], meter) for step in steps], progress
     )
     jobs = [job for future in lists for job in future.result()]
-    with _folders({job.step.place(host).parent for job in jobs}):
-        results = meter.run_all([partial(fetch, job) for job in jobs], progress)
+    with _folders({job.place.parent for job in jobs}):
+        results = meter.run_all([job.run for job in jobs], progress)
     arrived = {job.request for job, future in zip(jobs, results) if not future.exception()}
     for step, future in zip(steps, lists):
         requests = [job.request for job in future.result()]
@@ -71,26 +61,21 @@ def fetch_all(steps: Sequence[FetchStep], host: Host, progress: Progress) -> Out
 
 def _list_jobs(step: FetchStep, host: Host, web: Web, meter: Meter) -> List[Job]:
     """Return the files that a URL stands for, as its server lists them if it is a list."""
-    meaning = source(step.url)
-    if not meaning.listing:
-        return [Job(step, meaning.request, host, web, meter)]
-    if not meaning.several and inspect(step, host).status == "ok":
+    request = read_url(step.url)
+    if not request.listing:
+        return [Job(step, request, host, web, meter)]
+    if not request.several and inspect(step, host).status == "ok":
         return []  # no need to ask
-    requests = meaning.read(web.json(meaning.listing))
+    requests = request.read(web.json(request.listing))
     if not requests:
-        raise SourceError(
-            f"{step.url}: there is no such file.", "Check the URL in a browser.", code="absent"
-        )
-    if not meaning.several:
-        return [Job(step, requests[0], host, web, meter)]
+        message = f"{step.url}: there is no such file."
+        raise SourceError(message, "Check the URL in a browser.", code="absent")
     names = [request.name for request in requests]
     for name in names:
         if names.count(name) > 1:
-            raise SourceError(
-                f"Several of its files are called {name}.",
-                "Fetch each by its own address, into a folder of its own.",
-                code="same-place",
-            )
+            message = f"Several of its files are called {name}."
+            hint = "Fetch each by its own address, into a folder of its own."
+            raise SourceError(message, hint, code="same-place")
     return [Job(replace(step, url=each.typed), each, host, web, meter) for each in requests]
 
 
@@ -135,11 +120,8 @@ def _folders(paths: Iterable[Path]) -> Iterator[None]:
             path.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        raise SourceError(
-            f"The folder {path.name} cannot be made: {error.strerror}.",
-            "Choose another folder.",
-            code="not-writable",
-        ) from None
+        message = f"The folder {path.name} cannot be made: {error.strerror}."
+        raise SourceError(message, "Choose another folder.", code="not-writable") from None
     finally:
         for folder in sorted(made, reverse=True):  # inner ones first
             with suppress(OSError):  # it is not empty
@@ -147,169 +129,169 @@ def _folders(paths: Iterable[Path]) -> Iterator[None]:
 
 
 # ---------------------------------------------------------------------- one file
-def fetch(job: Job) -> Result:
-    """Fetch one file, while no other kernel does."""
-    step, host = job.step, job.host
-    job.web.check()
-    track = job.meter.track(step.label())
+class Job:
+    """One file to be fetched."""
 
-    def on_wait(seconds: float) -> None:
-        track.say("waiting for another kernel, which fetches it")
-        job.web.check()
+    def __init__(
+        self, step: FetchStep, request: Request, host: Host, web: Web, meter: Meter
+    ) -> None:
+        self.step, self.request, self.place = step, request, step.place(host)
+        self._host, self._web, self._meter = host, web, meter
+        self._part = part_path(self.place)
 
-    try:
-        with locked(step.place(host), on_wait):
-            target = inspect(step, host)
-            return _untouched(step, target, host) or _fetch(job, target, track)
-    except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            message, hint = "The disk is full.", "Free some space, and run it again."
-            raise SourceError(message, hint, code="disk-full") from None
-        message = f"{step.label()} cannot be written: {error.strerror}."
-        raise SourceError(message, "Choose another place.", code="not-writable") from None
-    finally:
-        track.ended = True
+    def run(self) -> Result:
+        """Fetch the file, while no other kernel does."""
+        step = self.step
+        self._web.check()
+        track = self._track = self._meter.track(step.label())
 
+        def on_wait(seconds: float) -> None:
+            track.say("waiting for another kernel, which fetches it")
+            self._web.check()
 
-def _untouched(step: FetchStep, target: Target, host: Host) -> Optional[Result]:
-    """Return the result for a target that stays as it is; None if it is to be fetched."""
-    if target.status == "ok":
-        return Result(step.recorded_file(host), False, target.message)
-    if step.update:
+        try:
+            with locked(self.place, on_wait):
+                target = inspect(step, self._host)
+                return self._untouched(target) or self._fetch(target)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                hint = "Free some space, and run it again."
+                raise SourceError("The disk is full.", hint, code="disk-full") from None
+            message = f"{step.label()} cannot be written: {error.strerror}."
+            raise SourceError(message, "Choose another place.", code="not-writable") from None
+        finally:
+            track.ended = True
+
+    def _untouched(self, target: Target) -> Optional[Result]:
+        """Return the result for a target that stays as it is; None if it is to be fetched."""
+        if target.status == "ok":
+            return self._result(target.message, applied=False)
+        if self.step.update:
+            return None
+        if target.status == "edited":
+            hint = (
+                "To have it as it was: move it away, and run this again. "
+                "To overwrite your changes with the server's file: --update"
+            )
+            return Result(None, False, f"{target.message}; left as it is", hint)
+        if target.status == "foreign" and target.expected:
+            raise not_ours(self.step.label("" if self.step.unpack else target.path.name))
         return None
-    if target.status == "edited":
-        hint = (
-            "To have it as it was: move it away, and run this again. "
-            "To overwrite your changes with the server's file: --update"
+
+    def _result(self, message: str, applied: bool, size: int = 0) -> Result:
+        return Result(self.step.recorded_file(self._host), applied, message, size=size)
+
+    def _fetch(self, target: Target) -> Result:
+        """Download the file, verify it, and put it in its place."""
+        try:
+            arrival = self._download(target)
+        except BaseException:
+            if not self._part.exists():  # nothing can be resumed
+                save(self._part, Entry())
+            raise
+        if arrival.unchanged:
+            message = f"{self.step.label()}: still the same, {_short(target.entry.sha256)}"
+            return self._result(message, applied=False)
+        try:
+            self._verify(target, arrival)
+            put = self._unpack if self.step.unpack else self._put
+            result = put(target, arrival)
+        except KeyboardInterrupt:  # all of it is here: the next run begins behind this
+            raise
+        except BaseException:
+            self._drop()
+            raise
+        self._drop()
+        return result
+
+    def _download(self, target: Target) -> Arrival:
+        step, entry, part = self.step, target.entry, self._part
+        arrival = take_over(step, self._host, part, self._track, self._web.check)
+        if arrival is not None:
+            return arrival
+        # With --update, the server need not send again what is here.
+        current = step.update and target.complete and entry.url == step.url
+        tag = entry.tag if current and target.expected in ("", entry.sha256) else ""
+        download = Download(
+            self.request,
+            part,
+            self.place.name,
+            self._track,
+            load(part).part,
+            lambda known: save(part, Entry(part=known)),
+            step.unpack,
         )
-        return Result(None, False, f"{target.message}; left as it is", hint)
-    if target.status == "foreign" and target.expected:
-        raise not_ours(step.label("" if step.unpack else target.path.name))
-    return None
+        return download.run(self._web, self._host, tag)
 
+    def _drop(self) -> None:
+        with suppress(OSError):
+            self._part.unlink()
+        save(self._part, Entry())
 
-def _fetch(job: Job, target: Target, track: Track) -> Result:
-    """Download a file, verify it, and put it in its place."""
-    step, host = job.step, job.host
-    place = step.place(host)
-    part = part_path(place)
-    arrival = take_over(step, host, part, track, job.web.check)
-    try:
-        if arrival is None:
-            known = load(part).part
-            arguments = (lambda known: save(part, Entry(part=known)), step.unpack)
-            download = Download(job.request, part, place.name, track, known, *arguments)
-            arrival = download.run(job.web, host, _known_tag(step, target))
-    except BaseException:
-        if not part.exists():  # nothing can be resumed
-            save(part, Entry())
-        raise
-    if arrival.unchanged:
-        message = f"{step.label()}: still the same, {_short(target.entry.sha256)}"
-        return Result(step.recorded_file(host), False, message)
-    try:
-        _verify(job.request, step, target, arrival, part)
-        put = _unpack if step.unpack else _put
-        result = put(job, target, arrival, part, track)
-    except KeyboardInterrupt:  # all of it is here: the next run begins behind this
-        raise
-    except BaseException:
-        _drop(part)
-        raise
-    _drop(part)
-    return result
+    def _verify(self, target: Target, arrival: Arrival) -> None:
+        """Raise `SourceError` if this is not the file that was asked for."""
+        label, expected, sha256 = self.step.label(), target.expected, arrival.sha256
+        if self.request.md5 and digest(self._part, "md5") != self.request.md5:
+            message = f"{label} arrived damaged: its md5 is not the one that the server lists."
+            raise SourceError(message, "Run it again.", code="hash-differs")
+        if expected and sha256 != expected:
+            raise SourceError(
+                f"{label} is another file now: sha256 {_short(sha256)}, not {_short(expected)}; "
+                "it was not kept.",
+                "If the new one is right, take and record it: --update, without --sha256",
+                code="hash-differs",
+            )
 
+    def _put(self, target: Target, arrival: Arrival) -> Result:
+        """Put a file in its place, and remember it also under the name that its URL says."""
+        step, place = self.step, self.place
+        name = (arrival.name or self.request.name) if step.in_folder else ""
+        path = place.parent / (name or place.name)
+        label = step.label(path.name)
+        # Only the server's answer has named this place.
+        with locked(path, lambda seconds: None) if path != place else nullcontext():
+            old = load(path)
+            # What another URL has put there under the name of this one must not be replaced.
+            ours = old.sha256 if path == place or old.url == step.url else ""
+            status = install_file(self._part, path, label, arrival.sha256, ours, step.update)
+            stat = path.stat()
+            stamp = stat.st_size, stat.st_mtime_ns
+            save(path, Entry(step.url, "", arrival.sha256, *stamp, arrival.tag))
+        if path != place:
+            save(place, Entry(step.url, path.name))
+        if status == "same" and not step.update:
+            return self._result(f"{label} already there, nothing to do", applied=False)
+        return self._installed(f"{label} fetched", label, old, arrival, status == "replaced")
 
-def _known_tag(step: FetchStep, target: Target) -> str:
-    """Return the tag of the file that is here, if ``--update`` need not fetch the same again."""
-    entry = target.entry
-    current = step.update and target.complete and entry.url == step.url
-    return entry.tag if current and target.expected in ("", entry.sha256) else ""
+    def _unpack(self, target: Target, arrival: Arrival) -> Result:
+        """Unpack an archive into its folder; what only an older version of it had is deleted."""
+        step = self.step
 
+        def progress(line: object) -> None:
+            self._web.check()
+            self._track.say(str(line))
 
-def _drop(part: Path) -> None:
-    with suppress(OSError):
-        part.unlink()
-    save(part, Entry())
+        progress("unpacking")
+        key = entry_key(step, self._host)
+        entry = Entry(step.url, "", arrival.sha256, arrival.size, 0, arrival.tag, step.strip)
+        name, folder = arrival.name or self.place.name, self.place.parent
+        replaced = install_members(self._part, folder, name, key, entry, step.update, progress)
+        message = f"{step.label()} fetched and unpacked: {files(len(load(key).members))}"
+        return self._installed(message, step.label(), target.entry, arrival, replaced)
 
-
-def _verify(
-    request: Request, step: FetchStep, target: Target, arrival: Arrival, part: Path
-) -> None:
-    """Raise `SourceError` if this is not the file that was asked for."""
-    label, expected = step.label(), target.expected
-    if request.md5 and digest(part, "md5") != request.md5:
-        raise SourceError(
-            f"{label} arrived damaged: its md5 is not the one that the server lists.",
-            "Run it again.",
-            code="hash-differs",
-        )
-    if expected and arrival.sha256 != expected:
-        raise SourceError(
-            f"{label} is another file now: sha256 {_short(arrival.sha256)}, not "
-            f"{_short(expected)}; it was not kept.",
-            "If the new one is right, take and record it: --update, without --sha256",
-            code="hash-differs",
-        )
-
-
-def _put(job: Job, target: Target, arrival: Arrival, part: Path, track: Track) -> Result:
-    """Put a file in its place, and remember it also under the name that its URL says."""
-    step, host = job.step, job.host
-    place = step.place(host)
-    name = (arrival.name or job.request.name) if step.in_folder else ""
-    path = place.parent / (name or place.name)
-    label = step.label(path.name)
-    # Only the server's answer has named this place.
-    with locked(path, lambda seconds: None) if path != place else nullcontext():
-        entry = load(path)
-        # What another URL has put there under the name of this one must not be replaced.
-        ours = entry.sha256 if path == place or entry.url == step.url else ""
-        status = install_file(part, path, label, arrival.sha256, ours, step.update)
-        stat = path.stat()
-        stamp = stat.st_size, stat.st_mtime_ns
-        save(path, Entry(step.url, "", arrival.sha256, *stamp, arrival.tag))
-    if path != place:
-        save(place, Entry(step.url, path.name))
-    if status == "same" and not step.update:
-        message = f"{label} already there, nothing to do"
-        return Result(step.recorded_file(host), False, message)
-    return _result(job, label, entry, arrival, "fetched", status == "replaced")
-
-
-def _unpack(job: Job, target: Target, arrival: Arrival, part: Path, track: Track) -> Result:
-    """Unpack an archive into its folder; what only an older version of it had is deleted."""
-    step, host = job.step, job.host
-
-    def progress(line: object) -> None:
-        job.web.check()
-        track.say(str(line))
-
-    progress("unpacking")
-    place, key = step.place(host), entry_key(step, host)
-    entry = Entry(step.url, "", arrival.sha256, arrival.size, 0, arrival.tag, step.strip)
-    name = arrival.name or place.name
-    replaced = install_members(part, place.parent, name, key, entry, step.update, progress)
-    verb = f"fetched and unpacked: {files(len(load(key).members))}"
-    return _result(job, step.label(), target.entry, arrival, verb, replaced)
-
-
-def _result(
-    job: Job, label: str, old: Entry, arrival: Arrival, verb: str, replaced: bool
-) -> Result:
-    """Return the result for a file that has arrived; ``replaced``: over one that was not ours."""
-    update, same = job.step.update, old.sha256 == arrival.sha256
-    if update and same and not replaced:
-        message = f"{label}: still the same, {_short(arrival.sha256)}"
-    elif update and old.sha256 and not same:
-        change = f"{_short(old.sha256)} -> {_short(arrival.sha256)}"
-        message = f"{label}: {change}, {amount(arrival.size)}"
-    else:
-        message = f"{label} {verb}, {amount(arrival.size)}"
-    if replaced:
-        message += f"; {'your changes were' if old.sha256 else 'another file was'} replaced"
-    applied = replaced or not (update and same)
-    return Result(job.step.recorded_file(job.host), applied, message, size=arrival.size)
+    def _installed(
+        self, message: str, label: str, old: Entry, arrival: Arrival, replaced: bool
+    ) -> Result:
+        """Return the result for what is in place now; ``replaced``: over what was not ours."""
+        update, same = self.step.update, old.sha256 == arrival.sha256
+        if update and same and not replaced:
+            return self._result(f"{label}: still the same, {_short(arrival.sha256)}", applied=False)
+        if update and old.sha256 and not same:
+            message = f"{label}: {_short(old.sha256)} -> {_short(arrival.sha256)}"
+        message += f", {amount(arrival.size)}"
+        if replaced:
+            message += f"; {'your changes were' if old.sha256 else 'another file was'} replaced"
+        return self._result(message, applied=True, size=arrival.size)
 
 
 def _short(sha256: str) -> str:

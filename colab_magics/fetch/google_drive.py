@@ -14,28 +14,24 @@ from urllib.parse import parse_qs, urlencode, urljoin, urlsplit
 
 from ..core.controls import visible
 from ..core.errors import SourceError, usage_error
-from .urls import BASES, Request, Source
+from .urls import BASES, Request
 
 
-def shared_file(text: str) -> Source:
+def shared_file(text: str) -> Request:
     """Read ``https://drive.google.com/file/d/ID/view``, ``open?id=ID`` or ``uc?id=ID``."""
     parts = urlsplit(text)
     if re.search(r"/(?:drive/)?(?:u/\d+/)?folders/", parts.path):
-        raise usage_error(
-            "%fetch: this is a folder of Google Drive.",
-            "Share one file of it, or: %drive mount, and %fetch drive:folder/file",
-            code="folder",
-        )
+        message = "%fetch: this is a folder of Google Drive."
+        hint = "Share one file of it, or: %drive mount, and %fetch drive:folder/file"
+        raise usage_error(message, hint, code="folder")
     match = re.search(r"/file/(?:u/\d+/)?d/([^/]+)", parts.path)
     name = match[1] if match else parse_qs(parts.query).get("id", [""])[0]
     if not re.fullmatch(r"[\w-]{10,}", name):
-        raise usage_error(
-            "%fetch: this link of Google names no file that can be fetched.",
-            "Share > Copy link gives one: https://drive.google.com/file/d/ID/view",
-            code="bad-url",
-        )
+        message = "%fetch: this link of Google names no file that can be fetched."
+        hint = "Share > Copy link gives one: https://drive.google.com/file/d/ID/view"
+        raise usage_error(message, hint, code="bad-url")
     url = f"{BASES['google']}/uc?{urlencode({'id': name, 'export': 'download'})}"
-    return Source(name, Request(url, page=_file_behind))
+    return Request(url, name, page=_file_behind)
 
 
 def _file_behind(page: str, url: str) -> str:
@@ -47,11 +43,9 @@ def _file_behind(page: str, url: str) -> str:
         with suppress(ValueError):  # not an address
             return f"{urljoin(url, form.action).split('?')[0]}?{urlencode(form.inputs)}"
     if "quota" in title.lower() or "too many users" in page.lower():
-        raise SourceError(
-            "Google Drive: too many people have downloaded this file lately.",
-            "Try again tomorrow. Or make a copy in your own Drive: %drive mount, then drive:PATH",
-            code="quota",
-        )
+        message = "Google Drive: too many people have downloaded this file lately."
+        hint = "Try again tomorrow. Or make a copy in your own Drive: %drive mount, then drive:PATH"
+        raise SourceError(message, hint, code="quota")
     sign_in = re.search(r"sign.?in|access denied|log.?in", title, re.I) or "/ServiceLogin" in url
     if sign_in or (urlsplit(url).hostname or "").startswith("accounts."):
         raise SourceError(
@@ -60,11 +54,9 @@ def _file_behind(page: str, url: str) -> str:
             "then drive:PATH",
             code="forbidden",
         )
-    raise SourceError(
-        f"Google Drive sent a page instead of the file{f': {title}' if title else ''}.",
-        "Open the link in a browser. The file may be gone, or not shared.",
-        code="page",
-    )
+    message = f"Google Drive sent a page instead of the file{f': {title}' if title else ''}."
+    hint = "Open the link in a browser. The file may be gone, or not shared."
+    raise SourceError(message, hint, code="page")
 
 
 class _Form(HTMLParser):

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, List, Optional
+from typing import Any, List
 
 from ..core.steps import Step, parts_of
 from ..extension.hooks import Hook
 from ..record.cell import parse
-
-if TYPE_CHECKING:
-    from .prefetch import EarlyDownloads
 
 
 class Prefetch(Hook):
     """The early downloads of the setup cell that runs in this kernel."""
 
     _begun = False
-    _early: Optional[EarlyDownloads] = None
+    _downloads: List[Any] = []
 
     def step_begins(self, step: Step) -> None:
         """Begin the downloads of the cell's other lines, once in each cell."""
@@ -28,9 +25,9 @@ class Prefetch(Hook):
         self._begun = True
         steps: List[Any] = parts_of("fetch", [line.step for line in parse(session.running)])
         if steps:
-            from .prefetch import EarlyDownloads
+            from .prefetch import begin
 
-            self._early = EarlyDownloads(steps, session.host)
+            self._downloads = begin(steps, session.host)
 
     def cell_ends(self, result: Any) -> None:
         """End the downloads that no line has taken over."""
@@ -39,6 +36,8 @@ class Prefetch(Hook):
 
     def close(self) -> None:
         """End what is still on its way."""
-        early, self._early, self._begun = self._early, None, False
-        if early is not None:
-            early.close()
+        downloads, self._downloads, self._begun = self._downloads, [], False
+        if downloads:
+            from .prefetch import end
+
+            end(downloads)

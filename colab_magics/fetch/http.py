@@ -61,11 +61,9 @@ class Web:
             raise _bad_address() from None
         if self._token and home[0] != "https" and not is_loopback(home):
             # The address comes from a setting of the environment, or from a script.
-            raise SourceError(
-                "A token is not sent over http://, where others can read it.",
-                "Check the URL and HF_ENDPOINT, or remove --token.",
-                code="token-over-http",
-            )
+            message = "A token is not sent over http://, where others can read it."
+            hint = "Check the URL and HF_ENDPOINT, or remove --token."
+            raise SourceError(message, hint, code="token-over-http")
         sign = signer(home, self._token, request.login())
         return follow(lambda url: self._send(url, headers, sign), url, _REDIRECTS)[0]
 
@@ -92,11 +90,9 @@ class Web:
                 failures = 1 if failure.gained else failures + 1
                 if failures >= TRIES or failure.after > LONGEST:
                     wait = f" It asks to wait {failure.after:.0f} s." if failure.after else ""
-                    raise SourceError(
-                        f"{failure.message}.",
-                        f"Check the network, and run it again.{wait}",
-                        code="no-answer",
-                    ) from None
+                    message = f"{failure.message}."
+                    hint = f"Check the network, and run it again.{wait}"
+                    raise SourceError(message, hint, code="no-answer") from None
                 say(f"{failure.message}: trying again")
                 self._stop.wait(failure.after or PAUSE * 2 ** (failures - 1))
                 self.check()
@@ -140,11 +136,9 @@ class Web:
         except ValueError:  # of the URL, of where it leads, or of a token that is no ASCII
             raise _bad_address() from None
         except requests.exceptions.SSLError:
-            raise SourceError(
-                f"{urlsplit(url).hostname} has no valid certificate.",
-                "Check the URL, and the clock and certificates of this machine.",
-                code="certificate",
-            ) from None
+            message = f"{urlsplit(url).hostname} has no valid certificate."
+            hint = "Check the URL, and the clock and certificates of this machine."
+            raise SourceError(message, hint, code="certificate") from None
         except requests.RequestException:
             raise Retry(f"{host_of(url)} did not answer") from None
         self._register(response.raw)
@@ -202,11 +196,8 @@ def host_of(url: str) -> str:
 
 
 def _bad_address() -> SourceError:
-    return SourceError(
-        "The URL, the address that it leads to, or the token is not valid.",
-        "Check the URL and the token.",
-        code="bad-address",
-    )
+    message = "The URL, the address that it leads to, or the token is not valid."
+    return SourceError(message, "Check the URL and the token.", code="bad-address")
 
 
 def _seconds(text: str) -> float:

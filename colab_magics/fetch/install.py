@@ -36,11 +36,9 @@ def install_file(part: Path, path: Path, label: str, sha256: str, ours: str, ove
 
 def not_ours(label: str) -> SourceError:
     """Return the error for a file in the way that was not fetched, or has been changed."""
-    return SourceError(
-        f"{label} is there and is another file; it was left alone.",
-        "Move it away. Or put what this line names in its place: --update",
-        code="not-ours",
-    )
+    message = f"{label} is there and is another file; it was left alone."
+    hint = "Move it away. Or put what this line names in its place: --update"
+    return SourceError(message, hint, code="not-ours")
 
 
 def install_members(

@@ -127,11 +127,9 @@ def damage_reported(label: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno:
             raise  # the disk's
-        raise SourceError(
-            f"{label} is damaged or cut off; none of it was kept.",
-            "Fetch it again. If that does not help, the file is damaged at its source.",
-            code="archive-damaged",
-        ) from error
+        message = f"{label} is damaged or cut off; none of it was kept."
+        hint = "Fetch it again. If that does not help, the file is damaged at its source."
+        raise SourceError(message, hint, code="archive-damaged") from error
 
 
 def kind_of(mode: int) -> str:

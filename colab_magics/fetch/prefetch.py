@@ -11,7 +11,7 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Callable, Dict, Iterable, Optional, Tuple
+from typing import Callable, Dict, Iterable, List, Optional, Tuple
 
 from ..core.errors import ColabMagicsError
 from ..core.files import cache, named
@@ -21,35 +21,35 @@ from .download import Arrival, Download
 from .http import Web
 from .progress import AT_ONCE, Track
 from .step import FetchStep, inspect
-from .urls import source
+from .urls import read_url
 
 #: Seconds after which what a killed kernel has left in the cache is deleted.
 _OLD = 86400.0
 #: The downloads of this process, by the place of their file.
-_RUNNING: Dict[Path, _Early] = {}
+_RUNNING: Dict[Path, EarlyDownload] = {}
 
 
-class EarlyDownloads:
-    """The early downloads of a cell, until their lines take them over or this is closed."""
+def begin(steps: Iterable[FetchStep], host: Host) -> List[EarlyDownload]:
+    """Begin to download the files of some lines, as far as that is possible now."""
+    with suppress(OSError):
+        for path in cache("ahead").iterdir():
+            if path.stat().st_mtime < time.time() - _OLD:
+                path.unlink()
+    turns = threading.Semaphore(AT_ONCE)
+    downloads = [EarlyDownload(step, host, turns) for step in steps if _is_possible(step, host)]
+    for download in downloads:
+        _RUNNING[download.place] = download
+        download.start()
+    return downloads
 
-    def __init__(self, steps: Iterable[FetchStep], host: Host) -> None:
-        with suppress(OSError):
-            for path in cache("ahead").iterdir():
-                if path.stat().st_mtime < time.time() - _OLD:
-                    path.unlink()
-        turns = threading.Semaphore(AT_ONCE)
-        self._downloads = [_Early(step, host, turns) for step in steps if _is_possible(step, host)]
-        for download in self._downloads:
-            _RUNNING[download.place] = download
-            download.start()
 
-    def close(self) -> None:
-        """End the downloads that no line has taken over, and delete their files."""
-        for download in self._downloads:
-            if _RUNNING.get(download.place) is download:
-                del _RUNNING[download.place]
-                download.end()
-                download.delete()
+def end(downloads: Iterable[EarlyDownload]) -> None:
+    """End the downloads that no line has taken over, and delete their files."""
+    for download in downloads:
+        if _RUNNING.get(download.place) is download:
+            del _RUNNING[download.place]
+            download.end()
+            download.delete()
 
 
 def take_over(
@@ -75,7 +75,7 @@ def take_over(
     return arrival
 
 
-class _Early(threading.Thread):
+class EarlyDownload(threading.Thread):
     """The early download of one file, which does not keep the kernel from ending."""
 
     def __init__(self, step: FetchStep, host: Host, turns: threading.Semaphore) -> None:
@@ -98,7 +98,7 @@ class _Early(threading.Thread):
         with self._turns, suppress(KeyboardInterrupt, ColabMagicsError, OSError):
             self._web.check()
             with locked(self._part, on_wait):
-                request, known = source(self.step.url).request, load(self._part).part
+                request, known = read_url(self.step.url), load(self._part).part
                 arguments = (self.place.name, self.track, known, on_begin, self.step.unpack)
                 download = Download(request, self._part, *arguments)
                 self._arrival = download.run(self._web, self._host)
@@ -128,7 +128,7 @@ class _Early(threading.Thread):
 
 def _is_possible(step: FetchStep, host: Host) -> bool:
     """Tell whether a download can begin now: it needs no secret and no drive, and is new."""
-    request = source(step.url).request
+    request = read_url(step.url)
     plain = request.url == step.url and request.page is None and request.open is None
     on_drive = any(step.dest.startswith(f"{name}:") for name in host.places)
     if not plain or on_drive or step.token or step.update:

@@ -9,7 +9,18 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
-from typing import ClassVar, FrozenSet, List, NamedTuple, Optional, Sequence, Tuple, Union
+from typing import (
+    Any,
+    ClassVar,
+    FrozenSet,
+    List,
+    Literal,
+    NamedTuple,
+    Optional,
+    Sequence,
+    Tuple,
+    Union,
+)
 
 from ..core.arguments import Parser
 from ..core.display import files
@@ -19,7 +30,7 @@ from ..core.redact import register_secret
 from ..core.steps import Outcome, Progress, Step, Verdict
 from ..secret.lookup import is_name
 from .cache import Entry, compare, digest, load, save
-from .urls import is_url, others_can_read, source
+from .urls import is_url, others_can_read, read_url
 
 #: What IPython would expand in a magic's line; a server reads both spellings alike.
 _EXPANDED = {"$": "%24", "{": "%7B", "}": "%7D"}
@@ -61,12 +72,12 @@ class FetchStep(Step):
     @property
     def name(self) -> str:
         """The name of the file, as far as the URL says."""
-        return source(self.url).name
+        return read_url(self.url).name
 
     @property
     def several(self) -> bool:
         """Whether the URL stands for a list of files."""
-        return source(self.url).several
+        return read_url(self.url).several
 
     @property
     def in_folder(self) -> bool:
@@ -150,10 +161,6 @@ class FetchSteps(Step):
         """See `Step`."""
         return self.each
 
-    def joined(self, other: Step) -> Optional[Step]:
-        """See `Step`: a file gets a line of its own."""
-        return other if self.keys == other.keys else None
-
     def without(self, keys: FrozenSet[str]) -> Optional[Step]:
         """See `Step`."""
         remaining = tuple(step for step in self.each if not step.keys <= keys)
@@ -176,8 +183,8 @@ class FetchSteps(Step):
 
     def recorded(self, host: Host) -> Optional[Step]:
         """See `Step`."""
-        steps = [step.recorded(host) for step in self.each]
-        return FetchSteps(tuple(part for step in steps if step for part in step.parts()))  # type: ignore[misc]
+        steps: List[Any] = [step.recorded(host) for step in self.each]
+        return FetchSteps(tuple(part for step in steps for part in step.parts()))
 
 
 def _common_arguments(step: FetchStep) -> List[str]:
@@ -197,14 +204,16 @@ def _normalize(path: str) -> str:
 
 
 # ---------------------------------------------------------------------- the state of a target
-class Target(NamedTuple):
-    """How a target is on this machine.
+Status = Literal["ok", "absent", "ours", "edited", "foreign"]
 
-    ``status``: ``ok``; ``absent``; ``ours``, to be fetched anew; ``edited``; ``foreign``.
+
+class Target(NamedTuple):
+    """How a target is on this machine; ``ours`` is one of us that is to be fetched anew.
+
     ``expected`` is the hash that a new file must have; ``complete``: all that was fetched is there.
     """
 
-    status: str
+    status: Status
     message: str
     path: Path
     entry: Entry
@@ -248,7 +257,7 @@ def inspect(step: FetchStep, host: Host) -> Target:
 
 def _inspect_file(
     step: FetchStep, path: Path, entry: Entry, expected: str
-) -> Tuple[str, str, bool]:
+) -> Tuple[Status, str, bool]:
     try:
         stat = path.stat()
     except OSError:
@@ -277,7 +286,7 @@ def _inspect_file(
 
 def _inspect_members(
     step: FetchStep, path: Path, entry: Entry, expected: str
-) -> Tuple[str, str, bool]:
+) -> Tuple[Status, str, bool]:
     if not entry.sha256:
         return "absent", " is not unpacked", False
     missing, changed = compare(path.parent, entry.members)
@@ -331,9 +340,9 @@ def parse(words: List[str]) -> Optional[Union[FetchStep, FetchSteps]]:
             raise _unusable("a URL is missing", "https://host/data.csv")
         return None
     urls, dest = _split_destination(line.words)
-    several = len(urls) > 1 or source(urls[0]).several
+    several = len(urls) > 1 or read_url(urls[0]).several
     if line.sha256 and (several or not re.fullmatch("[0-9a-f]{64}", line.sha256)):
-        raise usage_error("%fetch: --sha256 is the hash of one file: 64 digits.", "Check it.")
+        raise _unusable("--sha256 is the hash of one file, 64 digits", "URL --sha256 0123abcd...")
     if line.strip < 0 or (line.strip and not line.unpack):
         raise _unusable("--strip N needs --unpack", "URL --unpack --strip 1")
     if several and dest and not line.unpack and not dest.endswith(("/", ":")):
@@ -364,7 +373,7 @@ def _split_destination(words: Sequence[str]) -> Tuple[List[str], str]:
     for text in urls or [dest]:
         if not is_url(text):
             raise _unusable(f"{text} is not a URL", "https://host/data.zip data/")
-        source(text)
+        read_url(text)
     return urls, dest
 
 
@@ -377,11 +386,8 @@ def _check_token(name: str, words: Sequence[str]) -> None:
             code="secret-in-line",
         )
     if name and any(others_can_read(word) for word in words):
-        raise usage_error(
-            "%fetch: a token is not sent over http://, where others can read it.",
-            "Write https://, or remove --token.",
-            code="token-over-http",
-        )
+        message = "%fetch: a token is not sent over http://, where others can read it."
+        raise usage_error(message, "Write https://, or remove --token.", code="token-over-http")
 
 
 def _escape(url: str) -> str:

@@ -58,12 +58,12 @@ _DEVICE = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.I)
 
 
 class Request(NamedTuple):
-    """One file.
+    """What a URL means: one file, or with a ``listing`` the files that ``read`` finds in it.
 
-    ``typed`` names it in a line, if a URL stands for several. ``login`` returns a name and a
-    password for this server, if there are any. ``page`` reads an HTML page that comes instead of
-    the file, and its address, and returns the file's own address, or raises. ``open`` returns the
-    bytes of what is not on the web, and how many they are (-1: unknown).
+    ``typed`` names one of ``several`` files in a line. ``login`` returns a name and a password for
+    this server, if there are any. ``page`` reads an HTML page that comes instead of the file, and
+    its address, and returns the file's own address, or raises. ``open`` returns the bytes of what
+    is not on the web, and how many they are (-1: unknown). ``listing`` is the address of JSON.
     """
 
     url: str
@@ -73,18 +73,8 @@ class Request(NamedTuple):
     login: Callable[[], Optional[Tuple[str, str]]] = lambda: None
     page: Optional[Callable[[str, str], str]] = None
     open: Optional[Callable[[Host], Tuple[IO[bytes], int]]] = None
-
-
-class Source(NamedTuple):
-    """What a URL means: one file, or the files that are ``read`` from a ``listing`` (JSON).
-
-    ``name`` is what the file is called as far as the URL says. ``listing`` is an address.
-    """
-
-    name: str
-    request: Request = Request("")
     listing: str = ""
-    read: Callable[[Any], List[Request]] = lambda answer: []
+    read: Callable[[Any], List[Any]] = lambda answer: []
     several: bool = False
 
 
@@ -93,17 +83,15 @@ def is_url(text: str) -> bool:
     return re.match(r"(?:[a-z][a-z0-9+.-]*://|zenodo:|drive:)", text, re.I) is not None
 
 
-def source(text: str) -> Source:
+def read_url(text: str) -> Request:
     """Return what a URL means; ``UsageError`` if it means nothing, or holds a secret."""
     _refuse_secret(text)
     kind = next((kind for kind in KINDS if text.lower().startswith(kind)), "")
     if not kind:
-        raise usage_error(
-            f"%fetch: {text.partition(':')[0]}: is not supported.",
-            f"Supported: {', '.join(dict.fromkeys(kind.partition(':')[0] for kind in KINDS))}",
-            code="unknown-scheme",
-        )
-    function: Callable[[str], Source] = load(KINDS[kind])
+        message = f"%fetch: {text.partition(':')[0]}: is not supported."
+        hint = f"Supported: {', '.join(dict.fromkeys(kind.partition(':')[0] for kind in KINDS))}"
+        raise usage_error(message, hint, code="unknown-scheme")
+    function: Callable[[str], Request] = load(KINDS[kind])
     return function(text)
 
 
@@ -111,7 +99,7 @@ def _bad_url(text: str, missing: str, example: str) -> Exception:
     return usage_error(f"%fetch: {text} {missing}.", f"For example: {example}", code="bad-url")
 
 
-def web_file(text: str) -> Source:
+def web_file(text: str) -> Request:
     """Read ``https://host/path/file.bin``."""
     try:
         parts = urlsplit(text)
@@ -123,10 +111,10 @@ def web_file(text: str) -> Source:
     name = last_part(parts.path) or str(parts.hostname)
     for page, file in _PAGES:
         text = re.sub(page, file, text)
-    return Source(name, Request(text, name))
+    return Request(text, name)
 
 
-def hugging_face_file(text: str) -> Source:
+def hugging_face_file(text: str) -> Request:
     """Read ``hf://OWNER/REPO[@REVISION]/PATH``, with ``datasets/`` or ``spaces/`` in front."""
     match = re.fullmatch(r"hf://((?:datasets|spaces)/)?([\w.-]+/[\w.-]+?)(?:@([^/]+))?/(.+)", text)
     if match is None:
@@ -135,10 +123,10 @@ def hugging_face_file(text: str) -> Source:
     base = os.environ.get("HF_ENDPOINT", "").rstrip("/") or BASES["hugging face"]
     at = quote(unquote(revision or "main"), safe="")
     url = f"{base}/{kind or ''}{repository}/resolve/{at}/{quote(unquote(path))}"
-    return Source(last_part(path), Request(url, last_part(path)))
+    return Request(url, last_part(path))
 
 
-def kaggle_file(text: str) -> Source:
+def kaggle_file(text: str) -> Request:
     """Read ``kaggle://OWNER/DATASET[/FILE]``; a whole dataset is a ``.zip``."""
     match = re.fullmatch(r"kaggle://(?:datasets/)?([\w.-]+/[\w.-]+)(?:/(.+))?", text)
     if match is None:
@@ -147,7 +135,7 @@ def kaggle_file(text: str) -> Source:
     url = f"{BASES['kaggle']}/api/v1/datasets/download/{dataset}"
     url += f"/{quote(unquote(path), safe='')}" if path else ""
     name = last_part(path or f"{dataset}.zip")
-    return Source(name, Request(url, name, login=_kaggle_login))
+    return Request(url, name, login=_kaggle_login)
 
 
 def _kaggle_login() -> Optional[Tuple[str, str]]:
@@ -164,7 +152,7 @@ def _kaggle_login() -> Optional[Tuple[str, str]]:
     return str(user), str(key)
 
 
-def zenodo_files(text: str) -> Source:
+def zenodo_files(text: str) -> Request:
     """Read ``zenodo:RECORD[/FILE]``; without a file it means all of the record."""
     match = re.fullmatch(r"zenodo:(?:10\.5281/zenodo\.)?(\d+)(?:/(.+))?", text)
     if match is None:
@@ -185,19 +173,16 @@ def zenodo_files(text: str) -> Source:
                 if path in ("", key):
                     requests.append(Request(url, file_name(key), typed, md5))
         except (AttributeError, KeyError, TypeError):
-            raise SourceError(
-                f"Zenodo does not list the files of record {record}.",
-                "Open the record in a browser.",
-                code="bad-answer",
-            ) from None
+            message = f"Zenodo does not list the files of record {record}."
+            raise SourceError(message, "Open the record in a browser.", code="bad-answer") from None
         return requests
 
     name = last_part(path) if path else f"zenodo-{record}"
-    return Source(name, Request(""), listing, read, several=not path)
+    return Request("", name, listing=listing, read=read, several=not path)
 
 
 # ---------------------------------------------------------------------- elsewhere than on the web
-def drive_file(text: str) -> Source:
+def drive_file(text: str) -> Request:
     """Read ``drive:folder/file``, on the drive wherever it is mounted."""
     path = re.sub(r"%(24|7[BbDd])", lambda match: chr(int(match[1], 16)), text)
 
@@ -206,49 +191,42 @@ def drive_file(text: str) -> Source:
         try:
             return place.open("rb"), place.stat().st_size
         except OSError as error:
-            raise SourceError(
-                f"{path} cannot be read: {error.strerror}.",
-                "Check the path. %drive shows the state of the drive.",
-                code="unreadable",
-            ) from None
+            message = f"{path} cannot be read: {error.strerror}."
+            hint = "Check the path. %drive shows the state of the drive."
+            raise SourceError(message, hint, code="unreadable") from None
 
     name = path.rstrip("/").replace("\\", "/").rpartition("/")[2].rpartition(":")[2] or "drive"
-    return Source(name, Request(text, name, open=open_file))
+    return Request(text, name, open=open_file)
 
 
-def fsspec_file(text: str) -> Source:
+def fsspec_file(text: str) -> Request:
     """Read ``s3://bucket/file``, ``gs://...``, ``ftp://...``: one file system of fsspec alone."""
     scheme, _, place = text.partition("://")
     scheme = scheme.lower()
     if "::" in place:  # which fsspec reads as one file system over another
-        raise usage_error(
-            "%fetch: this URL has two colons in a row.", "Name the file alone.", code="bad-url"
-        )
+        message = "%fetch: this URL has two colons in a row."
+        raise usage_error(message, "Name the file alone.", code="bad-url")
+    name = last_part(place.partition("?")[0]) or scheme
+    return Request(text, name, open=lambda host: _open_fsspec(scheme, place))
 
-    def open_file(host: Host) -> Tuple[IO[bytes], int]:
-        try:
-            import fsspec
-        except ImportError:
-            raise SourceError(
-                f"{scheme}:// needs fsspec, which is not installed.",
-                "Install it: %pin colab-magics[fetch]",
-                code="program-missing",
-            ) from None
-        try:
-            stream: Any = fsspec.open(f"{scheme}://{place}", "rb").open()
-            return stream, int(getattr(stream, "size", None) or -1)
-        except bad_input():
-            raise
-        except Exception as error:  # each file system has errors of its own
-            raise SourceError(
-                f"{scheme}:// cannot be read: {type(error).__name__}.",
-                "Check the URL, and that the package for it is installed.",
-                redact_secrets(" ".join(str(error).split())[:200]),
-                code="unreadable",
-            ) from None
 
-    name = last_part(place.partition("?")[0])
-    return Source(name or scheme, Request(text, name, open=open_file))
+def _open_fsspec(scheme: str, place: str) -> Tuple[IO[bytes], int]:
+    try:
+        import fsspec
+    except ImportError:
+        message = f"{scheme}:// needs fsspec, which is not installed."
+        hint = "Install it: %pin colab-magics[fetch]"
+        raise SourceError(message, hint, code="program-missing") from None
+    try:
+        stream: Any = fsspec.open(f"{scheme}://{place}", "rb").open()
+        return stream, int(getattr(stream, "size", None) or -1)
+    except bad_input():
+        raise
+    except Exception as error:  # each file system has errors of its own
+        message = f"{scheme}:// cannot be read: {type(error).__name__}."
+        hint = "Check the URL, and that the package for it is installed."
+        details = redact_secrets(" ".join(str(error).split())[:200])
+        raise SourceError(message, hint, details, code="unreadable") from None
 
 
 # ---------------------------------------------------------------------- secrets
@@ -273,11 +251,9 @@ def _refuse_secret(text: str) -> None:
         return
     for value in values or [text]:
         register_secret(value)
-    raise usage_error(
-        "%fetch: this URL contains a password or token. Remove it from the cell.",
-        "Store it: %secret set NAME, then use --token NAME",
-        code="secret-in-line",
-    )
+    message = "%fetch: this URL contains a password or token. Remove it from the cell."
+    hint = "Store it: %secret set NAME, then use --token NAME"
+    raise usage_error(message, hint, code="secret-in-line")
 
 
 def _looks_secret(name: str, value: str) -> bool:

@@ -30,7 +30,7 @@ from colab_magics.core import file_lock, files
 from colab_magics.core.errors import NotebookError, NotOwn, SourceError
 from colab_magics.core.host import Host
 from colab_magics.fetch.cache import Entry, FileStamp, load, part_path, save
-from colab_magics.fetch.prefetch import EarlyDownloads
+from colab_magics.fetch.prefetch import begin
 from colab_magics.jobs import launch
 from colab_magics.jobs import store as jobs
 from colab_magics.jobs.job import Job, find
@@ -407,7 +407,7 @@ def test_a_cache_that_was_planted(shared: Shared, home_of_all: Path, kind: str) 
             theirs(home_of_all)
     if kind == "replaceable":
         shared.folder.chmod(0o777)
-    EarlyDownloads((), Host()).close()
+    begin((), Host())
     assert all(path.exists() for path in kept)
     with pytest.raises(NotOwn):
         files.cache("ahead")

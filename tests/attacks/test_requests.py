@@ -20,7 +20,7 @@ from colab_magics.core.host import Host
 from colab_magics.fetch import http
 from colab_magics.fetch import step as line
 from colab_magics.fetch.http import Web
-from colab_magics.fetch.urls import Request, source
+from colab_magics.fetch.urls import Request, read_url
 from colab_magics.github import api
 from colab_magics.github.api import Api
 from colab_magics.pin.index import ask
@@ -300,7 +300,7 @@ def test_fsspec_is_given_what_it_may_have(monkeypatch: pytest.MonkeyPatch, schem
 
     opened: List[str] = []
     monkeypatch.setattr(fsspec, "open", lambda url, mode: opened.append(url))
-    stream = source(f"{scheme}://host/Folder/x.bin").request.opened
+    stream = read_url(f"{scheme}://host/Folder/x.bin").open
     with suppress(SourceError):
         assert stream is not None
         stream(Host())

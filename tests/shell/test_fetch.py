@@ -968,33 +968,39 @@ def test_a_glance_at_ten_thousand_files(run: Cells, server: Server) -> None:
 
 
 # ---------------------------------------------------------------------- bad lines
+HEX = "0" * 64
+
+
 @pytest.mark.parametrize(
-    "line",
+    ("line", "code", "text"),
     [
-        "data.csv",
-        "https://",
-        "https://h/a https://h/sub/a",
-        "https://h/a --sha256 abc",
-        f"https://h/a https://h/b --sha256 {'0' * 64}",
-        "https://h/a --strip 1",
-        "https://h/a --unpack --strip -1",
-        "https://h/a --nosuch",
-        "https://h/a data/ https://h/b x",
-        "--unpack",
-        "hf://owner/name",
-        "kaggle://owner",
-        "zenodo:x",
-        "https://drive.google.com/drive/folders/1a2b3c4d5e6f",
-        "https://docs.google.com/document/d/1a2b3c4d5e6f/edit",
-        "https://h:port/a",
-        "http://h/a --token MY_TOKEN",
+        ("data.csv", "usage", "data.csv is not a URL"),
+        ("https://", "bad-url", "https:// is not a valid address"),
+        ("https://h:port/a", "bad-url", "https://h:port/a is not a valid address"),
+        ("https://h/a https://h/sub/a", "same-place", "two of these are a"),
+        ("https://h/a data/ https://h/b x", "usage", "data/ is not a URL"),
+        ("https://h/a --sha256 abc", "usage", "--sha256 is the hash of one file, 64 digits"),
+        (f"https://h/a https://h/b --sha256 {HEX}", "usage", "--sha256 is the hash of one file"),
+        ("https://h/a --strip 1", "usage", "--strip N needs --unpack"),
+        ("https://h/a --unpack --strip -1", "usage", "--strip N needs --unpack"),
+        ("https://h/a --unpac", "unknown-option", "%fetch has no option --unpac. Did you mean"),
+        ("--unpack", "usage", "a URL is missing"),
+        ("hf://owner/name", "bad-url", "hf://owner/name names no file"),
+        ("kaggle://owner", "bad-url", "kaggle://owner names no dataset"),
+        ("zenodo:x", "bad-url", "zenodo:x names no record"),
+        ("nosuch://h/a", "unknown-scheme", "nosuch: is not supported"),
+        ("s3://a::b", "bad-url", "two colons in a row"),
+        ("https://drive.google.com/drive/folders/1a2b3c4d5e6f", "folder", "a folder of Google"),
+        ("https://docs.google.com/document/d/1a2b3c4d/edit", "bad-url", "link of Google names no"),
+        ("http://h/a --token MY_TOKEN", "token-over-http", "a token is not sent over http://"),
     ],
 )
-def test_bad_lines(run: Cells, server: Server, line: str) -> None:
+def test_bad_lines(run: Cells, server: Server, line: str, code: str, text: str) -> None:
     """Each is one line that says what is wrong, and one that says what to do."""
-    reply = run.attempt(f"%fetch {line}")
-    assert type(reply.error).__name__ == "UsageError" and left() == []
-    assert len(str(reply.error).splitlines()) == 2 and run.steps() == []
+    error: Any = run.attempt(f"%fetch {line}").error
+    assert type(error).__name__ == "UsageError" and left() == []
+    assert error.code == code and text in str(error)
+    assert len(str(error).splitlines()) == 2 and run.steps() == []
 
 
 # ---------------------------------------------------------------------- what is around it
