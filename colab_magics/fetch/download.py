@@ -229,11 +229,12 @@ class Download:
     def _read_page(self, response: Any) -> str:
         """Return the address that the page gives for the file."""
         assert self._request.page is not None  # noqa: S101 - see `_expects_page`
+        text = next(response.iter_content(_PAGE), b"").decode("utf-8", "replace")
+        url = self._request.page(text, response.url)
         if self._url != self._request.url:
             message = f"{host_of(response.url)} sent a page behind its page."
             raise SourceError(message, "Open the URL in a browser.", code="page")
-        text = next(response.iter_content(_PAGE), b"").decode("utf-8", "replace")
-        return self._request.page(text, response.url)
+        return url
 
     def _refuse_page(self, response: Any, name: str) -> None:
         suffix, host = Path(name or self._label).suffix, host_of(response.url)
