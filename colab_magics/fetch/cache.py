@@ -1,6 +1,6 @@
-"""What is remembered of what was fetched, so that a glance at a file tells that it still holds.
+"""The memory of what was fetched, so that a glance at a file tells whether it still holds.
 
-One small file for each target in the user's cache. Losing it loses no safety: what is there is
+One small file for each target, in the user's cache. Nothing is unsafe without it: what exists is
 hashed again, or fetched again and compared.
 """
 
@@ -11,16 +11,13 @@ import json
 import os
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Callable, Iterator, List, NamedTuple, Tuple
+from typing import Callable, Iterator, NamedTuple, Tuple
 
+from ..core import files
 from ..core.file_lock import alone
-from ..core.files import cache, named, opened, read_own, save
-
-#: Bytes that are read at once.
-_BLOCK = 1 << 20
 
 
-class Member(NamedTuple):
+class FileStamp(NamedTuple):
     """A file or link that came out of an archive, by its path in the folder."""
 
     path: str
@@ -29,10 +26,10 @@ class Member(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """One target; an empty ``sha256`` means that nothing has arrived there yet.
+    """What is remembered of one target; without a ``sha256`` nothing has arrived there yet.
 
-    ``tag`` is what the server calls this version; ``part`` are the address and the tag of what
-    lies half fetched beside the target; ``files`` are the addresses that a list consists of.
+    ``tag`` is what the server calls this version. ``part`` holds the address and the tag of what
+    is half fetched beside the target, ``files`` the addresses that a list consists of.
     """
 
     url: str = ""
@@ -42,50 +39,45 @@ class Entry(NamedTuple):
     mtime_ns: int = 0
     tag: str = ""
     strip: int = 0
-    members: Tuple[Member, ...] = ()
+    members: Tuple[FileStamp, ...] = ()
     files: Tuple[str, ...] = ()
     part: Tuple[str, ...] = ()
 
 
-def recall(target: Path) -> Entry:
-    """What is remembered of a target; an empty entry where nothing is, or nothing readable."""
-    try:
-        known = json.loads(read_own(_place(target)))
-        known["members"] = tuple([Member(*one) for one in known.get("members", ())])
-        if not all(_is_inside(one.path) for one in known["members"]):
-            return Entry()
-        known["files"], known["part"] = tuple(known["files"]), tuple(known["part"])
-        return Entry(**known)
-    except (OSError, ValueError, TypeError, KeyError):
-        return Entry()
+def load(target: Path) -> Entry:
+    """Return what is remembered of a target; an empty entry if that is nothing, or unreadable."""
+    with suppress(OSError, ValueError, TypeError, KeyError):
+        fields = json.loads(files.read_own(_entry_path(target)))
+        for name in ("files", "part"):
+            fields[name] = tuple(fields[name])
+        fields["members"] = tuple([FileStamp(*values) for values in fields["members"]])
+        if all(_is_inside(member.path) for member in fields["members"]):
+            return Entry(**fields)
+    return Entry()
 
 
-def keep(target: Path, entry: Entry) -> None:
-    """Remember it, whole or not at all, and nothing where there is nothing to be remembered.
-
-    A cache that cannot be written is done without.
-    """
+def save(target: Path, entry: Entry) -> None:
+    """Remember an entry, and forget an empty one; without a cache that can be written, neither."""
     with suppress(OSError):
-        place = _place(target)
         if entry == Entry():
-            place.unlink()
-            return
-        save(place, json.dumps(entry._asdict()))
+            _entry_path(target).unlink()
+        else:
+            files.save(_entry_path(target), json.dumps(entry._asdict()))
 
 
 @contextmanager
-def only(target: Path, waiting: Callable[[float], None]) -> Iterator[None]:
-    """Alone with a target, as `alone` is; its lock is gone afterwards.
+def locked(target: Path, on_wait: Callable[[float], None]) -> Iterator[None]:
+    """Hold the lock of a target, as `alone` does, and delete it afterwards.
 
-    Where the lock cannot be made, without it. One that was waited for may have been taken away
-    meanwhile, and another made in its place: then that one is waited for.
+    If the lock cannot be made, go on without it.
     """
-    with ExitStack() as held:
+    with ExitStack() as stack:
         with suppress(OSError):
-            path = _place(target).with_suffix(".lock")
-            while not _leads_to(path, held.enter_context(alone(path, waiting))):
-                held.close()
-            held.callback(_unlinked, path)
+            path = _entry_path(target).with_suffix(".lock")
+            # Its last holder may have deleted it while this waited, and another made a new one.
+            while not _leads_to(path, stack.enter_context(alone(path, on_wait))):
+                stack.close()
+            stack.callback(_delete, path)
         yield
 
 
@@ -96,76 +88,61 @@ def _leads_to(path: Path, handle: int) -> bool:
         return False
 
 
-def _unlinked(path: Path) -> None:
+def _delete(path: Path) -> None:
     with suppress(OSError):  # Windows keeps what is open
         path.unlink()
 
 
-def part_of(place: Path) -> Path:
-    """Where what has arrived of a file lies beside it: a name that nobody else gives."""
+def part_path(place: Path) -> Path:
+    """Return where the half of a file that has arrived lies: a name that nobody else uses."""
     return place.with_name(f".{place.name}.colab-magics-part")
 
 
-def stamp(path: Path) -> Tuple[int, int]:
-    """Size and time of a file, by which a change is seen; ``(-1, 0)`` where there is none.
-
-    Of a link that leads nowhere they are its own.
-    """
-    for look in (path.stat, path.lstat):
-        with suppress(OSError):
-            found = look()
-            return found.st_size, found.st_mtime_ns
-    return -1, 0
-
-
 def digest(path: Path, kind: str = "sha256") -> str:
-    """The hash of a regular file, as long as it was at first: what /proc lists may have no end."""
-    made = hashlib.new(kind)
-    with opened(path) as stream:
-        left = os.fstat(stream.fileno()).st_size
-        while left > 0:
-            block = stream.read(min(left, _BLOCK))
-            left = left - len(block) if block else 0
-            made.update(block)
-    return made.hexdigest()
+    """Return the hash of a regular file, up to its first size: a file of /proc may have no end."""
+    state = hashlib.new(kind)
+    with files.opened(path) as stream:
+        remaining = os.fstat(stream.fileno()).st_size
+        while remaining > 0 and (block := stream.read(min(remaining, 1 << 20))):
+            remaining -= len(block)
+            state.update(block)
+    return state.hexdigest()
 
 
-def same(one: Path, other: Path) -> bool:
-    """Whether two files hold the same bytes, or two links lead to the same."""
-    if one.is_symlink() or other.is_symlink():
-        both = one.is_symlink() and other.is_symlink()
-        return both and os.readlink(str(one)) == os.readlink(str(other))
-    files = one.is_file() and other.is_file()
-    return files and stamp(one)[0] == stamp(other)[0] and digest(one) == digest(other)
+def same_content(first: Path, second: Path) -> bool:
+    """Tell whether two files hold the same bytes, or two links lead to the same."""
+    if first.is_symlink() or second.is_symlink():
+        both = first.is_symlink() and second.is_symlink()
+        return both and os.readlink(str(first)) == os.readlink(str(second))
+    if not first.is_file() or not second.is_file():
+        return False
+    return first.stat().st_size == second.stat().st_size and digest(first) == digest(second)
 
 
 def is_folder(place: Path) -> bool:
-    """Whether it is a folder itself, and no link to one."""
+    """Tell whether a folder is there, and no link to one."""
     return place.is_dir() and not place.is_symlink()
 
 
-def looked_at(folder: Path, members: Tuple[Member, ...]) -> Tuple[List[str], List[str]]:
-    """Which of the files of an archive are missing, and which have been changed since."""
-    missing: List[str] = []
-    changed: List[str] = []
-    base = f"{folder}{os.sep}"
+def compare(folder: Path, members: Tuple[FileStamp, ...]) -> Tuple[int, int]:
+    """Return how many files of an archive are missing, and how many have changed since."""
+    missing = changed = 0
     for path, size, mtime_ns in members:  # thousands: no object is made for any
         try:
-            found: Any = os.lstat(base + path)
+            stat = os.lstat(f"{folder}{os.sep}{path}")
         except OSError:
-            missing.append(path)
+            missing += 1
             continue
-        if found.st_size != size or found.st_mtime_ns != mtime_ns:
-            changed.append(path)
+        changed += stat.st_size != size or stat.st_mtime_ns != mtime_ns
     return missing, changed
 
 
 def _is_inside(path: str) -> bool:
-    """Whether a member's path leads nowhere out of its folder; what we write ourselves does not."""
+    # The paths that were saved lead nowhere else, but somebody may have edited the file.
     if os.name == "nt" and (os.path.splitdrive(path)[0] or "\\" in path):
         return False
     return path[:1] != "/" and (".." not in path or ".." not in path.split("/"))
 
 
-def _place(target: Path) -> Path:
-    return cache("fetches") / f"{named(target)}.json"
+def _entry_path(target: Path) -> Path:
+    return files.cache("fetches") / f"{files.named(target)}.json"

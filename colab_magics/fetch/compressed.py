@@ -1,4 +1,4 @@
-"""The bytes of an archive as they were before they were compressed, by Python or a program."""
+"""The uncompressed bytes of an archive, read by Python or by a program."""
 
 from __future__ import annotations
 
@@ -13,52 +13,51 @@ from typing import Any, Callable, ContextManager, Dict, Iterator, Sequence
 from ..core.errors import SourceError
 from ..core.process import start
 
-#: Windows that zstd uses only when it is told to: 2 GB, as in large dumps.
+#: The largest window of zstd, 2 GB, which large dumps use; without the option it refuses them.
 _WINDOW = 31
 
 
 def uncompressed(archive: Path, kind: str, label: str) -> ContextManager[Any]:
-    """The stream in an archive of a kind; of one that is not compressed, the archive itself."""
+    """Open an archive of a kind for reading what was compressed; a ``tar`` as it is."""
     import bz2
     import gzip
     import lzma
 
     if kind == "zst":
-        return _zstd(archive, label)
-    opened: Dict[str, Callable[..., Any]] = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
-    made: ContextManager[Any] = opened.get(kind, open)(str(archive), "rb")
-    return made
+        return _open_zstd(archive, label)
+    openers: Dict[str, Callable[..., Any]] = {"gz": gzip.open, "bz2": bz2.open, "xz": lzma.open}
+    stream: ContextManager[Any] = openers.get(kind, open)(str(archive), "rb")
+    return stream
 
 
-def _zstd(archive: Path, label: str) -> ContextManager[Any]:
+def _open_zstd(archive: Path, label: str) -> ContextManager[Any]:
     try:
         zstd: Any = import_module("compression.zstd")  # Python 3.14
     except ImportError:
-        program = installed(["zstd"], label, "zstd", "zstd")
+        program = find_program(["zstd"], label, "zstd", "zstd")
         return output([program, "-dcq", f"--long={_WINDOW}", "--", str(archive)])
     options = {zstd.DecompressionParameter.window_log_max: _WINDOW}
-    made: ContextManager[Any] = zstd.open(archive, options=options)
-    return made
+    stream: ContextManager[Any] = zstd.open(archive, options=options)
+    return stream
 
 
-def installed(names: Sequence[str], label: str, needed: str, package: str) -> str:
-    """The path of a program under the first of its names that is there; `SourceError` if none."""
-    found = next(filter(None, map(shutil.which, names)), None)
-    if found is None:
-        raise SourceError(
-            f"{label} needs {needed}, which is not installed.", f"Install it: %apt {package}"
-        )
-    return found
+def find_program(names: Sequence[str], label: str, title: str, package: str) -> str:
+    """Return the path of the first of these programs that is installed, else `SourceError`."""
+    path = next(filter(None, map(shutil.which, names)), None)
+    if path is None:
+        message = f"{label} needs {title}, which is not installed."
+        raise SourceError(message, f"Install it: %apt {package}", code="program-missing")
+    return path
 
 
 def environment() -> Dict[str, str]:
-    """What programs are told: names are UTF-8, whatever the machine is set to."""
+    """Return the environment in which programs use UTF-8 for names, whatever this machine uses."""
     return {**os.environ, "LC_ALL": "C.UTF-8"}
 
 
 @contextmanager
 def output(command: Sequence[str]) -> Iterator[Any]:
-    """What a program prints, to be read to its end; `EOFError` then where it has failed."""
+    """Open what a program prints, to be read to its end; `EOFError` then if it failed."""
     process = start(
         command,
         stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""One download: into a part beside its place, gone on with where the server still has the same.
+"""One download: into a part beside its place, resumed if the server still has the same version.
 
 Source: RFC 9110, "Range Requests" and ``If-Range``.
 """
@@ -8,151 +8,131 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
+import re
 import shutil
-import stat
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, Callable, NamedTuple, Optional, Tuple
+from typing import Any, BinaryIO, Callable, Iterable, NamedTuple, Optional, Tuple
 from urllib.parse import urlsplit
+
+import requests
 
 from ..core.display import amount
 from ..core.errors import SourceError
-from ..core.file_lock import PLAIN, is_own
+from ..core.files import open_own
 from ..core.host import Host
-from .http import (
-    Again,
-    Answer,
-    Web,
-    conditions,
-    date,
-    is_page,
-    length,
-    named,
-    strong_tag,
-    undo_packing,
-)
+from .http import Retry, Web, host_of, is_page, name_of, strong_tag, total_size, undo_packing
 from .progress import Track
 from .urls import Request, last_part
 
-#: Small, since what has arrived of one that is cut off is lost.
+#: Small, since what has arrived of a block is lost when the connection ends.
 _BLOCK = 1 << 15
-#: Of a page no more than this is read.
+#: The most bytes of a page that are read.
 _PAGE = 1 << 20
-_BINARY = getattr(os, "O_BINARY", 0)
-#: A file with such an ending may be a page.
-_PAGES = {"", ".html", ".htm", ".xhtml", ".shtml", ".mhtml", ".php", ".asp", ".aspx", ".jsp"}
+#: Suffixes of files that may be pages.
+_PAGE_SUFFIX = re.compile(r"(\.([sx]?html?|mhtml|php|aspx?|jsp))?", re.I)
 
 
-class Got(NamedTuple):
-    """What has arrived; ``same``: nothing, since the server still has what is here."""
+class Arrival(NamedTuple):
+    """A file that has arrived; ``unchanged``: nothing has, since the server has the same."""
 
     sha256: str = ""
     size: int = 0
     name: str = ""
     tag: str = ""
-    same: bool = False
+    unchanged: bool = False
 
 
 class Download:
-    """One file on its way into ``part``; ``wanted`` is what it is called.
+    """One file on its way into ``part``.
 
-    ``known`` are the address and the tag of what lies there already; ``begun`` is told those of
-    what is being written, so that another run may go on with it. A ``packed`` one is no page.
+    ``known`` are the address and the tag of what is in the part already. ``on_begin`` is called
+    with those of what is being written, so that another run can resume it. A ``packed`` file is no
+    page. Files are opened once: others may be able to write the folder.
     """
 
     def __init__(
         self,
         request: Request,
         part: Path,
-        wanted: str,
+        label: str,
         track: Track,
         known: Tuple[str, ...] = (),
-        begun: Callable[[Tuple[str, ...]], None] = lambda part: None,
+        on_begin: Callable[[Tuple[str, ...]], None] = lambda known: None,
         packed: bool = False,
     ) -> None:
-        self._request, self._part, self._wanted = request, part, wanted
-        self._track, self._known, self._begun, self._packed = track, known, begun, packed
-        self._url, self._pages, self._most = request.url, 0, 0
+        self._request, self._part, self._label, self._track = request, part, label, track
+        self._known, self._on_begin, self._packed = known, on_begin, packed
+        self._url, self._most = request.url, 0
         self._out: Optional[BinaryIO] = None
 
-    def run(self, web: Web, host: Host, unless: str = "") -> Got:
-        """Bring all of it; ``unless``: the tag of what is here, which is not brought again."""
+    def run(self, web: Web, host: Host, tag: str = "") -> Arrival:
+        """Download all of it, unless the server still has the version with this tag."""
         try:
-            if self._request.opened is not None:
-                got = self._copied(web, host)
+            if self._request.open is not None:
+                arrival = self._copy(web, host)
             else:
-                got = web.persist(lambda: self._attempt(web, unless), self._track.say)
-            self._refuse_another()
-            return got
+                arrival = web.retry(lambda: self._attempt(web, tag), self._track.say)
+            self._check_part()
+            return arrival
         except BaseException as error:
             full = isinstance(error, OSError) and error.errno == errno.ENOSPC
             self._close()
             with suppress(OSError):
-                # In the way of others, or nobody can go on with it.
+                # It is in the way of others, or nobody can resume it.
                 if full or not self._known or not os.lstat(self._part).st_size:
                     self._part.unlink()
             raise
         finally:
             self._close()
 
-    def _attempt(self, web: Web, unless: str) -> Got:
-        """Ask for what is missing, and take it in."""
-        have = self._have()
-        headers = {"Accept-Encoding": "identity", **conditions(unless)}
+    def _attempt(self, web: Web, tag: str) -> Arrival:
+        have = self._open_known()
+        headers = {"Accept-Encoding": "identity"}
+        if tag:
+            headers["If-None-Match" if tag.endswith('"') else "If-Modified-Since"] = tag
         if have:
             headers.update({"Range": f"bytes={have}-", "If-Range": self._known[1]})
-        answer = web.open(self._request, self._url, headers)
-        with closing(answer.got) as got:
-            if got.status_code == 304 and unless:
-                return Got(same=True)
-            if got.status_code == 416 and have:
-                return self._complete(answer, have)
-            if self._reads_page(got):
-                self._url = self._turned(answer)
-            else:
-                web.judge(answer, self._wanted)
-                return self._taken(answer, have, web)
-        return self._attempt(web, unless)
+        with closing(web.open(self._request, self._url, headers)) as response:
+            if response.status_code == 304 and tag:
+                return Arrival(unchanged=True)
+            if response.status_code == 416 and have:
+                return self._complete(response, have)
+            if not self._expects_page(response):
+                web.raise_for_status(response, self._label)
+                return self._receive(response, have, web)
+            self._url = self._read_page(response)
+        return self._attempt(web, tag)
 
-    def _have(self) -> int:
-        """How much of it lies there, of the same version."""
+    # ------------------------------------------------------------------ the part
+    def _open_known(self) -> int:
+        """Open what is there of the same version, and return its size."""
         if len(self._known) != 2 or self._known[0] != self._request.url:
             return 0
         with suppress(OSError):
-            return self._opened().seek(0, os.SEEK_END)
+            if self._out is None:
+                self._out = os.fdopen(open_own(self._part, os.O_RDWR), "r+b")
+            return self._out.seek(0, os.SEEK_END)
         return 0
 
-    def _opened(self) -> BinaryIO:
-        """The part that lies there, if it is one of ours; from now on all is done with this file.
-
-        Others may be able to write the folder: what a link leads to, or has another name too, is
-        not to be written.
-        """
-        if self._out is None:
-            self._out = os.fdopen(os.open(str(self._part), os.O_RDWR | PLAIN | _BINARY), "r+b")
-            found = os.fstat(self._out.fileno())
-            if not (stat.S_ISREG(found.st_mode) and is_own(found) and found.st_nlink == 1):
-                self._close()
-                raise OSError(errno.EPERM, "not a part of ours", str(self._part))
-        return self._out
-
-    def _begin(self) -> BinaryIO:
-        """A new part, in the place of what lies there."""
+    def _open_new(self, known: Tuple[str, ...]) -> BinaryIO:
         self._close()
         with suppress(FileNotFoundError):
             self._part.unlink()
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         self._out = os.fdopen(os.open(str(self._part), flags, 0o666), "w+b")
+        self._known = known
+        self._on_begin(known)
         return self._out
 
     def _close(self) -> None:
         if self._out is not None:
-            with suppress(OSError):  # the disk is full: that was said where it was written
+            with suppress(OSError):  # the disk is full, which was raised on writing
                 self._out.close()
             self._out = None
 
-    def _refuse_another(self) -> None:
-        """What lies there now is what was written, and not what somebody has put there since."""
+    def _check_part(self) -> None:
+        """Raise `SourceError` if somebody has put another file in the place of the part."""
         if self._out is None:
             return
         self._out.flush()
@@ -160,126 +140,111 @@ class Download:
             if os.path.samestat(os.fstat(self._out.fileno()), os.lstat(self._part)):
                 return
         self._known = ()
-        raise SourceError(
-            f"{self._wanted} was replaced by another program while it arrived.",
-            "Fetch it into a folder that only you can write.",
-        )
+        message = f"{self._label} was replaced by another program while it was downloaded."
+        hint = "Fetch it into a folder that only you can write."
+        raise SourceError(message, hint, code="replaced-by-others")
 
-    def _complete(self, answer: Answer, have: int) -> Got:
-        """Nothing is missing where the part is as long as the file; else from the start."""
-        headers = answer.got.headers
-        if headers.get("Content-Range", "").rpartition("/")[2] == str(have):
-            return Got(self._hashed(have).hexdigest(), have, named(headers), self._known[1])
-        self._known = ()
-        raise Again(f"{answer.host} has another file now", gained=True)
+    def _hash(self, have: int) -> Any:
+        """Return the hash of what is in the part, to be continued."""
+        state = hashlib.sha256()
+        if have and self._out is not None:
+            self._out.seek(0)
+            for block in iter(lambda: self._out.read(_BLOCK * 16), b""):  # type: ignore[union-attr]
+                state.update(block)
+        return state
 
-    def _taken(self, answer: Answer, have: int, web: Web) -> Got:
-        """The body, behind what is there, in its full length."""
-        import requests
-
-        got = answer.got
-        name = named(got.headers) or _zipped(answer.url, self._request.name)
-        undo_packing(got, name or self._wanted)
-        self._refuse_page(answer, name)
-        if got.status_code != 206:
-            have = 0
-        elif not got.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-            self._known = ()
-            raise Again(f"{answer.host} sent another part")
-        total, tag = length(got.headers, have), strong_tag(got.headers)
-        self._refuse_size(total - have)
-        out = self._opened() if have else self._begin()
-        if not have:  # what was there is gone: now the new one may be named
-            self._known = (self._request.url, tag) if tag and total else ()
-            self._begun(self._known)
-        made, done = self._hashed(have), have
-        self._track.of(total)
-        try:
-            for block in got.iter_content(_BLOCK):
-                web.check()
-                out.write(block)
-                made.update(block)
-                done += len(block)
-                self._track.at(done)
-        except requests.RequestException:
-            pass
-        else:
-            if not total or done == total:
-                return Got(made.hexdigest(), done, name, tag or date(got.headers))
-        gained, self._most = done > self._most, max(done, self._most)
-        raise Again(f"{answer.host} stopped half way", gained=gained)
-
-    def _copied(self, web: Web, host: Host) -> Got:
-        """What is not on the web, from its start."""
-        assert self._request.opened is not None  # noqa: S101 - the caller looked
-        self._known = ()
-        self._begun(())
-        stream, size = self._request.opened(host)
-        self._refuse_size(size)
-        made, done = hashlib.sha256(), 0
-        self._track.of(max(size, 0))
-        out = self._begin()
-        with stream:
-            for block in iter(lambda: stream.read(_BLOCK * 16), b""):
-                web.check()
-                out.write(block)
-                made.update(block)
-                done += len(block)
-                self._track.at(done)
-        if size not in (-1, done):
-            raise SourceError(
-                f"{self._wanted} changed while it was copied.", "Run it again when it is whole."
-            )
-        return Got(made.hexdigest(), done)
-
-    def _refuse_size(self, size: int) -> None:
-        """Do not begin with what does not fit."""
+    def _check_space(self, size: int) -> None:
         free = shutil.disk_usage(str(self._part.parent)).free
         if size > free:
-            raise SourceError(
-                f"{self._wanted} needs {amount(size)}, and {amount(free)} are free.",
-                "Free some space, or choose a folder on another disk.",
-            )
+            message = f"{self._label} needs {amount(size)}, and {amount(free)} are free."
+            hint = "Free some space, or choose a folder on another disk."
+            raise SourceError(message, hint, code="disk-full")
 
-    def _hashed(self, have: int) -> Any:
-        """The hash of what is there so far, to be gone on with."""
-        made = hashlib.sha256()
-        if have:
-            stream = self._opened()
-            stream.seek(0)
-            for block in iter(lambda: stream.read(_BLOCK * 16), b""):
-                made.update(block)
-        return made
+    # ------------------------------------------------------------------ the content
+    def _complete(self, response: Any, have: int) -> Arrival:
+        """Return the part if it is as long as the file; else start again."""
+        headers = response.headers
+        if headers.get("Content-Range", "").rpartition("/")[2] == str(have):
+            return Arrival(self._hash(have).hexdigest(), have, name_of(headers), self._known[1])
+        self._known = ()
+        raise Retry(f"{host_of(response.url)} has another file now", gained=True)
+
+    def _receive(self, response: Any, have: int, web: Web) -> Arrival:
+        """Write the body behind what is there."""
+        headers, host = response.headers, host_of(response.url)
+        name = name_of(headers) or _packed_name(response.url, self._request.name)
+        undo_packing(response, name or self._label)
+        self._refuse_page(response, name)
+        if response.status_code != 206:
+            have = 0
+        elif not headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+            self._known = ()
+            raise Retry(f"{host} sent another part")
+        total, tag = total_size(headers, have), strong_tag(headers)
+        self._check_space(total - have)
+        if not have:
+            self._open_new((self._request.url, tag) if tag and total else ())
+        try:
+            sha256, size = self._write(response.iter_content(_BLOCK), have, total, web)
+            if not total or size == total:
+                return Arrival(sha256, size, name, tag)
+        except requests.RequestException:
+            size = self._track.done
+        gained, self._most = size > self._most, max(size, self._most)
+        raise Retry(f"{host} closed the connection half way", gained=gained)
+
+    def _copy(self, web: Web, host: Host) -> Arrival:
+        """Read what is not on the web, from its start."""
+        assert self._request.open is not None  # noqa: S101 - see `run`
+        stream, size = self._request.open(host)
+        self._check_space(size)
+        self._open_new(())
+        with stream:
+            blocks = iter(lambda: stream.read(_BLOCK * 16), b"")
+            sha256, written = self._write(blocks, 0, max(size, 0), web)
+        if size not in (-1, written):
+            message = f"{self._label} changed while it was copied."
+            raise SourceError(message, "Run it again when it is complete.", code="changed")
+        return Arrival(sha256, written)
+
+    def _write(self, blocks: Iterable[bytes], done: int, total: int, web: Web) -> Tuple[str, int]:
+        assert self._out is not None  # noqa: S101 - the callers have opened it
+        state = self._hash(done)
+        self._track.advance(done, total)
+        for block in blocks:
+            web.check()
+            self._out.write(block)
+            state.update(block)
+            done += len(block)
+            self._track.advance(done, total)
+        return state.hexdigest(), done
 
     # ------------------------------------------------------------------ pages
-    def _reads_page(self, got: Any) -> bool:
-        """Whether there is a page, and somebody who understands it."""
-        asked = self._request.page is not None and is_page(got.headers)
-        return asked and got.status_code < 500 and got.status_code not in (404, 410, 429)
+    def _expects_page(self, response: Any) -> bool:
+        """Tell whether there is a page that ``request.page`` can read."""
+        status = response.status_code
+        readable = self._request.page is not None and is_page(response.headers)
+        return readable and status < 500 and status not in (404, 410, 429)
 
-    def _turned(self, answer: Answer) -> str:
-        """Where the page says that the file is."""
-        assert self._request.page is not None  # noqa: S101 - see `_reads_page`
-        text = next(answer.got.iter_content(_PAGE), b"").decode("utf-8", "replace")
-        self._pages += 1
-        url = self._request.page(text, answer.url)
-        if self._pages > 2:
-            raise SourceError(
-                f"{answer.host} gives a page behind its page.", "Open the URL in a browser."
-            )
+    def _read_page(self, response: Any) -> str:
+        """Return the address that the page gives for the file."""
+        assert self._request.page is not None  # noqa: S101 - see `_expects_page`
+        text = next(response.iter_content(_PAGE), b"").decode("utf-8", "replace")
+        url = self._request.page(text, response.url)
+        if self._url != self._request.url:
+            message = f"{host_of(response.url)} sent a page behind its page."
+            raise SourceError(message, "Open the URL in a browser.", code="page")
         return url
 
-    def _refuse_page(self, answer: Answer, name: str) -> None:
-        """A page in the place of a file is none."""
-        suffix = Path(name or self._wanted).suffix.lower()
-        if is_page(answer.got.headers) and (self._packed or suffix not in _PAGES):
-            raise SourceError(
-                f"{answer.host} sent a page instead of {self._wanted}: a login, or an error.",
-                "Open the URL in a browser; a private file may need --token NAME",
-            )
+    def _refuse_page(self, response: Any, name: str) -> None:
+        suffix, host = Path(name or self._label).suffix, host_of(response.url)
+        if is_page(response.headers) and (self._packed or not _PAGE_SUFFIX.fullmatch(suffix)):
+            message = f"{host} sent a page instead of {self._label}: a login, or an error."
+            hint = "Open the URL in a browser. A private file may need --token NAME"
+            raise SourceError(message, hint, code="page")
 
 
-def _zipped(url: str, name: str) -> str:
-    """The name of a file that its server sends packed, as Kaggle does with some."""
+def _packed_name(url: str, name: str) -> str:
+    """Return the name of a file that its server sends as a zip, as Kaggle does with some."""
     last = last_part(urlsplit(url).path)
     return last if name and last == f"{name}.zip" else ""

@@ -1,47 +1,43 @@
-"""What later lines of a setup cell fetch is begun while its earlier lines work."""
+"""Beginning the downloads of a setup cell while its earlier lines work."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, List, Optional
+from typing import Any, List
 
 from ..core.steps import Step, parts_of
 from ..extension.hooks import Hook
 from ..record.cell import parse
 
-if TYPE_CHECKING:
-    from ..extension.recorder import Session
-    from .prefetch import Ahead
-
 
 class Prefetch(Hook):
-    """What the running setup cell has begun to download, for the one kernel."""
+    """The early downloads of the setup cell that runs in this kernel."""
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self._begun = False
-        self._ahead: Optional[Ahead] = None
+    _begun = False
+    _downloads: List[Any] = []
 
     def step_begins(self, step: Step) -> None:
         """Begin the downloads of the cell's other lines, once in each cell."""
         session = self.session
-        if self._begun or step.word == "fetch":
+        if self._begun or step.word == "fetch" or not session.runs_setup:
             return
-        if not session.runs_setup or "%fetch" not in session.running:
+        if "%fetch" not in session.running:
             return
         self._begun = True
-        parts: List[Any] = [*parts_of("fetch", [line.step for line in parse(session.running)])]
-        if parts:
-            from .prefetch import Ahead
+        steps: List[Any] = parts_of("fetch", [line.step for line in parse(session.running)])
+        if steps:
+            from .prefetch import begin
 
-            self._ahead = Ahead(parts, session.host)
+            self._downloads = begin(steps, session.host)
 
     def cell_ends(self, result: Any) -> None:
-        """No line of it will take what is left."""
+        """End the downloads that no line has taken over."""
         if self.session.depth < 2:
             self.close()
 
     def close(self) -> None:
-        """Stop what is still on its way."""
-        ahead, self._ahead, self._begun = self._ahead, None, False
-        if ahead is not None:
-            ahead.close()
+        """End what is still on its way."""
+        downloads, self._downloads, self._begun = self._downloads, [], False
+        if downloads:
+            from .prefetch import end
+
+            end(downloads)

@@ -1,81 +1,77 @@
-"""Putting in place what has arrived: never over what is a person's own."""
+"""Moving what has arrived to its place, never over a person's own files."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from pathlib import Path
-from typing import Callable, Container, Dict, List, Sequence, Set, Tuple
+from typing import Container, Dict, Iterator, List, Sequence, Set, Tuple
 
 from ..core.controls import visible
 from ..core.errors import SourceError
 from ..core.files import clear
-from .cache import Entry, Member, digest, is_folder, keep, recall, same
+from ..core.steps import Progress
+from .cache import Entry, FileStamp, digest, is_folder, load, same_content, save
 
 
-def put(part: Path, path: Path, sha256: str, ours: str, over: bool) -> str:
-    """Move a file to its place: ``put``, ``there`` already, or ``refused``: not ``ours``.
+def install_file(part: Path, path: Path, label: str, sha256: str, ours: str, over: bool) -> str:
+    """Move a file to its place, over a file with the hash ``ours``, or over any file if ``over``.
 
-    ``replaced``: it was not, and this was to be ``over`` it.
+    Return ``new``, ``same`` (already there) or ``replaced`` (what was there was not ours).
     """
-    became = "put"
+    status = "new"
     if path.is_file():
-        have = digest(path)
-        if have == sha256:
-            return "there"
-        became = "put" if have == ours else "replaced"
-    elif path.exists():  # a folder, a device or a pipe
-        return "refused"
-    elif os.path.lexists(path):  # a link that leads nowhere
-        became = "replaced"
-    if became == "replaced" and not over:
-        return "refused"
+        sha256_there = digest(path)
+        if sha256_there == sha256:
+            return "same"
+        status = "new" if sha256_there == ours else "replaced"
+    elif os.path.lexists(path):
+        status = "replaced"
+        over = over and not path.exists()  # a link that leads nowhere, but no folder or device
+    if status == "replaced" and not over:
+        raise not_ours(label)
     part.replace(path)
-    return became
+    return status
 
 
-def put_members(
-    archive: Path,
-    folder: Path,
-    name: str,
-    at: Path,
-    fresh: Entry,
-    over: bool,
-    told: Callable[[object], None],
+def not_ours(label: str) -> SourceError:
+    """Return the error for a file in the way that was not fetched, or has been changed."""
+    message = f"{label} is there and is another file; it was left alone."
+    hint = "Move it away. Or put what this line names in its place: --update"
+    return SourceError(message, hint, code="not-ours")
+
+
+def install_members(
+    archive: Path, folder: Path, name: str, key: Path, entry: Entry, over: bool, progress: Progress
 ) -> bool:
-    """Unpack beside the folder's files, then move each to its place; remembered under ``at``.
+    """Unpack beside the files of a folder, then move each to its place; remember it under ``key``.
 
-    Gives whether files that are not ours were replaced, which is done where this is ``over`` them.
-    What may be written over is known before anything is moved, also to a run that comes after a
-    kill: a file that is moved keeps its size and time.
+    Return whether files that are not ours were replaced, which is done only if ``over``. What may
+    be replaced is decided before anything is moved, and saved for a run after a kill: a file that
+    is moved keeps its size and time.
     """
     from .extract import unpack
 
     beside = folder / f".{archive.name.strip('.')}.unpacking"
-    clear(beside)  # of one that was killed
+    clear(beside)  # of a run that was killed
     try:
         beside.mkdir(0o700)
-        made = beside / "files"
-        found = unpack(archive, made, fresh.strip, told, name)
-        was, members = recall(at).members, [_member(made, path) for path, _ in found]
-        there, replaced = _there(made, folder, members, {*was}, over)
-        now = tuple(there.get(one.path, one) for one in members)
-        keep(at, fresh._replace(sha256="", members=(*was, *now)))
-        _move(made, folder, "", there)
-        _remove_old(folder, was, {one.path for one in members})
-        keep(at, fresh._replace(members=now))
+        fresh = beside / "files"
+        members = tuple(unpack(archive, fresh, entry.strip, progress, name))
+        old = load(key).members
+        same, replaced = _compare(fresh, folder, members, {*old}, over)
+        new = tuple([same.get(member.path, member) for member in members])
+        save(key, entry._replace(sha256="", members=(*old, *new)))
+        _move(fresh, folder, "", same)
+        _remove_old(folder, old, {member.path for member in members})
+        save(key, entry._replace(members=new))
         return replaced
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
 
-def _member(folder: Path, path: str) -> Member:
-    stat = os.lstat(f"{folder}{os.sep}{path}")  # tens of thousands: no object is made for any
-    return Member(path, stat.st_size, stat.st_mtime_ns)
-
-
 def _move(fresh: Path, folder: Path, path: str, stays: Container[str]) -> None:
-    """Move what a folder holds, whole folders where there are none; the paths of ``stays`` stay."""
+    """Move what a folder holds except ``stays``; whole folders if there are none yet."""
     with os.scandir(f"{fresh}{os.sep}{path}") as entries:
         for entry in sorted(entries, key=lambda entry: entry.name):
             below = f"{path}/{entry.name}" if path else entry.name
@@ -86,75 +82,82 @@ def _move(fresh: Path, folder: Path, path: str, stays: Container[str]) -> None:
                 os.replace(entry.path, target)  # noqa: PTH105
 
 
-def _there(
-    fresh: Path, folder: Path, members: Sequence[Member], known: Set[Member], over: bool
-) -> Tuple[Dict[str, Member], bool]:
-    """What is there with the same content, and stays: its time may be another line's to know.
+def _compare(
+    fresh: Path, folder: Path, members: Sequence[FileStamp], old: Set[FileStamp], over: bool
+) -> Tuple[Dict[str, FileStamp], bool]:
+    """Return the files that are there with the same content, and whether others are in the way.
 
-    And whether something that is not ours is in the way: `SourceError` where it is not to be
-    written ``over``, or cannot be; nothing was moved then.
+    The former stay: another line may remember their times. `SourceError` if the others must not,
+    or cannot, be replaced.
     """
-    found: Dict[str, Member] = {}
-    bad: List[str] = []
-    others: List[str] = []
+    same: Dict[str, FileStamp] = {}
+    blocked: List[str] = []
+    foreign: List[str] = []
+    for member, present in _existing(folder, members, blocked):
+        path = member.path
+        if present == member and present in old:
+            continue  # moved here by a run that was killed
+        if same_content(fresh / path, folder / path):
+            same[path] = present
+        elif is_folder(folder / path):
+            blocked.append(path)
+        elif present not in old:
+            foreign.append(path)
+    if blocked or (foreign and not over):
+        raise _refusal(sorted([*blocked, *foreign]))
+    return same, bool(foreign)
+
+
+def _existing(
+    folder: Path, members: Sequence[FileStamp], blocked: List[str]
+) -> Iterator[Tuple[FileStamp, FileStamp]]:
+    """Yield the members that exist with what is there; add to ``blocked`` those below no folder."""
     folders = {"": "folder"}
-    for one in members:
-        path, target = one.path, folder / one.path
-        above = _kind(folder, path.rpartition("/")[0], folders)
+    for member in members:
+        above = _folder_status(folder, member.path.rpartition("/")[0], folders)
         if above == "other":
-            bad.append(path)
-        if above != "folder":
-            continue
-        try:
-            there = _member(folder, path)
-        except FileNotFoundError:
-            continue
-        if there == one and there in known:
-            continue  # as it was moved here, and ours
-        if same(fresh / path, target):
-            found[path] = there
-        elif is_folder(target):
-            bad.append(path)
-        elif there not in known:
-            others.append(path)
-    if bad or (others and not over):
-        raise _refused(sorted([*bad, *others]))
-    return found, bool(others)
+            blocked.append(member.path)
+        elif above == "folder":
+            try:
+                stat = os.lstat(f"{folder}{os.sep}{member.path}")
+            except FileNotFoundError:
+                continue
+            yield member, FileStamp(member.path, stat.st_size, stat.st_mtime_ns)
 
 
-def _kind(folder: Path, path: str, known: Dict[str, str]) -> str:
-    """Whether a path is a ``folder``, is ``absent``, or is or lies below an ``other`` thing.
+def _folder_status(folder: Path, path: str, known: Dict[str, str]) -> str:
+    """Return ``folder``, ``absent``, or ``other`` if the path is, or is below, something else.
 
-    A link is no folder: each archive's stay inside, but with those of another one they may lead
-    anywhere.
+    A link is no folder: each archive's links stay inside, but together with those of another one
+    they may lead anywhere.
     """
     if path not in known:
-        known[path] = _kind(folder, path.rpartition("/")[0], known)
-        if known[path] == "folder":
-            place = f"{folder}{os.sep}{path}"
-            there = os.path.lexists(place)
-            known[path] = ("folder" if is_folder(Path(place)) else "other") if there else "absent"
+        known[path] = _folder_status(folder, path.rpartition("/")[0], known)
+        place = folder / path
+        if known[path] == "folder" and not is_folder(place):
+            known[path] = "other" if os.path.lexists(place) else "absent"
     return known[path]
 
 
-def _refused(bad: Sequence[str]) -> SourceError:
-    more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
-    bad = [visible(path, keep="") for path in bad]
+def _refusal(paths: Sequence[str]) -> SourceError:
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    paths = [visible(path, keep="") for path in paths]
     return SourceError(
-        f"{bad[0]}{more} of the archive would take the place of other files; they were left alone.",
-        "Unpack into another folder, or move them away. To write over them: --update",
-        "\n".join(bad[:5]),
+        f"{paths[0]}{more} of the archive would replace other files; nothing was changed.",
+        "Unpack into another folder, or move them away. To replace them: --update",
+        "\n".join(paths[:5]),
+        code="not-ours",
     )
 
 
-def _remove_old(folder: Path, was: Tuple[Member, ...], now: Set[str]) -> None:
-    """Take out what an older archive had brought, where nobody has changed it."""
-    for path, size, mtime_ns in was:
+def _remove_old(folder: Path, old: Sequence[FileStamp], new: Set[str]) -> None:
+    """Delete what only an older archive had, unless somebody has changed it."""
+    for path, size, mtime_ns in old:
         target = folder / path
         try:
             stat = os.lstat(str(target))
-            if path not in now and (stat.st_size, stat.st_mtime_ns) == (size, mtime_ns):
+            if path not in new and (stat.st_size, stat.st_mtime_ns) == (size, mtime_ns):
                 target.unlink()
                 target.parent.rmdir()
-        except OSError:  # gone, or the folder holds more
+        except OSError:  # it is gone, or the folder is not empty
             continue

@@ -1,8 +1,8 @@
 """Downloads that begin before their line, while an earlier line of the cell works.
 
 Nothing is made where a file will be, since an earlier line may clone or mount there: what arrives
-lies in the user's cache, and the line takes it over. Where that is not to be had, or failed, the
-line does all of it itself, and says what there is to say.
+lies in the user's cache, and the line takes it over. If that is not possible, or failed, the line
+does all of it itself, and reports what there is to report.
 """
 
 from __future__ import annotations
@@ -11,150 +11,133 @@ import threading
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Callable, Dict, Iterable, Optional, Tuple
+from typing import Callable, Dict, Iterable, List, Optional, Tuple
 
 from ..core.errors import ColabMagicsError
 from ..core.files import cache, named
 from ..core.host import Host
-from .cache import Entry, keep, only, part_of, recall
-from .download import Download, Got
+from .cache import Entry, load, locked, part_path, save
+from .download import Arrival, Download
 from .http import Web
 from .progress import AT_ONCE, Track
-from .step import FetchStep
-from .target import look
-from .urls import Request, source
+from .step import FetchStep, inspect
+from .urls import read_url
 
-#: Seconds after which what a kill has left in the cache is given up.
+#: Seconds after which what a killed kernel has left in the cache is deleted.
 _OLD = 86400.0
-
-#: What is on its way in this process, by the place that it is for.
-_BEGUN: Dict[Path, _Begun] = {}
-
-
-class Ahead:
-    """The files of some lines, on their way until they are taken or this is closed."""
-
-    def __init__(self, steps: Iterable[FetchStep], host: Host) -> None:
-        _clean()
-        turns = threading.Semaphore(AT_ONCE)
-        self._begun = [_Begun(step, host, turns) for step in steps if _may(step, host)]
-        for one in self._begun:
-            _BEGUN[one.place] = one
-            one.start()
-
-    def close(self) -> None:
-        """End those that no line has taken; nothing of them stays."""
-        for one in self._begun:
-            if _BEGUN.get(one.place) is one:
-                del _BEGUN[one.place]
-                one.end()
-                one.drop()
+#: The downloads of this process, by the place of their file.
+_RUNNING: Dict[Path, EarlyDownload] = {}
 
 
-def take(
+def begin(steps: Iterable[FetchStep], host: Host) -> List[EarlyDownload]:
+    """Begin to download the files of some lines, as far as that is possible now."""
+    with suppress(OSError):
+        for path in cache("ahead").iterdir():
+            if path.stat().st_mtime < time.time() - _OLD:
+                path.unlink()
+    turns = threading.Semaphore(AT_ONCE)
+    downloads = [EarlyDownload(step, host, turns) for step in steps if _is_possible(step, host)]
+    for download in downloads:
+        _RUNNING[download.place] = download
+        download.start()
+    return downloads
+
+
+def end(downloads: Iterable[EarlyDownload]) -> None:
+    """End the downloads that no line has taken over, and delete their files."""
+    for download in downloads:
+        if _RUNNING.get(download.place) is download:
+            del _RUNNING[download.place]
+            download.end()
+            download.delete()
+
+
+def take_over(
     step: FetchStep, host: Host, part: Path, track: Track, check: Callable[[], None]
-) -> Optional[Got]:
-    """What was begun of a file, waited for and moved to ``part``; None where it is not whole.
+) -> Optional[Arrival]:
+    """Wait for the early download of a file, and move it to ``part``; None if it is not complete.
 
-    What has arrived of one that failed half way is moved too: it is gone on with. ``check`` is
-    called while it waits, and may raise.
+    A part of a file is moved too, to be resumed. ``check`` is called meanwhile, and may raise.
     """
-    begun = _BEGUN.pop(step.place(host), None)
-    if begun is None:
+    early = _RUNNING.pop(step.place(host), None)
+    if early is None:
         return None
-    got, same = None, begun.step.url == step.url and not step.update
+    same = early.step.url == step.url and not step.update
     try:
-        while same and begun.is_alive():
-            begun.join(0.1)
-            track.of(begun.track.total)
-            track.at(begun.track.done)
+        while same and early.is_alive():
+            early.join(0.1)
+            track.advance(early.track.done, early.track.total)
             check()
     finally:
-        begun.end()
-        got = begun.moved(part) if same else None
-        begun.drop()
-    return got
+        early.end()
+        arrival = early.move(part) if same else None
+        early.delete()
+    return arrival
 
 
-class _Begun(threading.Thread):
-    """One file. A thread that is not waited for when the kernel ends."""
+class EarlyDownload(threading.Thread):
+    """The early download of one file, which does not keep the kernel from ending."""
 
     def __init__(self, step: FetchStep, host: Host, turns: threading.Semaphore) -> None:
         super().__init__(daemon=True)
         self.step, self.place, self.track = step, step.place(host), Track("")
-        self._host, self._turns = host, turns
-        self._stop_it = threading.Event()
-        self._web = Web(self._stop_it)
-        self._part = _folder() / named(self.place)
-        self._got: Optional[Got] = None
+        self._host, self._turns, self._stopping = host, turns, threading.Event()
+        self._web = Web(self._stopping)
+        self._part = cache("ahead") / named(self.place)
+        self._arrival: Optional[Arrival] = None
 
     def run(self) -> None:
-        """Bring it; a failure is nothing here, since the line will meet it too."""
+        """Download it; failures are ignored, since the line will meet them too."""
+
+        def on_begin(known: Tuple[str, ...]) -> None:
+            save(self._part, Entry(part=known))
+
+        def on_wait(seconds: float) -> None:
+            raise KeyboardInterrupt  # another kernel downloads it
+
         with self._turns, suppress(KeyboardInterrupt, ColabMagicsError, OSError):
             self._web.check()
-            with only(self._part, self._elsewhere):
-                request = source(self.step.url).request
-                known = recall(self._part).part
-                self._got = self._download(request, known).run(self._web, self._host)
-
-    def _download(self, request: Request, known: Tuple[str, ...]) -> Download:
-        def begun(part: Tuple[str, ...]) -> None:
-            keep(self._part, Entry(part=part))
-
-        name, packed = self.place.name, self.step.unpack
-        return Download(request, self._part, name, self.track, known, begun, packed)
-
-    def _elsewhere(self, seconds: float) -> None:
-        """Another kernel is at it."""
-        raise KeyboardInterrupt
+            with locked(self._part, on_wait):
+                request, known = read_url(self.step.url), load(self._part).part
+                arguments = (self.place.name, self.track, known, on_begin, self.step.unpack)
+                download = Download(request, self._part, *arguments)
+                self._arrival = download.run(self._web, self._host)
 
     def end(self) -> None:
-        """Have it end soon, and wait for that."""
-        self._stop_it.set()
-        self._web.cut()
+        """End it soon, and wait for that."""
+        self._stopping.set()
+        self._web.wake()
         self.join(10)
 
-    def moved(self, part: Path) -> Optional[Got]:
-        """Move what has arrived to where the line has its own."""
-        known = recall(self._part).part
+    def move(self, part: Path) -> Optional[Arrival]:
+        """Move what has arrived to the part of the line; return it if it is complete."""
+        known = load(self._part).part
         try:
             self._part.replace(part)
-        except OSError:  # nothing has arrived, or that is another disk
+        except OSError:  # nothing has arrived, or it is on another disk
             return None
-        keep(part, Entry(part=known))
-        return self._got
+        save(part, Entry(part=known))
+        return self._arrival
 
-    def drop(self) -> None:
+    def delete(self) -> None:
         """Delete what has arrived."""
         with suppress(OSError):
             self._part.unlink()
-        keep(self._part, Entry())
+        save(self._part, Entry())
 
 
-def _may(step: FetchStep, host: Host) -> bool:
-    """Whether it can begin now: it needs no secret and no drive, and is not there in part."""
-    request = source(step.url).request
-    plain = request.url == step.url and request.page is None and request.opened is None
+def _is_possible(step: FetchStep, host: Host) -> bool:
+    """Tell whether a download can begin now: it needs no secret and no drive, and is new."""
+    request = read_url(step.url)
+    plain = request.url == step.url and request.page is None and request.open is None
     on_drive = any(step.dest.startswith(f"{name}:") for name in host.places)
     if not plain or on_drive or step.token or step.update:
         return False
     place = step.place(host)
     try:
-        if part_of(place).exists() or look(step, host).state != "absent":
+        if part_path(place).exists() or inspect(step, host).status != "absent":
             return False
-        there = next(one for one in place.parents if one.exists())
-        return there.stat().st_dev == _folder().stat().st_dev
+        folder = next(folder for folder in place.parents if folder.exists())
+        return folder.stat().st_dev == cache("ahead").stat().st_dev
     except OSError:
         return False
-
-
-def _folder() -> Path:
-    return cache("ahead")
-
-
-def _clean() -> None:
-    """Delete what kernels that were killed have left, where no run has gone on with it."""
-    with suppress(OSError):
-        for path in _folder().iterdir():
-            if path.stat().st_mtime < time.time() - _OLD:
-                path.unlink()

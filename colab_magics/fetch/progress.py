@@ -12,82 +12,70 @@ from ..core.steps import Progress
 T = TypeVar("T")
 #: Files at once: more of them do not get faster, and servers dislike it.
 AT_ONCE = 4
-#: Seconds between two looks, and how long those that are interrupted get to put away their things.
-_LOOK, _GRACE = 0.2, 30.0
+#: Seconds between two messages, and how long interrupted downloads get to close their files.
+_INTERVAL, _GRACE = 0.2, 30.0
 
 
 class Track:
-    """How far one file is."""
+    """How far one file is; a ``total`` of 0 is not known, ``message`` says what else goes on."""
 
     def __init__(self, label: str) -> None:
-        self.label, self.done, self.total, self.ended = label, 0, 0, False
-        self.said = ""
+        self.label, self.done, self.total, self.ended, self.message = label, 0, 0, False, ""
 
-    def of(self, total: int) -> None:
-        """How much it is in all; 0: not known."""
-        self.total, self.said = total, ""
+    def advance(self, done: int, total: int) -> None:
+        """Note how many bytes have arrived."""
+        self.done, self.total, self.message = done, total, ""
 
-    def at(self, done: int) -> None:
-        """How much has arrived."""
-        self.done, self.said = done, ""
-
-    def say(self, text: str) -> None:
-        """What else is going on."""
-        self.said = text
+    def say(self, message: str) -> None:
+        """Note what else goes on."""
+        self.message = message
 
 
 class Meter:
-    """All of them; ``stop`` is set where they are to end."""
+    """The downloads of one line. ``stop`` is set, and ``wakers`` are called, to end all of them."""
 
     def __init__(self) -> None:
         self.stop = threading.Event()
-        self.tracks: List[Track] = []
-        #: What wakes those that wait for a server.
-        self.cuts: List[Callable[[], None]] = []
+        self.wakers: List[Callable[[], None]] = []
+        self._tracks: List[Track] = []
 
     def track(self, label: str) -> Track:
-        """One more file."""
-        made = Track(label)
-        self.tracks.append(made)
-        return made
+        """Add a file."""
+        track = Track(label)
+        self._tracks.append(track)
+        return track
 
-    def line(self) -> str:
-        """How it stands, in a line."""
-        going = [one for one in list(self.tracks) if not one.ended]
-        if len(going) == 1 and going[0].said:
-            return f"{going[0].label}: {going[0].said}"
-        if len(self.tracks) == 1:
-            return f"{self.tracks[0].label}: {_of(self.tracks)}"
-        ended = len(self.tracks) - len(going)
-        return f"{files(len(self.tracks))}: {_of(self.tracks)}, {ended} done"
+    def run_all(self, jobs: Sequence[Callable[[], T]], progress: Progress) -> List[Future[T]]:
+        """Run jobs, some at once; on Ctrl-C they end, and put away what they began."""
+        pool = ThreadPoolExecutor(AT_ONCE)
+        futures = [pool.submit(job) for job in jobs]
+        running, last = set(futures), ""
+        try:
+            while running:
+                running = wait(running, _INTERVAL, FIRST_COMPLETED).not_done
+                line = self._line() if running and self._tracks else last
+                if line != last:
+                    progress(line)
+                    last = line
+        except BaseException:
+            self.stop.set()
+            for future in futures:
+                future.cancel()
+            for wake in self.wakers:
+                wake()
+            wait(futures, _GRACE)
+            raise
+        finally:
+            pool.shutdown(wait=False)
+        return futures
 
-
-def at_once(jobs: Sequence[Callable[[], T]], meter: Meter, progress: Progress) -> List[Future[T]]:
-    """Have all jobs done, some at once; on Ctrl-C they end, and what they began is put away."""
-    pool = ThreadPoolExecutor(AT_ONCE)
-    futures = [pool.submit(job) for job in jobs]
-    said = ""
-    try:
-        left = set(futures)
-        while left:
-            left = wait(left, _LOOK, FIRST_COMPLETED).not_done
-            line = meter.line() if left and meter.tracks else said
-            if line != said:
-                progress(line)
-                said = line
-    except BaseException:
-        meter.stop.set()
-        for future in futures:
-            future.cancel()
-        for cut in meter.cuts:
-            cut()
-        wait(futures, _GRACE)
-        raise
-    finally:
-        pool.shutdown(wait=False)
-    return futures
-
-
-def _of(tracks: Sequence[Track]) -> str:
-    done, total = sum(one.done for one in tracks), sum(one.total for one in tracks)
-    return f"{amount(done)} of {amount(total)}" if total >= done > 0 else amount(done)
+    def _line(self) -> str:
+        tracks = list(self._tracks)
+        active = [track for track in tracks if not track.ended]
+        if len(active) == 1 and active[0].message:
+            return f"{active[0].label}: {active[0].message}"
+        done, total = sum(track.done for track in tracks), sum(track.total for track in tracks)
+        size = f"{amount(done)} of {amount(total)}" if total >= done > 0 else amount(done)
+        if len(tracks) == 1:
+            return f"{tracks[0].label}: {size}"
+        return f"{files(len(tracks))}: {size}, {len(tracks) - len(active)} done"

@@ -121,8 +121,8 @@ def test_names_like_it_are_files_as_any(tmp_path: Path, make: Callable[..., byte
     """What git itself has people keep in repositories comes out."""
     archive = tmp_path / "x"
     archive.write_bytes(make(*PLAIN))
-    found = unpack(archive, tmp_path / "into", 0, lambda line: None)
-    assert [path for path, _ in found] == sorted(("first.txt", *PLAIN))
+    result = unpack(archive, tmp_path / "into", 0, lambda line: None)
+    assert [stamp.path for stamp in result] == sorted(("first.txt", *PLAIN))
 
 
 def test_a_size_below_nothing(tmp_path: Path) -> None:
@@ -141,4 +141,4 @@ def test_a_size_below_nothing(tmp_path: Path) -> None:
         assert tracemalloc.get_traced_memory()[1] < 32 << 20
     finally:
         tracemalloc.stop()
-    assert not [found for found in tmp_path.rglob("*") if found.is_file() and found != path]
+    assert not [result for result in tmp_path.rglob("*") if result.is_file() and result != path]

@@ -29,8 +29,8 @@ from support.runs import Started
 from colab_magics.core import file_lock, files
 from colab_magics.core.errors import NotebookError, NotOwn, SourceError
 from colab_magics.core.host import Host
-from colab_magics.fetch.cache import Entry, Member, keep, part_of, recall
-from colab_magics.fetch.prefetch import Ahead
+from colab_magics.fetch.cache import Entry, FileStamp, load, part_path, save
+from colab_magics.fetch.prefetch import begin
 from colab_magics.jobs import launch
 from colab_magics.jobs import store as jobs
 from colab_magics.jobs.job import Job, find_job
@@ -171,7 +171,7 @@ def test_a_part_is_planted_while_a_server_is_asked(
 ) -> None:
     """A link in the place of the part, or one to a file that was there, is not written through."""
     data = os.urandom(100_000)
-    part = part_of(shared.folder / "a.bin")
+    part = part_path(shared.folder / "a.bin")
 
     def plant(found: Any) -> bytes:
         part.unlink(missing_ok=True)
@@ -188,7 +188,7 @@ def test_a_part_is_planted_while_a_server_is_asked(
 def test_a_part_is_swapped_while_it_arrives(shared: Shared, run: Cells, server: Server) -> None:
     """What lies there at the end and is not what was written is not put in place."""
     url = server.put("/a.bin", os.urandom(300_000), stall=200_000)
-    part = part_of(shared.folder / "a.bin")
+    part = part_path(shared.folder / "a.bin")
 
     def plant() -> None:
         server.stalled.wait(30)
@@ -233,7 +233,7 @@ def test_a_folder_is_planted_where_one_is_made(
     if kind == "unpack":
         url = server.put("/a.zip", archive(sub__data="1"))
         (shared.folder / ".colab-magics-part.unpacking").symlink_to(inside)
-        (shared.folder / f".{part_of(Path('a.zip')).name[1:]}.unpacking").symlink_to(inside)
+        (shared.folder / f".{part_path(Path('a.zip')).name[1:]}.unpacking").symlink_to(inside)
         run(f"%fetch {url} {shared.folder}/ --unpack")
         assert (shared.folder / "sub" / "data").read_text() == "1"
     else:
@@ -407,7 +407,7 @@ def test_a_cache_that_was_planted(shared: Shared, home_of_all: Path, kind: str) 
             theirs(home_of_all)
     if kind == "replaceable":
         shared.folder.chmod(0o777)
-    Ahead((), Host()).close()
+    begin((), Host())
     assert all(path.exists() for path in kept)
     with pytest.raises(NotOwn):
         files.cache("ahead")
@@ -428,17 +428,17 @@ def test_a_planted_record_of_what_was_fetched(
         mine.write_text("mine")
     ours, found = kind == "ours", mine.stat()
     paths = ["../keep.txt", str(target.parent / "keep.txt")] if ours else ["keep.txt"]
-    of_it = [Member(path, found.st_size, found.st_mtime_ns) for path in paths]
+    of_it = [FileStamp(path, found.st_size, found.st_mtime_ns) for path in paths]
     os.utime("keep.txt", ns=(found.st_mtime_ns, found.st_mtime_ns))
     at = target / "z.zip" / ":unpacked"
     sha256 = hashlib.sha256(b"old").hexdigest()
-    keep(at, Entry(url, "", sha256, 1, members=tuple(of_it)))
+    save(at, Entry(url, "", sha256, 1, members=tuple(of_it)))
     record = next((home_of_all / "fetches").glob("*.json"))
     if kind == "folder":
         theirs(home_of_all)
     if not ours:
         theirs(record) if kind != "open" else record.chmod(0o666)
-    assert recall(at) == Entry()
+    assert load(at) == Entry()
     run(f"%fetch {url} unz --unpack --update")
     assert Path("keep.txt").exists() and mine.exists()
     assert (target / "sub" / "data").read_text() == "1"
@@ -596,13 +596,13 @@ def test_only_a_part_of_ours_is_gone_on_with(
     """What lies in its place is not written, nor waited for: all of it is fetched."""
     data = os.urandom(200_000)
     url = server.put("/a.bin", data)
-    part = part_of(shared.folder / "a.bin")
+    part = part_path(shared.folder / "a.bin")
     shared.own.write_bytes(b"x" * 1000)
     if kind == "pipe":
         os.mkfifo(part)
     else:
         (os.symlink if kind == "link" else os.link)(shared.own, part)
-    keep(part, Entry(part=(url, server.files["/a.bin"].tag)))
+    save(part, Entry(part=(url, server.files["/a.bin"].tag)))
     run(f"%fetch {url} {shared.folder}/a.bin")
     assert shared.own.read_bytes() == b"x" * 1000
     assert (shared.folder / "a.bin").read_bytes() == data
@@ -627,7 +627,7 @@ def test_what_is_no_file_is_left_alone(run: Cells, server: Server, kind: str) ->
     for more in ("", f"--sha256 {hashlib.sha256(b'new').hexdigest()}"):
         reply = run.attempt(f"%fetch {url} e.txt {more}")
         assert isinstance(reply.error, SourceError), reply
-        assert os.path.samestat(before, path.lstat()) and not part_of(path).exists()
+        assert os.path.samestat(before, path.lstat()) and not part_path(path).exists()
     if kind == "link":
         run(f"%fetch {url} e.txt --update")
         assert not path.is_symlink() and path.read_bytes() == b"new"

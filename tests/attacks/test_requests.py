@@ -20,7 +20,7 @@ from colab_magics.core.host import Host
 from colab_magics.fetch import http
 from colab_magics.fetch import step as line
 from colab_magics.fetch.http import Web
-from colab_magics.fetch.urls import Request, source
+from colab_magics.fetch.urls import Request, read_url
 from colab_magics.github import api
 from colab_magics.github.api import Api
 from colab_magics.pin.index import ask
@@ -169,9 +169,9 @@ def test_a_redirect_takes_no_secret_along(servers: Callable[..., Raw], name: str
     status = 0
     try:
         found = Web(threading.Event(), CANARY, "MY_TOKEN").open(request, request.url, {})
-        status = found.got.status_code
-        found.got.close()
-    except (SourceError, http.Again) as error:
+        status = found.status_code
+        found.close()
+    except (SourceError, http.Retry) as error:
         assert CANARY not in str(error)
     assert other.secrets == 0, other.asked
     assert home.secrets == len(home.asked)
@@ -225,8 +225,8 @@ def test_no_secret_goes_from_https_to_http(
         home.location = f"{other.at}/end".encode()
         request = Request(f"{home.at}/begin")
         found = Web(threading.Event(), CANARY).open(request, request.url, {})
-        found.got.close()
-        assert found.got.status_code == 200 and len(other.asked) == 1
+        found.close()
+        assert found.status_code == 200 and len(other.asked) == 1
         assert home.secrets == 1 and other.secrets == 0
 
 
@@ -300,7 +300,7 @@ def test_fsspec_is_given_what_it_may_have(monkeypatch: pytest.MonkeyPatch, schem
 
     opened: List[str] = []
     monkeypatch.setattr(fsspec, "open", lambda url, mode: opened.append(url))
-    stream = source(f"{scheme}://host/Folder/x.bin").request.opened
+    stream = read_url(f"{scheme}://host/Folder/x.bin").open
     with suppress(SourceError):
         assert stream is not None
         stream(Host())
@@ -356,18 +356,21 @@ def test_a_login_goes_to_one_index(
 @pytest.mark.parametrize("number", ["9" * 5000, "\u00b2", "\u0663", "-1", "1_0", "+1", " 1", ""])
 def test_no_number_of_a_servers_is_more_than_one(number: str) -> None:
     """Lengths and waits that are none, or that make no sense, are as if there were none."""
-    assert http.length({"Content-Length": number}, 5) == 0
-    assert http.length({"Content-Range": f"bytes 0-1/{number}", "Content-Length": "2"}, 0) in (0, 2)
+    assert http.total_size({"Content-Length": number}, 5) == 0
+    assert http.total_size({"Content-Range": f"bytes 0-1/{number}", "Content-Length": "2"}, 0) in (
+        0,
+        2,
+    )
     assert http._seconds(number) in (0.0, 1.0)
     assert http._seconds(f"Mon, 01 Jan {number} 00:00:00 GMT") == 0.0
     for until in (number, "9" * 18):
         assert api._limit({"X-RateLimit-Reset": until}, True)[1] == "Run it again after a while."
     changed = {"Last-Modified": f"Mon, 01 Jan {number[:12]} 00:00:00 GMT", "Date": "x"}
-    assert http.date(changed) == ""
+    assert http.strong_tag(changed) == ""
 
 
 def test_numbers_of_a_servers() -> None:
     """What makes sense counts."""
-    assert http.length({"Content-Length": "12"}, 5) == 17
-    assert http.length({"Content-Range": "bytes 5-9/10", "Content-Length": "5"}, 5) == 10
+    assert http.total_size({"Content-Length": "12"}, 5) == 17
+    assert http.total_size({"Content-Range": "bytes 5-9/10", "Content-Length": "5"}, 5) == 10
     assert http._seconds(" 7 ") == 7.0

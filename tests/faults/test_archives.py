@@ -24,8 +24,8 @@ from support.cells import Cells, Child, new_shell
 from colab_magics.core.errors import SourceError
 from colab_magics.core.files import MEMORY
 from colab_magics.fetch import http
-from colab_magics.fetch.cache import Entry, recall
-from colab_magics.fetch.install import put_members
+from colab_magics.fetch.cache import Entry, load
+from colab_magics.fetch.install import install_members
 
 Held = Callable[[int, int], None]
 
@@ -56,7 +56,7 @@ def put_all(archive: Path, folder: Path) -> float:
     folder.mkdir(exist_ok=True)
     began = time.process_time()
     fresh = Entry("https://h/x", sha256="0" * 64)
-    put_members(archive, folder, "x", folder / ":unpacked", fresh, False, lambda line: None)
+    install_members(archive, folder, "x", folder / ":unpacked", fresh, False, lambda line: None)
     return time.process_time() - began
 
 
@@ -84,7 +84,7 @@ def test_the_time_grows_with_the_files(memory: Path, kind: str, long: bool) -> N
         archive = memory / f"{times}"
         archive.write_bytes(packed(kind, many(count * times)))
         took.append(min(put_all(archive, memory / f"into{times}.{n}") for n in range(3)))
-        known = recall(memory / f"into{times}.0" / ":unpacked").members
+        known = load(memory / f"into{times}.0" / ":unpacked").members
         assert len(known) == count * times
     began = time.process_time()
     if kind == "zip":
@@ -112,7 +112,7 @@ sys.addaudithook(hook)
 from colab_magics.fetch.cache import Entry
 folder = Path(sys.argv[2])
 fresh = Entry("https://h/x", sha256="0" * 64)
-install.put_members(Path(sys.argv[1]), folder, "x", folder / ":unpacked", fresh, False, print)
+install.install_members(Path(sys.argv[1]), folder, "x", folder / ":unpacked", fresh, False, print)
 """
 
 
@@ -124,11 +124,11 @@ def test_a_kill_is_made_good(tmp_path: Path, kind: str, held: Held, long: bool) 
     archive.write_bytes(packed(kind, files))
     rounds = range(0, 60, 1 if long else 12)
     good = killed = 0
-    for left in rounds:
-        folder = tmp_path / f"into{left}"
+    for remaining in rounds:
+        folder = tmp_path / f"into{remaining}"
         (folder / "1").mkdir(parents=True)
         (folder / "1" / "mine").write_bytes(b"mine")
-        words = [sys.executable, "-c", _KILLED, str(archive), str(folder), str(left)]
+        words = [sys.executable, "-c", _KILLED, str(archive), str(folder), str(remaining)]
         killed += subprocess.run(words, capture_output=True).returncode == -signal.SIGKILL
         put_all(archive, folder)
         good += contents(folder) == {**files, "1/mine": b"mine"}
@@ -152,7 +152,7 @@ def test_a_full_disk_leaves_nothing(tmp_path: Path, kind: str) -> None:
 
 
 # ---------------------------------------------------------------------- what a failed fetch leaves
-def left(home: Path) -> List[str]:
+def remaining(home: Path) -> List[str]:
     """Files below the home and in the cache."""
     return sorted(str(path) for path in home.rglob("*") if path.is_file() and ".i" not in str(path))
 
@@ -180,21 +180,21 @@ def test_a_fetch_that_failed_leaves_nothing(
         ]
         run = Cells(new_shell())
         run("%load_ext colab_magics")
-        before, bad = left(home), []
+        before, bad = remaining(home), []
         for line in lines:
             error = run.attempt(line).error
-            bad += [line] if not isinstance(error, SourceError) or left(home) != before else []
+            bad += [line] if not isinstance(error, SourceError) or remaining(home) != before else []
         held(len(lines), len(lines) - len(bad))
         assert bad == []
         run(f"%fetch {there} a.bin")
-        assert not [path for path in left(home) if path.endswith(".lock")]
+        assert not [path for path in remaining(home) if path.endswith(".lock")]
 
 
 def test_a_fetch_that_was_interrupted_leaves_nothing(home: Path) -> None:
     """Ctrl-C before anything has arrived: no lock, no record."""
     with Server() as server, Child({**os.environ, "XDG_CACHE_HOME": str(home / "cache")}) as shell:
-        before = left(home)
+        before = remaining(home)
         shell.ask(f"%fetch {server.put('/silent.bin', b'x', silent=True)} a.bin")
         assert server.stalled.wait(30)
         shell.interrupt()
-        assert shell.answer().error == "KeyboardInterrupt" and left(home) == before
+        assert shell.answer().error == "KeyboardInterrupt" and remaining(home) == before

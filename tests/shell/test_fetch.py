@@ -37,7 +37,7 @@ def sha(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
-def left(folder: str = ".") -> List[str]:
+def files_below(folder: str = ".") -> List[str]:
     """All files below a folder, hidden ones too."""
     found = [path for path in Path(folder).rglob("*") if not path.is_dir() or path.is_symlink()]
     return sorted(path.relative_to(folder).as_posix() for path in found)
@@ -60,7 +60,7 @@ def test_fetched_recorded_and_left_alone_the_second_time(run: Cells, server: Ser
     """Brought whole, recorded with its hash; a second run asks the server nothing."""
     url = server.put("/train.csv", DATA)
     assert first(run(f"%fetch {url}")) == "train.csv fetched, 300.0 kB"
-    assert Path("train.csv").read_bytes() == DATA and left() == ["train.csv"]
+    assert Path("train.csv").read_bytes() == DATA and files_below() == ["train.csv"]
     line = f"%fetch {url} --sha256 {sha(DATA)}"
     assert run.steps() == [line]
     for again in (f"%fetch {url}", line):
@@ -98,7 +98,7 @@ def test_several_at_once_each_with_its_line(run: Cells, server: Server) -> None:
     release(server)
     shown = run(f"%fetch {' '.join(urls)} data")
     assert first(shown) == "6 files fetched, 1.8 MB" and server.most == 4
-    assert left("data") == [f"f{n}.bin" for n in range(6)]
+    assert files_below("data") == [f"f{n}.bin" for n in range(6)]
     assert run.steps() == [
         f"%fetch {url} data/ --sha256 {sha(DATA + bytes([n]))}" for n, url in enumerate(urls)
     ]
@@ -125,8 +125,8 @@ def test_one_of_several_fails(run: Cells, server: Server) -> None:
     good, bad = server.put("/good.bin", DATA), server.at + "/bad.bin"
     worse = server.at + "/worse.bin"
     error = fails(run, f"%fetch {bad} {good} {worse} data/")
-    assert "has no bad.bin" in error.message and "worse.bin" in error.details
-    assert left() == ["data/good.bin"] and run.steps() == []
+    assert error.code == "absent" and "bad.bin" in error.message and "worse.bin" in error.details
+    assert files_below() == ["data/good.bin"] and run.steps() == []
     server.put("/bad.bin", b"now"), server.put("/worse.bin", b"now")
     assert "2 files fetched, 6 B; 1 already there" in run(f"%fetch {bad} {good} {worse} data/")
     assert server.paths().count("/good.bin") == 1 and len(run.steps()) == 3
@@ -149,7 +149,7 @@ def test_the_name_that_the_server_gives(run: Cells, server: Server, header: str,
     url = server.put("/download?id=1", DATA, headers={"Content-Disposition": header})
     server.files["/download"] = server.files["/download?id=1"]
     run(f"%fetch {url} data/")
-    assert left() == [f"data/{name}"]
+    assert files_below() == [f"data/{name}"]
     (line,) = run.steps()
     assert run(f"%fetch {url} data/") == f"data/{name} already there, nothing to do"
     assert "nothing to do" in run(line) and run.steps() == [line]
@@ -163,7 +163,7 @@ def test_what_ipython_would_expand_is_spelled_so_that_it_does_not(
     """``$`` and braces of a URL are percent-encoded in the line that is recorded."""
     server.put("/a%24b%7Bc%7D.bin", DATA)
     run(f"get_ipython().run_line_magic('fetch', '{server.at}/a$b{{c}}.bin data/')")
-    assert left() == ["data/a$b{c}.bin"]
+    assert files_below() == ["data/a$b{c}.bin"]
     (line,) = run.steps()
     assert "/a%24b%7Bc%7D.bin data/" in line
     assert "nothing to do" in run(line)
@@ -180,7 +180,7 @@ def test_another_file_than_was_recorded_is_refused(run: Cells, server: Server) -
     for again in (line, f"%fetch {url}"):
         error = fails(run, again)
         assert sha(b"new")[:12] in error.message and sha(DATA)[:12] in error.message
-        assert "--update" in error.hint and left() == []
+        assert "--update" in error.hint and files_below() == []
     assert run.steps() == [line]
     run(f"%fetch {url} --update")
     assert Path("a.bin").read_bytes() == b"new"
@@ -197,10 +197,10 @@ def test_a_hash_on_the_line_holds_under_update_too(run: Cells, server: Server) -
     assert "as --sha256 says" in run(f"{line} --update") and len(server.asked) == 2
     server.put("/a.bin", b"new")
     Path("a.bin").write_text("mine")
-    assert "is another file now" in fails(run, f"{line} --update").message
+    assert fails(run, f"{line} --update").code == "hash-differs"
     assert Path("a.bin").read_text() == "mine" and run.steps() == [line]
     run(f"%fetch {url} --update --sha256 {sha(b'new')}")
-    assert Path("a.bin").read_bytes() == b"new" and left() == ["a.bin"]
+    assert Path("a.bin").read_bytes() == b"new" and files_below() == ["a.bin"]
 
 
 def test_update_asks_whether_there_is_another(run: Cells, server: Server) -> None:
@@ -212,7 +212,7 @@ def test_update_asks_whether_there_is_another(run: Cells, server: Server) -> Non
     shown = first(run(f"%fetch {url} --update"))
     assert shown == f"a.bin: {sha(DATA)[:12]} -> {sha(b'new')[:12]}, 3 B"
     assert run(f"%fetch {url} --update") == f"a.bin: still the same, {sha(b'new')[:12]}"
-    assert left() == ["a.bin"] and Path("a.bin").read_bytes() == b"new"
+    assert files_below() == ["a.bin"] and Path("a.bin").read_bytes() == b"new"
 
 
 def test_the_date_of_a_file_tells_too(run: Cells, server: Server) -> None:
@@ -248,7 +248,7 @@ def test_without_what_was_remembered_the_hash_tells(run: Cells, server: Server, 
     assert "nothing to do" in run(line) and len(server.asked) == 1
     shutil.rmtree(home / "cache")
     assert first(run(f"%fetch {url}")) == "a.bin already there, nothing to do"
-    assert len(server.asked) == 2 and left() == ["a.bin"]
+    assert len(server.asked) == 2 and files_below() == ["a.bin"]
     assert "nothing to do" in run(f"%fetch {url}") and len(server.asked) == 2
 
 
@@ -273,8 +273,8 @@ def test_an_edited_file_is_left_as_it_is(run: Cells, server: Server) -> None:
         assert "overwrite your changes with the server's file: --update" in shown
         assert Path("a.bin").read_text() == "mine"
     assert len(server.asked) == 1 and run.steps() == [line]
-    said = "a.bin fetched, 300.0 kB; your changes were replaced"
-    assert first(run(f"%fetch {url} --update")) == said
+    message = "a.bin fetched, 300.0 kB; your changes were replaced"
+    assert first(run(f"%fetch {url} --update")) == message
     assert Path("a.bin").read_bytes() == DATA
     Path("a.bin").write_text("mine")
     server.put("/a.bin", b"new")
@@ -289,13 +289,13 @@ def test_a_file_of_somebody_else_is_not_overwritten(run: Cells, server: Server) 
     Path("a.bin").write_text("mine")
     for more in ("", f"--sha256 {sha(DATA)}"):
         error = fails(run, f"%fetch {url} {more}")
-        assert error.message == "a.bin is there and is another file; it was left alone."
-    assert Path("a.bin").read_text() == "mine" and left() == ["a.bin"] and run.steps() == []
+        assert error.code == "not-ours" and "a.bin" in error.message
+    assert Path("a.bin").read_text() == "mine" and files_below() == ["a.bin"] and run.steps() == []
     Path("folder").mkdir()
     Path("dest").mkdir()
     Path("dest/a.bin").mkdir()
-    assert "left alone" in fails(run, f"%fetch {url} dest/").message
-    assert left("dest") == []
+    assert fails(run, f"%fetch {url} dest/").code == "not-ours"
+    assert files_below("dest") == []
 
 
 def test_another_url_takes_the_place_of_what_was_fetched(run: Cells, server: Server) -> None:
@@ -311,18 +311,18 @@ def test_a_connection_that_ends_half_way_is_gone_on_with(run: Cells, server: Ser
     """Where it ended, as often as something comes; the file is whole."""
     url = server.put("/a.bin", DATA, die=[100_000, 70_000, 0, 40_000, 0, 0])
     run(f"%fetch {url}")
-    assert Path("a.bin").read_bytes() == DATA and left() == ["a.bin"]
+    assert Path("a.bin").read_bytes() == DATA and files_below() == ["a.bin"]
     begun = [one.headers.get("range", "") for one in server.asked]
     assert begun[0] == "" and begun[1] != "" and len(begun) == 7
     assert all(one.headers.get("if-range") for one in server.asked[1:])
 
 
-@pytest.mark.parametrize("how", [{"ranges": False}, {"etag": False}])
+@pytest.mark.parametrize("answer", [{"ranges": False}, {"etag": False}])
 def test_where_it_cannot_be_gone_on_with_it_begins_again(
-    run: Cells, server: Server, how: Any
+    run: Cells, server: Server, answer: Any
 ) -> None:
     """A server without ranges, or that does not name its version."""
-    url = server.put("/a.bin", DATA, die=[200_000, 200_000], **how)
+    url = server.put("/a.bin", DATA, die=[200_000, 200_000], **answer)
     run(f"%fetch {url}")
     assert Path("a.bin").read_bytes() == DATA and len(server.asked) == 3
 
@@ -331,13 +331,13 @@ def test_another_version_meanwhile_begins_again(run: Cells, server: Server) -> N
     """What lies there of an older version is no part of the new one."""
     url = server.put("/a.bin", DATA, die=[200_000, 0, 0, 0, 0])
     error = fails(run, f"%fetch {url}")
-    assert "stopped half way" in error.message and "run it again" in error.hint
-    (part,) = left()
+    assert error.code == "no-answer" and "run it again" in error.hint
+    (part,) = files_below()
     assert part == ".a.bin.colab-magics-part" and 0 < Path(part).stat().st_size < 300_000
     new = DATA[::-1]
     server.put("/a.bin", new)
     run(f"%fetch {url}")
-    assert Path("a.bin").read_bytes() == new and left() == ["a.bin"]
+    assert Path("a.bin").read_bytes() == new and files_below() == ["a.bin"]
 
 
 def test_the_next_run_goes_on_where_one_gave_up(run: Cells, server: Server) -> None:
@@ -347,26 +347,26 @@ def test_the_next_run_goes_on_where_one_gave_up(run: Cells, server: Server) -> N
     size = Path(".a.bin.colab-magics-part").stat().st_size
     run(f"%fetch {url}")
     assert server.asked[-1].headers["range"] == f"bytes={size}-" and size > 100_000
-    assert Path("a.bin").read_bytes() == DATA and left() == ["a.bin"]
+    assert Path("a.bin").read_bytes() == DATA and files_below() == ["a.bin"]
 
 
 def test_a_part_that_was_complete_is_not_fetched_again(run: Cells, server: Server) -> None:
     """It died between the last byte and the name: the server has nothing to add."""
-    from colab_magics.fetch.cache import Entry, keep
+    from colab_magics.fetch.cache import Entry, save
 
     url = server.put("/a.bin", DATA)
     Path(".a.bin.colab-magics-part").write_bytes(DATA)
-    keep(Path(".a.bin.colab-magics-part").resolve(), Entry(part=(url, server.files["/a.bin"].tag)))
+    save(Path(".a.bin.colab-magics-part").resolve(), Entry(part=(url, server.files["/a.bin"].tag)))
     run(f"%fetch {url}")
-    assert Path("a.bin").read_bytes() == DATA and left() == ["a.bin"]
+    assert Path("a.bin").read_bytes() == DATA and files_below() == ["a.bin"]
     assert server.asked[-1].headers["range"] == "bytes=300000-"
 
 
-@pytest.mark.parametrize("how", [{"short": 5, "etag": False}, {"short": 5}])
-def test_a_wrong_length_is_no_file(run: Cells, server: Server, how: Any) -> None:
+@pytest.mark.parametrize("answer", [{"short": 5, "etag": False}, {"short": 5}])
+def test_a_wrong_length_is_no_file(run: Cells, server: Server, answer: Any) -> None:
     """Fewer bytes than were promised are never taken for the whole."""
-    error = fails(run, f"%fetch {server.put('/a.bin', DATA, **how)}")
-    assert "stopped half way" in error.message
+    error = fails(run, f"%fetch {server.put('/a.bin', DATA, **answer)}")
+    assert error.code == "no-answer"
     assert not Path("a.bin").exists() and run.steps() == []
 
 
@@ -405,19 +405,19 @@ def test_a_server_that_asks_for_too_long_a_wait(run: Cells, server: Server) -> N
     for after in ("3600", "Fri, 31 Dec 2100 23:59:59 GMT"):
         url = server.put("/a.bin", DATA, status=[429], headers={"Retry-After": after})
         error = fails(run, f"%fetch {url}")
-        assert "answered 429" in error.message and "asks to wait" in error.hint
-    assert left() == []
+        assert error.code == "no-answer" and "asks to wait" in error.hint
+    assert files_below() == []
 
 
 @pytest.mark.parametrize(
-    ("status", "said"),
-    [(401, "who may read it"), (403, "who may read it"), (404, "has no a.bin"), (418, "418")],
+    ("status", "code"),
+    [(401, "forbidden"), (403, "forbidden"), (404, "absent"), (418, "status")],
 )
-def test_what_the_server_refuses(run: Cells, server: Server, status: int, said: str) -> None:
+def test_what_the_server_refuses(run: Cells, server: Server, status: int, code: str) -> None:
     """One line, and at once; nothing is left, not even a folder."""
     url = server.put("/a.bin", DATA, status=[status])
     error = fails(run, f"%fetch {url} new/")
-    assert said in error.message and error.hint and len(server.asked) == 1
+    assert error.code == code and error.hint and len(server.asked) == 1
     assert list(Path().iterdir()) == [] and run.steps() == []
 
 
@@ -425,7 +425,7 @@ def test_what_the_server_refuses(run: Cells, server: Server, status: int, said: 
 def test_an_answer_without_a_file_is_none(run: Cells, server: Server, status: int) -> None:
     """Success that holds nothing, and 'not changed' that nobody asked for."""
     error = fails(run, f"%fetch {server.put('/a.bin', DATA, status=[status])}")
-    assert f"answered {status} for a.bin" in error.message and left() == [] and run.steps() == []
+    assert error.code == "status" and files_below() == [] and run.steps() == []
 
 
 def test_a_part_that_nobody_asked_for_is_not_the_whole(run: Cells, server: Server) -> None:
@@ -434,13 +434,13 @@ def test_a_part_that_nobody_asked_for_is_not_the_whole(run: Cells, server: Serve
     run(f"%fetch {server.put('/a.bin', DATA, status=[206], headers=some)}")
     assert Path("a.bin").read_bytes() == DATA and len(server.asked) == 2
     url = server.put("/b.bin", DATA, status=[206] * 9, headers=some)
-    assert "stopped half way" in fails(run, f"%fetch {url}").message and left() == ["a.bin"]
+    assert fails(run, f"%fetch {url}").code == "no-answer" and files_below() == ["a.bin"]
 
 
 def test_what_nothing_came_of_leaves_nothing(run: Cells, server: Server) -> None:
     """Each try ends before there is something to go on with: no empty part, no folder."""
     url = server.put("/a.bin", DATA, die=[1000] * 5)
-    assert "stopped half way" in fails(run, f"%fetch {url} new/").message
+    assert fails(run, f"%fetch {url} new/").code == "no-answer"
     assert list(Path().iterdir()) == []
 
 
@@ -449,7 +449,7 @@ def test_what_lies_beside_is_not_taken_for_ours(run: Cells, server: Server) -> N
     url = server.put("/a.bin", DATA)
     Path(".a.bin.part").write_text("mine")
     run(f"%fetch {url}")
-    assert Path(".a.bin.part").read_text() == "mine" and left() == [".a.bin.part", "a.bin"]
+    assert Path(".a.bin.part").read_text() == "mine" and files_below() == [".a.bin.part", "a.bin"]
     Path("mine").write_text("mine")
     Path(".b.bin.colab-magics-part").symlink_to("mine")
     run(f"%fetch {url} b.bin")
@@ -461,8 +461,8 @@ def test_a_place_with_too_long_a_name(run: Cells, server: Server) -> None:
     url = server.put("/a.zip", archive(a="1"))
     for where in ("x" * 300, "x" * 300 + "/", "x" * 300 + " --unpack"):
         error = fails(run, f"%fetch {url} {where}")
-        assert "too long" in error.message and "Choose another" in error.hint
-    assert left() == []
+        assert error.code == "not-writable" and "Choose another" in error.hint
+    assert files_below() == []
 
 
 def test_a_cache_that_cannot_be_written(
@@ -474,13 +474,13 @@ def test_a_cache_that_cannot_be_written(
     for _ in range(2):
         run(f"%fetch {url}")
         run(f"%fetch {packed} data --unpack")
-    assert left() == ["a.bin", "data/a"]
+    assert files_below() == ["a.bin", "data/a"]
 
 
 def test_nobody_answers(run: Cells, server: Server) -> None:
     """It is tried a few times, and said."""
     error = fails(run, "%fetch http://127.0.0.1:9/a.bin")
-    assert error.message == "127.0.0.1:9 did not answer." and list(Path().iterdir()) == []
+    assert error.code == "no-answer" and list(Path().iterdir()) == []
 
 
 def test_a_page_in_the_place_of_a_file_is_refused(run: Cells, server: Server) -> None:
@@ -489,7 +489,7 @@ def test_a_page_in_the_place_of_a_file_is_refused(run: Cells, server: Server) ->
     server.put("/login", page, headers=HTML)
     url = server.put("/model.bin", to=server.at + "/login")
     error = fails(run, f"%fetch {url} new/")
-    assert "sent a page instead of model.bin" in error.message
+    assert error.code == "page"
     assert list(Path().iterdir()) == []
     run(f"%fetch {server.put('/docs/index.html', page, headers=HTML)}")
     assert Path("index.html").read_bytes() == page
@@ -502,7 +502,7 @@ def test_what_does_not_fit_is_not_begun(
     usage = shutil.disk_usage(".")._replace(free=1000)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: usage)
     error = fails(run, f"%fetch {server.put('/a.bin', DATA)} new/")
-    assert error.message == "a.bin needs 300.0 kB, and 1.0 kB are free."
+    assert error.code == "disk-full"
     assert list(Path().iterdir()) == []
 
 
@@ -511,7 +511,7 @@ def test_a_disk_that_fills_up(run: Cells, server: Server) -> None:
     url = server.put("/a.bin", DATA, chunked=True)  # so that its size is not known before
     Path("small").mkdir()
     with mounted(Path("small"), "size=100k"):
-        assert fails(run, f"%fetch {url} small/").message == "The disk is full."
+        assert fails(run, f"%fetch {url} small/").code == "disk-full"
         assert os.listdir("small") == []
 
 
@@ -523,16 +523,16 @@ def test_redirects_that_never_end(run: Cells, server: Server) -> None:
         asked = len(server.asked)
         server.put("/a.bin", to=to)
         fails(run, f"%fetch {server.at}/a.bin")
-        assert len(server.asked) == asked + 1 and left() == []
+        assert len(server.asked) == asked + 1 and files_below() == []
 
 
 def test_a_folder_that_cannot_be_written(run: Cells, server: Server) -> None:
     """A file is where a folder should be."""
     Path("data").write_text("x")
     error = fails(run, f"%fetch {server.put('/a.bin', DATA)} data/")
-    assert "data" in error.message and error.hint and left() == ["data"]
+    assert error.code == "not-writable" and files_below() == ["data"]
     error = fails(run, f"%fetch {server.at}/a.bin /proc/nosuch/folder/")
-    assert "folder" in error.message and error.hint
+    assert error.code == "not-writable" and error.hint
 
 
 # ---------------------------------------------------------------------- tokens
@@ -553,24 +553,24 @@ def test_a_token_goes_to_the_host_that_was_typed_alone(
         wrong = fails(run, f"%fetch {url} b.bin --token WRONG")
     finally:
         del os.environ["WRONG"]
-    assert "for the token WRONG" in wrong.message
+    assert wrong.code == "forbidden" and "WRONG" in wrong.message
     assert run.steps() == [f"%fetch {url} --token MY_TOKEN --sha256 {sha(DATA)}"]
-    said = [shown, str(refused), str(wrong), *run.steps(), *server.paths(), *other.paths()]
+    texts = [shown, str(refused), str(wrong), *run.steps(), *server.paths(), *other.paths()]
     files = [path for path in home.rglob("*") if path.is_file() and path.name != ".netrc"]
-    said += [path.read_bytes().decode("latin-1") for path in files]
-    assert len(files) > 2 and not any("canary" in text for text in said)
+    texts += [path.read_bytes().decode("latin-1") for path in files]
+    assert len(files) > 2 and not any("canary" in text for text in texts)
 
 
 def test_a_token_that_the_server_says_back_is_not_kept(
     run: Cells, server: Server, home: Path
 ) -> None:
     """Neither as a name nor as a version, of a whole file or of a part."""
-    said = {"ETag": f'"{CANARY}"', "Content-Disposition": f'attachment; filename="{CANARY}.x"'}
+    headers = {"ETag": f'"{CANARY}"', "Content-Disposition": f'attachment; filename="{CANARY}.x"'}
     dies = [200_000, 0, 0, 0, 0]
-    url = server.put("/a.bin", DATA, etag=False, headers=said, token=CANARY, die=dies)
+    url = server.put("/a.bin", DATA, etag=False, headers=headers, token=CANARY, die=dies)
     fails(run, f"%fetch {url} data/ --token MY_TOKEN")
     run(f"%fetch {url} data/ --token MY_TOKEN")
-    assert left() == ["data/a.bin"]
+    assert files_below() == ["data/a.bin"]
     files = [path for path in home.rglob("*") if path.is_file()]
     assert len(files) > 2 and not any(CANARY.encode() in path.read_bytes() for path in files)
 
@@ -581,7 +581,7 @@ def test_a_token_is_not_sent_where_others_can_read_it(
     """Wherever the address comes from."""
     monkeypatch.setenv("HF_ENDPOINT", server.at.replace("127.0.0.1", "127.0.0.2"))
     error = fails(run, "%fetch hf://owner/name/a.bin --token MY_TOKEN")
-    assert "not sent over http://" in error.message and "HF_ENDPOINT" in error.hint
+    assert error.code == "token-over-http" and "HF_ENDPOINT" in error.hint
     assert server.asked == []
 
 
@@ -602,8 +602,9 @@ def test_a_secret_on_the_line_is_refused(run: Cells, server: Server, line: str) 
     """In the URL or in the place of its name: one line that does not show it."""
     reply = run.attempt(f"%fetch {line}")
     assert type(reply.error).__name__ == "UsageError"
+    assert getattr(reply.error, "code", "") == "secret-in-line"
     assert "%secret set" in str(reply.error) and "7c2f90aa" not in str(reply.error)
-    assert run.steps() == [] and left() == []
+    assert run.steps() == [] and files_below() == []
 
 
 # ---------------------------------------------------------------------- services
@@ -617,7 +618,7 @@ def test_google_drive(run: Cells, server: Server) -> None:
         Path("data/a.csv").unlink()
     link = "https://drive.google.com/file/d/large_file_id/view"
     run(f"%fetch {link} data/")
-    assert left() == ["data/b.tar"] and Path("data/b.tar").read_bytes() == DATA
+    assert files_below() == ["data/b.tar"] and Path("data/b.tar").read_bytes() == DATA
     assert "/download?id=large_file_id&export=download&confirm=t&uuid=u-1%262" in server.paths()
     assert run.steps()[-1] == f"%fetch {link} data/b.tar --sha256 {sha(DATA)}"
     assert run(f"%fetch {link} data/") == "data/b.tar already there, nothing to do"
@@ -629,26 +630,26 @@ def test_two_files_that_a_server_gives_one_name(run: Cells, server: Server) -> N
     link = "https://drive.google.com/uc?id="
     run(f"%fetch {link}first_file_id data/")
     error = fails(run, f"%fetch {link}second_file_id data/")
-    assert "data/a.csv is there and is another file" in error.message
+    assert error.code == "not-ours" and "data/a.csv" in error.message
     run(f"%fetch {link}second_file_id data/b.csv")
-    assert left() == ["data/a.csv", "data/b.csv"] and len(run.steps()) == 2
+    assert files_below() == ["data/a.csv", "data/b.csv"] and len(run.steps()) == 2
     assert Path("data/a.csv").read_bytes() == b"first"
 
 
 @pytest.mark.parametrize(
-    ("name", "said", "hint"),
+    ("name", "code", "hint"),
     [
-        ("quota_file_id", "too many have fetched", "tomorrow"),
-        ("login_file_id", "not shared", "Anyone with the link"),
-        ("other_file_id", "Oops", "browser"),
-        ("absent_file_id", "has no", "Check"),
+        ("quota_file_id", "quota", "tomorrow"),
+        ("login_file_id", "forbidden", "Anyone with the link"),
+        ("other_file_id", "page", "browser"),
+        ("absent_file_id", "absent", "Check"),
     ],
 )
-def test_google_drive_says_no(run: Cells, server: Server, name: str, said: str, hint: str) -> None:
+def test_google_drive_says_no(run: Cells, server: Server, name: str, code: str, hint: str) -> None:
     """What its pages say is said in a line; a page is never taken for the file."""
     google(server)
     error = fails(run, f"%fetch https://drive.google.com/file/d/{name}/view weights.pt")
-    assert said in error.message and hint in error.hint and left() == []
+    assert error.code == code and hint in error.hint and files_below() == []
 
 
 def test_hugging_face(
@@ -663,7 +664,7 @@ def test_hugging_face(
     assert "--token NAME" in fails(run, line).hint
     run(f"{line} --token MY_TOKEN")
     run("%fetch hf://owner/name/config.json data/")
-    assert left() == ["data/config.json", "data/train.csv"]
+    assert files_below() == ["data/config.json", "data/train.csv"]
     assert [one.headers.get("authorization") for one in other.asked] == [None]
     assert run.steps()[0] == f"{line} --token MY_TOKEN --sha256 {sha(DATA)}"
 
@@ -676,7 +677,7 @@ def test_kaggle(
     moved(server, f"{api}/train.csv", other, DATA, basic=f"me:{CANARY}")
     moved(server, api, other, b"PK", basic=f"me:{CANARY}")
     refused = fails(run, "%fetch kaggle://owner/set/train.csv")
-    assert "who may read it" in refused.message
+    assert refused.code == "forbidden"
     (home / ".kaggle").mkdir()
     (home / ".kaggle/kaggle.json").write_text(f'{{"username": "me", "key": "{CANARY}"}}')
     run("%fetch kaggle://owner/set/train.csv")
@@ -684,7 +685,7 @@ def test_kaggle(
     monkeypatch.setenv("KAGGLE_USERNAME", "me")
     monkeypatch.setenv("KAGGLE_KEY", CANARY)
     run("%fetch kaggle://owner/set data/")
-    assert left() == ["data/set.zip", "train.csv"]
+    assert files_below() == ["data/set.zip", "train.csv"]
     assert [one.headers.get("authorization") for one in other.asked] == [None, None]
     assert len(run.steps()) == 2 and not any("canary" in line for line in run.steps())
 
@@ -695,9 +696,9 @@ def test_kaggle_packs_a_file(run: Cells, server: Server, other: Server) -> None:
     path = "/api/v1/datasets/download/owner/set/train.csv"
     server.put(path, to=other.put("/store/train.csv.zip", data))
     run("%fetch kaggle://owner/set/train.csv data/")
-    assert left() == ["data/train.csv.zip"]
+    assert files_below() == ["data/train.csv.zip"]
     run("%fetch kaggle://owner/set/train.csv data --unpack")
-    assert left() == ["data/train.csv", "data/train.csv.zip"]
+    assert files_below() == ["data/train.csv", "data/train.csv.zip"]
     assert "nothing to do" in run("%fetch kaggle://owner/set/train.csv data/")
 
 
@@ -705,7 +706,7 @@ def test_zenodo(run: Cells, server: Server) -> None:
     """All files of a record, or one; what arrives has the checksum that Zenodo lists."""
     zenodo(server, "123", a__csv=b"1", b__bin=DATA)
     run("%fetch zenodo:123 data")
-    assert left() == ["data/a.csv", "data/b.bin"]
+    assert files_below() == ["data/a.csv", "data/b.bin"]
     line = f"%fetch zenodo:123/a.csv data/ --sha256 {sha(b'1')}"
     assert run.steps()[0] == line and len(run.steps()) == 2
     asked = len(server.asked)
@@ -714,10 +715,10 @@ def test_zenodo(run: Cells, server: Server) -> None:
     Path("data/a.csv").unlink()
     run(line)
     assert Path("data/a.csv").read_bytes() == b"1"
-    assert "has no such file" in fails(run, "%fetch zenodo:123/c.csv").message
+    assert fails(run, "%fetch zenodo:123/c.csv").code == "absent"
     zenodo(server, "124", wrong=True, a__csv=b"1")
-    assert "md5 differs" in fails(run, "%fetch zenodo:124/a.csv bad/").message
-    assert not Path("bad").exists() and "has no 125" in fails(run, "%fetch zenodo:125").message
+    assert fails(run, "%fetch zenodo:124/a.csv bad/").code == "hash-differs"
+    assert not Path("bad").exists() and fails(run, "%fetch zenodo:125").code == "absent"
 
 
 @pytest.mark.parametrize(
@@ -727,14 +728,14 @@ def test_zenodo(run: Cells, server: Server) -> None:
 def test_a_list_of_zenodo_that_is_none(run: Cells, server: Server, answer: str) -> None:
     """It is said in a line."""
     server.put("/api/records/9", answer.encode(), headers={"Content-Type": "application/json"})
-    assert fails(run, "%fetch zenodo:9 data/").message == "Zenodo does not say what is in 9."
+    assert fails(run, "%fetch zenodo:9 data/").code == "bad-answer"
     assert list(Path().iterdir()) == []
 
 
 def test_two_files_of_a_record_with_one_name(run: Cells, server: Server) -> None:
     """They are not put over each other; each can be had by itself."""
     zenodo(server, "9", **{"sub/x.csv": b"1", "x.csv": b"2"})
-    assert "called x.csv" in fails(run, "%fetch zenodo:9 data/").message and left() == []
+    assert fails(run, "%fetch zenodo:9 data/").code == "same-place" and files_below() == []
     run("%fetch zenodo:9/sub/x.csv data/a")
     run("%fetch zenodo:9/x.csv data/b")
     assert Path("data/a").read_bytes() == b"1" and Path("data/b").read_bytes() == b"2"
@@ -745,11 +746,11 @@ def test_from_the_drive_and_to_it(run: Cells, server: Server) -> None:
     run("%drive mount --provider folder")
     run(f"%fetch {server.put('/a.bin', DATA)} drive:data/")
     run("%fetch drive:data/a.bin b.bin")
-    assert Path("b.bin").read_bytes() == DATA and left() == ["b.bin"]
+    assert Path("b.bin").read_bytes() == DATA and files_below() == ["b.bin"]
     assert f"%fetch {server.at}/a.bin drive:data/ --sha256 {sha(DATA)}" in run.steps()
     assert "nothing to do" in run("%fetch drive:data/a.bin b.bin")
-    assert "cannot be read" in fails(run, "%fetch drive:none.bin").message
-    assert left() == ["b.bin"]
+    assert fails(run, "%fetch drive:none.bin").code == "unreadable"
+    assert files_below() == ["b.bin"]
 
 
 def test_other_schemes_by_fsspec(run: Cells, server: Server, home: Path) -> None:
@@ -758,9 +759,9 @@ def test_other_schemes_by_fsspec(run: Cells, server: Server, home: Path) -> None
     (home / "here.bin").write_bytes(DATA)
     run(f"%fetch file://{home}/here.bin there.bin")
     assert Path("there.bin").read_bytes() == DATA
-    assert "no such file" in fails(run, f"%fetch file://{home}/none.bin").message
+    assert fails(run, f"%fetch file://{home}/none.bin").code == "unreadable"
     assert "nosuch:" in str(run.attempt("%fetch nosuch://x/none.bin").error)
-    assert left() == ["there.bin"]
+    assert files_below() == ["there.bin"]
 
 
 def test_other_schemes_without_fsspec(
@@ -805,7 +806,7 @@ def test_unpacked_recorded_and_left_alone_the_second_time(run: Cells, server: Se
     url = server.put("/x.zip", data)
     shown = first(run(f"%fetch {url} data --unpack --strip 1"))
     assert shown.startswith("data/x.zip fetched and unpacked: 2 files, ")
-    assert left() == ["data/a", "data/sub/b"] and Path("data/sub/b").read_text() == "2"
+    assert files_below() == ["data/a", "data/sub/b"] and Path("data/sub/b").read_text() == "2"
     line = f"%fetch {url} data --unpack --strip 1 --sha256 {sha(data)}"
     assert run.steps() == [line]
     for again in (line, f"%fetch {url} data --unpack --strip 1"):
@@ -819,7 +820,7 @@ def test_the_name_that_the_server_gives_tells_what_an_archive_is(
     """Where the URL does not."""
     google(server, packed_file_id=("real.zip", archive(a="1")))
     run("%fetch https://drive.google.com/file/d/packed_file_id/view data --unpack")
-    assert left() == ["data/a"]
+    assert files_below() == ["data/a"]
     assert "nothing to do" in run(run.steps()[0])
 
 
@@ -827,10 +828,10 @@ def test_two_archives_into_one_folder(run: Cells, server: Server) -> None:
     """Each has its own line, and knows its own files."""
     one, two = server.put("/1.zip", archive(a="1")), server.put("/2.zip", archive(b="2"))
     assert "2 files fetched" in run(f"%fetch {one} {two} data --unpack")
-    assert left() == ["data/a", "data/b"] and len(run.steps()) == 2
+    assert files_below() == ["data/a", "data/b"] and len(run.steps()) == 2
     Path("data/b").unlink()
     run(f"%fetch {one} {two} data --unpack")
-    assert left() == ["data/a", "data/b"] and server.paths().count("/1.zip") == 1
+    assert files_below() == ["data/a", "data/b"] and server.paths().count("/1.zip") == 1
 
 
 def test_links_of_several_archives_do_not_lead_out_together(run: Cells, server: Server) -> None:
@@ -843,10 +844,10 @@ def test_links_of_several_archives_do_not_lead_out_together(run: Cells, server: 
         url = server.put(f"/{number}.tar", tar(files, links))
         line = f"%fetch {url} up/into --unpack"
         if number == 1:
-            assert "left alone" in fails(run, line).message
+            assert fails(run, line).code == "not-ours"
         else:
             run(line)
-    assert left() == ["up/into/a/b/e", "up/into/m/led"]
+    assert files_below() == ["up/into/a/b/e", "up/into/m/led"]
 
 
 def test_a_link_of_an_archive_is_one_of_its_files(run: Cells, server: Server) -> None:
@@ -856,10 +857,12 @@ def test_a_link_of_an_archive_is_one_of_its_files(run: Cells, server: Server) ->
     for gone in ("v1/b", "current"):
         Path("data", gone).unlink()
         run(f"%fetch {url} data --unpack")
-        assert left("data") == ["current", "old", "v1/a", "v1/b"]
+        assert files_below("data") == ["current", "old", "v1/a", "v1/b"]
     server.put("/x.tgz", tar({"v1/a": "1", "v2/b": "2"}, {"current": "v2"}))
     assert "->" in run(f"%fetch {url} data --unpack --update")
-    assert left("data") == ["current", "v1/a", "v2/b"] and os.readlink("data/current") == "v2"
+    assert (
+        files_below("data") == ["current", "v1/a", "v2/b"] and os.readlink("data/current") == "v2"
+    )
     assert "nothing to do" in run(run.steps()[0])
 
 
@@ -873,7 +876,7 @@ def test_archives_that_share_a_file(run: Cells, server: Server) -> None:
             packed.writestr(f"{number}", "")
         urls.append(server.put(f"/{number}.zip", made.getvalue()))
         run(f"%fetch {urls[-1]} data --unpack")
-    assert left("data") == ["1", "2", "LICENSE"]
+    assert files_below("data") == ["1", "2", "LICENSE"]
     for url in urls:
         assert "nothing to do" in run(f"%fetch {url} data --unpack")
     assert len(server.asked) == 2
@@ -887,7 +890,7 @@ def test_update_brings_what_a_newer_archive_has(run: Cells, server: Server) -> N
     assert "still the same" in run(f"%fetch {url} data --unpack --update")
     server.put("/x.zip", archive(a="2", d="2"))
     assert "->" in run(f"%fetch {url} data --unpack --update")
-    assert left() == ["data/a", "data/d", "data/mine"] and Path("data/a").read_text() == "2"
+    assert files_below() == ["data/a", "data/d", "data/mine"] and Path("data/a").read_text() == "2"
     assert not Path("data/sub").exists() and len(run.steps()) == 1
     assert "nothing to do" in run(run.steps()[0])
 
@@ -898,7 +901,7 @@ def test_what_a_person_changed_in_what_was_unpacked(run: Cells, server: Server) 
     run(f"%fetch {url} data --unpack")
     Path("data/a").unlink()
     run(f"%fetch {url} data --unpack")
-    assert left() == ["data/a", "data/b"] and len(server.asked) == 2
+    assert files_below() == ["data/a", "data/b"] and len(server.asked) == 2
     Path("data/a").write_text("mine")
     shown = run(f"%fetch {url} data --unpack")
     assert "1 file of 2 files changed" in shown and "--update" in shown
@@ -915,10 +918,10 @@ def test_files_of_somebody_else_are_not_unpacked_over(run: Cells, server: Server
     Path("data/sub/b").write_text("mine")
     error = fails(run, f"%fetch {url} data --unpack")
     assert "sub/b" in error.message and "--update" in error.hint
-    assert left() == ["data/sub/b"] and run.steps() == []
+    assert files_below() == ["data/sub/b"] and run.steps() == []
     Path("data/sub/b").write_text("1")
     run(f"%fetch {url} data --unpack")
-    assert left() == ["data/a", "data/sub/b"]
+    assert files_below() == ["data/a", "data/sub/b"]
 
 
 def test_what_was_unpacked_holds_without_what_was_remembered(
@@ -929,7 +932,7 @@ def test_what_was_unpacked_holds_without_what_was_remembered(
     run(f"%fetch {url} data --unpack")
     shutil.rmtree(home / "cache")
     run(run.steps()[0])
-    assert left() == ["data/a", "data/sub/b"] and len(server.asked) == 2
+    assert files_below() == ["data/a", "data/sub/b"] and len(server.asked) == 2
     assert "nothing to do" in run(run.steps()[0])
 
 
@@ -967,33 +970,39 @@ def test_a_glance_at_ten_thousand_files(run: Cells, server: Server) -> None:
 
 
 # ---------------------------------------------------------------------- bad lines
+HEX = "0" * 64
+
+
 @pytest.mark.parametrize(
-    "line",
+    ("line", "code", "text"),
     [
-        "data.csv",
-        "https://",
-        "https://h/a https://h/sub/a",
-        "https://h/a --sha256 abc",
-        f"https://h/a https://h/b --sha256 {'0' * 64}",
-        "https://h/a --strip 1",
-        "https://h/a --unpack --strip -1",
-        "https://h/a --nosuch",
-        "https://h/a data/ https://h/b x",
-        "--unpack",
-        "hf://owner/name",
-        "kaggle://owner",
-        "zenodo:x",
-        "https://drive.google.com/drive/folders/1a2b3c4d5e6f",
-        "https://docs.google.com/document/d/1a2b3c4d5e6f/edit",
-        "https://h:port/a",
-        "http://h/a --token MY_TOKEN",
+        ("data.csv", "usage", "data.csv is not a URL"),
+        ("https://", "bad-url", "https:// is not a valid address"),
+        ("https://h:port/a", "bad-url", "https://h:port/a is not a valid address"),
+        ("https://h/a https://h/sub/a", "same-place", "two of these are a"),
+        ("https://h/a data/ https://h/b x", "usage", "data/ is not a URL"),
+        ("https://h/a --sha256 abc", "usage", "--sha256 is the hash of one file, 64 digits"),
+        (f"https://h/a https://h/b --sha256 {HEX}", "usage", "--sha256 is the hash of one file"),
+        ("https://h/a --strip 1", "usage", "--strip N needs --unpack"),
+        ("https://h/a --unpack --strip -1", "usage", "--strip N needs --unpack"),
+        ("https://h/a --unpac", "unknown-option", "%fetch has no option --unpac. Did you mean"),
+        ("--unpack", "usage", "a URL is missing"),
+        ("hf://owner/name", "bad-url", "hf://owner/name names no file"),
+        ("kaggle://owner", "bad-url", "kaggle://owner names no dataset"),
+        ("zenodo:x", "bad-url", "zenodo:x names no record"),
+        ("nosuch://h/a", "unknown-scheme", "nosuch: is not supported"),
+        ("s3://a::b", "bad-url", "two colons in a row"),
+        ("https://drive.google.com/drive/folders/1a2b3c4d5e6f", "folder", "a folder of Google"),
+        ("https://docs.google.com/document/d/1a2b3c4d/edit", "bad-url", "link of Google names no"),
+        ("http://h/a --token MY_TOKEN", "token-over-http", "a token is not sent over http://"),
     ],
 )
-def test_bad_lines(run: Cells, server: Server, line: str) -> None:
+def test_bad_lines(run: Cells, server: Server, line: str, code: str, text: str) -> None:
     """Each is one line that says what is wrong, and one that says what to do."""
-    reply = run.attempt(f"%fetch {line}")
-    assert type(reply.error).__name__ == "UsageError" and left() == []
-    assert len(str(reply.error).splitlines()) == 2 and run.steps() == []
+    error: Any = run.attempt(f"%fetch {line}").error
+    assert type(error).__name__ == "UsageError" and files_below() == []
+    assert error.code == code and text in str(error)
+    assert len(str(error).splitlines()) == 2 and run.steps() == []
 
 
 # ---------------------------------------------------------------------- what is around it
@@ -1001,7 +1010,7 @@ def test_dry_run_changes_nothing(run: Cells, server: Server) -> None:
     """It says what differs, and asks nobody."""
     url = server.put("/a.bin", DATA)
     assert run(f"%fetch {url} data/ --dry-run") == "dry run: differs: data/a.bin is not there"
-    assert left() == [] and server.asked == [] and run.steps() == []
+    assert files_below() == [] and server.asked == [] and run.steps() == []
 
 
 def test_bare_shows_what_is_remembered(run: Cells, server: Server) -> None:
@@ -1020,20 +1029,20 @@ def test_how_far_it_is_is_said_in_a_line(run: Cells, server: Server) -> None:
     from colab_magics.fetch.step import parse
 
     host = session_of(run.shell).host
-    for count, wanted in ((1, "data1/f0.bin: 2"), (3, "3 files: ")):
+    for count, expected in ((1, "data1/f0.bin: 2"), (3, "3 files: ")):
         urls = [server.put(f"/f{n}.bin", DATA, stall=250_000) for n in range(count)]
         server.go_on.clear()
-        said: List[str] = []
+        messages: List[str] = []
 
-        def told(line: object) -> None:
-            said.append(str(line))  # noqa: B023
-            if len(said) > 1 or "kB of" in said[-1]:  # noqa: B023
+        def progress(line: object) -> None:
+            messages.append(str(line))  # noqa: B023
+            if len(messages) > 1 or "kB of" in messages[-1]:  # noqa: B023
                 server.go_on.set()
 
         step = parse([*urls, f"data{count}/"])
         assert step is not None
-        step.apply(host, told)
-        assert any(line.startswith(wanted) and " of " in line for line in said), said
+        step.apply(host, progress)
+        assert any(line.startswith(expected) and " of " in line for line in messages), messages
 
 
 def test_forget_takes_a_line_out(run: Cells, server: Server) -> None:
@@ -1041,7 +1050,7 @@ def test_forget_takes_a_line_out(run: Cells, server: Server) -> None:
     run(f"%fetch {server.put('/a.bin', DATA)} {server.put('/b.bin', DATA)} data/")
     assert "forgotten" in run("%setup forget fetch data/a.bin")
     assert len(run.steps()) == 1 and "b.bin" in run.steps()[0]
-    assert left() == ["data/a.bin", "data/b.bin"]
+    assert files_below() == ["data/a.bin", "data/b.bin"]
 
 
 def test_tab_offers_what_fits(run: Cells) -> None:
@@ -1081,11 +1090,11 @@ def test_killed_while_it_fetches(run: Cells, server: Server) -> None:
         wait_for(Path("data/.a.bin.colab-magics-part"), 500_000)
         killed.process.send_signal(signal.SIGKILL)
         killed.process.wait()
-    assert left() == ["data/.a.bin.colab-magics-part"]
+    assert files_below() == ["data/.a.bin.colab-magics-part"]
     server.files["/a.bin"].stall = 0
     server.go_on.set()
     run(f"%fetch {url} data/")
-    assert Path("data/a.bin").read_bytes() == DATA * 4 and left() == ["data/a.bin"]
+    assert Path("data/a.bin").read_bytes() == DATA * 4 and files_below() == ["data/a.bin"]
     assert int(server.asked[-1].headers["range"][6:-1]) >= 500_000
 
 
@@ -1109,10 +1118,10 @@ def test_ctrl_c_leaves_the_part_alone(server: Server) -> None:
         shell.interrupt()
         assert shell.answer().error == "KeyboardInterrupt"
         assert time.monotonic() - begun < 10
-        assert left() == [f"data/.f{n}.bin.colab-magics-part" for n in range(3)]
+        assert files_below() == [f"data/.f{n}.bin.colab-magics-part" for n in range(3)]
         server.go_on.set()
         assert "3 files fetched" in shell(f"%fetch {' '.join(urls)} data/")
-    assert left() == [f"data/f{n}.bin" for n in range(3)]
+    assert files_below() == [f"data/f{n}.bin" for n in range(3)]
     assert all("range" in one.headers for one in server.asked[3:])
 
 
@@ -1128,7 +1137,7 @@ def test_ctrl_c_while_the_server_says_nothing_at_all(server: Server, to: str) ->
         begun = time.monotonic()
         shell.interrupt()
         assert shell.answer().error == "KeyboardInterrupt"
-        assert time.monotonic() - begun < 10 and left() == []
+        assert time.monotonic() - begun < 10 and files_below() == []
         server.files["/silent.bin"].silent = False
         assert "a.bin fetched" in shell(f"%fetch {url} a.bin")
 
@@ -1142,9 +1151,9 @@ def test_two_kernels_fetch_one_after_the_other(server: Server) -> None:
         assert server.stalled.wait(30)
         two.ask(f"%fetch {url}")
         server.go_on.set()
-        said = [one.answer().shown, two.answer().shown]
-    assert "a.bin fetched" in said[0] and "already there" in said[1]
-    assert len(server.asked) == 1 and left() == ["a.bin"]
+        messages = [one.answer().shown, two.answer().shown]
+    assert "a.bin fetched" in messages[0] and "already there" in messages[1]
+    assert len(server.asked) == 1 and files_below() == ["a.bin"]
 
 
 @pytest.mark.once
@@ -1158,7 +1167,7 @@ def test_killed_while_it_moves_links(run: Cells, server: Server) -> None:
         killed.process.wait()
     assert Path("data/current").is_symlink() and not Path("data/v1/b").exists()
     run(f"%fetch {url} data --unpack")
-    assert left("data") == ["current", "v1/a", "v1/b"]
+    assert files_below("data") == ["current", "v1/a", "v1/b"]
 
 
 @pytest.mark.once
@@ -1178,10 +1187,10 @@ def test_killed_while_it_unpacks(run: Cells, server: Server, moved_files: int) -
     assert killed.process.returncode == -signal.SIGKILL
     state = [Path(f"data/f{n}").read_text() for n in range(30)]
     assert ("old" in state) and (("new" in state) == bool(moved_files))
-    assert len(left("data")) > 30
+    assert len(files_below("data")) > 30
     run(f"%fetch {url} data --unpack --sha256 {sha(data)}")
-    assert left("data") == sorted([*first_one, "more"])
-    assert {Path("data", name).read_text() for name in left("data")} == {"new"}
+    assert files_below("data") == sorted([*first_one, "more"])
+    assert {Path("data", name).read_text() for name in files_below("data")} == {"new"}
     assert int(server.asked[-1].headers["range"][6:-1]) == len(data)
 
 

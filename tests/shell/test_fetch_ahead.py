@@ -18,7 +18,7 @@ from colab_magics.core.errors import SourceError
 from colab_magics.core.files import cache
 from colab_magics.fetch import prefetch
 
-from .test_fetch import left
+from .test_fetch import files_below
 
 DATA = os.urandom(300_000)
 MARKER = "# colab_magics:setup v1"
@@ -45,7 +45,7 @@ def _going() -> List[str]:
     return [one.name for one in threading.enumerate() if type(one).__module__ == prefetch.__name__]
 
 
-def kept() -> List[str]:
+def cached() -> List[str]:
     """What lies in the cache of downloads that have begun."""
     folder = cache("ahead")
     return [path.name for path in folder.iterdir()] if folder.is_dir() else []
@@ -64,11 +64,11 @@ def test_it_begins_while_an_earlier_line_works(run: Cells, server: Server) -> No
     until(server, run, 2)
     shown = run(cell("wait()", *lines))
     assert "data/a.bin fetched, 300.0 kB" in shown and "data/b.bin fetched" in shown
-    assert left() == ["data/a.bin", "data/b.bin"] and kept() == [] and not _going()
+    assert files_below() == ["data/a.bin", "data/b.bin"] and cached() == [] and not _going()
     assert Path("data/b.bin").read_bytes() == DATA + b"b"
     assert sorted(server.paths()) == ["/a.bin", "/b.bin"]
     run(cell(*lines))
-    assert len(server.paths()) == 2 and kept() == []
+    assert len(server.paths()) == 2 and cached() == []
 
 
 def test_a_line_waits_for_what_has_begun(run: Cells, server: Server) -> None:
@@ -78,7 +78,7 @@ def test_a_line_waits_for_what_has_begun(run: Cells, server: Server) -> None:
     run.shell.user_ns["go_on"] = lambda: threading.Timer(0.3, server.go_on.set).start()
     shown = run(cell("assert begun.wait(30); go_on()", f"%fetch {url} --sha256 {sha(DATA)}"))
     assert "a.bin fetched, 300.0 kB" in shown and server.paths() == ["/a.bin"]
-    assert Path("a.bin").read_bytes() == DATA and left() == ["a.bin"] and kept() == []
+    assert Path("a.bin").read_bytes() == DATA and files_below() == ["a.bin"] and cached() == []
 
 
 def test_nothing_is_made_where_a_clone_goes(
@@ -115,25 +115,25 @@ def test_a_cell_that_fails_before_leaves_nothing(
     wait = "assert begun.wait(30)" if stall else "wait()"
     reply = run.attempt(cell(wait, "1 / 0", f"%fetch {url} data/ --sha256 {sha(DATA)}"))
     assert isinstance(reply.error, ZeroDivisionError)
-    assert left() == [] and kept() == [] and not _going() and not Path("data").exists()
+    assert files_below() == [] and cached() == [] and not _going() and not Path("data").exists()
 
 
 @pytest.mark.parametrize(
-    ("how", "said"),
-    [({"status": [404, 404]}, "has no a.bin"), ({"data": b"other"}, "is another file now")],
+    ("answer", "code"),
+    [({"status": [404, 404]}, "absent"), ({"data": b"other"}, "hash-differs")],
 )
 def test_a_failure_is_said_by_its_own_line(
     run: Cells,
     server: Server,
-    how: Any,
-    said: str,
+    answer: Any,
+    code: str,
 ) -> None:
     """What fails ahead is said by its line, as ever, and nothing of it stays."""
-    url = server.put("/a.bin", **{"data": DATA, **how})
+    url = server.put("/a.bin", **{"data": DATA, **answer})
     until(server, run)
     reply = run.attempt(cell("wait()", f"%fetch {url} data/ --sha256 {sha(DATA)}"))
-    assert isinstance(reply.error, SourceError) and said in str(reply.error)
-    assert left() == [] and kept() == []
+    assert isinstance(reply.error, SourceError) and reply.error.code == code
+    assert files_below() == [] and cached() == []
 
 
 def test_what_a_kill_has_left_is_gone_on_with(run: Cells, server: Server) -> None:
@@ -143,7 +143,7 @@ def test_what_a_kill_has_left_is_gone_on_with(run: Cells, server: Server) -> Non
     with Child({**os.environ, "PWD": os.getcwd()}) as killed:
         killed.ask(cell(*lines))
         assert server.stalled.wait(60)
-        while not kept() or (cache("ahead") / kept()[0]).stat().st_size < 150_000:
+        while not cached() or (cache("ahead") / cached()[0]).stat().st_size < 150_000:
             threading.Event().wait(0.02)
         killed.process.kill()
     server.go_on.set()
@@ -151,7 +151,7 @@ def test_what_a_kill_has_left_is_gone_on_with(run: Cells, server: Server) -> Non
     run(cell("wait()", lines[1]))
     asked = server.asked[1].headers["range"]
     assert 150_000 <= int(asked[len("bytes=") : -1]) <= 200_000 and len(server.asked) == 2
-    assert Path("a.bin").read_bytes() == DATA and kept() == []
+    assert Path("a.bin").read_bytes() == DATA and cached() == []
 
 
 def test_nothing_begins_that_needs_more(run: Cells, server: Server) -> None:
@@ -162,4 +162,4 @@ def test_nothing_begins_that_needs_more(run: Cells, server: Server) -> None:
     lines = [f"%fetch {url} --token MY_TOKEN", f"%fetch {other}", f"%fetch {there}"]
     for text in (cell("1 / 0", *lines), "\n".join(["%env_persist A=1", "1 / 0", *lines])):
         assert isinstance(run.attempt(text).error, ZeroDivisionError)
-    assert server.paths() == ["/c.bin"] and kept() == []
+    assert server.paths() == ["/c.bin"] and cached() == []

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from colab_magics.core.errors import SourceError
-from colab_magics.fetch.google_drive import shared
+from colab_magics.fetch.google_drive import shared_file
 from colab_magics.fetch.step import FetchStep, parse
-from colab_magics.fetch.urls import file_name, source
+from colab_magics.fetch.urls import file_name, read_url
 from colab_magics.record.cell import parse as parse_cell
 from colab_magics.record.cell import render
 from colab_magics.record.merge import merge
@@ -79,24 +79,24 @@ def test_where_a_line_puts_its_file(line: str, expected: List[str]) -> None:
 )
 def test_what_a_kind_asks_for(typed: str, url: str) -> None:
     """Each kind of URL is a plain request to its service."""
-    assert source(typed).request.url == url
+    assert read_url(typed).url == url
 
 
 def test_a_record_of_zenodo_is_listed_first() -> None:
     """Its files come with their checksums; one that is named is one of them."""
     answer = {"files": [{"key": "a b.csv", "checksum": "md5:abc"}, {"key": "c"}]}
-    all_of_it = source("zenodo:12")
+    all_of_it = read_url("zenodo:12")
     assert all_of_it.several and all_of_it.listing == "https://zenodo.org/api/records/12"
     one, two = all_of_it.read(answer)
     assert one.url == "https://zenodo.org/api/records/12/files/a%20b.csv/content"
     assert (one.typed, one.md5, one.name) == ("zenodo:12/a%20b.csv", "abc", "a b.csv")
-    assert two.md5 == "" and source("zenodo:12/c").read(answer) == [two]
-    assert source(one.typed).read(answer) == [one]
+    assert two.md5 == "" and read_url("zenodo:12/c").read(answer) == [two]
+    assert read_url(one.typed).read(answer) == [one]
 
 
 def test_a_page_of_google_that_is_no_page_of_googles() -> None:
     """Whatever comes is a line that says what to do, never another error."""
-    page = shared("https://drive.google.com/uc?id=abcdefghij").request.page
+    page = shared_file("https://drive.google.com/uc?id=abcdefghij").page
     assert page is not None
     bad = "<form action='http://[x'><input type=hidden name=id value=1>"
     for text in ("", "<form><input name=x>", "<title>\n", "\0<form action='/x'>", bad):

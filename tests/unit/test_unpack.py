@@ -27,13 +27,12 @@ from hypothesis import strategies as st
 
 from colab_magics.core.errors import SourceError
 from colab_magics.fetch import extract, member, seven_zip
-from colab_magics.fetch.archive import members
-from colab_magics.fetch.extract import unpack
+from colab_magics.fetch.archive import read_members
 
 posix = pytest.mark.skipif(os.name == "nt", reason="elsewhere: POSIX modes, links and signals")
 ODD = "\u00fcn\u00ef \u00f6"
 FILES = {"a.txt": b"hello\n", "d/empty": b"", f"d/e/{ODD}.bin": bytes(range(256)) * 99}
-FOUND = sorted((path, len(data)) for path, data in FILES.items())
+SIZES = sorted((path, len(data)) for path, data in FILES.items())
 #: FILES' like, made by 7-Zip: src/{a.txt,run.sh,empty,link -> a.txt,d/...}.
 SEVEN = """
 N3q8ryccAASJO6VFxwAAAAAAAAAiAAAAAAAAACjBTTsBABpoZWxsbwrDvG7DrwphLnR4dCMhL2Jpbi9zaAoAAACBMweuD8/8
@@ -123,8 +122,16 @@ def put(top: Path, name: str, data: bytes) -> Path:
     return archive
 
 
-def said(line: object) -> None:
+def no_progress(line: object) -> None:
     """Progress that nobody looks at."""
+
+
+def unpack(
+    archive: Path, into: Path, strip: int, progress: Callable[[object], None], name: str = ""
+) -> List[Tuple[str, int]]:
+    """Unpack; gives the paths of files and links with their sizes."""
+    stamps = extract.unpack(archive, into, strip, progress, name)
+    return [(stamp.path, stamp.size) for stamp in stamps]
 
 
 def contents(folder: Path) -> Dict[str, bytes]:
@@ -134,13 +141,13 @@ def contents(folder: Path) -> Dict[str, bytes]:
 
 
 def refused(top: Path, name: str, data: bytes, into: str = "into", strip: int = 0) -> str:
-    """What is said of an archive that is refused, in one line; what was there is as it was."""
+    """The code of the error for an archive that is refused; what was there is as it was."""
     archive, before = put(top, name, data), listing(top)
     with pytest.raises(SourceError) as caught:
-        unpack(archive, top / into, strip, said)
+        unpack(archive, top / into, strip, no_progress)
     assert listing(top) == before
     assert "\n" not in caught.value.message and caught.value.hint
-    return caught.value.message
+    return caught.value.code
 
 
 def listing(folder: Path) -> List[str]:
@@ -164,7 +171,7 @@ def pretends(
 ) -> None:
     """7-Zip is a program that lists this and prints that, of `PRETENDED`."""
     script = top.parent / "7zz"
-    monkeypatch.setattr(seven_zip, "installed", lambda *names: str(script))
+    monkeypatch.setattr(seven_zip, "find_program", lambda *names: str(script))
     script.write_text(_SEVEN.format(python=sys.executable, data=data, listed=listed))
     script.chmod(0o755)
 
@@ -174,7 +181,7 @@ def pretends(
 def test_each_kind_comes_out_as_it_went_in(top: Path, kind: str) -> None:
     """All files with their contents and names, listed with their sizes, and nothing else."""
     archive = put(top, f"x.{kind}", KINDS[kind](FILES))
-    assert unpack(archive, top / "new" / "into", 0, said) == FOUND
+    assert unpack(archive, top / "new" / "into", 0, no_progress) == SIZES
     assert contents(top) == {f"new/into/{path}": data for path, data in FILES.items()}
 
 
@@ -183,15 +190,15 @@ def test_what_it_is_called_does_not_matter(top: Path, kind: str) -> None:
     """The content tells the kind, under no name and under a wrong one."""
     for name in ("download", "x.zip", "x.tar", "x.gz"):
         archive = put(top, "archive", KINDS[kind](FILES))
-        assert unpack(archive, top / name, 0, said, name) == FOUND
+        assert unpack(archive, top / name, 0, no_progress, name) == SIZES
 
 
 @pytest.mark.parametrize("kind", list(PACKERS))
 def test_one_file_alone(top: Path, kind: str) -> None:
     """What is no tar inside is one file, called as the archive without its ending."""
     archive = put(top, "part", PACKERS[kind](b"a,b\n" * 1000))
-    assert unpack(archive, top / "x", 0, said, f"data.csv.{kind}") == [("data.csv", 4000)]
-    assert unpack(archive, top / "y", 0, said, "data") == [("data", 4000)]
+    assert unpack(archive, top / "x", 0, no_progress, f"data.csv.{kind}") == [("data.csv", 4000)]
+    assert unpack(archive, top / "y", 0, no_progress, "data") == [("data", 4000)]
     assert contents(top) == dict.fromkeys(("x/data.csv", "y/data"), b"a,b\n" * 1000)
     assert abs((top / "y" / "data").stat().st_mtime - archive.stat().st_mtime) < 60
 
@@ -199,27 +206,27 @@ def test_one_file_alone(top: Path, kind: str) -> None:
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "tar"])
 def test_an_empty_archive_is_an_empty_folder(top: Path, kind: str) -> None:
     """Nothing in it is no error."""
-    assert unpack(put(top, f"x.{kind}", KINDS[kind]({})), top / "into", 0, said) == []
+    assert unpack(put(top, f"x.{kind}", KINDS[kind]({})), top / "into", 0, no_progress) == []
     assert listing(top) == [str(top / "into")]
 
 
 def test_an_empty_tar_is_known_by_its_name(top: Path) -> None:
     """Its bytes are all zero and tell nothing."""
-    assert unpack(put(top, "x.tar", tar({})), top / "into", 0, said) == []
-    assert "no archive" in refused(top, "x.bin", tar({}), "other")
+    assert unpack(put(top, "x.tar", tar({})), top / "into", 0, no_progress) == []
+    assert refused(top, "x.bin", tar({}), "other") == "archive-unknown"
 
 
 def test_a_program_that_is_a_zip(top: Path) -> None:
     """What unpacks itself holds a zip behind its code."""
     archive = put(top, "setup.exe", b"MZ\x90\0" * 500 + zipped(FILES))
-    assert unpack(archive, top / "into", 0, said) == FOUND
+    assert unpack(archive, top / "into", 0, no_progress) == SIZES
 
 
 @pytest.mark.parametrize("data", [b"", b"<!doctype html><title>Sign in</title>", b"x" * 9999])
 def test_what_is_no_archive_is_refused(top: Path, data: bytes) -> None:
     """A page instead of the file is the usual mistake."""
-    assert "x is no archive" in refused(top, "x", data)
-    assert "x.zip" in refused(top, "x.zip", data)
+    assert refused(top, "x", data) == "archive-unknown"
+    assert refused(top, "x.zip", data) == "archive-damaged"
 
 
 @pytest.mark.parametrize("kind", ["zip", "tgz"])
@@ -227,9 +234,9 @@ def test_strip(top: Path, kind: str) -> None:
     """Leading folders are taken off; what has no more of them is dropped; all of it is an error."""
     data = KINDS[kind]({"./top/a": b"1", "top/d/b": b"22", "readme": b"333"})
     archive = put(top, "x", data)
-    assert unpack(archive, top / "one", 1, said) == [("a", 1), ("d/b", 2)]
-    assert unpack(archive, top / "two", 2, said) == [("b", 2)]
-    assert "fewer than 3 folders" in refused(top, "x", data, strip=3)
+    assert unpack(archive, top / "one", 1, no_progress) == [("a", 1), ("d/b", 2)]
+    assert unpack(archive, top / "two", 2, no_progress) == [("b", 2)]
+    assert refused(top, "x", data, strip=3) == "archive-stripped"
 
 
 @posix
@@ -241,30 +248,30 @@ def test_modes_give_nothing_away(top: Path, kind: str) -> None:
         data = zip_of(*((name, stat.S_IFREG | mode, b"x") for name, mode in modes.items()))
     else:
         data = tar_of(*(entry(name, data=b"x", mode=mode) for name, mode in modes.items()))
-    for umask, wanted in ((0o022, "755 755 600 601 644"), (0o077, "700 700 600 600 600")):
+    for umask, expected in ((0o022, "755 755 600 601 644"), (0o077, "700 700 600 600 600")):
         into, old = top / str(umask), os.umask(umask)
         try:
-            unpack(put(top, "x", data), into, 0, said)
+            unpack(put(top, "x", data), into, 0, no_progress)
         finally:
             os.umask(old)
-        found = {name: f"{stat.S_IMODE((into / name).stat().st_mode):o}" for name in modes}
-        assert found == dict(zip(modes, wanted.split()))
+        result = {name: f"{stat.S_IMODE((into / name).stat().st_mode):o}" for name in modes}
+        assert result == dict(zip(modes, expected.split()))
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_times_are_kept(top: Path, kind: str) -> None:
     """Programs that compare times, such as make, see those of the archive."""
-    unpack(put(top, "x", KINDS[kind](FILES)), top / "into", 0, said)
-    found = (top / "into" / "a.txt").stat().st_mtime
-    assert abs(found - 1234567890) < 86400  # a zip knows no zone
+    unpack(put(top, "x", KINDS[kind](FILES)), top / "into", 0, no_progress)
+    result = (top / "into" / "a.txt").stat().st_mtime
+    assert abs(result - 1234567890) < 86400  # a zip knows no zone
 
 
 def test_names_of_old_programs(top: Path) -> None:
     """UTF-8 that is not marked as such, and folders parted by backslashes on Windows."""
     data = zipped({"XXXXX": b"1", "d%e": b"2"}).replace(b"XXXXX", "\u00fc\u00e9x".encode())
     data = data.replace(b"d%e", b"d\\e").replace(b"PK\x01\x02\x14\x03", b"PK\x01\x02\x14\0")
-    found = unpack(put(top, "x.zip", data), top / "into", 0, said)
-    assert found == [("d/e", 1), ("\u00fc\u00e9x", 1)]
+    result = unpack(put(top, "x.zip", data), top / "into", 0, no_progress)
+    assert result == [("d/e", 1), ("\u00fc\u00e9x", 1)]
 
 
 @posix
@@ -277,14 +284,17 @@ def test_links_that_stay_inside(top: Path) -> None:
         entry("d/again", tarfile.LNKTYPE, "a.txt"),
     )
     into = top / "into"
-    found = [("a.txt", 5), ("d/again", 5), ("d/e/up", 11), ("d/side", 3)]
-    assert unpack(put(top, "x", data), into, 0, said) == found
+    result = [("a.txt", 5), ("d/again", 5), ("d/e/up", 11), ("d/side", 3)]
+    assert unpack(put(top, "x", data), into, 0, no_progress) == result
     assert (into / "d/side/up").read_bytes() == b"hello"
     assert os.readlink(str(into / "d/side")) == "./e"
     data = tar_of(entry("top/a", data=b"hello"), entry("top/b", tarfile.LNKTYPE, "top/a"))
-    assert unpack(put(top, "x", data), top / "one", 1, said) == [("a", 5), ("b", 5)]
+    assert unpack(put(top, "x", data), top / "one", 1, no_progress) == [("a", 5), ("b", 5)]
     zipped_link = zip_of(("a.txt", 0o100644, b"hello"), ("link", 0o120777, b"a.txt"))
-    assert unpack(put(top, "x", zipped_link), top / "two", 0, said) == [("a.txt", 5), ("link", 5)]
+    assert unpack(put(top, "x", zipped_link), top / "two", 0, no_progress) == [
+        ("a.txt", 5),
+        ("link", 5),
+    ]
     assert os.readlink(str(top / "two" / "link")) == "a.txt"
 
 
@@ -327,8 +337,8 @@ LINKS = [
 @pytest.mark.parametrize("kind", ["zip", "tar"])
 def test_no_path_leads_out(top: Path, kind: str, path: str) -> None:
     """Up, from the root, to a drive, or deeper than any path that is meant."""
-    assert "x holds " in refused(top, "x", KINDS[kind]({"good": b"1", path: b"2"}))
-    assert "x holds " in refused(top, "x", KINDS[kind]({path: b"2"}), strip=9)
+    assert refused(top, "x", KINDS[kind]({"good": b"1", path: b"2"})) == "archive-unsafe"
+    assert refused(top, "x", KINDS[kind]({path: b"2"}), strip=9) == "archive-unsafe"
 
 
 @posix
@@ -336,23 +346,23 @@ def test_no_path_leads_out(top: Path, kind: str, path: str) -> None:
 def test_no_link_leads_out(top: Path, links: List[Tuple[str, str]]) -> None:
     """Directly, by way of another link, or by a member below a link."""
     made = tar_of(*(entry(name, tarfile.SYMTYPE, target) for name, target in links))
-    assert "x holds " in refused(top, "x", made)
+    assert refused(top, "x", made) == "archive-unsafe"
     made = zip_of(*((name, 0o120777, target.encode()) for name, target in links))
-    assert "x holds " in refused(top, "x", made)
+    assert refused(top, "x", made) == "archive-unsafe"
 
 
 @posix
 def test_a_colon_is_a_letter_as_any(top: Path) -> None:
     """Drives have names on Windows alone."""
     data = tar_of(entry("a:b.txt", data=b"1"), entry("l", tarfile.SYMTYPE, "a:b.txt"))
-    assert unpack(put(top, "x", data), top / "into", 0, said) == [("a:b.txt", 1), ("l", 7)]
+    assert unpack(put(top, "x", data), top / "into", 0, no_progress) == [("a:b.txt", 1), ("l", 7)]
 
 
 @posix
 def test_a_link_is_judged_where_it_comes_to_stand(top: Path) -> None:
     """Stripping a folder takes away what a link may go up."""
     data = tar_of(entry("top/l", tarfile.SYMTYPE, "../a"), entry("a", data=b"1"))
-    assert "leads out" in refused(top, "x", data, strip=1)
+    assert refused(top, "x", data, strip=1) == "archive-unsafe"
 
 
 @pytest.mark.parametrize(
@@ -377,12 +387,12 @@ def test_a_link_is_judged_where_it_comes_to_stand(top: Path) -> None:
 @posix
 def test_what_else_is_refused(top: Path, made: Any) -> None:
     """Hard links to what is not in it, devices, and two that want the same place."""
-    assert "x holds " in refused(top, "x", tar_of(entry("good", data=b"1"), *made))
+    assert refused(top, "x", tar_of(entry("good", data=b"1"), *made)) == "archive-unsafe"
 
 
 def test_a_device_in_a_zip(top: Path) -> None:
     """A zip may hold what only a tar should."""
-    assert "neither file" in refused(top, "x", zip_of(("n", stat.S_IFCHR | 0o666, b"")))
+    assert refused(top, "x", zip_of(("n", stat.S_IFCHR | 0o666, b""))) == "archive-unsafe"
 
 
 def test_an_encrypted_zip_is_said_to_be_one(top: Path) -> None:
@@ -390,7 +400,7 @@ def test_an_encrypted_zip_is_said_to_be_one(top: Path) -> None:
     data = bytearray(zipped({"a": b"1"}))
     data[6] |= 1
     data[data.index(b"PK\x01\x02") + 8] |= 1
-    assert "encrypted" in refused(top, "x.zip", bytes(data))
+    assert refused(top, "x.zip", bytes(data)) == "archive-encrypted"
 
 
 def test_a_7z_that_hides_its_names_is_said_to_be_encrypted(top: Path) -> None:
@@ -400,7 +410,7 @@ def test_a_7z_that_hides_its_names_is_said_to_be_encrypted(top: Path) -> None:
     (top.parent / "a").write_text("1")
     words = ["7z", "a", "-pword", "-mhe=on", str(top.parent / "y.7z"), str(top.parent / "a")]
     subprocess.run(words, stdout=subprocess.DEVNULL, check=True)
-    assert "encrypted" in refused(top, "x.7z", (top.parent / "y.7z").read_bytes())
+    assert refused(top, "x.7z", (top.parent / "y.7z").read_bytes()) == "archive-encrypted"
 
 
 NAMES = st.lists(st.sampled_from(["a", "b", "..", "."]), min_size=1, max_size=4).map("/".join)
@@ -418,7 +428,7 @@ def test_whatever_is_unpacked_stays_inside(archives: List[List[Tuple[str, bytes,
         for made in archives:
             (base / "x").write_bytes(tar_of(*(entry(*one) for one in made)))
             try:
-                unpack(base / "x", base / "into", 0, said, "x.tar")
+                unpack(base / "x", base / "into", 0, no_progress, "x.tar")
             except SourceError:
                 continue
         inside = str(base / "into")
@@ -484,7 +494,7 @@ def test_a_bomb_is_put_out(top: Path, small: None, kind: str) -> None:
     """A gigabyte in a megabyte: noticed while it grows, in seconds, and taken away."""
     data = BOMBS[kind]()
     since = time.monotonic()
-    assert "grows to more than" in refused(top, "x", data)
+    assert refused(top, "x", data) == "archive-too-large"
     assert time.monotonic() - since < 15
 
 
@@ -497,15 +507,15 @@ def test_what_says_that_it_is_too_large_is_not_begun(
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(extract.shutil, "disk_usage", lambda path: usage(10**11, 0, free))
     monkeypatch.delattr(extract.Tree, "add")
-    size, said = (30_000_000, "grows to") if free > 10**10 else (15_000_000, "only 510.0 MB left")
+    size, code = (30_000_000, "archive-too-large") if free > 10**10 else (15_000_000, "disk-full")
     pretends(top, monkeypatch, b"", ("zeros", size, 0))
-    assert said in refused(top, "x", PRETENDED if kind == "7z" else zipped({"zeros": bytes(size)}))
+    assert code == refused(top, "x", PRETENDED if kind == "7z" else zipped({"zeros": bytes(size)}))
 
 
 def test_what_is_small_may_be_dense(top: Path) -> None:
     """A log or a table of zeros is no bomb, however well it was compressed."""
     archive = put(top, "x.zip", zipped({"zeros": bytes(30_000_000)}))
-    assert unpack(archive, top / "into", 0, said) == [("zeros", 30_000_000)]
+    assert unpack(archive, top / "into", 0, no_progress) == [("zeros", 30_000_000)]
 
 
 def test_members_that_share_their_bytes(top: Path) -> None:
@@ -521,30 +531,28 @@ def test_members_that_share_their_bytes(top: Path) -> None:
     inner = inner[:42] + (31).to_bytes(4, "little") + inner[46:]
     count = (2).to_bytes(2, "little") * 2 + (94).to_bytes(4, "little")
     data = local + outer + inner + end[:8] + count + end[16:]
-    with zipfile.ZipFile(io.BytesIO(data)) as found:
-        assert found.namelist() == ["a", "b"]
-    assert "damaged" in refused(top, "x.zip", data)
+    with zipfile.ZipFile(io.BytesIO(data)) as result:
+        assert result.namelist() == ["a", "b"]
+    assert refused(top, "x.zip", data) == "archive-damaged"
 
 
 def test_too_many_members(top: Path, small: None) -> None:
     """Files without content fill a disk too, and so do the folders that they need."""
-    assert "more than 1000 files" in refused(
-        top, "x", tar(dict.fromkeys(map(str, range(1001)), b""))
-    )
+    assert refused(top, "x", tar(dict.fromkeys(map(str, range(1001)), b""))) == "archive-too-large"
     deep = {"/".join([str(n), *"abcdefghij", "x"]): b"" for n in range(100)}
-    assert "more than 1000 files" in refused(top, "x", zipped(deep))
+    assert refused(top, "x", zipped(deep)) == "archive-too-large"
 
 
 def test_a_head_that_is_a_bomb(top: Path) -> None:
     """What is said of a member is read into memory, and is never long in earnest."""
-    assert "damaged" in refused(top, "x", gzip.compress(tar_of(entry("n" * (2 << 20)))))
+    assert refused(top, "x", gzip.compress(tar_of(entry("n" * (2 << 20))))) == "archive-damaged"
 
 
 def test_a_disk_that_gets_full(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some space is left to the notebook itself; nothing of the archive is."""
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(extract.shutil, "disk_usage", lambda path: usage(10**11, 0, 4 * 10**8))
-    assert "The disk has only 400.0 MB left" in refused(top, "x", zipped(FILES))
+    assert refused(top, "x", zipped(FILES)) == "disk-full"
 
 
 # ---------------------------------------------------------------------- damage
@@ -557,31 +565,31 @@ def test_what_is_cut_off_leaves_nothing(top: Path, kind: str) -> None:
     data = KINDS[kind](NOISE)
     end = 512 * (len(data.rstrip(b"\0")) // 512 + 1) if kind == "tar" else len(data)
     for cut in {*range(1, end, end // 40), end - 1, end - 512}:
-        assert "x.tar.gz" in refused(top, "x.tar.gz", data[:cut])
+        assert refused(top, "x.tar.gz", data[:cut]).startswith("archive-")
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "tar"])
 def test_what_is_damaged_leaves_nothing(top: Path, kind: str) -> None:
     """A wrong byte is found by a check sum, or was in what does not matter."""
-    data, found = KINDS[kind](NOISE), 0
+    data, result = KINDS[kind](NOISE), 0
     for at in range(4, len(data), max(1, len(data) // 60)):
         archive = put(top, "x", data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :])
         try:
-            unpack(archive, top / "into", 0, said)
+            unpack(archive, top / "into", 0, no_progress)
         except SourceError:
-            found += 1
+            result += 1
             assert not listing(top)
         else:
             assert sorted(contents(top / "into").values()) == sorted(NOISE.values())
             shutil.rmtree(top / "into")
-    assert found > 40
+    assert result > 40
 
 
 def test_a_bad_head_in_a_tar_is_not_its_end(top: Path) -> None:
     """``tarfile`` stops there without a word, and the files behind it would be missing."""
     data = bytearray(tar({"a": b"1", "b": b"2", "c": b"3"}))
     data[1024:1030] = b"broken"
-    assert "damaged" in refused(top, "x", bytes(data))
+    assert refused(top, "x", bytes(data)) == "archive-damaged"
 
 
 # ---------------------------------------------------------------------- into what is there
@@ -589,7 +597,7 @@ def test_a_bad_head_in_a_tar_is_not_its_end(top: Path) -> None:
 def test_nothing_that_is_there_is_taken(top: Path, make: str) -> None:
     """The folder is a fresh one: where anything has its name, it is as it was."""
     getattr(top / "into", make)()
-    assert "cannot be unpacked" in refused(top, "x", zipped(FILES))
+    assert refused(top, "x", zipped(FILES)) == "archive-not-written"
 
 
 # ---------------------------------------------------------------------- cut off ourselves
@@ -607,7 +615,7 @@ def test_an_interrupt_leaves_nothing(top: Path, monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setattr(extract.Tree, "add", adds)
     archive = put(top, "x", zipped({str(n): b"1" for n in range(9)}))
     with pytest.raises(KeyboardInterrupt):
-        unpack(archive, top / "into", 0, said)
+        unpack(archive, top / "into", 0, no_progress)
     assert listing(top) == before
 
 
@@ -616,10 +624,10 @@ def programs(folder: Path, monkeypatch: pytest.MonkeyPatch, *names: str) -> None
     """Only these programs are there."""
     folder.mkdir()
     for name in names:
-        found = shutil.which(name)
-        if not found:
+        result = shutil.which(name)
+        if not result:
             pytest.skip(f"elsewhere: where {name} is installed")
-        (folder / name).symlink_to(found)
+        (folder / name).symlink_to(result)
     monkeypatch.setenv("PATH", str(folder))
 
 
@@ -629,15 +637,15 @@ def test_7z(top: Path, monkeypatch: pytest.MonkeyPatch, program: str) -> None:
     """By whichever program is there: files, modes and links, and nothing of a damaged one."""
     programs(top.parent / "bin", monkeypatch, program)
     data = base64.b64decode(SEVEN)
-    found = unpack(put(top, "x.7z", data), top / "into", 1, said)
+    result = unpack(put(top, "x.7z", data), top / "into", 1, no_progress)
     files = [("a.txt", 6), (f"d/{ODD}.txt", 6), ("empty", 0), ("link", 5), ("run.sh", 10)]
-    assert found == files
+    assert result == files
     assert (top / "into" / "run.sh").stat().st_mode & 0o111
     assert os.readlink(str(top / "into" / "link")) == "a.txt"
     for at in (40, len(data) // 2, len(data) - 9):
         bad = data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :]
-        assert "damaged" in refused(top, "x.7z", bad, "other")
-        assert "damaged" in refused(top, "x.7z", data[:at], "other")
+        assert refused(top, "x.7z", bad, "other") == "archive-damaged"
+        assert refused(top, "x.7z", data[:at], "other") == "archive-damaged"
 
 
 @posix
@@ -653,10 +661,10 @@ def test_a_zip_that_python_cannot_read(
     archive = top.parent / "x.zip"
     words = [program, "a", "-mm=Deflate64", str(archive), str(top.parent / "src")]
     subprocess.run(words, stdout=subprocess.DEVNULL, check=True)
-    assert unpack(archive, top / "into", 1, said) == [("a", 29997), ("b/c", 29997)]
+    assert unpack(archive, top / "into", 1, no_progress) == [("a", 29997), ("b/c", 29997)]
     assert contents(top / "into") == dict.fromkeys(("a", "b/c"), b"abc" * 9999)
     data = archive.read_bytes().replace(b"src/a", b"../aa")
-    assert "leads out" in refused(top, "y.zip", data, "other")
+    assert refused(top, "y.zip", data, "other") == "archive-unsafe"
 
 
 @posix
@@ -671,9 +679,12 @@ def test_what_7_zip_prints_is_parted_by_its_list(
         ("d/a b", 3, zlib.crc32(b"one")),
         ("two", 3, zlib.crc32(b"two")),
     )
-    assert unpack(put(top, "x", PRETENDED), top / "one", 0, said) == [("d/a b", 3), ("two", 3)]
+    assert unpack(put(top, "x", PRETENDED), top / "one", 0, no_progress) == [
+        ("d/a b", 3),
+        ("two", 3),
+    ]
     assert contents(top / "one") == {"d/a b": b"one", "two": b"two"}
-    assert unpack(put(top, "x", PRETENDED), top / "two", 1, said) == [("a b", 3)]
+    assert unpack(put(top, "x", PRETENDED), top / "two", 1, no_progress) == [("a b", 3)]
     pretends(
         top,
         monkeypatch,
@@ -681,15 +692,15 @@ def test_what_7_zip_prints_is_parted_by_its_list(
         ("two", 3, zlib.crc32(b"two")),
         ("d/a b", 3, zlib.crc32(b"one")),
     )
-    assert unpack(put(top, "x", PRETENDED), top / "six", 1, said) == [("a b", 3)]
+    assert unpack(put(top, "x", PRETENDED), top / "six", 1, no_progress) == [("a b", 3)]
     pretends(
         top, monkeypatch, b"twoone", ("a", 3, zlib.crc32(b"one")), ("b", 3, zlib.crc32(b"two"))
     )
-    assert "damaged" in refused(top, "x", PRETENDED)
+    assert refused(top, "x", PRETENDED) == "archive-damaged"
     pretends(top, monkeypatch, b"one", ("a", 4, zlib.crc32(b"one")))
-    assert "damaged" in refused(top, "x", PRETENDED)
+    assert refused(top, "x", PRETENDED) == "archive-damaged"
     pretends(top, monkeypatch, b"one", ("../a", 3, zlib.crc32(b"one")))
-    assert "leads out" in refused(top, "x", PRETENDED)
+    assert refused(top, "x", PRETENDED) == "archive-unsafe"
 
 
 @pytest.mark.parametrize(
@@ -704,7 +715,7 @@ def test_a_program_that_is_missing_is_named(
         pytest.skip("elsewhere: where Python has no zstd of its own")
     monkeypatch.setenv("PATH", "")
     with pytest.raises(SourceError) as caught:
-        unpack(put(top, "x", magic + bytes(99)), top / "into", 0, said)
+        unpack(put(top, "x", magic + bytes(99)), top / "into", 0, no_progress)
     assert caught.value.hint == f"Install it: %apt {package}"
     assert not listing(top)
 
@@ -719,7 +730,7 @@ def test_a_program_does_not_outlive_its_bomb(
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{script.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setitem(sys.modules, "compression", None)  # type: ignore[arg-type]
-    assert "grows to" in refused(top, "x", b"\x28\xb5\x2f\xfd" + bytes(9))
+    assert refused(top, "x", b"\x28\xb5\x2f\xfd" + bytes(9)) == "archive-too-large"
     with pytest.raises(ProcessLookupError):
         os.kill(int(Path(f"{script}.pid").read_text()), 0)
 
@@ -752,9 +763,9 @@ def test_the_head_of_a_file_is_read_as_tarfile_reads_it(
             with tarfile.open(path) as peer:
                 (entry,) = peer
         except (tarfile.TarError, ValueError):
-            with pytest.raises(SourceError):
-                list(members(path, "x.tar", lambda size: None))
+            with pytest.raises(SourceError), member.damage_reported("x.tar"):
+                list(read_members(path, "x.tar", lambda size: None))
             return
-        (found,) = members(path, "x.tar", lambda size: None)
-        assert (found.name, found.mode, found.mtime) == (entry.name, entry.mode, entry.mtime)
-        assert flipped is not None or found.kind == "file"
+        (result,) = read_members(path, "x.tar", lambda size: None)
+        assert (result.name, result.mode, result.mtime) == (entry.name, entry.mode, entry.mtime)
+        assert flipped is not None or result.kind == "file"
