@@ -15,13 +15,11 @@ from .core.host import Host
 from .core.steps import parse as parse_step
 from .notebook.document import Document
 from .notebook.writers.file import FileWriter
-from .pin.requirements import body_words
 from .record.cell import Line, is_setup, parse
 from .record.merge import Entry
 from .record.merge import forget as drop
 from .record.record import Record, edit
 from .record.record import write as put
-from .setup.magic_status import Row, verdicts
 
 #: Flags as they are typed, and as they are read.
 _NO_TRACE = {"--no-record", "--dry-run", "no_record", "dry_run"}
@@ -37,8 +35,10 @@ def show(path: Path) -> str:
     return text
 
 
-def check(path: Path) -> Tuple[Row, ...]:
-    """How each line stands in the environment of this program."""
+def check(path: Path) -> Tuple[Tuple[str, ...], ...]:
+    """Return how each line stands in the environment of this program: state, line and reason."""
+    from .setup.magic_status import verdicts  # not needed by other commands, and slow
+
     return verdicts(parse(show(path)), Host(start=path.resolve().parent))
 
 
@@ -89,6 +89,8 @@ def _found(document: Document) -> List[Entry]:
 
 def _pinned_in(source: str) -> List[Entry]:
     """The pins of a ``%%pin`` cell; other cell magics are not for a setup cell."""
+    from .pin.requirements import body_words
+
     first, _, body = source.partition("\n")
     if first.split()[0] != "%%pin" or not _wanted(Line(source, flags=split(first[5:]).flags)):
         return []

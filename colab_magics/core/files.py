@@ -34,8 +34,8 @@ MEMORY = Path("/dev/shm")  # noqa: S108 - each folder that is made there is priv
 _ROOM, _FEW = 2**20, 10
 #: Seconds to wait for a writer that truncates in place (Jupyter Server does) to finish.
 PATIENCE = 2.0
-#: Bytes that are compared at once.
-_PIECE = 2**20
+#: Bytes that are compared at once: so few stay in the processor's cache.
+_PIECE = 2**16
 #: Bytes of the largest file that is read; reading it as JSON takes several times as much memory.
 LARGEST = 2**29
 #: Seconds to wait for another process that writes the same file.
@@ -202,8 +202,8 @@ def _holds(path: Path, data: bytes) -> bool:
         return read(path) == data  # one that is being saved has none for a moment
     with path.open("rb") as stream:
         pieces = range(0, len(data), _PIECE)
-        same = all(stream.read(_PIECE) == data[at : at + _PIECE] for at in pieces)
-        return same and not stream.read(1)
+        same = all(data.startswith(stream.read(_PIECE), at) for at in pieces)
+        return same and stream.tell() == len(data) and not stream.read(1)
 
 
 def create(path: Path, data: bytes) -> bool:
