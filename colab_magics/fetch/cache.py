@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Callable, Iterator, List, NamedTuple, Tuple
 
 from ..core.file_lock import alone
-from ..core.files import cache, named, opened, read_own, save
+from ..core.files import open_regular, read_own, save
+from ..core.folders import cache_folder, hash_path
 
 #: Bytes that are read at once.
 _BLOCK = 1 << 20
@@ -121,7 +122,7 @@ def stamp(path: Path) -> Tuple[int, int]:
 def digest(path: Path, kind: str = "sha256") -> str:
     """The hash of a regular file, as long as it was at first: what /proc lists may have no end."""
     made = hashlib.new(kind)
-    with opened(path) as stream:
+    with open_regular(path) as stream:
         left = os.fstat(stream.fileno()).st_size
         while left > 0:
             block = stream.read(min(left, _BLOCK))
@@ -168,4 +169,4 @@ def _is_inside(path: str) -> bool:
 
 
 def _place(target: Path) -> Path:
-    return cache("fetches") / f"{named(target)}.json"
+    return cache_folder("fetches") / f"{hash_path(target)}.json"

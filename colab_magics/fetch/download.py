@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 
 from ..core.display import amount
 from ..core.errors import SourceError
-from ..core.file_lock import PLAIN, is_own
+from ..core.file_lock import PLAIN
 from ..core.host import Host
+from ..core.ownership import is_own
 from .http import (
     Again,
     Answer,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Callable, Dict, Iterable, Optional, Tuple
 
 from ..core.errors import ColabMagicsError
-from ..core.files import cache, named
+from ..core.folders import cache_folder, hash_path
 from ..core.host import Host
 from .cache import Entry, keep, only, part_of, recall
 from .download import Download, Got
@@ -85,7 +85,7 @@ class _Begun(threading.Thread):
         self._host, self._turns = host, turns
         self._stop_it = threading.Event()
         self._web = Web(self._stop_it)
-        self._part = _folder() / named(self.place)
+        self._part = _folder() / hash_path(self.place)
         self._got: Optional[Got] = None
 
     def run(self) -> None:
@@ -149,7 +149,7 @@ def _may(step: FetchStep, host: Host) -> bool:
 
 
 def _folder() -> Path:
-    return cache("ahead")
+    return cache_folder("ahead")
 
 
 def _clean() -> None:

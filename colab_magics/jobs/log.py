@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import BinaryIO, List, NamedTuple, Optional, Tuple
 
 from ..core.display import amount
-from ..core.file_lock import make_private
 from ..core.files import open_own
+from ..core.ownership import make_private
 
 #: A log that has become so long is put aside, in the place of the one that was put aside before.
 LIMIT = 100 * 10**6

@@ -14,8 +14,9 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
-from ..core.file_lock import is_own, is_private
-from ..core.files import open_own, state_folder
+from ..core.files import open_own
+from ..core.folders import state_folder
+from ..core.ownership import is_own, is_private
 from ..core.process import run
 from ..shell import processes
 

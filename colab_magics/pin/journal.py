@@ -21,7 +21,7 @@ from typing import Any, Dict, Iterable, Iterator, Optional, Set, Tuple
 
 from ..core.errors import InstallFailed
 from ..core.file_lock import alone, lock
-from ..core.files import state_folder
+from ..core.folders import state_folder
 from ..core.steps import Progress
 from .requirements import key
 

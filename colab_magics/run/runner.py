@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import tempfile
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional, Set, Tuple
 
-from ..core import files
+from ..core import files, folders
 from ..core.errors import NotebookError, bad_input
 from ..core.signals import Requests, held
 from ..notebook.document import Document
@@ -65,7 +66,7 @@ def run(path: Path, output: Optional[Path], options: Options, say: Say) -> Resul
     with held() as requests:
         with requests.interruptible():
             options = _elsewhere(options, options.python or _python_of(text or ""), path, say)
-        shared = files.scratch_folder("colab-magics-run-", files.with_room(len(data)))
+        shared = folders.scratch_folder("colab-magics-run-", folders.find_room(len(data)))
         try:
             exchange_write(shared, text)
             exchange_write(shared, str(path.resolve()), FILE)
@@ -102,7 +103,7 @@ def _refuse_unwritable(path: Path) -> None:
     if not path.parent.is_dir() or path.is_dir():
         raise NotebookError(f"{path} cannot be written there.", "Name a file in a folder.")
     if os.path.lexists(path):
-        with files.told(path, "nothing was run", "name another file"):
+        with files.explain_write_errors(path, "nothing was run", "name another file"):
             files.refuse_planted(path)
     if path.exists() and not (path.stat().st_mode & 0o200 and os.access(path, os.W_OK)):
         raise NotebookError(f"{path.name} is read-only.", "Make it writable, or use --output.")
@@ -180,7 +181,7 @@ class _Saved:
 
     def _put(self, data: bytes) -> bool:
         place = self._place
-        with files.told(place):
+        with files.explain_write_errors(place):
             if self._expected is not None:
                 changed = files.replace(place, data, expected=self._expected)
             elif not place.exists():
@@ -217,15 +218,16 @@ def _sorted(value: Any) -> Any:
 def _put_beside(data: bytes, path: Path) -> Path:
     """Save a run that has no place in its file: beside it, or where that can be."""
     try:
-        with files.told(path):
+        with files.explain_write_errors(path):
             names = (f"{path.stem}-run{n or ''}{path.suffix}" for n in count())
             beside = next(p for p in map(path.with_name, names) if not p.exists())
             files.create(beside, data)
         return beside
     except NotebookError:
-        with files.told(path):
-            place = files.with_room(len(data))
-            other = files.private_folder("colab-magics-run-", place) / f"run{path.suffix}"
+        with files.explain_write_errors(path):
+            place = folders.find_room(len(data))
+            folder = tempfile.mkdtemp(prefix="colab-magics-run-", dir=place)
+            other = Path(folder, f"run{path.suffix}")
         files.create(other, data)
         return other
 
@@ -234,7 +236,7 @@ def _shown(place: Path, path: Path) -> str:
     """What a person is told of where it is."""
     if place.parent == path.parent:
         return place.name
-    memory = place.parent.parent == files.MEMORY
+    memory = place.parent.parent == folders.MEMORY
     return f"{place}{', which is in memory: copy it' if memory else ''}"
 
 

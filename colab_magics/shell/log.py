@@ -8,7 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, List, Optional
 
-from ..core.files import cache
+from ..core.folders import cache_folder
 
 #: So many bytes are held back before a file is made: most commands print less.
 HELD = 64 * 1024
@@ -20,7 +20,7 @@ TOGETHER, DAYS = 500 * 10**6, 14
 
 def folder() -> Path:
     """Where the logs are."""
-    return cache("logs")
+    return cache_folder("logs")
 
 
 class Log:

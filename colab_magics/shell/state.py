@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Collection, Dict, Iterator, List, Mapping, Optional, Set, Tuple
 
 from ..core.errors import CommandFailed, usage_error
-from ..core.files import roomy, scratch_folder, with_room
+from ..core.folders import find_room, has_room, scratch_folder
 from .dialects import KINDS, Kind
 from .processes import MARK
 from .reaper import Guard
@@ -122,7 +122,7 @@ class Lasting:
         given = _environment(self._own, tty)
         kind, parts = KINDS[self.name], self.carried.parts(command, given)
         with _write_errors():
-            folder = scratch_folder(_PREFIX, with_room(_room(parts)))
+            folder = scratch_folder(_PREFIX, find_room(_room(parts)))
         try:
             with _write_errors():
                 _write(folder, parts)
@@ -141,9 +141,9 @@ class Lasting:
     def _ready(self, size: int) -> Path:
         """The folder, made again where somebody has cleaned up, and elsewhere where it is full."""
         before = self._folder
-        if before and before.is_dir() and (roomy(before, size) or with_room(size) is None):
+        if before and before.is_dir() and (has_room(before, size) or find_room(size) is None):
             return before
-        self._folder = scratch_folder(_PREFIX, with_room(size))
+        self._folder = scratch_folder(_PREFIX, find_room(size))
         self._guards.append(Guard(self._folder, f"{self._mark}."))
         self._guards[-1].ended()  # it is there before the first command is
         if before is not None:

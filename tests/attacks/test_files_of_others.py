@@ -26,7 +26,7 @@ from support.cells import Cells
 from support.notebooks import notebook
 from support.runs import Started
 
-from colab_magics.core import file_lock, files
+from colab_magics.core import file_lock, files, folders
 from colab_magics.core.errors import NotebookError, NotOwn, SourceError
 from colab_magics.core.host import Host
 from colab_magics.fetch.cache import Entry, Member, keep, part_of, recall
@@ -379,7 +379,7 @@ def test_our_folders_are_closed(home_of_all: Path) -> None:
     try:
         (home_of_all / "clones").mkdir(parents=True)
         for kind in ("clones", "ahead"):
-            with file_lock.alone(files.cache(kind) / "x.lock"):
+            with file_lock.alone(folders.cache_folder(kind) / "x.lock"):
                 made = (home_of_all, home_of_all / kind)
                 assert [stat.S_IMODE(one.stat().st_mode) for one in made] == [0o700, 0o700]
     finally:
@@ -410,7 +410,7 @@ def test_a_cache_that_was_planted(shared: Shared, home_of_all: Path, kind: str) 
     Ahead((), Host()).close()
     assert all(path.exists() for path in kept)
     with pytest.raises(NotOwn):
-        files.cache("ahead")
+        folders.cache_folder("ahead")
     files.create(shared.folder / "new.ipynb", NEW)
     assert (shared.folder / "new.ipynb").read_bytes() == NEW
 

@@ -16,7 +16,7 @@ from doubles.small_disk import fill, mounted
 from hypothesis import given
 from hypothesis import strategies as st
 
-from colab_magics.core import files
+from colab_magics.core import files, folders
 from colab_magics.core.errors import NotebookError
 
 posix = pytest.mark.skipif(os.name == "nt", reason="elsewhere: POSIX modes, links and signals")
@@ -141,7 +141,7 @@ def run(script: str, path: Path) -> subprocess.CompletedProcess[str]:
 _AS_NOBODY = f"""
 import os, sys
 from pathlib import Path
-from colab_magics.core import files
+from colab_magics.core import files, folders
 from colab_magics.core.errors import NotebookError
 import platformdirs
 platformdirs.user_cache_dir()
@@ -158,7 +158,7 @@ except NotebookError as error:
 _LIMITED = f"""
 import resource, signal, sys
 from pathlib import Path
-from colab_magics.core import files
+from colab_magics.core import files, folders
 signal.signal(signal.SIGXFSZ, signal.{{handler}})
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 files.replace(Path(sys.argv[1]), b"x" * 100000, expected={OLD!r})
@@ -206,9 +206,9 @@ def test_what_cannot_be_read_is_said(path: Path, name: str, reason: str) -> None
         files.read(path.parent / name)
 
 
-def test_a_private_folder_is_private(tmp_path: Path) -> None:
+def test_a_scratch_folder_is_private(tmp_path: Path) -> None:
     """A folder for secrets can be entered by its owner only."""
-    folder = files.private_folder("colab-magics-test-")
+    folder = folders.scratch_folder("colab-magics-test-", tmp_path)
     try:
         assert folder.is_dir() and not list(folder.iterdir())
         assert os.name == "nt" or stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -241,15 +241,14 @@ def test_where_there_is_space(path: Path, monkeypatch: pytest.MonkeyPatch) -> No
         folder.mkdir()
     with mounted(disk, "size=2m"), mounted(memory, "size=8m"):
         monkeypatch.setattr(tempfile, "tempdir", str(disk))
-        monkeypatch.setattr(files, "MEMORY", memory)
-        assert files.with_room(10) == disk
-        assert files.with_room(4_000_000) == memory
+        monkeypatch.setattr(folders, "MEMORY", memory)
+        assert folders.find_room(10) == disk
+        assert folders.find_room(4_000_000) == memory
         filling = fill(disk)
-        assert files.with_room(10) == memory
-        assert files.private_folder("x", memory).parent == memory
+        assert folders.find_room(10) == memory
         filling.unlink()
         fill(memory)
-        assert files.with_room(10) == disk
-        assert files.with_room(4_000_000) is None
+        assert folders.find_room(10) == disk
+        assert folders.find_room(4_000_000) is None
     with mounted(disk, "nr_inodes=8"), mounted(memory, "nr_inodes=20"):
-        assert files.with_room(10) == memory, "no bytes are missing, but files"
+        assert folders.find_room(10) == memory, "no bytes are missing, but files"
