@@ -6,7 +6,7 @@ Nothing of the notebook is executed.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import List, Optional, Sequence, Tuple
+from typing import List, Sequence, Tuple
 
 from .core import files
 from .core.arguments import split
@@ -26,7 +26,7 @@ _NO_TRACE = {"--no-record", "--dry-run", "no_record", "dry_run"}
 
 
 def show(path: Path) -> str:
-    """The text of the setup cell."""
+    """Return the text of the setup cell."""
     text = Document.parse(files.read(path), path.name).setup_text(is_setup)
     if text is None:
         raise NotebookError(
@@ -43,8 +43,11 @@ def check(path: Path) -> Tuple[Tuple[str, ...], ...]:
 
 
 def write(path: Path, lines: Sequence[str]) -> Record:
-    """Put magic lines into the setup cell: those given, else those of the notebook's own cells."""
-    entries = _entries(lines) if lines else _found(Document.parse(files.read(path), path.name))
+    """Put magic lines into the setup cell; without any, those of the notebook's own cells."""
+    if lines:
+        entries = [_parse_entry(line) for line in lines]
+    else:
+        entries = _own_entries(Document.parse(files.read(path), path.name))
     if not entries:
         raise NotebookError(
             f"{path.name} has no magic line to remember.", "Give one: '%pin numpy==2.1.3'"
@@ -63,52 +66,43 @@ def forget(path: Path, selector: Sequence[str]) -> Record:
     return record
 
 
-def _entries(lines: Sequence[str]) -> List[Entry]:
-    found = []
-    for line in lines:
-        entry = _entry(line)
-        if entry is None:
-            raise NotebookError(f"Not a line to remember: {line}", "For instance: '%drive mount'")
-        found.append(entry)
-    return found
+def _parse_entry(line: str) -> Entry:
+    word, _, rest = line[1:].partition(" ")
+    try:
+        step = parse_step(word, split(rest).words) if line.startswith("%") else None
+    except bad_input() as error:
+        raise NotebookError(*str(error).split("\n", 1)) from None
+    if step is None:
+        raise NotebookError(f"Not a line to remember: {line}", "For instance: '%drive mount'")
+    return step, ""
 
 
-def _found(document: Document) -> List[Entry]:
-    """The steps among the lines of the notebook's own cells; what cannot be read is passed over."""
-    found: List[Entry] = []
+def _own_entries(document: Document) -> List[Entry]:
+    """Return the steps among the notebook's own lines; what cannot be read is passed over."""
+    entries: List[Entry] = []
     for cell in document.heads:
         source = document.source(cell)
         if cell.get("cell_type") != "code" or is_setup(source):
             continue
         if source.lstrip().startswith("%%"):  # IPython passes over blank lines before it
-            found += _pinned_in(source.lstrip())
+            entries += _body_entries(source.lstrip())
             continue
-        found += [(line.step, "") for line in parse(source) if line.step and _wanted(line)]
-    return found
+        entries += [(line.step, "") for line in parse(source) if line.step and _is_recorded(line)]
+    return entries
 
 
-def _pinned_in(source: str) -> List[Entry]:
-    """The pins of a ``%%pin`` cell; other cell magics are not for a setup cell."""
+def _body_entries(source: str) -> List[Entry]:
+    """Return the pins of a ``%%pin`` cell; other cell magics are not for a setup cell."""
     from .pin.requirements import body_words
 
     first, _, body = source.partition("\n")
-    if first.split()[0] != "%%pin" or not _wanted(Line(source, flags=split(first[5:]).flags)):
+    words, flags, _ = split(first[5:])
+    if first.split()[0] != "%%pin" or not _is_recorded(Line(source, flags=flags)):
         return []
-    step = parse_step("pin", [*split(first[5:]).words, *body_words(body)])
+    step = parse_step("pin", [*words, *body_words(body)])
     return [(step, "")] if step else []
 
 
-def _wanted(line: Line) -> bool:
+def _is_recorded(line: Line) -> bool:
     """Not what was typed to leave no trace, nor what IPython would expand: its meaning is open."""
     return not _NO_TRACE & set(line.flags) and not set(line.text) & set("${}")
-
-
-def _entry(line: str) -> Optional[Entry]:
-    if not line.startswith("%"):
-        return None
-    word, _, rest = line[1:].partition(" ")
-    try:
-        step = parse_step(word, split(rest).words)
-    except bad_input() as error:
-        raise NotebookError(*str(error).split("\n", 1)) from None
-    return None if step is None else (step, "")

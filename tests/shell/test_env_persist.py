@@ -12,8 +12,6 @@ from typing import Iterator
 import pytest
 from support.cells import Cells
 
-from colab_magics.core import errors
-
 #: Put together here, so that nothing in this file looks like a token to those who scan it.
 TOKEN = "hf" + "_" + "Zq3Xv7Lm9Tb2Kc5Wd8Rf1Hg4Jp6Ns0Yt7U"
 NAMES = ("COLOUR", "SIZE", "FOLDERS", "PLACE")
@@ -25,7 +23,7 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in NAMES:
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
-    monkeypatch.setattr(errors, "_HIDDEN", set())
+    monkeypatch.setattr("colab_magics.core.redact._SECRETS", set())
     yield
     for name in NAMES:
         os.environ.pop(name, None)

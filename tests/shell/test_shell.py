@@ -18,7 +18,6 @@ from typing import Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 import pytest
 from support.cells import PACKAGE, TESTS, Cells, Child
 
-from colab_magics.core import errors
 from colab_magics.core.errors import CommandFailed
 from colab_magics.core.redact import register_secret
 from colab_magics.shell import log
@@ -868,7 +867,7 @@ def test_a_secret_that_is_known_is_shown_and_logged_nowhere(
     run: Cells, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of what a command prints too; the result of ``-o`` is the program's own words."""
-    monkeypatch.setattr(errors, "_HIDDEN", set())
+    monkeypatch.setattr("colab_magics.core.redact._SECRETS", set())
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     monkeypatch.setenv("MY_TOKEN", "canary-0123456789")
     run("%secret MY_TOKEN -q")
