@@ -20,7 +20,7 @@ Handler = Callable[[int, Optional[FrameType]], None]
 
 
 class Requests:
-    """How often a signal has come. It interrupts nothing, but what says `interruptible`."""
+    """How often a signal has come. It interrupts nothing but `interruptible`."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -71,7 +71,7 @@ def exit_at_once(line: bytes = b"interrupted\n") -> None:
 
 
 def _install(handler: Handler) -> Dict[int, Any]:
-    """Set a handler, if this thread may; gives those that were there."""
+    """Set a handler, if this thread may; return those it replaces."""
     before: Dict[int, Any] = {}
     with suppress(ValueError):  # only the main thread may
         for number in _NUMBERS:

@@ -15,24 +15,24 @@ from typing import Iterator
 
 from .errors import ColabMagicsError, usage_error
 
-_AWAY = "What is mounted there is gone. Mount it again (%drive mount), or name another place."
-_MODE = "Check its owner and mode, or name another place."
-_ROOM = "Make room, then run it again."
-_PATH = "Check the path."
-_TODO = {
+_UNMOUNTED = "What is mounted there is gone. Mount it again (%drive mount), or name another place."
+_NOT_ALLOWED = "Check its owner and mode, or name another place."
+_FULL = "Make room, then run it again."
+_BAD_PATH = "Check the path."
+_HINTS = {
     errno.ENAMETOOLONG: "Choose a shorter name.",
-    errno.ENOTCONN: _AWAY,
-    errno.ESTALE: _AWAY,
-    errno.EIO: _AWAY,
-    errno.ENOTDIR: _PATH,
-    errno.ELOOP: _PATH,
-    errno.EINVAL: _PATH,
-    errno.EACCES: _MODE,
-    errno.EPERM: _MODE,
-    errno.EROFS: _MODE,
-    errno.ENOSPC: _ROOM,
-    errno.EDQUOT: _ROOM,
-    errno.EFBIG: _ROOM,
+    errno.ENOTCONN: _UNMOUNTED,
+    errno.ESTALE: _UNMOUNTED,
+    errno.EIO: _UNMOUNTED,
+    errno.ENOTDIR: _BAD_PATH,
+    errno.ELOOP: _BAD_PATH,
+    errno.EINVAL: _BAD_PATH,
+    errno.EACCES: _NOT_ALLOWED,
+    errno.EPERM: _NOT_ALLOWED,
+    errno.EROFS: _NOT_ALLOWED,
+    errno.ENOSPC: _FULL,
+    errno.EDQUOT: _FULL,
+    errno.EFBIG: _FULL,
     errno.E2BIG: "The environment or the line is too large: take something out.",
     errno.EMFILE: "Too many files are open: close some, or restart the kernel.",
     errno.ENFILE: "Too many files are open on this machine: close some.",
@@ -52,22 +52,25 @@ def explain_system_errors() -> Iterator[None]:
         if error.encoding.lower() != sys.getfilesystemencoding().lower():
             raise
         raise ColabMagicsError(
-            f"A name holds what {error.encoding} has no characters for.",
+            f"A name has characters that {error.encoding} cannot write.",
             "Choose another name, or start Jupyter with LC_ALL=C.UTF-8.",
+            code="bad-name",
         ) from None
-    except ColabMagicsError:  # some are an OSError too, and say it better
+    except ColabMagicsError:  # some are an OSError too, and explain it better
         raise
     except OSError as error:
-        hint = _TODO.get(error.errno or 0, "")
-        if error.errno == errno.ENOENT and _lost():
+        if error.errno == errno.ENOENT and _is_cwd_lost():
             raise ColabMagicsError(
-                "The folder that this works in is gone.", "Leave it: %cd_persist PATH"
+                "The folder that this works in is gone.",
+                "Leave it: %cd_persist PATH",
+                code="no-cwd",
             ) from None
-        if not hint:
+        if error.errno not in _HINTS:
             raise
-        name = Path(os.fsdecode(error.filename)).name if _is_path(error.filename) else ""
-        what = f"{name[:_SHOWN]}: {error.strerror}" if name else f"{error.strerror}"
-        raise ColabMagicsError(f"{what}.", hint) from None
+        path = error.filename
+        name = Path(os.fsdecode(path)).name[:_SHOWN] if isinstance(path, (str, bytes)) else ""
+        message = f"{name}: {error.strerror}." if name else f"{error.strerror}."
+        raise ColabMagicsError(message, _HINTS[error.errno], code="system") from None
 
 
 def refuse_impossible_text(*texts: str) -> None:
@@ -78,15 +81,10 @@ def refuse_impossible_text(*texts: str) -> None:
         what, hint = "a zero byte", "Take it out."
     except UnicodeEncodeError:
         what, hint = "half a character", "If a file has such a name, rename it."
-    raise usage_error(f"There is {what} in this line.", hint)
+    raise usage_error(f"There is {what} in this line.", hint, code="impossible-text")
 
 
-def _is_path(name: object) -> bool:
-    return isinstance(name, (str, bytes))
-
-
-def _lost() -> bool:
-    """Whether the directory of this process has vanished."""
+def _is_cwd_lost() -> bool:
     try:
         Path.cwd()
     except OSError:

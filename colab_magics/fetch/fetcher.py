@@ -21,7 +21,7 @@ from typing import (
 from ..core.display import amount, files
 from ..core.errors import ColabMagicsError, SourceError
 from ..core.host import Host
-from ..core.steps import Outcome, Progress
+from ..core.steps import Outcome, OutcomeStatus, Progress
 from ..secret.lookup import value
 from .cache import Entry, digest, keep, only, part_of, recall
 from .download import Download, Got
@@ -112,7 +112,7 @@ def _told(done: Sequence[Done]) -> Outcome:
     steps = tuple(one.step for one in done if one.step is not None)
     step = FetchSteps(steps) if len(steps) > 1 else steps[0] if steps else None
     applied = [one for one in done if one.applied]
-    status = "applied" if applied else "unchanged"
+    status: OutcomeStatus = "applied" if applied else "unchanged"
     if len(done) == 1:
         return Outcome(status, done[0].message, step, done[0].hint)
     parts = [f"{files(len(applied))} fetched, {amount(sum(one.size for one in applied))}"]
