@@ -1,7 +1,4 @@
-"""The magics: names, and where each is found when it is first used.
-
-A new magic is one file with a subclass of `Magic` and one line in `MAGICS`.
-"""
+"""The magics: names, and the module of each, which is imported when it is first used."""
 
 from __future__ import annotations
 
@@ -64,7 +61,7 @@ class LazyMagic:
         return self._magic
 
     def __call__(self, line: str, cell: Optional[str] = None) -> Any:
-        """Run the magic on what stands behind its name; Ctrl-C shows one line, as a shell does."""
+        """Run the magic on a line; Ctrl-C shows one line, as a shell does."""
         from ..core.system_errors import explain_system_errors, refuse_impossible_text
 
         if self.__name__ not in VERBATIM and set(line) & set("${}"):
@@ -76,18 +73,18 @@ class LazyMagic:
         except KeyboardInterrupt:
             from .output import interrupted
 
-            # The way through our code tells nobody anything, and under %xmode Verbose it tells
-            # the values of variables: the environment with its tokens, among them.
+            # The way through our code helps nobody, and under %xmode Verbose it shows the values
+            # of variables: the environment with its tokens, among them.
             raise interrupted() from None
 
     def complete(self, shell: Any, event: Any) -> List[str]:
-        """What Tab offers after this magic's name."""
-        found: List[str] = self.magic.complete(event.line, event.symbol)
-        return found
+        """Return what Tab offers after this magic's name."""
+        words: List[str] = self.magic.complete(event.line, event.symbol)
+        return words
 
 
 def rewritten(lines: List[str]) -> List[str]:
-    """A cell that begins with a cell magic of ours, in a form that IPython runs as it is meant.
+    """Return a cell that begins with a cell magic of ours, in a form that IPython runs as meant.
 
     ``%%pin torch==1.5`` alone is a line magic: IPython refuses a cell magic without a body before
     the magic is asked (7.34 and 9.18). ``%%gpu`` is asked first, and the rest stays a cell like
@@ -109,7 +106,7 @@ rewritten.has_side_effects = True  # type: ignore[attr-defined]
 
 
 def _body(lines: List[str]) -> List[str]:
-    """The lines below a cell magic, which may begin with another one."""
+    """Return the lines below a cell magic, which may begin with another one."""
     from IPython.core.inputtransformer2 import cell_magic, leading_indent
 
     filled = next(at for at, line in enumerate(lines) if line.strip())
@@ -122,9 +119,9 @@ _FEW = 50
 
 
 def unrolled(transform: Callable[[List[str]], List[str]], lines: List[str]) -> List[str]:
-    """A setup cell of many line magics, each of which IPython has transformed by itself.
+    """Return a setup cell of many line magics, in which IPython has transformed each by itself.
 
-    What else the cell holds is left to IPython, as are magics in a string, a bracket or a block.
+    All else in the cell is left to IPython, as are magics in a string, a bracket or a block.
     """
     if sum(line.startswith("%") for line in lines) < _FEW or lines[0].startswith("%%"):
         return lines
@@ -141,6 +138,7 @@ def unrolled(transform: Callable[[List[str]], List[str]], lines: List[str]) -> L
 def register(shell: Any) -> None:
     """Add the magics, their completion and the recording at the end of each cell."""
     from .recorder import session_of
+    from .recording import begin_cell, end_cell
 
     unregister(shell)
     session = session_of(shell)
@@ -148,13 +146,15 @@ def register(shell: Any) -> None:
     for name in MAGICS:
         lazy = LazyMagic(name, session)
         # Colab has a %shell of its own, which is there again after ours is gone.
-        before = {kind: found.get(name) for kind, found in shell.magics_manager.magics.items()}
+        magics = shell.magics_manager.magics
+        before = {kind: by_name.get(name) for kind, by_name in magics.items()}
         shell.register_magic_function(lazy, "line_cell", name)
         undo.append(partial(_remove_magic, shell, name, before))
         for prefix in (f"%{name}", f"%%{name}"):
             shell.set_hook("complete_command", lazy.complete, str_key=prefix)
             undo.append(partial(_remove_completion, shell, prefix))
-    for event, handler in (("pre_run_cell", session.begin), ("post_run_cell", session.end)):
+    for event, handle in (("pre_run_cell", begin_cell), ("post_run_cell", end_cell)):
+        handler = partial(handle, session)
         shell.events.register(event, handler)
         undo.append(partial(shell.events.unregister, event, handler))
     shell.input_transformers_cleanup.append(rewritten)
@@ -176,11 +176,11 @@ def unregister(shell: Any) -> None:
 
 def _remove_magic(shell: Any, name: str, before: Dict[str, Any]) -> None:
     magics: Dict[str, Dict[str, Any]] = shell.magics_manager.magics
-    for kind, found in magics.items():
-        if isinstance(found.get(name), LazyMagic):
-            del found[name]
+    for kind, by_name in magics.items():
+        if isinstance(by_name.get(name), LazyMagic):
+            del by_name[name]
             if before.get(kind) is not None:
-                found[name] = before[kind]
+                by_name[name] = before[kind]
 
 
 def _remove_completion(shell: Any, prefix: str) -> None:

@@ -199,7 +199,7 @@ def test_what_comes_too_late_is_said(
 def test_what_no_line_can_say(run: Cells, line: str, hint: str) -> None:
     """A value that IPython would expand is set and not remembered, with what to write instead."""
     shown = run(f"%env_persist {line}").split("\n")
-    assert shown[1].endswith(hint) and "not remembered" in shown[2]
+    assert shown[1].endswith(hint) and "not recorded" in shown[2]
     name, _, value = line.replace("--prepend ", "").strip("'").partition("=")
     assert value in os.environ[name]
     assert run.steps() == []
