@@ -35,7 +35,6 @@ from .redact import redact
 
 
 def _shown(text: str) -> str:
-    """Text as an error shows it, whoever has written a part of it."""
     return visible(redact(text))
 
 
@@ -54,7 +53,6 @@ class ColabMagicsError(Exception):
         Exception.__init__(self, self.message + ("\n" + self.hint if hint else ""))
 
     def _render_traceback_(self) -> List[str]:
-        """Return what IPython shows instead of a traceback."""
         lines = [f"{type(self).__name__}: {self.message}", self.hint, self.details]
         # One text, since IPython joins the parts differently in each mode.
         return ["\n".join(line for line in lines if line)]

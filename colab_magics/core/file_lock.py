@@ -6,9 +6,9 @@ import errno
 import os
 import stat
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Callable, ContextManager, Iterator, Optional, Union
+from typing import Callable, Iterator, Optional, Union
 
 from .ownership import is_own, make_private
 
@@ -67,16 +67,6 @@ def alone(path: Path, waiting: Optional[Callable[[float], None]] = None) -> Iter
         yield handle
     finally:
         os.close(handle)
-
-
-def alone_if_possible(
-    path: Path, waiting: Optional[Callable[[float], None]] = None
-) -> ContextManager[object]:
-    """Hold the lock as `alone` does, or nothing where its file cannot be made."""
-    stack = ExitStack()
-    with suppress(OSError):
-        stack.enter_context(alone(path, waiting))
-    return stack
 
 
 def _open(path: Path) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO, Iterator, Optional, Set, Tuple, Union
 
 from .errors import NotebookError, NotOwn
-from .file_lock import PLAIN, alone_if_possible, try_lock
+from .file_lock import PLAIN, alone, try_lock
 from .folders import cache_folder, hash_path, remove_abandoned
 from .ownership import is_own, is_private
 
@@ -176,9 +176,9 @@ def locked(path: Path) -> Iterator[None]:
             )
 
     with ExitStack() as stack:
-        with suppress(OSError):
+        with suppress(OSError):  # without the lock where its file cannot be made
             lock = cache_folder("writing") / f"{hash_path(target)}.lock"
-            stack.enter_context(alone_if_possible(lock, waiting))
+            stack.enter_context(alone(lock, waiting))
         _LOCKED.targets.add(target)
         stack.callback(_LOCKED.targets.remove, target)
         yield
@@ -348,7 +348,7 @@ def _make_alike(handle: int, target: Path, before: os.stat_result) -> bool:
 
 
 def _copy_attributes(handle: int, target: Path) -> bool:
-    """Copy extended attributes and access lists; tell whether the new file has them now."""
+    """Copy extended attributes and access lists; tell whether that was possible."""
     if not hasattr(os, "listxattr"):
         return True
     try:

@@ -13,12 +13,13 @@ import stat
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Dict, List, Literal, Optional
 
 from .errors import NotOwn
 from .file_lock import PLAIN, try_lock
 from .ownership import is_own, is_private, make_private, others_write
 
+Purpose = Literal["cache", "state", "data", "config"]
 #: Linux keeps in memory what is written there.
 MEMORY = Path("/dev/shm")  # noqa: S108 - each folder that is made there is private
 #: What a few small files may take, in bytes; and how many they are.
@@ -30,30 +31,18 @@ _SCRATCH: Dict[Path, int] = {}
 # ---------------------------------------------------------------------- of this user
 def cache_folder(kind: str) -> Path:
     """Return a folder, made if needed, for what can be had again; `OSError` where none can be."""
-    path = _user_path("cache", kind)
+    path = user_path("cache", kind)
     if not path.exists():
         make_private(path)
-        _user_path("cache", kind)
+        user_path("cache", kind)
     return path
 
 
-def state_folder(kind: str) -> Path:
-    """Return the folder, perhaps not made yet, for what is true of this machine alone."""
-    return _user_path("state", kind)
+def user_path(purpose: Purpose, name: str) -> Path:
+    """Return the path, perhaps not made yet, of a file or folder of this user's.
 
-
-def data_folder(kind: str) -> Path:
-    """Return the folder, perhaps not made yet, for what takes long to make again."""
-    return _user_path("data", kind)
-
-
-def config_file(name: str) -> Path:
-    """Return the path of a file that this user has written, or has asked us to write."""
-    return _user_path("config", name)
-
-
-def _user_path(purpose: str, name: str) -> Path:
-    """Return a path in our folder of a purpose; `NotOwn` where others can write it, or a link is
+    ``state`` is for what is true of this machine alone, ``data`` for what takes long to make again,
+    ``config`` for what the user has written. `NotOwn` where others can write it, or where a link is
     in its place.
     """
     import platformdirs

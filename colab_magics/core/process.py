@@ -224,7 +224,6 @@ def _finish(process: subprocess.Popen[bytes]) -> None:
 
 
 def _signal(process: subprocess.Popen[bytes], name: str) -> None:
-    """Send a signal to a program and those that it has started, where there are such signals."""
     with suppress(ProcessLookupError, PermissionError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, getattr(signal, name))

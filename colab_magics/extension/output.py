@@ -39,7 +39,8 @@ def confirm(host: Host, question: str) -> bool:
 class Status:
     """One display, updated in place until it shows the outcome.
 
-    Where no front end is live (executors compare outputs), only the outcome is displayed.
+    Where no front end is live (executors compare outputs), only the outcome is displayed. As a
+    context manager it is cleared by an error.
     """
 
     def __init__(self, host: Host, quiet: bool) -> None:
@@ -47,6 +48,13 @@ class Status:
         self._terminal = not quiet and host.may_ask and not host.live and sys.stdout.isatty()
         self._handle: Any = None
         self._above = Report()
+
+    def __enter__(self) -> Status:
+        return self
+
+    def __exit__(self, kind: object, error: Optional[BaseException], trace: object) -> None:
+        if error is not None:
+            self.done(None)
 
     def __call__(self, message: Union[str, Report]) -> None:
         """Show what is going on; a report stays above the lines that follow."""

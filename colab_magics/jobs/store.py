@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List
 
 from ..core.files import open_own
-from ..core.folders import state_folder
+from ..core.folders import user_path
 from ..core.ownership import is_own, is_private
 from ..core.process import run
 from ..shell import processes
@@ -117,7 +117,7 @@ Record = Dict[str, Any]
 
 def folder() -> Path:
     """Where the jobs of this user are; `NotOwn` where others could put theirs into it."""
-    return state_folder("jobs")
+    return user_path("state", "jobs")
 
 
 def hold(place: Path) -> int:

@@ -87,8 +87,6 @@ class Task:
 
 
 class _NotStarted(NotebookError):
-    """The kernel has ended before it ran a cell."""
-
     code = "kernel-not-started"
 
 
@@ -200,7 +198,6 @@ class _Execution:
             client.kc.stop_channels()
 
     def _failure(self, error: Optional[BaseException]) -> Optional[Failure]:
-        """Return what ended the run; `_NotStarted` where it has not begun."""
         if isinstance(error, CellExecutionError):
             return Failure(self._cell, error.ename, error.evalue)
         if isinstance(error, CellTimeoutError):
@@ -221,7 +218,6 @@ class _Execution:
         self._say(f"[{cell_index + 1:>3}/{len(self._cells)}] {mark} {took}  {first[:70]}")
 
     def _ran(self) -> Run:
-        """Return what the cells have now that have run, or begun."""
         return {
             at: {
                 "execution_count": cell.get("execution_count"),
@@ -294,7 +290,6 @@ def _copy(output: Any) -> Dict[str, Any]:
 
 
 def _make_manager(task: Task) -> Any:
-    """Return a manager for a kernel of an interpreter, or of an installed kernelspec."""
     options = task.options
 
     class OnePython(KernelSpecManager):  # type: ignore[misc]

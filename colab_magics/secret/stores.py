@@ -14,7 +14,7 @@ from typing import Any, Dict, Iterator, List, Optional
 from ..core.errors import NotebookError, NotOwn
 from ..core.file_lock import alone
 from ..core.files import open_regular, read_own, save
-from ..core.folders import config_file
+from ..core.folders import user_path
 from ..core.host import Host
 from ..core.ownership import is_own, others_write
 from ..core.process import within
@@ -131,7 +131,7 @@ def _call(function: str, *values: str) -> Any:
 
 
 def _path() -> Path:
-    return config_file("secrets.json")
+    return user_path("config", "secrets.json")
 
 
 def _read() -> Dict[str, str]:

@@ -20,7 +20,7 @@ from typing import ContextManager, List, Optional
 
 from ...core.file_lock import alone
 from ...core.files import read_own, save
-from ...core.folders import data_folder
+from ...core.folders import user_path
 from ...core.ownership import is_own, is_trusted, others_write
 
 
@@ -76,7 +76,7 @@ class Environment:
 
 def root() -> Path:
     """The folder of all environments; `NotOwn` where others could put theirs into it."""
-    return data_folder("environments")
+    return user_path("data", "environments")
 
 
 def interpreter_in(folder: Path) -> Path:
