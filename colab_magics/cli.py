@@ -30,7 +30,9 @@ def show(path: Path) -> str:
     text = Document.parse(files.read(path), path.name).setup_text(is_setup)
     if text is None:
         raise NotebookError(
-            f"{path.name} has no setup cell.", f"Make one: colab-magics run {path.name}"
+            f"{path.name} has no setup cell.",
+            f"Make one: colab-magics run {path.name}",
+            code="no-setup-cell",
         )
     return text
 
@@ -50,7 +52,9 @@ def write(path: Path, lines: Sequence[str]) -> Record:
         entries = _own_entries(Document.parse(files.read(path), path.name))
     if not entries:
         raise NotebookError(
-            f"{path.name} has no magic line to remember.", "Give one: '%pin numpy==2.1.3'"
+            f"{path.name} has no magic line to record.",
+            "Give one: '%pin numpy==2.1.3'",
+            code="nothing-to-record",
         )
     with files.locked(path):
         return put(FileWriter(path, is_setup), entries, path.name)
@@ -62,7 +66,11 @@ def forget(path: Path, selector: Sequence[str]) -> Record:
     with files.locked(path):
         record = edit(FileWriter(path, is_setup), lambda lines: drop(lines or [], selector))
     if not record.changes:
-        raise NotebookError(f"No line for {' '.join(selector)}.", "See: colab-magics setup show")
+        raise NotebookError(
+            f"No line for {' '.join(selector)}.",
+            "See: colab-magics setup show",
+            code="unknown-line",
+        )
     return record
 
 
@@ -71,9 +79,10 @@ def _parse_entry(line: str) -> Entry:
     try:
         step = parse_step(word, split(rest).words) if line.startswith("%") else None
     except bad_input() as error:
-        raise NotebookError(*str(error).split("\n", 1)) from None
+        raise NotebookError(*str(error).split("\n", 1), code="bad-line") from None
     if step is None:
-        raise NotebookError(f"Not a line to remember: {line}", "For instance: '%drive mount'")
+        hint = "For instance: '%drive mount'"
+        raise NotebookError(f"Not a line to record: {line}", hint, code="bad-line")
     return step, ""
 
 

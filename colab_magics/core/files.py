@@ -84,7 +84,9 @@ def content(path: Path) -> bytes:
         what, hint = f"cannot be read: {error.strerror or error}", "Check the path."
         code = "not-readable"
     except ValueError:  # a zero byte, or half a character that this system's names cannot hold
-        raise NotebookError("No file can have this name.", "Check the path.") from None
+        raise NotebookError(
+            "No file can have this name.", "Check the path.", code="not-found"
+        ) from None
     raise NotebookError(f"{path.name} {what}.", hint, code=code)
 
 
