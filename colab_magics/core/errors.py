@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import errno
 import subprocess
-from pathlib import Path
 from typing import List, Optional, Tuple, Type
 
 from .controls import visible
@@ -123,10 +122,9 @@ class NotOwn(ColabMagicsError, PermissionError):
     code = "not-own"
     __str__ = Exception.__str__
 
-    def __init__(self, name: str, hint: str, path: Path) -> None:
+    def __init__(self, message: str, hint: str = "", details: str = "") -> None:
+        ColabMagicsError.__init__(self, message, hint, details)
         self.errno, self.strerror = errno.EPERM, "it is another user's, or others can write it"
-        message = f"{name} is another user's, or others can write it."
-        ColabMagicsError.__init__(self, message, hint, str(path))
 
 
 class CommandFailed(ColabMagicsError, subprocess.CalledProcessError):

@@ -71,23 +71,23 @@ def content(path: Path) -> bytes:
             size = os.fstat(stream.fileno()).st_size
             if size <= LARGEST:
                 return stream.read() if size else b""  # what /proc lists may have no end
-        what, hint, code = "is larger than 512 MB", "Name a smaller file.", "too-large"
+        problem, hint, code = "is larger than 512 MB", "Name a smaller file.", "too-large"
     except FileNotFoundError:
         raise NotebookError(
             f"There is no {path.name}.", "Check the path.", code="not-found"
         ) from None
     except IsADirectoryError:
-        what, hint, code = "is a folder", "Name a file.", "not-a-file"
+        problem, hint, code = "is a folder", "Name a file.", "not-a-file"
     except PermissionError:
-        what, hint, code = "may not be read", "Check its owner.", "not-readable"
+        problem, hint, code = "may not be read", "Check its owner.", "not-readable"
     except OSError as error:
-        what, hint = f"cannot be read: {error.strerror or error}", "Check the path."
+        problem, hint = f"cannot be read: {error.strerror or error}", "Check the path."
         code = "not-readable"
     except ValueError:  # a zero byte, or half a character that this system's names cannot hold
         raise NotebookError(
             "No file can have this name.", "Check the path.", code="not-found"
         ) from None
-    raise NotebookError(f"{path.name} {what}.", hint, code=code)
+    raise NotebookError(f"{path.name} {problem}.", hint, code=code)
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -135,7 +135,11 @@ def read_own(path: Path) -> bytes:
     with os.fdopen(os.open(str(path), os.O_RDONLY | PLAIN | _BINARY), "rb") as stream:
         status = os.fstat(stream.fileno())
         if not (stat.S_ISREG(status.st_mode) and is_private(status)):
-            raise NotOwn(path.name, "Take it away, or make it yours alone: chmod 600", path)
+            raise NotOwn(
+                f"{path.name} is another user's, or others can write it.",
+                "Take it away, or make it yours alone: chmod 600",
+                str(path),
+            )
         return stream.read(LARGEST)
 
 

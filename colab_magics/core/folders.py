@@ -51,10 +51,11 @@ def user_path(purpose: Purpose, name: str) -> Path:
     path = Path(base, name)
     for folder, is_safe in ((path.parent.parent, _is_held), (path.parent, _close), (path, _close)):
         if not is_safe(folder):
+            name = f"The folder for {path.parent.name}/{path.name}"
             raise NotOwn(
-                f"The folder for {path.parent.name}/{path.name}",
+                f"{name} is another user's, or others can write it.",
                 f"Take it away, or have XDG_{purpose.upper()}_HOME name a folder of your own.",
-                folder,
+                str(folder),
             )
     return path
 

@@ -75,11 +75,6 @@ class Host:
         return any(name in os.environ for name in wiped)
 
     @property
-    def python(self) -> str:
-        """The interpreter of this kernel."""
-        return sys.executable
-
-    @property
     def _kernel(self) -> Any:
         return getattr(self.shell, "kernel", None)
 

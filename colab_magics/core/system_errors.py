@@ -78,10 +78,10 @@ def refuse_impossible_text(*texts: str) -> None:
     try:
         if b"\0" not in "".join(texts).encode("utf-8"):
             return
-        what, hint = "a zero byte", "Take it out."
+        problem, hint = "a zero byte", "Take it out."
     except UnicodeEncodeError:
-        what, hint = "half a character", "If a file has such a name, rename it."
-    raise usage_error(f"There is {what} in this line.", hint, code="impossible-text")
+        problem, hint = "half a character", "If a file has such a name, rename it."
+    raise usage_error(f"There is {problem} in this line.", hint, code="impossible-text")
 
 
 def _is_cwd_lost() -> bool:

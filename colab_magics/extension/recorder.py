@@ -25,14 +25,14 @@ from .output import say
 from .pending import Pending, edit_entries
 
 #: Where a shell keeps its session: they know each other, and go together.
-_KEPT = "_colab_magics_session"
+_ATTRIBUTE = "_colab_magics_session"
 
 
 def session_of(shell: Any) -> Session:
     """Return the session of a shell; it outlives reloading the extension."""
-    if not hasattr(shell, _KEPT):
-        setattr(shell, _KEPT, Session(shell))
-    session: Session = getattr(shell, _KEPT)
+    if not hasattr(shell, _ATTRIBUTE):
+        setattr(shell, _ATTRIBUTE, Session(shell))
+    session: Session = getattr(shell, _ATTRIBUTE)
     return session
 
 

@@ -52,10 +52,11 @@ def _record(session: Session, failed: bool) -> None:
     """Put what a cell did into the notebook, or hold it; a setup cell is never its own author."""
     if is_setup(session.source):
         session.cell = []
+        lines = parse(session.source)
         first = session.host.client not in session.seen
         session.seen[session.host.client] = session.source
         if not failed:
-            session.held.drop_recorded(parse(session.source), first)
+            session.held.drop_recorded(lines, first)
         if failed or not session.pending:
             return
     elif not session.cell and not session.writing:

@@ -83,7 +83,7 @@ class LazyMagic:
         return words
 
 
-def rewritten(lines: List[str]) -> List[str]:
+def rewrite_cell_magic(lines: List[str]) -> List[str]:
     """Return a cell that begins with a cell magic of ours, in a form that IPython runs as meant.
 
     ``%%pin torch==1.5`` alone is a line magic: IPython refuses a cell magic without a body before
@@ -102,7 +102,7 @@ def rewritten(lines: List[str]) -> List[str]:
 
 
 # IPython would ask it too whether a half-typed cell is complete, and then run that at once.
-rewritten.has_side_effects = True  # type: ignore[attr-defined]
+rewrite_cell_magic.has_side_effects = True  # type: ignore[attr-defined]
 
 
 def _body(lines: List[str]) -> List[str]:
@@ -118,7 +118,7 @@ def _body(lines: List[str]) -> List[str]:
 _FEW = 50
 
 
-def unrolled(transform: Callable[[List[str]], List[str]], lines: List[str]) -> List[str]:
+def transform_magics(transform: Callable[[List[str]], List[str]], lines: List[str]) -> List[str]:
     """Return a setup cell of many line magics, in which IPython has transformed each by itself.
 
     All else in the cell is left to IPython, as are magics in a string, a bracket or a block.
@@ -157,9 +157,9 @@ def register(shell: Any) -> None:
         handler = partial(handle, session)
         shell.events.register(event, handler)
         undo.append(partial(shell.events.unregister, event, handler))
-    shell.input_transformers_cleanup.append(rewritten)
-    undo.append(partial(shell.input_transformers_cleanup.remove, rewritten))
-    many = partial(unrolled, shell.input_transformer_manager.do_token_transforms)
+    shell.input_transformers_cleanup.append(rewrite_cell_magic)
+    undo.append(partial(shell.input_transformers_cleanup.remove, rewrite_cell_magic))
+    many = partial(transform_magics, shell.input_transformer_manager.do_token_transforms)
     shell.input_transformers_cleanup.append(many)
     undo.append(partial(shell.input_transformers_cleanup.remove, many))
     undo.append(session.close)

@@ -292,7 +292,7 @@ def _copy(output: Any) -> Dict[str, Any]:
 def _make_manager(task: Task) -> Any:
     options = task.options
 
-    class OnePython(KernelSpecManager):  # type: ignore[misc]
+    class FixedPython(KernelSpecManager):  # type: ignore[misc]
         """Every name is that interpreter: a kernelspec elsewhere might be another one."""
 
         def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
@@ -304,7 +304,7 @@ def _make_manager(task: Task) -> Any:
     (task.shared / "kernel").write_text(connection, encoding="utf-8")
     manager = AsyncKernelManager(connection_file=connection)
     if not options.kernel:
-        manager.kernel_spec_manager = OnePython()
+        manager.kernel_spec_manager = FixedPython()
         return manager
     manager.kernel_name = options.kernel
     try:
