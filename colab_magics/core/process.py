@@ -92,15 +92,11 @@ def run(
 ) -> Finished:
     """Run a program to its end with no input, in a session of its own.
 
-    On Ctrl-C it is ended at once and ``KeyboardInterrupt`` raised, except while ``holds(lines)``
-    says that it must not be cut (an installer putting files in place): then it may finish first.
-    ``keeps`` are open files that it inherits, and with them their locks. Raises `TimeoutError`
-    after ``timeout`` seconds, and `NotStarted` where there is no such program.
-
-    With ``silence`` seconds it is ended, and `SilenceError` raised, when for so long it has neither
-    printed a line nor done anything else: no byte has come from where it waits for one. This does
-    not count while it must not be cut, nor while it has a Python at work, which builds a package
-    and may be silent for an hour; nor where the system does not say what a program does.
+    Ctrl-C ends it at once, except while ``holds(lines)`` says that it must not be cut (an installer
+    putting files in place): then it may finish first. ``keeps`` are open files that it inherits,
+    and with them their locks. `TimeoutError` after ``timeout`` seconds; `SilenceError` after
+    ``silence`` seconds in which it has printed nothing and done nothing (see `Idle`), unless it
+    must not be cut; `NotStarted` where there is no such program.
     """
     output = _Output(on_line)
     process = start(

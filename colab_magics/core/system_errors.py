@@ -15,29 +15,20 @@ from typing import Iterator
 
 from .errors import ColabMagicsError, usage_error
 
-_UNMOUNTED = "What is mounted there is gone. Mount it again (%drive mount), or name another place."
-_NOT_ALLOWED = "Check its owner and mode, or name another place."
-_FULL = "Make room, then run it again."
-_BAD_PATH = "Check the path."
 _HINTS = {
-    errno.ENAMETOOLONG: "Choose a shorter name.",
-    errno.ENOTCONN: _UNMOUNTED,
-    errno.ESTALE: _UNMOUNTED,
-    errno.EIO: _UNMOUNTED,
-    errno.ENOTDIR: _BAD_PATH,
-    errno.ELOOP: _BAD_PATH,
-    errno.EINVAL: _BAD_PATH,
-    errno.EACCES: _NOT_ALLOWED,
-    errno.EPERM: _NOT_ALLOWED,
-    errno.EROFS: _NOT_ALLOWED,
-    errno.ENOSPC: _FULL,
-    errno.EDQUOT: _FULL,
-    errno.EFBIG: _FULL,
-    errno.E2BIG: "The environment or the line is too large: take something out.",
-    errno.EMFILE: "Too many files are open: close some, or restart the kernel.",
-    errno.ENFILE: "Too many files are open on this machine: close some.",
-    errno.EAGAIN: "Too many processes are running: end some.",
-    errno.ENOMEM: "The memory is full: end something.",
+    "Choose a shorter name.": (errno.ENAMETOOLONG,),
+    "What is mounted there is gone. Mount it again (%drive mount), or name another place.": (
+        errno.ENOTCONN,
+        errno.ESTALE,
+        errno.EIO,
+    ),
+    "Check the path.": (errno.ENOTDIR, errno.ELOOP, errno.EINVAL),
+    "Check its owner and mode, or name another place.": (errno.EACCES, errno.EPERM, errno.EROFS),
+    "Make room, then run it again.": (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    "The environment or the line is too large: take something out.": (errno.E2BIG,),
+    "Too many files are open: close some, or restart the kernel.": (errno.EMFILE, errno.ENFILE),
+    "Too many processes are running: end some.": (errno.EAGAIN,),
+    "The memory is full: end something.": (errno.ENOMEM,),
 }
 #: Characters of a name that are shown.
 _SHOWN = 80
@@ -65,12 +56,13 @@ def explain_system_errors() -> Iterator[None]:
                 "Leave it: %cd_persist PATH",
                 code="no-cwd",
             ) from None
-        if error.errno not in _HINTS:
+        hint = next((hint for hint, numbers in _HINTS.items() if error.errno in numbers), "")
+        if not hint:
             raise
         path = error.filename
         name = Path(os.fsdecode(path)).name[:_SHOWN] if isinstance(path, (str, bytes)) else ""
         message = f"{name}: {error.strerror}." if name else f"{error.strerror}."
-        raise ColabMagicsError(message, _HINTS[error.errno], code="system") from None
+        raise ColabMagicsError(message, hint, code="system") from None
 
 
 def refuse_impossible_text(*texts: str) -> None:

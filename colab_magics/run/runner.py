@@ -129,27 +129,12 @@ class _Saved:
         self._place = output or path
         #: What that file holds; None: whatever it holds, if it is there, is replaced.
         self._expected = None if output else data
-        self._conflict: Optional[NotebookError] = None
 
     def meanwhile(self, ran: Run) -> None:
-        """Save what there is; what fails now is tried again at the end."""
+        """Save the outputs so far; an error is raised again at the end."""
         data, problem = self._render(ran)
-        if problem:
-            return
-        with suppress(NotebookError):
-            try:
-                self._put(data)
-            except NotebookError as error:
-                if self._is_changed():
-                    self._conflict = error
-                    self._place, self._expected = _put_beside(data, self._place), data
-
-    def _is_changed(self) -> bool:
-        """Tell whether the file is not as it was read or saved; it may be gone."""
-        try:
-            return self._expected not in (None, files.read(self._place))
-        except NotebookError:
-            return True
+        if not problem:
+            self._put(data)
 
     def finish(self, ran: Run) -> bool:
         """Save the run; tell whether the file changed. `NotebookError` where it is elsewhere."""
@@ -159,11 +144,9 @@ class _Saved:
                 raise NotebookError(problem)
             changed = self._put(data)
         except NotebookError as error:
-            self._conflict = self._conflict or error
             self._place = _put_beside(data, self._place)
-        if self._conflict:
             hint = f"The run was saved as {self._describe_place()}."
-            raise NotebookError(self._conflict.message, hint, code=self._conflict.code)
+            raise NotebookError(error.message, hint, code=error.code) from None
         return changed if self._place != self.path else data != self._before
 
     def _describe_place(self) -> str:
