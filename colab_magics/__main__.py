@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, List, Optional, TextIO
 
-from .core.signals import INTERRUPTED, exit_at_once, held
+from .core.signals import INTERRUPTED, count_signals, exit_at_once
 
 if TYPE_CHECKING:
     import argparse
@@ -150,7 +150,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _setup(options: argparse.Namespace) -> int:
-    with held() as requests, requests.interruptible():  # what is half done is taken back
+    with count_signals() as signals, signals.interruptible():  # what is half done is taken back
         status: int = options.verb(options)
         return status
 

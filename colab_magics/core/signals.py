@@ -19,7 +19,7 @@ _NUMBERS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 Handler = Callable[[int, Optional[FrameType]], None]
 
 
-class Requests:
+class SignalCounter:
     """How often a signal has come. It interrupts nothing but `interruptible`."""
 
     def __init__(self) -> None:
@@ -45,12 +45,12 @@ class Requests:
 
 
 @contextmanager
-def held() -> Iterator[Requests]:
+def count_signals() -> Iterator[SignalCounter]:
     """Count signals in here, in place of what they do outside."""
-    requests = Requests()
-    before = _install(requests)
+    counter = SignalCounter()
+    before = _install(counter)
     try:
-        yield requests
+        yield counter
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -19,7 +19,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
 from ..core.errors import NotebookError
-from ..core.signals import Requests
+from ..core.signals import SignalCounter
 from ..notebook.document import Document
 from ..notebook.locate import RUN_VARIABLE
 
@@ -35,7 +35,7 @@ EVERY, LONG = 60.0, 10.0
 SHARE = 0.1
 
 #: Called with each line of progress.
-Say = Callable[[str], None]
+OnLine = Callable[[str], None]
 #: Cell, counted from 0 → what it has now: its count and its outputs, as messages have them.
 Run = Dict[int, Dict[str, Any]]
 
@@ -73,7 +73,7 @@ class Options:
 class Task:
     """What to run: a notebook, in a folder, with a folder that its kernel shares with us.
 
-    A signal (counted in ``requests``) ends the run within some seconds. ``save`` is called now and
+    A signal (counted in ``signals``) ends the run within some seconds. ``save`` is called now and
     then with the outputs so far, in another thread, and never twice at once.
     """
 
@@ -81,8 +81,8 @@ class Task:
     folder: Path
     shared: Path
     options: Options
-    say: Say
-    requests: Requests
+    on_line: OnLine
+    signals: SignalCounter
     save: Callable[[Run], None]
 
 
@@ -98,7 +98,7 @@ def execute(task: Task) -> Outcome:
     try:
         return asyncio.run(_Execution(task).main())
     except _NotStarted:
-        if task.requests.count:
+        if task.signals.count:
             raise
         return asyncio.run(_Execution(task).main())
 
@@ -107,7 +107,7 @@ class _Execution:
     """One kernel, from its start to its end."""
 
     def __init__(self, task: Task) -> None:
-        self._requests, self._options, self._say = task.requests, task.options, task.say
+        self._signals, self._options, self._on_line = task.signals, task.options, task.on_line
         self._blank: List[Any] = []  # the outputs of a cell that has not run
         node = _make_node(task.document, self._blank)
         self._cells = node.cells
@@ -149,7 +149,7 @@ class _Execution:
         client = self._client
         await client.async_start_new_kernel_client()
         for at, cell in enumerate(self._cells):
-            if self._requests.count:
+            if self._signals.count:
                 return
             self._cell, self._started = at + 1, time.monotonic()
             await client.async_execute_cell(
@@ -159,7 +159,7 @@ class _Execution:
 
     async def _watch(self, running: asyncio.Future[None]) -> None:
         """Wait until the cells have run or a signal comes; save now and then."""
-        while not running.done() and not self._requests.count:
+        while not running.done() and not self._signals.count:
             await asyncio.wait({running}, timeout=TICK)
             if self._saves.due():
                 self._saves.begin(self._ran())
@@ -178,7 +178,7 @@ class _Execution:
     async def _wait(self, task: asyncio.Future[None], seconds: float) -> None:
         """Wait for a task for some seconds at most, and not after a second signal."""
         until = time.monotonic() + seconds
-        while not task.done() and time.monotonic() < until and self._requests.count < 2:
+        while not task.done() and time.monotonic() < until and self._signals.count < 2:
             await asyncio.wait({task}, timeout=TICK)
 
     async def _end_kernel(self) -> None:
@@ -186,7 +186,7 @@ class _Execution:
         manager, client = self._manager, self._client
         if manager.has_kernel:
             ending = asyncio.ensure_future(manager.shutdown_kernel(now=self._killed))
-            while not ending.done() and not self._requests.count:
+            while not ending.done() and not self._signals.count:
                 await asyncio.wait({ending}, timeout=TICK)
             await self._wait(ending, ENDING)
             if not ending.done():
@@ -202,7 +202,7 @@ class _Execution:
             return Failure(self._cell, error.ename, error.evalue)
         if isinstance(error, CellTimeoutError):
             return Failure(self._cell, "CellTimeout", f"not done in {self._options.timeout} s")
-        if error is None or self._requests.count:
+        if error is None or self._signals.count:
             return None
         if not self._cell:
             raise _NotStarted("The kernel did not start.", "Try another: --kernel NAME") from None
@@ -215,7 +215,7 @@ class _Execution:
         status = execute_reply.get("content", {}).get("status", "?")
         took = f"{time.monotonic() - self._started:5.1f} s"
         mark = "ok    " if status == "ok" else "failed"
-        self._say(f"[{cell_index + 1:>3}/{len(self._cells)}] {mark} {took}  {first[:70]}")
+        self._on_line(f"[{cell_index + 1:>3}/{len(self._cells)}] {mark} {took}  {first[:70]}")
 
     def _ran(self) -> Run:
         return {

@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import tempfile
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import Any, Dict, NamedTuple, Optional, Set, Tuple
 
 from ..core import files, folders
 from ..core.errors import NotebookError, bad_input
-from ..core.signals import Requests, held
+from ..core.signals import SignalCounter, count_signals
 from ..notebook.document import Document
 from ..notebook.metadata_keys import KEPT
 from ..notebook.servers import held_by
@@ -28,7 +27,7 @@ from ..pin.environments.interpreters import runs, version_of
 from ..pin.environments.make import ensure
 from ..pin.step import PinStep
 from ..record.cell import is_setup, parse
-from .execution import Failure, Options, Outcome, Run, Say, Task, execute
+from .execution import Failure, OnLine, Options, Outcome, Run, Task, execute
 
 #: A notebook that gives another reason each time is run from the top so often.
 RESTARTS = 20
@@ -48,7 +47,7 @@ class Result:
     interrupted: bool = False
 
 
-def run(path: Path, output: Optional[Path], options: Options, say: Say) -> Result:
+def run(path: Path, output: Optional[Path], options: Options, on_line: OnLine) -> Result:
     """Run a notebook and save it, with its setup cell, at ``output`` or in its place.
 
     Raises `NotebookError`, having run nothing, where the file could not be written safely, and
@@ -63,9 +62,9 @@ def run(path: Path, output: Optional[Path], options: Options, say: Say) -> Resul
     if output is not None and output.exists() and output.samefile(path):
         output = None
     _refuse_unwritable(output or path)
-    with held() as requests:
-        with requests.interruptible():
-            options = _switch_python(options, python, path, say)
+    with count_signals() as signals:
+        with signals.interruptible():
+            options = _switch_python(options, python, path, on_line)
         shared = folders.scratch_folder("colab-magics-run-", folders.find_room(len(data)))
         try:
             exchange_write(shared, text)
@@ -73,12 +72,12 @@ def run(path: Path, output: Optional[Path], options: Options, say: Say) -> Resul
             for name, get in KEPT.items():
                 exchange_write(shared, get(document.metadata), name)
             saved = _Saved(document, path, output, data, shared)
-            outcome = _run_until_done(saved, options, say, requests)
-            if requests.count and not outcome.ran:
+            outcome = _run_until_done(saved, options, on_line, signals)
+            if signals.count and not outcome.ran:
                 raise KeyboardInterrupt
             written = saved.finish(outcome.ran)
             setup = exchange_read(shared)
-            interrupted = requests.count > 0
+            interrupted = signals.count > 0
         finally:
             shutil.rmtree(shared, ignore_errors=True)
     return Result(output or path, setup, setup != text, written, outcome.failure, interrupted)
@@ -224,18 +223,20 @@ def _put_beside(data: bytes, path: Path) -> Path:
     return beside
 
 
-def _run_until_done(saved: _Saved, options: Options, say: Say, requests: Requests) -> Outcome:
+def _run_until_done(
+    saved: _Saved, options: Options, on_line: OnLine, signals: SignalCounter
+) -> Outcome:
     """Run from the top; again after each `RestartRequired`, once for each reason."""
     reasons: Set[str] = set()
     outcome = Outcome({})
     task = Task(
-        saved.document, saved.path.parent, saved.shared, options, say, requests, saved.meanwhile
+        saved.document, saved.path.parent, saved.shared, options, on_line, signals, saved.meanwhile
     )
     while True:
         last = execute(task)
-        outcome = last if last.ran or not requests.count else outcome
+        outcome = last if last.ran or not signals.count else outcome
         failure = outcome.failure
-        if failure is None or requests.count:
+        if failure is None or signals.count:
             return outcome
         restart = _take_restart(saved.shared)
         if restart is None or restart.name != failure.name or restart.reason in reasons:
@@ -244,10 +245,10 @@ def _run_until_done(saved: _Saved, options: Options, say: Say, requests: Request
             return outcome
         reasons.add(restart.reason)
         first = (failure.message.splitlines() or [restart.reason])[0]
-        say(f"restarting the kernel and running from the top: {first}")
+        on_line(f"restarting the kernel and running from the top: {first}")
         try:
-            with requests.interruptible():
-                options = _switch_python(task.options, restart.python, saved.path, say)
+            with signals.interruptible():
+                options = _switch_python(task.options, restart.python, saved.path, on_line)
         except KeyboardInterrupt:
             return outcome
         task = replace(task, options=options)
@@ -280,9 +281,9 @@ def _required_python(text: str) -> str:
     return next((step.python for step in steps if isinstance(step, PinStep) and step.python), "")
 
 
-def _switch_python(options: Options, version: str, path: Path, say: Say) -> Options:
+def _switch_python(options: Options, version: str, path: Path, on_line: OnLine) -> Options:
     """Run on that Python: this one where it is, else in the notebook's environment for it."""
     if not version or options.kernel or runs(version):
         return options
-    environment = ensure(path, version, lambda text: say(str(text).split("\n")[0]))
+    environment = ensure(path, version, lambda text: on_line(str(text).split("\n")[0]))
     return replace(options, interpreter=str(environment.interpreter))
