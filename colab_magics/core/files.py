@@ -28,6 +28,8 @@ _PIECE = 2**16
 LARGEST = 2**29
 #: Seconds to wait for another process that writes the same file.
 WAIT = 30.0
+#: The threads that hold a lock, each with its file.
+_LOCKED: Set[Tuple[int, Path]] = set()
 _BINARY = getattr(os, "O_BINARY", 0)
 
 
@@ -41,16 +43,6 @@ class Conflict(NotebookError):
             f"{name} was changed by something else meanwhile; it was not overwritten.",
             "Run this again: it starts from the file as it is now.",
         )
-
-
-class _Locked(threading.local):
-    """What this thread has locked already."""
-
-    def __init__(self) -> None:
-        self.targets: Set[Path] = set()
-
-
-_LOCKED = _Locked()
 
 
 # ---------------------------------------------------------------------- reading
@@ -169,7 +161,8 @@ def locked(path: Path) -> Iterator[None]:
     What another one writes in between would be lost. `NotebookError` after `WAIT` seconds.
     """
     target = path.resolve()
-    if target in _LOCKED.targets:
+    holder = (threading.get_ident(), target)
+    if holder in _LOCKED:
         yield
         return
 
@@ -185,8 +178,8 @@ def locked(path: Path) -> Iterator[None]:
         with suppress(OSError):  # without the lock where its file cannot be made
             lock = cache_folder("writing") / f"{hash_path(target)}.lock"
             stack.enter_context(alone(lock, waiting))
-        _LOCKED.targets.add(target)
-        stack.callback(_LOCKED.targets.remove, target)
+        _LOCKED.add(holder)
+        stack.callback(_LOCKED.remove, holder)
         yield
 
 

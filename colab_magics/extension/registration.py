@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from functools import partial
+from contextlib import ExitStack
+from functools import cached_property, partial
 from typing import Any, Callable, Dict, List, Optional
 
-from ..core.registry import entry_points
+from ..core.registry import entry_points, load
 
 #: The name of a magic -> its class. Other packages add to it by the entry points
 #: ``colab_magics.magics``.
@@ -32,7 +33,7 @@ AROUND = {"gpu"}
 #: Those whose line IPython leaves as it is: ``$`` in it is another language's.
 VERBATIM = {"shell"}
 
-#: What one loading added to a shell, as the calls that take it back.
+#: Where a shell keeps what takes back what one loading added to it.
 _UNDO = "_colab_magics_undo"
 
 
@@ -43,7 +44,7 @@ class LazyMagic:
         self.__name__ = name
         # IPython's own way takes the square of a line's length where there is nothing to expand.
         self._ipython_magic_no_var_expand = True
-        self._session, self._magic = session, None
+        self._session = session
 
     @property
     def __doc__(self) -> Optional[str]:  # type: ignore[override]
@@ -51,14 +52,10 @@ class LazyMagic:
         text: str = self.magic.help()
         return text
 
-    @property
+    @cached_property
     def magic(self) -> Any:
         """The magic, made once."""
-        if self._magic is None:
-            from ..core.registry import load
-
-            self._magic = load(MAGICS[self.__name__])(self._session)
-        return self._magic
+        return load(MAGICS[self.__name__])(self._session)
 
     def __call__(self, line: str, cell: Optional[str] = None) -> Any:
         """Run the magic on a line; Ctrl-C shows one line, as a shell does."""
@@ -142,35 +139,33 @@ def register(shell: Any) -> None:
 
     unregister(shell)
     session = session_of(shell)
-    undo: List[Callable[[], object]] = []
+    undo = ExitStack()
+    undo.callback(session.close)
     for name in MAGICS:
-        lazy = LazyMagic(name, session)
+        magic = LazyMagic(name, session)
         # Colab has a %shell of its own, which is there again after ours is gone.
         magics = shell.magics_manager.magics
         before = {kind: by_name.get(name) for kind, by_name in magics.items()}
-        shell.register_magic_function(lazy, "line_cell", name)
-        undo.append(partial(_remove_magic, shell, name, before))
+        shell.register_magic_function(magic, "line_cell", name)
+        undo.callback(_remove_magic, shell, name, before)
         for prefix in (f"%{name}", f"%%{name}"):
-            shell.set_hook("complete_command", lazy.complete, str_key=prefix)
-            undo.append(partial(_remove_completion, shell, prefix))
+            shell.set_hook("complete_command", magic.complete, str_key=prefix)
+            undo.callback(shell.strdispatchers["complete_command"].strs.pop, prefix, None)
     for event, handle in (("pre_run_cell", begin_cell), ("post_run_cell", end_cell)):
         handler = partial(handle, session)
         shell.events.register(event, handler)
-        undo.append(partial(shell.events.unregister, event, handler))
-    shell.input_transformers_cleanup.append(rewrite_cell_magic)
-    undo.append(partial(shell.input_transformers_cleanup.remove, rewrite_cell_magic))
+        undo.callback(shell.events.unregister, event, handler)
     many = partial(transform_magics, shell.input_transformer_manager.do_token_transforms)
-    shell.input_transformers_cleanup.append(many)
-    undo.append(partial(shell.input_transformers_cleanup.remove, many))
-    undo.append(session.close)
+    for transformer in (rewrite_cell_magic, many):
+        shell.input_transformers_cleanup.append(transformer)
+        undo.callback(shell.input_transformers_cleanup.remove, transformer)
     setattr(shell, _UNDO, undo)
 
 
 def unregister(shell: Any) -> None:
     """Take back what `register` added; pending lines stay with the shell's session."""
-    for call in getattr(shell, _UNDO, ()):
-        call()
     if hasattr(shell, _UNDO):
+        getattr(shell, _UNDO).close()
         delattr(shell, _UNDO)
 
 
@@ -181,7 +176,3 @@ def _remove_magic(shell: Any, name: str, before: Dict[str, Any]) -> None:
             del by_name[name]
             if before.get(kind) is not None:
                 by_name[name] = before[kind]
-
-
-def _remove_completion(shell: Any, prefix: str) -> None:
-    shell.strdispatchers["complete_command"].strs.pop(prefix, None)
