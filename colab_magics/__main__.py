@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, List, Optional, TextIO
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, TextIO
 
 from .core.signals import INTERRUPTED, count_signals, exit_at_once
 
@@ -97,22 +97,21 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
     setup = commands.add_parser("setup", help="show, check, write or forget the setup cell")
     verbs = setup.add_subparsers(metavar="VERB", required=True)
-    for name, command, help_text in (
-        ("show", _show, "print the setup cell"),
-        ("check", _check, "say of each line whether it holds here"),
-        ("write", _write, "put lines into the setup cell (default: the notebook's own magics)"),
-        ("forget", _forget, "take lines out of the setup cell"),
-    ):
-        verb = verbs.add_parser(name, help=help_text)
-        verb.add_argument("notebook", type=Path)
-        verb.set_defaults(command=_setup, verb=command)
-        if name == "check":
-            verb.add_argument("--strict", action="store_true", help="exit 1 unless all hold")
-        if name == "write":
-            verb.add_argument("lines", nargs="*", metavar="LINE", help="such as '%%drive mount'")
-        if name == "forget":
-            verb.add_argument("step", nargs="*", metavar="STEP", help="such as numpy, or drive")
-            verb.add_argument("--all", action="store_true", help="the whole setup cell")
+
+    def add(name: str, verb: Callable[[argparse.Namespace], int], text: str) -> Any:
+        command = verbs.add_parser(name, help=text)
+        command.add_argument("notebook", type=Path)
+        command.set_defaults(command=_setup, verb=verb)
+        return command.add_argument
+
+    add("show", _show, "print the setup cell")
+    option = add("check", _check, "say of each line whether it holds here")
+    option("--strict", action="store_true", help="exit 1 unless all hold")
+    option = add("write", _write, "put lines into it (default: the notebook's own magics)")
+    option("lines", nargs="*", metavar="LINE", help="such as '%%drive mount'")
+    option = add("forget", _forget, "take lines out of the setup cell")
+    option("step", nargs="*", metavar="STEP", help="such as numpy, or drive")
+    option("--all", action="store_true", help="the whole setup cell")
     return parser
 
 

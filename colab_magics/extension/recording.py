@@ -49,14 +49,9 @@ def end_cell(session: Session, result: Any) -> None:
 
 
 def _record(session: Session, failed: bool) -> None:
-    """Put what a cell did into the notebook, or hold it; a setup cell is never its own author."""
+    """Put what a cell did into the notebook, or hold it."""
     if is_setup(session.source):
-        session.cell = []
-        lines = parse(session.source)
-        first = session.host.client not in session.seen
-        session.seen[session.host.client] = session.source
-        if not failed:
-            session.held.drop_recorded(lines, first)
+        _see_setup_cell(session, failed)
         if failed or not session.pending:
             return
     elif not session.cell and not session.writing:
@@ -84,6 +79,16 @@ def _record(session: Session, failed: bool) -> None:
     elif record.text is not None:
         session.seen[session.host.client] = record.text
     session.notices.recorded(record, writer)
+
+
+def _see_setup_cell(session: Session, failed: bool) -> None:
+    """Drop what a setup cell that has run holds; it is never its own author."""
+    session.cell = []
+    lines = parse(session.source)
+    first = session.host.client not in session.seen
+    session.seen[session.host.client] = session.source
+    if not failed:
+        session.held.drop_recorded(lines, first)
 
 
 def _reason_against_writing(session: Session, in_place: bool) -> str:

@@ -67,10 +67,7 @@ def run(path: Path, output: Optional[Path], options: Options, on_line: OnLine) -
             options = _switch_python(options, python, path, on_line)
         shared = folders.scratch_folder("colab-magics-run-", folders.find_room(len(data)))
         try:
-            exchange_write(shared, text)
-            exchange_write(shared, str(path.resolve()), FILE)
-            for name, get in KEPT.items():
-                exchange_write(shared, get(document.metadata), name)
+            _share(shared, document, text, path)
             saved = _Saved(document, path, output, data, shared)
             outcome = _run_until_done(saved, options, on_line, signals)
             if signals.count and not outcome.ran:
@@ -81,6 +78,14 @@ def run(path: Path, output: Optional[Path], options: Options, on_line: OnLine) -
         finally:
             shutil.rmtree(shared, ignore_errors=True)
     return Result(output or path, setup, setup != text, written, outcome.failure, interrupted)
+
+
+def _share(shared: Path, document: Document, text: Optional[str], path: Path) -> None:
+    """Put what the kernel asks of its notebook into the folder that it shares with us."""
+    exchange_write(shared, text)
+    exchange_write(shared, str(path.resolve()), FILE)
+    for name, get in KEPT.items():
+        exchange_write(shared, get(document.metadata), name)
 
 
 def _refuse_other_languages(document: Document, options: Options) -> None:
