@@ -145,5 +145,6 @@ class Host:
         roots = [(f"{prefix}:", find()) for prefix, find in self.places.items()]
         for prefix, root in [*roots, ("", self.start), ("~/", Path.home())]:
             if root is not None and (path == root or root in path.parents):
-                return f"{prefix}{path.relative_to(root).as_posix()}".replace(":.", ":")
+                relative = path.relative_to(root).as_posix()
+                return prefix if prefix.endswith(":") and relative == "." else prefix + relative
         return str(path)
