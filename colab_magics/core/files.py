@@ -79,7 +79,7 @@ def content(path: Path) -> bytes:
         raise NotebookError(
             "No file can have this name.", "Check the path.", code="not-found"
         ) from None
-    raise NotebookError(f"{path.name} {problem}.", hint, code=code)
+    raise NotebookError(f"{path.name or path} {problem}.", hint, code=code)
 
 
 def open_regular(path: Path) -> BinaryIO:
