@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import TYPE_CHECKING, List, Optional, TextIO
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, TextIO
 
-from .core.signals import INTERRUPTED, exit_at_once, held
+from .core.signals import INTERRUPTED, count_signals, exit_at_once
 
 if TYPE_CHECKING:
     import argparse
@@ -17,18 +18,16 @@ def main(arguments: Optional[List[str]] = None) -> int:
     130 with one line after a signal, at any moment: imports are made below for that reason.
     """
     exit_at_once()
-    status = _main(arguments)
+    status = _run_command(arguments)
     if arguments is None:
-        _leave(status)
+        _exit(status)
     return status
 
 
-def _leave(status: int) -> None:
+def _exit(status: int) -> None:
     """End this process, without what Python does at its end: that takes long after a run, and a
     signal that comes meanwhile would be its status.
     """
-    import os
-
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
@@ -37,11 +36,15 @@ def _leave(status: int) -> None:
     os._exit(status)
 
 
-def _main(arguments: Optional[List[str]]) -> int:
+def _run_command(arguments: Optional[List[str]]) -> int:
+    import io
+
     from .core.errors import bad_input
     from .core.system_errors import explain_system_errors
 
-    _show_anything()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a notebook may hold what it cannot show
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         with explain_system_errors():
@@ -56,25 +59,14 @@ def _main(arguments: Optional[List[str]]) -> int:
                 _print(text, sys.stderr)
         return 1
     finally:
-        exit_at_once(b"")  # all that there is to say has been said
-
-
-def _show_anything() -> None:
-    """A notebook may hold what the terminal cannot show."""
-    import io
-
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+        exit_at_once(b"")  # there is nothing more to print
 
 
 def _print(text: object, stream: Optional[TextIO] = None) -> None:
-    """A line for whoever reads: where nobody does any more, the command goes on.
+    """Print a line, whether or not anybody still reads.
 
     It may come from a stranger's notebook: a terminal is to obey none of it.
     """
-    import os
-
     from .core.display import printable
 
     stream = stream or sys.stdout
@@ -105,22 +97,21 @@ def _parser() -> argparse.ArgumentParser:
     run.set_defaults(command=_run)
     setup = commands.add_parser("setup", help="show, check, write or forget the setup cell")
     verbs = setup.add_subparsers(metavar="VERB", required=True)
-    for name, help_text in (
-        ("show", "print the setup cell"),
-        ("check", "say of each line whether it holds here"),
-        ("write", "put lines into the setup cell (default: the notebook's own magics)"),
-        ("forget", "take lines out of the setup cell"),
-    ):
-        verb = verbs.add_parser(name, help=help_text)
-        verb.add_argument("notebook", type=Path)
-        verb.set_defaults(command=_setup, verb=globals()[f"_{name}"])
-        if name == "check":
-            verb.add_argument("--strict", action="store_true", help="exit 1 unless all hold")
-        if name == "write":
-            verb.add_argument("lines", nargs="*", metavar="LINE", help="such as '%%drive mount'")
-        if name == "forget":
-            verb.add_argument("step", nargs="*", metavar="STEP", help="such as numpy, or drive")
-            verb.add_argument("--all", action="store_true", help="the whole setup cell")
+
+    def add(name: str, verb: Callable[[argparse.Namespace], int], text: str) -> Any:
+        command = verbs.add_parser(name, help=text)
+        command.add_argument("notebook", type=Path)
+        command.set_defaults(command=_setup, verb=verb)
+        return command.add_argument
+
+    add("show", _show, "print the setup cell")
+    option = add("check", _check, "say of each line whether it holds here")
+    option("--strict", action="store_true", help="exit 1 unless all hold")
+    option = add("write", _write, "put lines into it (default: the notebook's own magics)")
+    option("lines", nargs="*", metavar="LINE", help="such as '%%drive mount'")
+    option = add("forget", _forget, "take lines out of the setup cell")
+    option("step", nargs="*", metavar="STEP", help="such as numpy, or drive")
+    option("--all", action="store_true", help="the whole setup cell")
     return parser
 
 
@@ -140,26 +131,25 @@ def _run(options: argparse.Namespace) -> int:
     from .run.execution import Options
     from .run.runner import run
 
-    how = Options(options.timeout, options.kernel, options.python or "")
-    result = run(options.notebook, options.output, how, _print)
+    settings = Options(options.timeout, options.kernel, options.python or "")
+    result = run(options.notebook, options.output, settings, _print)
+    path, failure = result.path, result.failure
     if result.interrupted:
-        _print(f"interrupted; the outputs so far are in {result.path}", sys.stderr)
+        _print(f"interrupted; the outputs so far are in {path}", sys.stderr)
         return INTERRUPTED
-    if result.failure is not None:
-        failure = result.failure
+    if failure is not None:
         _print(f"error: cell {failure.cell} failed: {failure.name}: {failure.message}", sys.stderr)
-        _print(f"The outputs so far are in {result.path}.", sys.stderr)
-    saved = "saved in" if result.changed else "unchanged in"
+        _print(f"The outputs so far are in {path}.", sys.stderr)
     if result.setup is not None:
-        _print(f"Setup cell {saved} {result.path}; show it: colab-magics setup show {result.path}")
+        state = "saved in" if result.changed else "unchanged in"
+        _print(f"Setup cell {state} {path}; show it: colab-magics setup show {path}")
     if not result.written:
-        _print(f"{result.path} was not changed")
-    return 1 if result.failure else 0
+        _print(f"{path} was not changed")
+    return 1 if failure else 0
 
 
 def _setup(options: argparse.Namespace) -> int:
-    """What is half done when a signal comes is taken back."""
-    with held() as requests, requests.interruptible():
+    with count_signals() as signals, signals.interruptible():  # what is half done is taken back
         status: int = options.verb(options)
         return status
 
@@ -175,17 +165,16 @@ def _check(options: argparse.Namespace) -> int:
     from .cli import check
     from .core.display import Report
 
-    found = check(options.notebook)
-    _print(Report(("In this environment:",), found))
-    failing = [row for row in found if row[0] != "ok"]
-    return 1 if options.strict and failing else 0
+    rows = check(options.notebook)
+    _print(Report(("In this environment:",), rows))
+    return 1 if options.strict and any(row[0] != "ok" for row in rows) else 0
 
 
 def _write(options: argparse.Namespace) -> int:
     from .cli import write
 
-    record = write(options.notebook, options.lines)
-    _print(f"{options.notebook}: {', '.join(record.changes) or 'all of it was there already'}")
+    changes = write(options.notebook, options.lines).changes
+    _print(f"{options.notebook}: {', '.join(changes) or 'all of it was there already'}")
     return 0
 
 
@@ -195,8 +184,8 @@ def _forget(options: argparse.Namespace) -> int:
 
     if bool(options.step) == options.all:
         raise ColabMagicsError("Which line?", "Name one (numpy, drive), or --all.")
-    record = forget(options.notebook, options.step)
-    _print(f"{options.notebook}: forgotten: {', '.join(record.changes)}")
+    changes = forget(options.notebook, options.step).changes
+    _print(f"{options.notebook}: forgotten: {', '.join(changes)}")
     return 0
 
 

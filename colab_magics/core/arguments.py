@@ -11,12 +11,10 @@ import difflib
 import math
 import os
 import shlex
-from typing import TYPE_CHECKING, Any, Dict, Iterable, List, NamedTuple, NoReturn, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, NoReturn, Sequence, Tuple
 
 from .errors import usage_error
-
-if TYPE_CHECKING:
-    from .host import Host
+from .host import Host
 
 #: Flags that every magic takes; they say how to run a line, not what it means.
 FLAGS = {
@@ -43,7 +41,7 @@ class Split(NamedTuple):
 
 
 def split_comment(line: str) -> Tuple[str, str]:
-    """The code of a line and its trailing comment, with the white space before it."""
+    """Return the code of a line and its trailing comment, with the white space before it."""
     quote_open = ""
     for at, char in enumerate(line):
         if quote_open:
@@ -57,7 +55,7 @@ def split_comment(line: str) -> Tuple[str, str]:
 
 
 def split(line: str) -> Split:
-    """Words, flags and comment of a magic's line; an unclosed quote is a ``UsageError``."""
+    """Return words, flags and comment of a magic's line."""
     code, comment = split_comment(line)
     lexer = shlex.shlex(code, posix=True, punctuation_chars=False)
     lexer.whitespace_split = True
@@ -67,20 +65,21 @@ def split(line: str) -> Split:
     try:
         words = list(lexer)
     except ValueError:
-        # The line is not shown: a secret may stand in it.
-        raise usage_error("A quote is not closed in this line.", "Close it.") from None
-    rest, flags = split_flags(words)
-    return Split(rest, flags, comment.strip())
+        # The line is not shown: a secret may be in it.
+        raise usage_error(
+            "A quote is not closed in this line.", "Close it.", code="open-quote"
+        ) from None
+    return Split(*split_flags(words), comment.strip())
 
 
 def split_flags(words: Sequence[str]) -> Tuple[List[str], Tuple[str, ...]]:
-    """The words that are not common flags, and the common flags by their full names."""
+    """Return the words that are not common flags, and the common flags by their full names."""
     rest = [word for word in words if word not in FLAGS]
     return rest, tuple(dict.fromkeys(FLAGS[word] for word in words if word in FLAGS))
 
 
 def quote(word: str) -> str:
-    """A word as it must be written to be read back as itself: quoted only where needed."""
+    """Return a word as it must be written to be read back as itself: quoted where needed."""
     plain = word and split_comment(word) == (word, "") and not set(word) & set(" \t'\"\\")
     if plain and not word.endswith("?"):  # with which IPython shows the help of what is before it
         return word

@@ -25,11 +25,11 @@ class Bar(str):
 
     @classmethod
     def of(cls, text: str, share: float, drawn: bool = False) -> Bar:
-        """This text with a bar of that length; ``drawn``: in plain text too."""
-        made = cls(text)
-        made.plain = f"[{'#' * round(20 * share):20}] {text}" if drawn else text
-        made.share = min(max(share, 0.0), 1.0)
-        return made
+        """Return the text with a bar of that length; ``drawn``: in plain text too."""
+        bar = cls(text)
+        bar.plain = f"[{'#' * round(20 * share):20}] {text}" if drawn else text
+        bar.share = min(max(share, 0.0), 1.0)
+        return bar
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class Report:
     after: Tuple[str, ...] = ()
 
     def text(self) -> str:
-        """The report in plain text; the columns of the table are aligned."""
+        """Return the report in plain text; the columns of the table are aligned."""
         return printable("\n".join((*self.lines, *_aligned(self.rows), *self.after)))
 
     def html(self) -> str:
-        """The report in HTML, every text escaped."""
+        """Return the report in HTML, every text escaped."""
         parts = [f"<div>{escape(printable(line))}</div>" for line in self.lines]
         if self.rows:
             body = "".join(f"<tr>{_cells(row)}</tr>" for row in self.rows)
@@ -61,41 +61,41 @@ class Report:
 
 
 def amount(size: float) -> str:
-    """Bytes for people: ``18.2 MB``."""
-    for unit, one in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
-        if size >= one:
-            return f"{size / one:.1f} {unit}"
+    """Return bytes for people: ``18.2 MB``."""
+    for unit, factor in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= factor:
+            return f"{size / factor:.1f} {unit}"
     return f"{size:.0f} B"
 
 
 def duration(seconds: float) -> str:
-    """A time for people, in two units at most: ``4 s``, ``3 h 12 min``."""
+    """Return a time for people, in two units at most: ``4 s``, ``3 h 12 min``."""
     parts = []
-    for unit, one in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
-        count, seconds = divmod(seconds, one)
+    for unit, factor in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, seconds = divmod(seconds, factor)
         parts.append((int(count), unit))
-    first = next((at for at, (count, _) in enumerate(parts) if count), len(parts) - 1)
-    shown = [f"{count} {unit}" for count, unit in parts[first : first + 2] if count]
-    return " ".join(shown) or "0 s"
+    while len(parts) > 1 and not parts[0][0]:
+        del parts[0]
+    return " ".join(f"{count} {unit}" for count, unit in parts[:2] if count) or "0 s"
 
 
 def files(count: int) -> str:
-    """``1 file``, ``2 files``."""
+    """Return ``1 file`` or ``2 files``."""
     return "1 file" if count == 1 else f"{count} files"
 
 
 def printable(text: str) -> str:
-    """Text to be shown, whoever has written it: no secret is in it, and each control is seen."""
+    """Return a text that is safe to show: secrets are redacted, and controls made visible."""
     return visible(redact_secrets(text))
 
 
 def _plain(cell: str) -> str:
-    """The text of a cell, in which the end of a line would draw another row."""
+    """Return the text of a cell, in which the end of a line would draw another row."""
     return visible(redact_secrets(cell), keep="")
 
 
 def _cells(row: Sequence[str]) -> str:
-    """The cells of a row; only the last one, which explains, may be broken into lines."""
+    """Return the cells of a row; only the last, which explains, may be broken into lines."""
     wraps = ["nowrap"] * (len(row) - 1) + ["normal"]
     return "".join(
         f'<td style="{_CELL};white-space:{wrap}{_behind(cell)}">{escape(_plain(cell))}</td>'
@@ -104,7 +104,7 @@ def _cells(row: Sequence[str]) -> str:
 
 
 def _behind(cell: str) -> str:
-    """What draws the bar behind a cell; a shade that light and dark pages both show."""
+    """Return the style of the bar; a shade that light and dark pages both show."""
     if not isinstance(cell, Bar):
         return ""
     shade, end = "rgba(66,133,244,.35)", f"{100 * cell.share:.0f}%"

@@ -25,8 +25,8 @@ because nbval compares it between machines, no password of a URL, and no secret 
 
 from __future__ import annotations
 
-import errno
 import subprocess
+from errno import EPERM
 from typing import List, Optional, Tuple, Type
 
 from .controls import visible
@@ -34,7 +34,6 @@ from .redact import redact
 
 
 def _shown(text: str) -> str:
-    """Text as an error shows it, whoever has written a part of it."""
     return visible(redact(text))
 
 
@@ -46,6 +45,7 @@ class ColabMagicsError(Exception):
     """
 
     code = "failed"
+    __str__ = Exception.__str__  # not that of the second base class which some children have
 
     def __init__(self, message: str, hint: str = "", details: str = "", *, code: str = "") -> None:
         self.message, self.hint, self.details = map(_shown, (message, hint, details))
@@ -53,7 +53,6 @@ class ColabMagicsError(Exception):
         Exception.__init__(self, self.message + ("\n" + self.hint if hint else ""))
 
     def _render_traceback_(self) -> List[str]:
-        """Return what IPython shows instead of a traceback."""
         lines = [f"{type(self).__name__}: {self.message}", self.hint, self.details]
         # One text, since IPython joins the parts differently in each mode.
         return ["\n".join(line for line in lines if line)]
@@ -105,7 +104,6 @@ class NotStarted(ColabMagicsError, OSError):
     """A program cannot be started; ``errno`` and ``strerror`` are the system's, if it said so."""
 
     code = "not-started"
-    __str__ = Exception.__str__
 
     def __init__(
         self, message: str, hint: str = "", details: str = "", error: Optional[Exception] = None
@@ -122,11 +120,8 @@ class NotOwn(ColabMagicsError, PermissionError):
     """
 
     code = "not-own"
-    __str__ = Exception.__str__
-
-    def __init__(self, message: str, hint: str = "", details: str = "") -> None:
-        ColabMagicsError.__init__(self, message, hint, details)
-        self.errno, self.strerror = errno.EPERM, "it is another user's, or others can write it"
+    errno = EPERM
+    strerror = "it is another user's, or others can write it"
 
 
 class CommandFailed(ColabMagicsError, subprocess.CalledProcessError):
@@ -136,7 +131,6 @@ class CommandFailed(ColabMagicsError, subprocess.CalledProcessError):
     """
 
     code = "command-failed"
-    __str__ = Exception.__str__
 
     def __init__(
         self, message: str, hint: str = "", details: str = "", status: int = 1, *, code: str = ""

@@ -44,21 +44,25 @@ class Host:
 
     ``start`` is the directory that the kernel started in: recorded relative paths mean the same
     on every run because they are taken from there. ``places`` maps a prefix such as ``drive`` to
-    a function that gives its root, or None where it is not there.
+    a function that gives its root, or None where it is not there; ``mount_point`` is where the
+    drive is mounted that ``drive:`` means, dead or alive, or None for the default.
     """
 
     def __init__(
         self, shell: Any = None, start: Optional[Path] = None, context: Optional[Context] = None
     ) -> None:
-        self.shell, self.context = shell, context or Context()
+        self.shell = shell
+        self.context = context or Context()
         self.start = start or Path(getattr(shell, "starting_dir", None) or Path.cwd())
-        self.places: Dict[str, Callable[[], Optional[Path]]] = {
-            prefix: partial(_root, target, self) for prefix, target in PLACES.items()
-        }
-        #: Where the drive is mounted that ``drive:`` means, dead or alive; None: at the default.
         self.mount_point: Optional[Path] = None
+        self.places: Dict[str, Callable[[], Optional[Path]]] = {
+            prefix: partial(self._find_root, target) for prefix, target in PLACES.items()
+        }
 
-    # ------------------------------------------------------------------ the machine
+    def _find_root(self, target: str) -> Optional[Path]:
+        root: Optional[Path] = load(target)(self)
+        return root
+
     @property
     def colab(self) -> bool:
         """Whether this is a Colab machine; its browser is another question: see `person`."""
@@ -71,49 +75,41 @@ class Host:
         return any(name in os.environ for name in wiped)
 
     @property
-    def python(self) -> str:
-        """The interpreter of this kernel."""
-        return sys.executable
+    def _kernel(self) -> Any:
+        return getattr(self.shell, "kernel", None)
 
-    # ------------------------------------------------------------------ the front end
     @property
     def request(self) -> Dict[str, Any]:
         """The execute request that is being answered; empty outside a kernel."""
-        kernel = getattr(self.shell, "kernel", None)
-        get = getattr(kernel, "get_parent", None)
+        get = getattr(self._kernel, "get_parent", None)
         return dict(get("shell") or {}) if get else {}
 
     @property
     def client(self) -> str:
-        """Who asks: the session of the client's messages, one for each open notebook."""
+        """The session of the client's messages, one for each open notebook."""
         return str(self.request.get("header", {}).get("session", ""))
 
     @property
     def may_ask(self) -> bool:
         """Whether standard input may be asked for; true does not prove that someone is there."""
-        if getattr(self.shell, "kernel", None) is None:
+        if self._kernel is None:
             return sys.stdin is not None and sys.stdin.isatty()
         return bool(self.request.get("content", {}).get("allow_stdin", False))
 
     @property
     def person(self) -> bool:
-        """Whether a person is known to be there: Colab, VS Code, a terminal or our front-end
-        extension said so.
-        """
-        if not self.may_ask:
-            return False
+        """Whether Colab, VS Code, a terminal or our extension says that a person is there."""
+        if not self.may_ask or self._kernel is None:
+            return self.may_ask
         metadata = self.request.get("metadata", {})
-        cell = str(metadata.get("cellId", ""))
-        in_kernel = getattr(self.shell, "kernel", None) is not None
-        known = "colab" in metadata or cell.startswith("vscode-notebook-cell:")
-        return not in_kernel or known or self.context.has_extension()
+        vscode = str(metadata.get("cellId", "")).startswith("vscode-notebook-cell:")
+        return "colab" in metadata or vscode or self.context.has_extension()
 
     @property
     def live(self) -> bool:
         """Whether an output may be updated in place; executors compare outputs, so not there."""
-        return getattr(self.shell, "kernel", None) is not None and self.may_ask
+        return self._kernel is not None and self.may_ask
 
-    # ------------------------------------------------------------------ paths
     @property
     def cwd(self) -> Optional[Path]:
         """The current directory, or None where it has vanished."""
@@ -123,7 +119,7 @@ class Host:
             return None
 
     def resolve(self, spec: str) -> Path:
-        """The path that a recorded line means: see `spell` for the way back.
+        """Return the path that a recorded line means: see `spell` for the way back.
 
         ``drive:x`` is under the drive, ``~/x`` under home, a relative path under `start`.
         """
@@ -132,7 +128,9 @@ class Host:
             root = self.places[prefix]()
             if root is None:
                 raise ColabMagicsError(
-                    f"{spec}: no {prefix} is there.", f"First: %{prefix} mount, or edit this line."
+                    f"{spec}: no {prefix} is there.",
+                    f"First: %{prefix} mount, or edit this line.",
+                    code="not-mounted",
                 )
             return root / rest.lstrip("/") if rest.strip("/") else root
         if spec.startswith("~"):
@@ -143,26 +141,10 @@ class Host:
         return Path(os.path.normpath(self.start / spec))
 
     def spell(self, path: Path) -> str:
-        """A path as it should be recorded, so that it survives another machine."""
-        for prefix, find in self.places.items():
-            root = find()
-            if root is not None and _within(path, root):
-                return f"{prefix}:{_relative(path, root)}".replace(":.", ":")
-        if _within(path, self.start):
-            return _relative(path, self.start)
-        if _within(path, Path.home()):
-            return f"~/{_relative(path, Path.home())}"
+        """Return a path as it should be recorded, so that it survives another machine."""
+        roots = [(f"{prefix}:", find()) for prefix, find in self.places.items()]
+        for prefix, root in [*roots, ("", self.start), ("~/", Path.home())]:
+            if root is not None and (path == root or root in path.parents):
+                relative = path.relative_to(root).as_posix()
+                return prefix if prefix.endswith(":") and relative == "." else prefix + relative
         return str(path)
-
-
-def _root(target: str, host: Host) -> Optional[Path]:
-    found: Optional[Path] = load(target)(host)
-    return found
-
-
-def _within(path: Path, root: Path) -> bool:
-    return path == root or root in path.parents
-
-
-def _relative(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix()

@@ -16,7 +16,7 @@ from .._version import __version__
 
 
 class Origin(NamedTuple):
-    """What a ``direct_url.json`` says. ``url`` is empty where it does not follow PEP 610.
+    """What a ``direct_url.json`` says; ``url`` is empty where it does not follow PEP 610.
 
     ``vcs``, ``commit`` and ``revision`` (the one that was requested) are of a clone.
     """
@@ -42,13 +42,13 @@ class Origin(NamedTuple):
 
 
 def parse_origin(text: Optional[str]) -> Optional[Origin]:
-    """Read the text of a ``direct_url.json``; None where there is none: it came from an index."""
+    """Read a ``direct_url.json``; None where there is none, since it came from an index."""
     if not text:
         return None
     try:
-        found = json.loads(text)
-        url, editable = str(found["url"]), bool(found.get("dir_info", {}).get("editable"))
-        control = found.get("vcs_info")
+        record = json.loads(text)
+        url, editable = str(record["url"]), bool(record.get("dir_info", {}).get("editable"))
+        control = record.get("vcs_info")
         if not control:
             return Origin(url, editable=editable)
         vcs, commit = str(control["vcs"]), str(control["commit_id"])
@@ -63,7 +63,7 @@ def read_origin(distribution: metadata.Distribution) -> Optional[Origin]:
 
 
 def portable() -> str:
-    """What pip can install this very version from on any machine; empty for a local copy."""
+    """Return what installs this very version on any machine; empty for a local copy."""
     try:
         url = _own_source()
     except metadata.PackageNotFoundError:
@@ -74,7 +74,7 @@ def portable() -> str:
 
 
 def requirement() -> str:
-    """The same for this machine, where a local copy can be had too."""
+    """Return what installs this very version on this machine."""
     folder = Path(__file__).resolve().parents[2]
     if (folder / "pyproject.toml").is_file():
         return str(folder)  # the checkout that this code runs from
@@ -86,6 +86,6 @@ def requirement() -> str:
 
 
 def _own_source() -> Optional[str]:
-    """The URL that this package was installed from, without a password; None: from an index."""
+    """Return the URL that this package was installed from, without a password, or None."""
     origin = read_origin(metadata.distribution("colab-magics"))
     return None if origin is None else re.sub(r"://[^/@]+@", "://", origin.source)

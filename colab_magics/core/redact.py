@@ -16,7 +16,7 @@ _LOGIN = re.compile(
     r"(?<![\w.%+-])(?!(?:mailto|drive|zenodo):)[\w.%+-]+:[^\s/\\@:]+@(?=[\w\[])", re.I
 )
 
-#: Values that are not to be shown, as they may be written; a shorter one would garble what is said.
+#: Values that are not to be shown, as they may be written; shorter ones would garble messages.
 _SECRETS: Set[str] = set()
 _SHORTEST = 6
 #: A line of a key that every such key has.
@@ -24,11 +24,8 @@ _FRAME = re.compile(r"-----(BEGIN|END) [A-Z0-9 ]+-----")
 
 
 def register_secret(value: str) -> None:
-    """Show this value nowhere from now on, neither in what is said nor in errors.
-
-    Nor a line of it: programs are read line by line, and may print a part.
-    """
-    lines = [text.strip() for text in value.splitlines()]
+    """Show this value, and each of its lines, in no message and no error from now on."""
+    lines = [text.strip() for text in value.splitlines()]  # programs are read line by line
     lines = [text for text in lines if not _FRAME.fullmatch(text)]
     for form in (value, value.strip(), quote(value, safe=""), quote_plus(value), *lines):
         if len(form) >= _SHORTEST:
@@ -36,7 +33,7 @@ def register_secret(value: str) -> None:
 
 
 def registered_secrets() -> List[str]:
-    """The values that are hidden here, for a process of ours that hides them too."""
+    """Return the values that are hidden, for a process of ours that hides them too."""
     return sorted(_SECRETS)
 
 
@@ -46,19 +43,19 @@ def forget_secrets() -> None:
 
 
 def redact_secrets(text: str) -> str:
-    """Text with the secrets that are known here taken out."""
+    """Return a text in which each registered secret is ``****``."""
     for value in sorted(_SECRETS, key=len, reverse=True):
         text = text.replace(value, "****")
     return text
 
 
 def holds_secret(text: str) -> bool:
-    """Tell whether a secret that is known here stands in a text, also as a URL writes it."""
+    """Tell whether a text contains a registered secret, also as a URL writes it."""
     return any(redact_secrets(reading) != reading for reading in (text, unquote(text)))
 
 
 class Redactor:
-    """Takes the secrets that are known here out of bytes that come in pieces.
+    """Redact registered secrets in bytes that come in pieces.
 
     What may be the beginning of one is held back until the next piece.
     """
@@ -67,37 +64,37 @@ class Redactor:
         self._held = b""
 
     def __call__(self, data: bytes, last: bool = False) -> bytes:
-        """A piece without them; ``last``: nothing comes behind it."""
+        """Return a piece without them; ``last``: nothing comes behind it."""
         if not _SECRETS:
             return data
         secrets = sorted((value.encode() for value in _SECRETS), key=len, reverse=True)
         data = self._held + data
         # Before any is taken out: a short one may be the beginning, or a part, of a longer one.
-        begun = 0 if last else max(_begun(data, secret) for secret in secrets)
-        end = _behind(data, len(data) - begun, secrets)
+        partial = 0 if last else max(_overlap(data, secret) for secret in secrets)
+        end = _move_cut(data, len(data) - partial, secrets)
         data, self._held = data[:end], data[end:]
         for secret in secrets:
             data = data.replace(secret, b"****")
         return data
 
 
-def _behind(data: bytes, end: int, secrets: Sequence[bytes]) -> int:
-    """Where to cut so that no whole secret is cut in two: there, or behind the one that is."""
+def _move_cut(data: bytes, end: int, secrets: Sequence[bytes]) -> int:
+    """Return where to cut so that no complete secret is cut in two: there, or behind it."""
     for secret in secrets:
         at = data.find(secret, max(end - len(secret) + 1, 0), end + len(secret) - 1)
         if at >= 0:
-            return _behind(data, at + len(secret), secrets)
+            return _move_cut(data, at + len(secret), secrets)
     return end
 
 
-def _begun(data: bytes, secret: bytes) -> int:
-    """How many bytes at the end of some data a secret may begin with."""
+def _overlap(data: bytes, secret: bytes) -> int:
+    """Return how many bytes at the end of the data a secret may begin with."""
     longest = min(len(data), len(secret) - 1)
     return next((n for n in range(longest, 0, -1) if data.endswith(secret[:n])), 0)
 
 
 def userinfo_spans(text: str) -> Iterator[Tuple[int, int]]:
-    """Yield where user names and passwords of URLs stand in a text, without the ``@`` behind them.
+    """Yield the spans of user names and passwords of URLs, without the ``@`` behind them.
 
     They end at the last ``@`` before the path. Where what precedes the path is no host with a
     port, a password holds a raw ``/``: then at the last ``@`` of the word.
@@ -119,7 +116,7 @@ def userinfo_spans(text: str) -> Iterator[Tuple[int, int]]:
 
 
 def redact(text: str) -> str:
-    """Text with secrets, and user names and passwords of URLs, taken out."""
+    """Return a text in which secrets, and user names and passwords of URLs, are ``****``."""
     if "@" in text or "%40" in text:
         cuts = [0, *(cut for span in userinfo_spans(text) for cut in span), len(text)]
         text = "****".join(text[start:end] for start, end in zip(cuts[::2], cuts[1::2]))

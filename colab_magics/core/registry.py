@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Tuple
 
 
 def load(target: str) -> Any:
-    """The object that ``"package.module:attribute"`` names."""
+    """Return the object that ``"package.module:attribute"`` names."""
     module, _, attribute = target.partition(":")
     return getattr(import_module(module), attribute)
 
@@ -27,31 +27,28 @@ def entry_points(group: str) -> Dict[str, str]:
     Only files that name the group are parsed: ``importlib.metadata`` reads all of them, which takes
     a tenth of a second where there are hundreds of packages.
     """
-    found: Dict[str, str] = {}
+    targets: Dict[str, str] = {}
     for text in _entry_point_files():
         if f"[{group}]" in text:
             import configparser
 
             parser = configparser.ConfigParser(delimiters="=", interpolation=None, strict=False)
             parser.optionxform = str  # type: ignore[assignment] # names keep their case
-            try:
+            with suppress(configparser.Error):
                 parser.read_string(text)
-            except configparser.Error:
-                continue
-            found.update(parser.items(group))
-    return found
+                targets.update(parser.items(group))
+    return targets
 
 
 @lru_cache(maxsize=1)
 def _entry_point_files() -> Tuple[str, ...]:
-    """The entry points of what is installed; a package in the working directory is none of it."""
-    places = [
-        *site.getsitepackages(),
-        *([site.getusersitepackages()] if site.ENABLE_USER_SITE else []),
-    ]
+    """Read those of what is installed; a package in the working directory is none of it."""
+    folders = site.getsitepackages()
+    if site.ENABLE_USER_SITE:
+        folders.append(site.getusersitepackages())
     texts = []
-    for place in dict.fromkeys(places):
-        for path in Path(place).glob("*.dist-info/entry_points.txt"):
+    for folder in dict.fromkeys(folders):
+        for path in Path(folder).glob("*.dist-info/entry_points.txt"):
             with suppress(OSError, ValueError):
                 texts.append(path.read_text(encoding="utf-8"))
     return tuple(text for text in texts if "[colab_magics." in text)
@@ -60,10 +57,8 @@ def _entry_point_files() -> Tuple[str, ...]:
 def choose(
     targets: Iterable[str], reason_against: Callable[[Any], Optional[str]]
 ) -> Tuple[Any, Tuple[Tuple[str, str], ...]]:
-    """The first part that has no reason against it, and why each earlier one was passed over.
-
-    A part is called once, without arguments, to make the object that is asked. Returns
-    ``(None, reasons)`` when every one has a reason; ``reasons`` are ``(name, reason)`` pairs.
+    """Return the first part that has no reason against it (or None), and (name, reason) of those
+    before it.
     """
     reasons: List[Tuple[str, str]] = []
     for target in targets:

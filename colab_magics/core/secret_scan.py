@@ -10,7 +10,7 @@ import re
 from binascii import a2b_base64
 from html import unescape
 from itertools import groupby
-from typing import Dict, Iterator, Match, Pattern, Tuple
+from typing import Dict, Iterator, List, Match, Pattern, Tuple
 from urllib.parse import unquote
 
 #: A token stands alone: within a longer run of such characters it is part of something else.
@@ -73,14 +73,12 @@ _BASE64 = re.compile(r"[A-Za-z0-9+/_-]{16,}(?:\r?\n[ \t]*[A-Za-z0-9+/_-]{4,})*")
 #: lines together.
 _PICTURE = 1 << 16
 _ASCII = re.compile(rb"[\t\n\r\x1b -~]{6,}")
-#: What separates its lines.
-_BREAK = re.compile(r"\s+")
 
 # A scheme is short: without a limit a long list of numbers or names would take minutes.
 _PASSWORD = re.compile(r"\b[a-z][a-z0-9+.-]{0,30}://[^\s/:@\"'<>]*:([^\s/@\"'<>]+)@[\w.\[-]", re.I)
 #: What stands in a URL for the password that a person, or a program, is to put there. A percent
 #: sign or a dollar alone is a part of a password: ``p%40ss`` is how ``p@ss`` is written.
-_STANDS_FOR = re.compile(
+_PLACEHOLDER = re.compile(
     r".*\{.*\}.*|\$\w+|\$\(.*\)|%\(\w+\)s|%[sdr]|%\w+%|\*+|x+|\.+"
     r"|(my|your)?[-_]?(password|passwd|pass|pwd|secret|token|key)",
     re.I,
@@ -100,79 +98,34 @@ _LONG, _FILE = re.compile(r"(?=[A-Za-z]*\d)[A-Za-z0-9]{16}"), re.compile(r".*\.[
 
 #: Words of a name that make its value a secret, whole or as the end of a word: ``HFTOKEN``.
 _SECRET = re.compile(r".*(TOKEN|SECRETS?|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|APIKEY)")
-#: Words that say something about a secret: where it is, how long, of which kind.
-_ABOUT = frozenset(
-    [
-        "FILE",
-        "FILENAME",
-        "PATH",
-        "DIR",
-        "FOLDER",
-        "NAME",
-        "ID",
-        "URL",
-        "URI",
-        "HOST",
-        "TYPE",
-        "FORMAT",
-        "LENGTH",
-        "LEN",
-        "LIMIT",
-        "COUNT",
-        "SIZE",
-        "TTL",
-        "EXPIRY",
-        "TIMEOUT",
-        "ENABLED",
-        "DISABLED",
-        "HELPER",
-        "PROVIDER",
-        "STORE",
-        "BACKEND",
-        "CACHE",
-        "HOME",
-        "VERSION",
-    ]
+#: Last words that say something about a secret: where it is, how long, of which kind.
+_ABOUT = re.compile(
+    r"FILE|FILENAME|PATH|DIR|FOLDER|NAME|ID|URL|URI|HOST|TYPE|FORMAT|LENGTH|LEN|LIMIT|COUNT|SIZE"
+    r"|TTL|EXPIRY|TIMEOUT|ENABLED|DISABLED|HELPER|PROVIDER|STORE|BACKEND|CACHE|HOME|VERSION"
 )
 #: Words with which a token or a key is one of a text or a table, or no secret.
-_OTHER = frozenset(
-    [
-        "MAX",
-        "MIN",
-        "NUM",
-        "EOS",
-        "BOS",
-        "UNK",
-        "PAD",
-        "SEP",
-        "CLS",
-        "MASK",
-        "PUBLIC",
-        "SORT",
-        "PRIMARY",
-        "FOREIGN",
-        "PARTITION",
-    ]
+_OTHER = re.compile(
+    r"MAX|MIN|NUM|EOS|BOS|UNK|PAD|SEP|CLS|MASK|PUBLIC|SORT|PRIMARY|FOREIGN|PARTITION"
 )
 _PLAIN = re.compile(r"|true|false|yes|no|on|off|none|auto|[01]", re.I)
 _PATH = re.compile(r"(~|\.{0,2}|[A-Za-z]:)[/\\][^=+]*|[\w-]+:[\w./ -]+")
 
 
 def looks_secret(name: str, value: str) -> bool:
-    """Whether a variable of this name and value holds a secret."""
+    """Tell whether a variable of this name and value holds a secret."""
     return bool(find(value)) or (_names_secret(name, value) and not _PLAIN.fullmatch(value))
 
 
 def find(text: str) -> Tuple[str, ...]:
-    """The kinds of tokens that stand in a text, each once: ``a GitHub token``."""
-    begins = [found.start() for found in _BEGIN.finditer(text)]
+    """Return the kinds of tokens in a text, each once: ``a GitHub token``."""
+    begins = [match.start() for match in _BEGIN.finditer(text)]
     alone = [at for at in begins if not _WITHIN.match(text[max(0, at - 1) : at])]
     kinds = [k for k, shape in _KINDS.items() if any(shape.match(text, at) for at in alone)]
     if "username" in text and _KAGGLE.search(text):
         kinds.append("a key of Kaggle")
     if _PRIVATE.search(text):
         kinds.append("a private key")
-    if any(not _STANDS_FOR.fullmatch(found) for found in _PASSWORD.findall(text)):
+    if any(not _PLACEHOLDER.fullmatch(password) for password in _PASSWORD.findall(text)):
         kinds.append("a URL with a password")
     return tuple(kinds)
 
@@ -189,33 +142,33 @@ def readings(text: str) -> Iterator[str]:
     if "&" in plain or "<" in plain:
         seen += [unescape(unescape(tag.sub("", plain))) for tag in (_TAG, _BROWSER_TAG)]
     if "\\" in plain:
-        seen.append(_UNSEEN.sub("", _ESCAPE.sub(_unescaped, plain)))
+        seen.append(_UNSEEN.sub("", _ESCAPE.sub(_unescape, plain)))
     if "%" in plain:
         seen.append(unquote(plain))
     yield from (reading for reading in dict.fromkeys(seen) if reading != text)
-    runs = dict.fromkeys(run for reading in dict.fromkeys(seen) for run in _runs(reading))
-    yield "\n".join(said for run in runs for said in _decoded(run))
+    runs = dict.fromkeys(run for reading in dict.fromkeys(seen) for run in _find_base64(reading))
+    yield "\n".join(text for run in runs for text in _decode(run))
 
 
-def _runs(text: str) -> Iterator[str]:
-    """What may be Base64 in a text: in lines as one, and each line alone, as it may end another."""
-    for found in _BASE64.finditer(text):
-        lines = _BREAK.split(found.group())
-        whole = "".join(lines)
-        if len(whole) >= _PICTURE:
+def _find_base64(text: str) -> Iterator[str]:
+    """Yield what may be Base64: lines as one run, and each alone, as it may end another."""
+    for match in _BASE64.finditer(text):
+        lines = match.group().split()
+        run = "".join(lines)
+        if len(run) >= _PICTURE:
             lines = ["".join(alike) for _, alike in groupby(lines, len)]
-        yield from (run for run in dict.fromkeys([whole, *lines]) if not run.isdigit())
+        yield from (run for run in dict.fromkeys([run, *lines]) if not run.isdigit())
 
 
-def _unescaped(escape: Match[str]) -> str:
+def _unescape(escape: Match[str]) -> str:
     letter, *codes = escape.groups()
     return _LETTERS.get(letter, letter) if letter else chr(int(codes[0] or codes[1], 16))
 
 
-def _decoded(run: str) -> Iterator[str]:
-    """What a run of Base64 says, in either of its alphabets, padded or not.
+def _decode(run: str) -> Iterator[str]:
+    """Yield what Base64 says, in either of its alphabets, padded or not.
 
-    It may begin at any letter: ``a-`` before it belongs to the alphabet, and to it not.
+    It may begin at any letter: the letters before it may belong to something else.
     """
     run = run.replace("-", "+").replace("_", "/")
     for start in range(4):
@@ -228,31 +181,28 @@ def _decoded(run: str) -> Iterator[str]:
 
 
 def assigned(text: str) -> str:
-    """The name that code gives a secret to, written out; empty where there is none.
+    """Return the name to which code assigns a literal secret; empty where there is none.
 
-    Words without a digit are none, a key is long, and ``key`` alone is one of a table: they may be
-    so much else.
+    Words without a digit are none, and a key has to be long: it may be one of a table.
     """
-    pairs = [
-        (name[1], found["value"])
-        for found in _LITERAL.finditer(text)
-        for name in [_NAME.search(text[max(0, found.start() - 100) : found.start()])]
-        if name
-    ]
-    for name, value in [*pairs, *_TYPED.findall(text)]:
+    pairs: List[Tuple[str, str]] = _TYPED.findall(text)
+    for literal in _LITERAL.finditer(text):
+        before = _NAME.search(text[max(0, literal.start() - 100) : literal.start()])
+        pairs += [(before[1], literal["value"])] if before else []
+    for name, value in pairs:
         key = re.fullmatch(r"(.*)keys?", name, re.I)
         likely = key[1] and _LONG.search(value) if key else re.search(r"\d", value)
-        other = _STANDS_FOR.fullmatch(value) or _FILE.fullmatch(value)
+        other = _PLACEHOLDER.fullmatch(value) or _FILE.fullmatch(value)
         if likely and not other and looks_secret(name, value):
-            return str(name)
+            return name
     return ""
 
 
 def _names_secret(name: str, value: str) -> bool:
-    """Whether a name says that its value is a secret, and not the file that holds it."""
+    """Tell whether a name says that its value is a secret, and not the file that holds it."""
     words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).upper().split("_")
     words = [word.rstrip("0123456789") for word in words if word.rstrip("0123456789")]
-    if not words or words[-1] in _ABOUT or _OTHER & {*words}:
+    if not words or _ABOUT.fullmatch(words[-1]) or any(map(_OTHER.fullmatch, words)):
         return False
     if any(_SECRET.fullmatch(word) for word in words if not word.startswith("CREDENTIAL")):
         return True

@@ -19,8 +19,8 @@ _NUMBERS = [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 Handler = Callable[[int, Optional[FrameType]], None]
 
 
-class Requests:
-    """How often a signal has come. It interrupts nothing, but what says `interruptible`."""
+class SignalCounter:
+    """How often a signal has come. It interrupts nothing but `interruptible`."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -45,12 +45,12 @@ class Requests:
 
 
 @contextmanager
-def held() -> Iterator[Requests]:
+def count_signals() -> Iterator[SignalCounter]:
     """Count signals in here, in place of what they do outside."""
-    requests = Requests()
-    before = _install(requests)
+    counter = SignalCounter()
+    before = _install(counter)
     try:
-        yield requests
+        yield counter
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -71,7 +71,7 @@ def exit_at_once(line: bytes = b"interrupted\n") -> None:
 
 
 def _install(handler: Handler) -> Dict[int, Any]:
-    """Set a handler, if this thread may; gives those that were there."""
+    """Set a handler, if this thread may; return those it replaces."""
     before: Dict[int, Any] = {}
     with suppress(ValueError):  # only the main thread may
         for number in _NUMBERS:

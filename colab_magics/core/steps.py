@@ -1,7 +1,7 @@
 """A step: one line of the setup cell, with what it means on this machine.
 
 A step is its magic line. It can be checked, applied, rendered back, and merged with the
-steps that already stand in a setup cell; it never prints and never waits for a person.
+steps that a setup cell already has; it never prints and never waits for a person.
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import (
-    TYPE_CHECKING,
     Callable,
     ClassVar,
     FrozenSet,
     Iterable,
     List,
+    Literal,
     Optional,
     Sequence,
     Tuple,
@@ -24,13 +24,12 @@ from typing import (
 from .controls import has_controls
 from .display import Report
 from .errors import usage_error
+from .host import Host
 from .registry import entry_points, load
 
-if TYPE_CHECKING:
-    from .host import Host
-
-
-#: Told, in one line, what is going on while a step is applied; a report stays above the lines.
+VerdictState = Literal["ok", "differs", "cannot tell"]
+OutcomeStatus = Literal["unchanged", "applied"]
+#: Called with what is going on while a step is applied, in one line; a report stays above them.
 Progress = Callable[[Union[str, Report]], None]
 
 #: First word of a line -> the function that reads the other words into a step (or None). Other
@@ -52,9 +51,9 @@ STEPS = {
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a step holds on this machine: ``ok``, ``differs`` or ``cannot tell``."""
+    """Whether a step holds on this machine, and the line that says so."""
 
-    state: str
+    state: VerdictState
     message: str
 
 
@@ -62,11 +61,11 @@ class Verdict:
 class Outcome:
     """What became of a step.
 
-    ``status`` is ``unchanged`` or ``applied``; ``step`` is what to record, which may say more
-    than what was typed (``%pin torch`` records the version), or None for nothing.
+    ``step`` is what to record, which may say more than what was typed (``%pin torch`` records the
+    version), or None for nothing.
     """
 
-    status: str
+    status: OutcomeStatus
     message: str
     step: Optional[Step] = None
     hint: str = ""
@@ -86,7 +85,7 @@ class Step(ABC):
 
     @abstractmethod
     def arguments(self) -> Tuple[str, ...]:
-        """The words after the magic's name, unquoted, from which `parse` makes this step."""
+        """Return the words after the magic's name, unquoted, from which `parse` makes this."""
 
     @property
     @abstractmethod
@@ -95,58 +94,59 @@ class Step(ABC):
 
     @abstractmethod
     def check(self, host: Host) -> Verdict:
-        """Whether it holds, changing nothing and starting no process."""
+        """Tell whether it holds, changing nothing and starting no process."""
 
     @abstractmethod
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Make it hold, or raise."""
 
     def foreseen(self, host: Host, progress: Progress) -> Report:
-        """What `apply` would do, changing nothing; unlike `check`, it may take seconds."""
+        """Report what `apply` would do, changing nothing; unlike `check`, it may take seconds."""
         verdict = self.check(host)
         return Report((f"dry run: {verdict.state}: {verdict.message}",))
 
     def recorded(self, host: Host) -> Optional[Step]:
-        """The step as it is to be recorded once it holds; None where there is nothing to keep."""
+        """Return the step to record once it holds; None where there is nothing to keep."""
         return self
 
     def note(self, host: Host) -> str:
-        """A comment worth keeping beside the line when it is first recorded."""
+        """Return a comment worth keeping beside the line when it is first recorded."""
         return ""
 
     def parts(self) -> Sequence[Step]:
-        """The step taken apart so that each part has one key."""
+        """Return the step taken apart so that each part has one key."""
         return (self,)
 
     def after(self, old: Step) -> Step:
-        """This part as it takes the place of ``old``, a part with the same key."""
+        """Return this part as it takes the place of ``old``, a part with the same key."""
         return self
 
     def joined(self, other: Step) -> Optional[Step]:
-        """This line with ``other`` taken in; None where the two need lines of their own."""
+        """Return this line with ``other`` taken in; None where each needs a line of its own."""
         return other if self.keys == other.keys else None
 
     def without(self, keys: FrozenSet[str]) -> Optional[Step]:
-        """This line less what ``keys`` name; None where nothing is left."""
+        """Return this line less what ``keys`` name; None where nothing is left."""
         return None if self.keys <= keys else self
 
 
 def parse(word: str, words: Sequence[str]) -> Optional[Step]:
-    """The step that a line means, or None where it is no step; bad words are a UsageError."""
+    """Return the step that a line means, or None where it is no step."""
     if word not in STEPS:
         return None
     hidden = [char for text in words if has_controls(text) for char in text if has_controls(char)]
     if hidden:  # before it is looked at or set; the text is not shown: it may hold a secret
         raise usage_error(
-            f"%{word}: U+{ord(hidden[0]):04X}, which nobody sees, stands in an argument.",
-            "Take it out: a line break, a tab or another control cannot stand in a line.",
+            f"%{word}: an argument has an invisible character, U+{ord(hidden[0]):04X}.",
+            "Remove it: a line break, a tab or another control cannot be in a line.",
+            code="invisible-character",
         )
     step: Optional[Step] = load(STEPS[word])(list(words))
     return step
 
 
 def parts_of(word: str, steps: Iterable[Optional[Step]]) -> List[Step]:
-    """The parts of all steps of one kind."""
+    """Return the parts of all steps of one kind."""
     return [part for step in steps if step and step.word == word for part in step.parts()]
 
 

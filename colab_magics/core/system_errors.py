@@ -15,29 +15,20 @@ from typing import Iterator
 
 from .errors import ColabMagicsError, usage_error
 
-_AWAY = "What is mounted there is gone. Mount it again (%drive mount), or name another place."
-_MODE = "Check its owner and mode, or name another place."
-_ROOM = "Make room, then run it again."
-_PATH = "Check the path."
-_TODO = {
-    errno.ENAMETOOLONG: "Choose a shorter name.",
-    errno.ENOTCONN: _AWAY,
-    errno.ESTALE: _AWAY,
-    errno.EIO: _AWAY,
-    errno.ENOTDIR: _PATH,
-    errno.ELOOP: _PATH,
-    errno.EINVAL: _PATH,
-    errno.EACCES: _MODE,
-    errno.EPERM: _MODE,
-    errno.EROFS: _MODE,
-    errno.ENOSPC: _ROOM,
-    errno.EDQUOT: _ROOM,
-    errno.EFBIG: _ROOM,
-    errno.E2BIG: "The environment or the line is too large: take something out.",
-    errno.EMFILE: "Too many files are open: close some, or restart the kernel.",
-    errno.ENFILE: "Too many files are open on this machine: close some.",
-    errno.EAGAIN: "Too many processes are running: end some.",
-    errno.ENOMEM: "The memory is full: end something.",
+_HINTS = {
+    "Choose a shorter name.": (errno.ENAMETOOLONG,),
+    "What is mounted there is gone. Mount it again (%drive mount), or name another place.": (
+        errno.ENOTCONN,
+        errno.ESTALE,
+        errno.EIO,
+    ),
+    "Check the path.": (errno.ENOTDIR, errno.ELOOP, errno.EINVAL),
+    "Check its owner and mode, or name another place.": (errno.EACCES, errno.EPERM, errno.EROFS),
+    "Make room, then run it again.": (errno.ENOSPC, errno.EDQUOT, errno.EFBIG),
+    "The environment or the line is too large: take something out.": (errno.E2BIG,),
+    "Too many files are open: close some, or restart the kernel.": (errno.EMFILE, errno.ENFILE),
+    "Too many processes are running: end some.": (errno.EAGAIN,),
+    "The memory is full: end something.": (errno.ENOMEM,),
 }
 #: Characters of a name that are shown.
 _SHOWN = 80
@@ -52,22 +43,26 @@ def explain_system_errors() -> Iterator[None]:
         if error.encoding.lower() != sys.getfilesystemencoding().lower():
             raise
         raise ColabMagicsError(
-            f"A name holds what {error.encoding} has no characters for.",
+            f"A name has characters that {error.encoding} cannot write.",
             "Choose another name, or start Jupyter with LC_ALL=C.UTF-8.",
+            code="bad-name",
         ) from None
-    except ColabMagicsError:  # some are an OSError too, and say it better
+    except ColabMagicsError:  # some are an OSError too, and explain it better
         raise
     except OSError as error:
-        hint = _TODO.get(error.errno or 0, "")
-        if error.errno == errno.ENOENT and _lost():
+        if error.errno == errno.ENOENT and _is_cwd_lost():
             raise ColabMagicsError(
-                "The folder that this works in is gone.", "Leave it: %cd_persist PATH"
+                "The folder that this works in is gone.",
+                "Leave it: %cd_persist PATH",
+                code="no-cwd",
             ) from None
+        hint = next((hint for hint, numbers in _HINTS.items() if error.errno in numbers), "")
         if not hint:
             raise
-        name = Path(os.fsdecode(error.filename)).name if _is_path(error.filename) else ""
-        what = f"{name[:_SHOWN]}: {error.strerror}" if name else f"{error.strerror}"
-        raise ColabMagicsError(f"{what}.", hint) from None
+        path = error.filename
+        name = Path(os.fsdecode(path)).name[:_SHOWN] if isinstance(path, (str, bytes)) else ""
+        message = f"{name}: {error.strerror}." if name else f"{error.strerror}."
+        raise ColabMagicsError(message, hint, code="system") from None
 
 
 def refuse_impossible_text(*texts: str) -> None:
@@ -75,18 +70,13 @@ def refuse_impossible_text(*texts: str) -> None:
     try:
         if b"\0" not in "".join(texts).encode("utf-8"):
             return
-        what, hint = "a zero byte", "Take it out."
+        problem, hint = "a zero byte", "Take it out."
     except UnicodeEncodeError:
-        what, hint = "half a character", "If a file has such a name, rename it."
-    raise usage_error(f"There is {what} in this line.", hint)
+        problem, hint = "half a character", "If a file has such a name, rename it."
+    raise usage_error(f"There is {problem} in this line.", hint, code="impossible-text")
 
 
-def _is_path(name: object) -> bool:
-    return isinstance(name, (str, bytes))
-
-
-def _lost() -> bool:
-    """Whether the directory of this process has vanished."""
+def _is_cwd_lost() -> bool:
     try:
         Path.cwd()
     except OSError:

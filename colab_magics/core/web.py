@@ -17,7 +17,7 @@ from urllib.parse import urljoin, urlsplit
 from .controls import has_controls
 from .errors import SourceError
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # it takes a tenth of a second to import
     import requests
     from requests.adapters import BaseAdapter
 
@@ -80,25 +80,23 @@ def follow(
 ) -> Tuple[requests.Response, str]:
     """Send to a URL, and on to where the answers lead; return the last answer and its URL.
 
-    `SourceError` where that is no end after ``limit`` requests, or a ``Location`` is refused.
+    `SourceError` after ``limit`` redirects, or where a ``Location`` is refused.
     """
     first = url
     for _ in range(limit):
         answer = send(url)
-        location = answer.headers.get("Location")
-        if not location or not _is_redirect(answer):
+        code, location = answer.status_code, answer.headers.get("Location")
+        # 303 asks for a GET, whatever was sent.
+        same_request = code in _REDIRECTS and (code != 303 or answer.request.method == "GET")
+        if not location or not same_request:
             return answer, url
         answer.close()
-        url = redirected(url, location)
+        url = _redirected(url, location)
     raise SourceError(
-        f"{urlsplit(first).hostname} sends on from address to address.", "Check the URL."
+        f"{urlsplit(first).hostname} redirects again and again.",
+        "Check the URL.",
+        code="redirects",
     )
-
-
-def _is_redirect(answer: requests.Response) -> bool:
-    """Whether the same request is to be sent elsewhere; 303 asks for a GET whatever was sent."""
-    code = answer.status_code
-    return code in _REDIRECTS and (code != 303 or answer.request.method == "GET")
 
 
 def origin(url: str) -> Origin:
@@ -114,7 +112,7 @@ def is_loopback(server: Origin) -> bool:
     return server[1] in _LOOPBACK
 
 
-def redirected(url: str, location: str) -> str:
+def _redirected(url: str, location: str) -> str:
     """Return where a ``Location`` leads; `SourceError` where that is not plainly one web server."""
     with suppress(UnicodeError):
         location = location.encode("latin-1").decode("utf-8")  # what requests reads as Latin-1
@@ -126,12 +124,13 @@ def redirected(url: str, location: str) -> str:
             if parts.scheme in ("http", "https") and parts.hostname and "@" not in parts.netloc:
                 return new
     raise SourceError(
-        f"{urlsplit(url).hostname} sends on to something that is no plain web address; "
+        f"{urlsplit(url).hostname} redirects to something that is no plain web address; "
         "that was not followed.",
         "Check the URL, or open it in a browser.",
+        code="bad-redirect",
     )
 
 
 def number(text: str) -> Optional[int]:
-    """A number of a server's; None where it is none, or larger than any that makes sense."""
+    """Return a number that a server sent; None where it is none, or makes no sense."""
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None

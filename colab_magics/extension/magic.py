@@ -1,4 +1,4 @@
-"""What every magic does alike: its line is read, its step applied, its outcome shown."""
+"""The base class of magics: a line is parsed, its step applied, the outcome shown."""
 
 from __future__ import annotations
 
@@ -41,14 +41,16 @@ class Magic:
         self.host: Host = session.host
 
     def __call__(self, line: str, cell: Optional[str] = None) -> Any:
-        """Run one use of the magic; gives its result where ``-o`` asks for it."""
+        """Run one use of the magic; return its result where ``-o`` asks for it."""
         parts = split(line)
         if "help" in parts.flags:
             print(self.help())  # as text, in which columns stay aligned
             return None
         for flag in {"restart", "keep_going", "no_lock"} & {*parts.flags} - {*self.own_flags}:
             raise usage_error(
-                f"%{self.name} has no --{flag.replace('_', '-')}.", f"Type %{self.name}? for help."
+                f"%{self.name} has no option --{flag.replace('_', '-')}.",
+                f"Type %{self.name}? for help.",
+                code="unknown-option",
             )
         call = Call(tuple(parts.words), parts.flags, parts.comment, cell)
         result = self.run(call)
@@ -65,24 +67,20 @@ class Magic:
         raise usage_error(f"%{self.name}: nothing to do.", f"Type %{self.name}? for examples.")
 
     def no_body(self, call: Call) -> None:
-        """Refuse a cell body where there is nothing to do with one."""
+        """Refuse the body of a cell."""
         if call.body is not None and call.body.strip():
             raise usage_error(f"%%{self.name} takes no body.", f"Use %{self.name}, one line.")
 
     def perform(self, step: Step, call: Call) -> Optional[Outcome]:
-        """Apply a step, show what became of it, and keep it for the setup cell."""
+        """Apply a step, show the outcome, and keep the step for the setup cell."""
         quiet = "quiet" in call.flags
-        status = Status(self.host, quiet)
-        if "dry_run" in call.flags:
-            self.foresee(step, status)
-            return None
-        for hook in self.session.hooks:
-            hook.step_begins(step)
-        try:
+        with Status(self.host, quiet) as status:
+            if "dry_run" in call.flags:
+                status.done(step.foreseen(self.host, status))
+                return None
+            for hook in self.session.hooks:
+                hook.step_begins(step)
             outcome = perform(step, self.host, status)
-        except BaseException:
-            status.done(None)
-            raise
         status.done(None if quiet else self.report(outcome, call))
         if outcome.step is not None and "no_record" not in call.flags:
             self.session.remember(outcome.step)
@@ -90,21 +88,12 @@ class Magic:
             self.stop(outcome.error, call)
         return outcome
 
-    def foresee(self, step: Step, status: Status) -> None:
-        """Show what would be done, and change nothing."""
-        try:
-            report = step.foreseen(self.host, status)
-        except BaseException:
-            status.done(None)
-            raise
-        status.done(report)
-
     def stop(self, error: Exception, call: Call) -> None:
-        """Raise what a step ended with, although it is done and kept."""
+        """Raise the error of a step that is done and kept."""
         raise error
 
     def report(self, outcome: Outcome, call: Call) -> Report:
-        """What is shown of an outcome."""
+        """Return what is shown of an outcome."""
         return Report(tuple(text for text in (outcome.message, outcome.hint) if text))
 
     @classmethod

@@ -9,12 +9,14 @@ from ..record.cell import Line, render_step
 from ..record.merge import Entry, Merged, merge
 
 
-def edited(
-    entries: Sequence[Entry], change: Callable[[Sequence[Line]], Merged]
+def edit_entries(
+    entries: Sequence[Entry],
+    change: Callable[[Sequence[Line]], Merged],
+    new: Sequence[Entry] = (),
 ) -> Tuple[List[Entry], Tuple[str, ...]]:
-    """Entries changed as lines are, each with its note; and what was changed."""
-    notes = dict(entries)
-    lines, changes = change([Line(render_step(step), step) for step in notes])
+    """Return entries changed as lines are, each with its note, and what was changed."""
+    notes = dict([*entries, *new])
+    lines, changes = change([Line(render_step(step), step) for step, _ in entries])
     return [(x.step, notes.get(x.step, "")) for x in lines if x.step is not None], changes
 
 
@@ -31,9 +33,9 @@ class Pending:
         return self._entries.setdefault(self._host.client, [])
 
     @property
-    def elsewhere(self) -> int:
-        """How many other notebooks (or an earlier page) on this kernel have."""
-        return sum(len(v) for k, v in self._entries.items() if k != self._host.client)
+    def elsewhere(self) -> bool:
+        """Whether another notebook on this kernel, or an earlier page, has some."""
+        return any(v for k, v in self._entries.items() if k != self._host.client)
 
     def adopt(self) -> None:
         """Take over those of the other clients of this kernel."""
@@ -41,19 +43,17 @@ class Pending:
             for entry in self._entries.pop(client):
                 self.hold([entry])
 
-    def hold(self, entries: Sequence[Entry]) -> None:
+    def hold(self, new: Sequence[Entry]) -> None:
         """Merge some in: a later pin of the same package takes the earlier's place."""
-        notes = dict([*self.entries, *entries])
-        lines, _ = merge([Line(render_step(step), step) for step, _ in self.entries], entries)
-        self.entries[:] = [(x.step, notes.get(x.step, "")) for x in lines if x.step is not None]
+        self.entries[:], _ = edit_entries(self.entries, lambda lines: merge(lines, new), new)
 
     def edit(self, change: Callable[[Sequence[Line]], Merged]) -> Tuple[str, ...]:
-        """Change them as lines; what was changed."""
-        self.entries[:], changes = edited(self.entries, change)
+        """Change them as lines; return what was changed."""
+        self.entries[:], changes = edit_entries(self.entries, change)
         return changes
 
-    def give_way(self, lines: Sequence[Line], first: bool) -> None:
-        """A setup cell of these lines has run: what it holds is pending no more.
+    def drop_recorded(self, lines: Sequence[Line], first: bool) -> None:
+        """Drop what a setup cell of these lines holds, since it has run.
 
         What was typed before the cell was ever run (``first``) gives way to it: the cell has just
         been applied, so that its version is the one that is there.

@@ -1,14 +1,12 @@
-"""The magics: names, and where each is found when it is first used.
-
-A new magic is one file with a subclass of `Magic` and one line in `MAGICS`.
-"""
+"""The magics: names, and the module of each, which is imported when it is first used."""
 
 from __future__ import annotations
 
-from functools import partial
+from contextlib import ExitStack
+from functools import cached_property, partial
 from typing import Any, Callable, Dict, List, Optional
 
-from ..core.registry import entry_points
+from ..core.registry import entry_points, load
 
 #: The name of a magic -> its class. Other packages add to it by the entry points
 #: ``colab_magics.magics``.
@@ -35,7 +33,7 @@ AROUND = {"gpu"}
 #: Those whose line IPython leaves as it is: ``$`` in it is another language's.
 VERBATIM = {"shell"}
 
-#: What one loading added to a shell, as the calls that take it back.
+#: Where a shell keeps what takes back what one loading added to it.
 _UNDO = "_colab_magics_undo"
 
 
@@ -46,7 +44,7 @@ class LazyMagic:
         self.__name__ = name
         # IPython's own way takes the square of a line's length where there is nothing to expand.
         self._ipython_magic_no_var_expand = True
-        self._session, self._magic = session, None
+        self._session = session
 
     @property
     def __doc__(self) -> Optional[str]:  # type: ignore[override]
@@ -54,17 +52,13 @@ class LazyMagic:
         text: str = self.magic.help()
         return text
 
-    @property
+    @cached_property
     def magic(self) -> Any:
         """The magic, made once."""
-        if self._magic is None:
-            from ..core.registry import load
-
-            self._magic = load(MAGICS[self.__name__])(self._session)
-        return self._magic
+        return load(MAGICS[self.__name__])(self._session)
 
     def __call__(self, line: str, cell: Optional[str] = None) -> Any:
-        """Run the magic on what stands behind its name; Ctrl-C shows one line, as a shell does."""
+        """Run the magic on a line; Ctrl-C shows one line, as a shell does."""
         from ..core.system_errors import explain_system_errors, refuse_impossible_text
 
         if self.__name__ not in VERBATIM and set(line) & set("${}"):
@@ -76,18 +70,18 @@ class LazyMagic:
         except KeyboardInterrupt:
             from .output import interrupted
 
-            # The way through our code tells nobody anything, and under %xmode Verbose it tells
-            # the values of variables: the environment with its tokens, among them.
+            # The way through our code helps nobody, and under %xmode Verbose it shows the values
+            # of variables: the environment with its tokens, among them.
             raise interrupted() from None
 
     def complete(self, shell: Any, event: Any) -> List[str]:
-        """What Tab offers after this magic's name."""
-        found: List[str] = self.magic.complete(event.line, event.symbol)
-        return found
+        """Return what Tab offers after this magic's name."""
+        words: List[str] = self.magic.complete(event.line, event.symbol)
+        return words
 
 
-def rewritten(lines: List[str]) -> List[str]:
-    """A cell that begins with a cell magic of ours, in a form that IPython runs as it is meant.
+def rewrite_cell_magic(lines: List[str]) -> List[str]:
+    """Return a cell that begins with a cell magic of ours, in a form that IPython runs as meant.
 
     ``%%pin torch==1.5`` alone is a line magic: IPython refuses a cell magic without a body before
     the magic is asked (7.34 and 9.18). ``%%gpu`` is asked first, and the rest stays a cell like
@@ -105,11 +99,11 @@ def rewritten(lines: List[str]) -> List[str]:
 
 
 # IPython would ask it too whether a half-typed cell is complete, and then run that at once.
-rewritten.has_side_effects = True  # type: ignore[attr-defined]
+rewrite_cell_magic.has_side_effects = True  # type: ignore[attr-defined]
 
 
 def _body(lines: List[str]) -> List[str]:
-    """The lines below a cell magic, which may begin with another one."""
+    """Return the lines below a cell magic, which may begin with another one."""
     from IPython.core.inputtransformer2 import cell_magic, leading_indent
 
     filled = next(at for at, line in enumerate(lines) if line.strip())
@@ -121,10 +115,10 @@ def _body(lines: List[str]) -> List[str]:
 _FEW = 50
 
 
-def unrolled(transform: Callable[[List[str]], List[str]], lines: List[str]) -> List[str]:
-    """A setup cell of many line magics, each of which IPython has transformed by itself.
+def transform_magics(transform: Callable[[List[str]], List[str]], lines: List[str]) -> List[str]:
+    """Return a setup cell of many line magics, in which IPython has transformed each by itself.
 
-    What else the cell holds is left to IPython, as are magics in a string, a bracket or a block.
+    All else in the cell is left to IPython, as are magics in a string, a bracket or a block.
     """
     if sum(line.startswith("%") for line in lines) < _FEW or lines[0].startswith("%%"):
         return lines
@@ -141,47 +135,44 @@ def unrolled(transform: Callable[[List[str]], List[str]], lines: List[str]) -> L
 def register(shell: Any) -> None:
     """Add the magics, their completion and the recording at the end of each cell."""
     from .recorder import session_of
+    from .recording import begin_cell, end_cell
 
     unregister(shell)
     session = session_of(shell)
-    undo: List[Callable[[], object]] = []
+    undo = ExitStack()
+    undo.callback(session.close)
     for name in MAGICS:
-        lazy = LazyMagic(name, session)
+        magic = LazyMagic(name, session)
         # Colab has a %shell of its own, which is there again after ours is gone.
-        before = {kind: found.get(name) for kind, found in shell.magics_manager.magics.items()}
-        shell.register_magic_function(lazy, "line_cell", name)
-        undo.append(partial(_remove_magic, shell, name, before))
+        magics = shell.magics_manager.magics
+        before = {kind: by_name.get(name) for kind, by_name in magics.items()}
+        shell.register_magic_function(magic, "line_cell", name)
+        undo.callback(_remove_magic, shell, name, before)
         for prefix in (f"%{name}", f"%%{name}"):
-            shell.set_hook("complete_command", lazy.complete, str_key=prefix)
-            undo.append(partial(_remove_completion, shell, prefix))
-    for event, handler in (("pre_run_cell", session.begin), ("post_run_cell", session.end)):
+            shell.set_hook("complete_command", magic.complete, str_key=prefix)
+            undo.callback(shell.strdispatchers["complete_command"].strs.pop, prefix, None)
+    for event, handle in (("pre_run_cell", begin_cell), ("post_run_cell", end_cell)):
+        handler = partial(handle, session)
         shell.events.register(event, handler)
-        undo.append(partial(shell.events.unregister, event, handler))
-    shell.input_transformers_cleanup.append(rewritten)
-    undo.append(partial(shell.input_transformers_cleanup.remove, rewritten))
-    many = partial(unrolled, shell.input_transformer_manager.do_token_transforms)
-    shell.input_transformers_cleanup.append(many)
-    undo.append(partial(shell.input_transformers_cleanup.remove, many))
-    undo.append(session.close)
+        undo.callback(shell.events.unregister, event, handler)
+    many = partial(transform_magics, shell.input_transformer_manager.do_token_transforms)
+    for transformer in (rewrite_cell_magic, many):
+        shell.input_transformers_cleanup.append(transformer)
+        undo.callback(shell.input_transformers_cleanup.remove, transformer)
     setattr(shell, _UNDO, undo)
 
 
 def unregister(shell: Any) -> None:
     """Take back what `register` added; pending lines stay with the shell's session."""
-    for call in getattr(shell, _UNDO, ()):
-        call()
     if hasattr(shell, _UNDO):
+        getattr(shell, _UNDO).close()
         delattr(shell, _UNDO)
 
 
 def _remove_magic(shell: Any, name: str, before: Dict[str, Any]) -> None:
     magics: Dict[str, Dict[str, Any]] = shell.magics_manager.magics
-    for kind, found in magics.items():
-        if isinstance(found.get(name), LazyMagic):
-            del found[name]
+    for kind, by_name in magics.items():
+        if isinstance(by_name.get(name), LazyMagic):
+            del by_name[name]
             if before.get(kind) is not None:
-                found[name] = before[kind]
-
-
-def _remove_completion(shell: Any, prefix: str) -> None:
-    shell.strdispatchers["complete_command"].strs.pop(prefix, None)
+                by_name[name] = before[kind]

@@ -1,4 +1,4 @@
-"""What follows a cell that needs a restart: it is done, offered by a button, or only said."""
+"""The restart that a cell needs: it is made, offered by a button, or explained by the error."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _AGAIN = (
 )
 
 
-def after(host: Host, site: Site, error: Optional[BaseException]) -> None:
+def restart_after(host: Host, site: Site, error: Optional[BaseException]) -> None:
     """Act on the error that a cell has ended with, as the last thing in that cell."""
     if not isinstance(error, RestartRequired):
         return
@@ -28,8 +28,8 @@ def after(host: Host, site: Site, error: Optional[BaseException]) -> None:
         _jupyter(host, error)
     elif site.shared is not None:
         python = error.python if isinstance(error, OtherPython) else ""
-        asked = [type(error).__name__, error.reason, python]
-        exchange_write(site.shared, json.dumps(asked), RESTART)
+        request = [type(error).__name__, error.reason, python]
+        exchange_write(site.shared, json.dumps(request), RESTART)
 
 
 def _jupyter(host: Host, error: RestartRequired) -> None:
@@ -59,6 +59,6 @@ def _colab_button(error: RestartRequired) -> None:
     """Colab's own button below the cell; the form of its pip warning, which libraries may use."""
     from IPython.display import display
 
-    shown: Any = {"pip_warning": {"packages": list(error.packages)}, "id": uuid.uuid4().hex}
+    data: Any = {"pip_warning": {"packages": list(error.packages)}, "id": uuid.uuid4().hex}
     kind = "application/vnd.colab-display-data+json"
-    display({kind: shown, "text/plain": ""}, raw=True)
+    display({kind: data, "text/plain": ""}, raw=True)

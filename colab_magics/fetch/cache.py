@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Callable, Iterator, NamedTuple, Tuple
 
-from ..core import files
+from ..core import files, folders
 from ..core.file_lock import alone
 
 
@@ -101,7 +101,7 @@ def part_path(place: Path) -> Path:
 def digest(path: Path, kind: str = "sha256") -> str:
     """Return the hash of a regular file, up to its first size: a file of /proc may have no end."""
     state = hashlib.new(kind)
-    with files.opened(path) as stream:
+    with files.open_regular(path) as stream:
         remaining = os.fstat(stream.fileno()).st_size
         while remaining > 0 and (block := stream.read(min(remaining, 1 << 20))):
             remaining -= len(block)
@@ -145,4 +145,4 @@ def _is_inside(path: str) -> bool:
 
 
 def _entry_path(target: Path) -> Path:
-    return files.cache("fetches") / f"{files.named(target)}.json"
+    return folders.cache_folder("fetches") / f"{folders.hash_path(target)}.json"

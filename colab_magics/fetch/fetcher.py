@@ -12,7 +12,7 @@ from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequenc
 from ..core.display import amount, files
 from ..core.errors import ColabMagicsError, SourceError
 from ..core.host import Host
-from ..core.steps import Outcome, Progress
+from ..core.steps import Outcome, OutcomeStatus, Progress
 from ..secret.lookup import value
 from .cache import Entry, digest, load, locked, part_path, save
 from .download import Arrival, Download
@@ -83,7 +83,7 @@ def _outcome(results: Sequence[Result]) -> Outcome:
     steps = tuple(result.step for result in results if result.step is not None)
     step = FetchSteps(steps) if len(steps) > 1 else steps[0] if steps else None
     applied = [result for result in results if result.applied]
-    status = "applied" if applied else "unchanged"
+    status: OutcomeStatus = "applied" if applied else "unchanged"
     if len(results) == 1:
         return Outcome(status, results[0].message, step, results[0].hint)
     untouched = [result for result in results if result.hint]

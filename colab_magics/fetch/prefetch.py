@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Callable, Dict, Iterable, List, Optional, Tuple
 
 from ..core.errors import ColabMagicsError
-from ..core.files import cache, named
+from ..core.folders import cache_folder, hash_path
 from ..core.host import Host
 from .cache import Entry, load, locked, part_path, save
 from .download import Arrival, Download
@@ -32,7 +32,7 @@ _RUNNING: Dict[Path, EarlyDownload] = {}
 def begin(steps: Iterable[FetchStep], host: Host) -> List[EarlyDownload]:
     """Begin to download the files of some lines, as far as that is possible now."""
     with suppress(OSError):
-        for path in cache("ahead").iterdir():
+        for path in cache_folder("ahead").iterdir():
             if path.stat().st_mtime < time.time() - _OLD:
                 path.unlink()
     turns = threading.Semaphore(AT_ONCE)
@@ -83,7 +83,7 @@ class EarlyDownload(threading.Thread):
         self.step, self.place, self.track = step, step.place(host), Track("")
         self._host, self._turns, self._stopping = host, turns, threading.Event()
         self._web = Web(self._stopping)
-        self._part = cache("ahead") / named(self.place)
+        self._part = cache_folder("ahead") / hash_path(self.place)
         self._arrival: Optional[Arrival] = None
 
     def run(self) -> None:
@@ -138,6 +138,6 @@ def _is_possible(step: FetchStep, host: Host) -> bool:
         if part_path(place).exists() or inspect(step, host).status != "absent":
             return False
         folder = next(folder for folder in place.parents if folder.exists())
-        return folder.stat().st_dev == cache("ahead").stat().st_dev
+        return folder.stat().st_dev == cache_folder("ahead").stat().st_dev
     except OSError:
         return False

@@ -16,7 +16,8 @@ from ..core.arguments import quote
 from ..core.display import files
 from ..core.errors import SourceError
 from ..core.file_lock import alone
-from ..core.files import cache, clear, named
+from ..core.files import clear
+from ..core.folders import cache_folder, hash_path
 from ..core.host import Host
 from ..core.steps import Outcome, Progress
 from ..secret.lookup import value
@@ -56,7 +57,8 @@ def _alone(step: CloneStep, place: Path, progress: Progress, stack: ExitStack) -
             progress(said[0])
 
     try:
-        return stack.enter_context(alone(cache("clones") / f"{named(place)}.lock", waits))
+        lock = cache_folder("clones") / f"{hash_path(place)}.lock"
+        return stack.enter_context(alone(lock, waits))
     except OSError as error:
         raise SourceError(
             f"The folder for what is cached cannot be made: {error.strerror}.",

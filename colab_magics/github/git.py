@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Sequence, Tuple
 
 from ..core.errors import SourceError
-from ..core.files import scratch_folder
+from ..core.folders import scratch_folder
 from ..core.process import Environment, Finished, run
 from .repository import QUIET
 from .urls import Address

@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 from typing import FrozenSet, NamedTuple, Optional, Tuple
 
-from ..core.file_lock import is_own
+from ..core.ownership import is_own
 from ..core.process import run
 
 #: In the git directory: the ref and the commit that we checked out last, and what came with it.

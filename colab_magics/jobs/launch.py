@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional
 
 from ..core.errors import CommandFailed, usage_error
-from ..core.file_lock import alone, make_private
+from ..core.file_lock import alone
 from ..core.files import open_own
+from ..core.ownership import make_private
 from ..core.process import start
 from ..core.redact import registered_secrets
 from ..core.secret_scan import looks_secret

@@ -15,8 +15,8 @@ from typing import BinaryIO, List, NamedTuple, Optional, Tuple
 
 from ..core.display import amount
 from ..core.errors import CommandFailed
-from ..core.file_lock import make_private
 from ..core.files import open_own
+from ..core.ownership import make_private
 
 #: A log that has become so long is moved aside, in place of the one that was moved before.
 LIMIT = 100 * 10**6

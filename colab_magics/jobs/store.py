@@ -17,8 +17,9 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Callable, Dict, List
 
-from ..core.file_lock import is_own, is_private
-from ..core.files import open_own, state_folder
+from ..core.files import open_own
+from ..core.folders import user_path
+from ..core.ownership import is_own, is_private
 from ..core.process import run
 from ..shell.processes import has_proc, read_process
 
@@ -97,7 +98,7 @@ def _output(*command: str) -> str:
 
 def folder() -> Path:
     """Return where the jobs of this user are; raise `NotOwn` where others can write it."""
-    return state_folder("jobs")
+    return user_path("state", "jobs")
 
 
 def list_names() -> List[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 from ..core.errors import NotebookError
@@ -32,22 +33,20 @@ Test = Callable[[str], bool]
 @dataclass(frozen=True)
 class _Style:
     """How a program has written a file: a step of indentation (None: all in one line), its line
-    ending, whether it spells other letters as escapes, whether it leaves no space behind a colon.
+    ending, whether it leaves no space behind a colon.
     """
 
     indent: Optional[str]
     newline: str
-    plain: bool
     compact: bool
 
     @classmethod
     def of(cls, text: str) -> _Style:
         """The style of a whole file."""
-        found = re.match(r"\{\r?\n([ \t]+)", text)
+        found, end = re.match(r"\{\r?\n([ \t]+)", text), text.find("\n")
         return cls(
             indent=found.group(1) if found else None,
-            newline="\r\n" if "\r\n" in text else "\n",
-            plain=text.isascii() and "\\u" in text,
+            newline="\r\n" if text[end - 1 : end] == "\r" else "\n",
             compact=bool(re.match(r'\s*\{\s*"[^"]*":\S', text)),
         )
 
@@ -185,7 +184,7 @@ class Document:
         # Where the object is empty: at the depth of a notebook's metadata.
         before = leading(text, at) or self.style.line(2)
         inner = self.style.indent
-        new = json.dumps(value, indent=inner, ensure_ascii=self.style.plain)
+        new = self._json(value, indent=inner)
         return new.replace("\n", before) if inner else new
 
     def _new(self, text: str) -> Dict[str, Any]:
@@ -243,13 +242,20 @@ class Document:
     def _dump(self, cell: Dict[str, Any]) -> bytes:
         """A cell as this file would write it, at the depth of the list of cells."""
         style = self.style
-        text = json.dumps(
-            cell,
-            indent=style.indent,
-            ensure_ascii=style.plain,
-            separators=(",", ":") if style.compact else None,
-        )
+        separators = (",", ":") if style.compact else None
+        text = self._json(cell, indent=style.indent, separators=separators)
         return _encode(text if style.indent is None else text.replace("\n", style.line(2)))
+
+    def _json(self, value: Any, **options: Any) -> str:
+        text = json.dumps(value, ensure_ascii=False, **options)
+        # Few texts need to know it, and to search a large file takes a while.
+        return text if text.isascii() or not self._escapes else json.dumps(value, **options)
+
+    @cached_property
+    def _escapes(self) -> bool:
+        """Whether the file spells letters beyond ASCII as escapes."""
+        data = self.encode()
+        return data.isascii() and b"\\u" in data
 
 
 def several(numbers: Sequence[int]) -> NotebookError:

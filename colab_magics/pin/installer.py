@@ -23,7 +23,7 @@ from typing import (
 
 from ..core.controls import has_controls
 from ..core.errors import InstallFailed, NotStarted
-from ..core.files import scratch_folder
+from ..core.folders import scratch_folder
 from ..core.process import SilenceError, run
 from ..core.registry import choose
 from ..core.steps import Progress

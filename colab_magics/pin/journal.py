@@ -21,7 +21,7 @@ from typing import Any, Dict, Iterable, Iterator, Optional, Set, Tuple
 
 from ..core.errors import InstallFailed
 from ..core.file_lock import alone, lock
-from ..core.files import state_folder
+from ..core.folders import user_path
 from ..core.steps import Progress
 from .requirements import key
 
@@ -68,7 +68,7 @@ def _place(kind: str) -> Path:
     name = f"pins-{packages:08x}.{kind}"
     if os.access(sys.prefix, os.W_OK):
         return Path(sys.prefix, ".colab-magics", name)
-    return state_folder(name)
+    return user_path("state", name)
 
 
 def clock() -> float:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Dict, Iterable, List, Optional, Sequence
 from urllib.parse import urlsplit
 
-from ..core.files import own_or_new
+from ..core.folders import claim_folder
 from ..core.process import run
 from .pip_config import PipSettings
 from .plan import Item, Plan
@@ -75,7 +75,7 @@ def _own_cache() -> Dict[str, str]:
     """What lies in the folder for temporary files may have been put there by anybody."""
     try:
         name = f"uv-cache-{getattr(os, 'getuid', int)()}"
-        return {"UV_CACHE_DIR": str(own_or_new(Path(tempfile.gettempdir(), name)))}
+        return {"UV_CACHE_DIR": str(claim_folder(Path(tempfile.gettempdir(), name)))}
     except OSError:
         return {}  # uv says what it cannot write
 

@@ -19,7 +19,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError
 
 from ..core.errors import NotebookError
-from ..core.signals import Requests
+from ..core.signals import SignalCounter
 from ..notebook.document import Document
 from ..notebook.locate import RUN_VARIABLE
 
@@ -35,7 +35,7 @@ EVERY, LONG = 60.0, 10.0
 SHARE = 0.1
 
 #: Called with each line of progress.
-Say = Callable[[str], None]
+OnLine = Callable[[str], None]
 #: Cell, counted from 0 → what it has now: its count and its outputs, as messages have them.
 Run = Dict[int, Dict[str, Any]]
 
@@ -69,65 +69,61 @@ class Options:
     interpreter: str = sys.executable
 
 
-class _NotStarted(NotebookError):
-    """The kernel has ended before it ran a cell."""
+@dataclass(frozen=True)
+class Task:
+    """What to run: a notebook, in a folder, with a folder that its kernel shares with us.
 
-
-def execute(
-    document: Document,
-    folder: Path,
-    shared: Path,
-    options: Options,
-    say: Say,
-    requests: Requests,
-    save: Callable[[Run], None],
-) -> Outcome:
-    """Run once; a kernel that did not start is tried again.
-
-    Ports are chosen before the kernel takes them, so that another program may be faster. A signal
-    ends the run, within some seconds; what the cells have put out until then is in the outcome.
-    ``save`` is called now and then, in another thread, and never twice at once.
+    A signal (counted in ``signals``) ends the run within some seconds. ``save`` is called now and
+    then with the outputs so far, in another thread, and never twice at once.
     """
-    for last in (False, True):
-        run = _Execution(document, folder, shared, options, say, requests, save)
-        try:
-            return asyncio.run(run.main())
-        except _NotStarted:
-            if last or requests.count:
-                raise
-    raise AssertionError
+
+    document: Document
+    folder: Path
+    shared: Path
+    options: Options
+    on_line: OnLine
+    signals: SignalCounter
+    save: Callable[[Run], None]
+
+
+class _NotStarted(NotebookError):
+    code = "kernel-not-started"
+
+
+def execute(task: Task) -> Outcome:
+    """Run the cells of a notebook once; try again where the kernel did not start.
+
+    Ports are chosen before the kernel takes them, so that another program may be faster.
+    """
+    try:
+        return asyncio.run(_Execution(task).main())
+    except _NotStarted:
+        if task.signals.count:
+            raise
+        return asyncio.run(_Execution(task).main())
 
 
 class _Execution:
     """One kernel, from its start to its end."""
 
-    def __init__(
-        self,
-        document: Document,
-        folder: Path,
-        shared: Path,
-        options: Options,
-        say: Say,
-        requests: Requests,
-        save: Callable[[Run], None],
-    ) -> None:
-        self._requests, self._options, self._say = requests, options, say
-        self._blank: List[Any] = []  # what a cell has put out that has not run
-        node = _node(document, self._blank)
+    def __init__(self, task: Task) -> None:
+        self._signals, self._options, self._on_line = task.signals, task.options, task.on_line
+        self._blank: List[Any] = []  # the outputs of a cell that has not run
+        node = _make_node(task.document, self._blank)
         self._cells = node.cells
         self._cell = 0  # counted from 1: the one that runs, or ran last
         self._started = 0.0
         self._killed = False  # not asked to end, which it would not do
-        self._saves = _Saves(save)
-        self._manager = manager(shared, options.kernel, options.interpreter)
-        place = str(folder.resolve())
-        self._start = {"env": {**os.environ, RUN_VARIABLE: str(shared), **_QUIET}, "cwd": place}
+        self._saves = _Saves(task.save)
+        self._manager = _make_manager(task)
+        self._cwd = str(task.folder.resolve())
+        self._variables = {**os.environ, RUN_VARIABLE: str(task.shared), **_QUIET}
         self._client = NotebookClient(
             node,
             km=self._manager,
-            timeout=options.timeout,
+            timeout=task.options.timeout,
             record_timing=False,
-            resources={"metadata": {"path": place}},
+            resources={"metadata": {"path": self._cwd}},
             on_cell_executed=self._report,
         )
 
@@ -136,7 +132,7 @@ class _Execution:
         failure: Optional[Failure] = None
         try:
             # Not cut short by a signal, which would leave a process that nobody knows.
-            await self._client.async_start_new_kernel(**self._start)
+            await self._client.async_start_new_kernel(env=self._variables, cwd=self._cwd)
             running = asyncio.ensure_future(self._run_cells())
             await self._watch(running)
             if not running.done():
@@ -153,7 +149,7 @@ class _Execution:
         client = self._client
         await client.async_start_new_kernel_client()
         for at, cell in enumerate(self._cells):
-            if self._requests.count:
+            if self._signals.count:
                 return
             self._cell, self._started = at + 1, time.monotonic()
             await client.async_execute_cell(
@@ -163,7 +159,7 @@ class _Execution:
 
     async def _watch(self, running: asyncio.Future[None]) -> None:
         """Wait until the cells have run or a signal comes; save now and then."""
-        while not running.done() and not self._requests.count:
+        while not running.done() and not self._signals.count:
             await asyncio.wait({running}, timeout=TICK)
             if self._saves.due():
                 self._saves.begin(self._ran())
@@ -180,9 +176,9 @@ class _Execution:
             await asyncio.wait({running}, timeout=ENDING)
 
     async def _wait(self, task: asyncio.Future[None], seconds: float) -> None:
-        """Wait for a task, but for so long, and not after a second signal."""
+        """Wait for a task for some seconds at most, and not after a second signal."""
         until = time.monotonic() + seconds
-        while not task.done() and time.monotonic() < until and self._requests.count < 2:
+        while not task.done() and time.monotonic() < until and self._signals.count < 2:
             await asyncio.wait({task}, timeout=TICK)
 
     async def _end_kernel(self) -> None:
@@ -190,7 +186,7 @@ class _Execution:
         manager, client = self._manager, self._client
         if manager.has_kernel:
             ending = asyncio.ensure_future(manager.shutdown_kernel(now=self._killed))
-            while not ending.done() and not self._requests.count:
+            while not ending.done() and not self._signals.count:
                 await asyncio.wait({ending}, timeout=TICK)
             await self._wait(ending, ENDING)
             if not ending.done():
@@ -202,12 +198,11 @@ class _Execution:
             client.kc.stop_channels()
 
     def _failure(self, error: Optional[BaseException]) -> Optional[Failure]:
-        """What ended the run; `_NotStarted` where it has not begun."""
         if isinstance(error, CellExecutionError):
             return Failure(self._cell, error.ename, error.evalue)
         if isinstance(error, CellTimeoutError):
             return Failure(self._cell, "CellTimeout", f"not done in {self._options.timeout} s")
-        if error is None or self._requests.count:
+        if error is None or self._signals.count:
             return None
         if not self._cell:
             raise _NotStarted("The kernel did not start.", "Try another: --kernel NAME") from None
@@ -216,15 +211,13 @@ class _Execution:
         return Failure(self._cell, type(error).__name__, str(error))
 
     def _report(self, cell: Any, cell_index: int, execute_reply: Dict[str, Any]) -> None:
-        """One line for a code cell that has run: its number, its seconds, its first line."""
         first = next((line for line in cell.source.splitlines() if line.strip()), "")
         status = execute_reply.get("content", {}).get("status", "?")
         took = f"{time.monotonic() - self._started:5.1f} s"
         mark = "ok    " if status == "ok" else "failed"
-        self._say(f"[{cell_index + 1:>3}/{len(self._cells)}] {mark} {took}  {first[:70]}")
+        self._on_line(f"[{cell_index + 1:>3}/{len(self._cells)}] {mark} {took}  {first[:70]}")
 
     def _ran(self) -> Run:
-        """What the cells have now that have run, or begun; as it stands when this is called."""
         return {
             at: {
                 "execution_count": cell.get("execution_count"),
@@ -245,12 +238,12 @@ class _Saves:
         self._earliest = 0.0
 
     def cell_ended(self, seconds: float) -> None:
-        """A cell that took long is worth it."""
+        """Make a save due at once after a cell that took long."""
         if seconds >= LONG:
             self._next = time.monotonic()
 
     def due(self) -> bool:
-        """Whether it is time; not if that would take too much of it."""
+        """Tell whether it is time to save; not if that would take too much of the time."""
         idle = self._task is None or self._task.done()
         return idle and time.monotonic() >= max(self._next, self._earliest)
 
@@ -261,7 +254,7 @@ class _Saves:
 
     def _timed(self, ran: Run) -> None:
         started = time.monotonic()
-        with suppress(Exception):  # at the end it is tried again, and said
+        with suppress(Exception):  # it is tried again at the end, and explained then
             self._save(ran)
         now = time.monotonic()
         self._earliest = now + (now - started) / SHARE
@@ -273,61 +266,53 @@ class _Saves:
 
 
 def _error(task: asyncio.Future[None]) -> Optional[BaseException]:
-    """What has ended a task, if an error has; nobody is told of it otherwise."""
+    """Return the error that ended a task; asyncio logs one that nobody asks for."""
     return task.exception() if task.done() and not task.cancelled() else None
 
 
-def _node(document: Document, blank: List[Any]) -> Any:
-    """The notebook as nbclient takes it, without what its cells have put out before."""
+def _make_node(document: Document, outputs: List[Any]) -> Any:
+    """Return the notebook as nbclient takes it, each cell with these outputs."""
     cells = [{"metadata": {}, **head, "source": document.source(head)} for head in document.heads]
     node = nbformat.from_dict(
         {"cells": cells, "metadata": document.metadata, "nbformat": 4, "nbformat_minor": 5}
     )
     for cell in node.cells:
-        cell.outputs = blank
+        cell.outputs = outputs
     return node
 
 
 def _copy(output: Any) -> Dict[str, Any]:
-    """An output that does not change when the kernel goes on."""
+    """Return an output that does not change when the kernel goes on."""
     copy = dict(output)
     if "data" in copy:
         copy["data"] = dict(copy["data"])
     return copy
 
 
-# ---------------------------------------------------------------------- starting the kernel
-# Starting a kernel for a notebook that is run from a shell.
-def manager(shared: Path, kernel: str = "", interpreter: str = sys.executable) -> Any:
-    """A manager for a kernel of an interpreter, or of an installed kernelspec.
+def _make_manager(task: Task) -> Any:
+    options = task.options
 
-    ``shared`` is the folder in which its connection file is put. `NotebookError` where there is no
-    kernel of that name.
-    """
-
-    class OnePython(KernelSpecManager):  # type: ignore[misc]
+    class FixedPython(KernelSpecManager):  # type: ignore[misc]
         """Every name is that interpreter: a kernelspec elsewhere might be another one."""
 
         def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
-            argv = [interpreter, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+            argv = [options.interpreter, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
             argv.append("--log-level=ERROR")
             return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
-    connection = (shared / "connection.json").resolve()
-    (shared / "kernel").write_text(str(connection), encoding="utf-8")
-    made = AsyncKernelManager(connection_file=str(connection))
-    if kernel:
-        made.kernel_name = kernel
-        _known(made)
-    else:
-        made.kernel_spec_manager = OnePython()
-    return made
-
-
-def _known(manager: Any) -> None:
+    connection = str((task.shared / "connection.json").resolve())
+    (task.shared / "kernel").write_text(connection, encoding="utf-8")
+    manager = AsyncKernelManager(connection_file=connection)
+    if not options.kernel:
+        manager.kernel_spec_manager = FixedPython()
+        return manager
+    manager.kernel_name = options.kernel
     try:
         _ = manager.kernel_spec
     except NoSuchKernel as error:
         raise NotebookError(
-            f"There is no kernel {error.name}.", "They are named by: jupyter kernelspec list"
+            f"There is no kernel {error.name}.",
+            "They are named by: jupyter kernelspec list",
+            code="no-kernel",
         ) from None
+    return manager

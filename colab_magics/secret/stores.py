@@ -12,9 +12,11 @@ from pathlib import Path
 from typing import Any, Dict, Iterator, List, Optional
 
 from ..core.errors import NotebookError, NotOwn
-from ..core.file_lock import alone, is_own, others_write
-from ..core.files import config_file, opened, read_own, save
+from ..core.file_lock import alone
+from ..core.files import open_regular, read_own, save
+from ..core.folders import user_path
 from ..core.host import Host
+from ..core.ownership import is_own, others_write
 from ..core.process import within
 from .lookup import Unanswered
 
@@ -129,7 +131,7 @@ def _call(function: str, *values: str) -> Any:
 
 
 def _path() -> Path:
-    return config_file("secrets.json")
+    return user_path("config", "secrets.json")
 
 
 def _read() -> Dict[str, str]:
@@ -283,7 +285,7 @@ class Dotenv:
 
         try:
             for path in _files(host):
-                with opened(path) as plain, TextIOWrapper(plain, encoding="utf-8") as stream:
+                with open_regular(path) as plain, TextIOWrapper(plain, encoding="utf-8") as stream:
                     if _is_trusted(os.fstat(stream.fileno()), path.lstat()):
                         self.called = ".env" if path.parent == host.start else str(path)
                         return dotenv_values(stream=stream, interpolate=False).get(name)

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, List, Optional
 
-from ..core.files import cache
+from ..core.folders import cache_folder
 
 #: Bytes that are buffered before a file is made: most commands print less.
 BUFFER = 64 * 1024
@@ -21,7 +21,7 @@ TOGETHER, DAYS = 500 * 10**6, 14
 
 def folder() -> Path:
     """Return where the logs are."""
-    return cache("logs")
+    return cache_folder("logs")
 
 
 class Log:

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Callable, Collection, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ..core.errors import CommandFailed, usage_error
-from ..core.files import roomy, scratch_folder, with_room
+from ..core.folders import find_room, has_room, scratch_folder
 from .dialects import DIALECTS, Dialect
 from .processes import MARK
 from .reaper import Reaper
@@ -110,7 +110,7 @@ class PersistentShell:
         """
         environment = self._environment(tty)
         parts = self.carried.parts(command, environment)
-        folder = _write_parts(parts, lambda size: scratch_folder(_PREFIX, with_room(size)))
+        folder = _write_parts(parts, lambda size: scratch_folder(_PREFIX, find_room(size)))
         try:
             script = ["-c", self._dialect.alone, self.name, str(folder)]
             yield [_find_program(self.name), *self._dialect.arguments, *script], environment
@@ -128,9 +128,9 @@ class PersistentShell:
     def _ensure_folder(self, size: int) -> Path:
         """Return the folder; a new one where somebody has cleaned up, or the disk is full."""
         folder = self._folder
-        if folder and folder.is_dir() and (roomy(folder, size) or with_room(size) is None):
+        if folder and folder.is_dir() and (has_room(folder, size) or find_room(size) is None):
             return folder
-        self._folder = scratch_folder(_PREFIX, with_room(size))
+        self._folder = scratch_folder(_PREFIX, find_room(size))
         self._reapers.append(Reaper(self._folder, f"{self._mark}."))
         self._reapers[-1].end_command()  # it is there before the first command is
         if folder is not None:

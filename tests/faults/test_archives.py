@@ -22,7 +22,7 @@ from doubles.small_disk import mounted
 from support.cells import Cells, Child, new_shell
 
 from colab_magics.core.errors import SourceError
-from colab_magics.core.files import MEMORY
+from colab_magics.core.folders import MEMORY
 from colab_magics.fetch import http
 from colab_magics.fetch.cache import Entry, load
 from colab_magics.fetch.install import install_members

@@ -149,4 +149,6 @@ def test_a_cell_of_many_lines_means_what_it_did(between: str, run: Cells) -> Non
 def test_unloading_takes_the_transform_away(run: Cells) -> None:
     """Afterwards IPython reads cells alone, as before."""
     run("%unload_ext colab_magics")
-    assert not [one for one in run.shell.input_transformers_cleanup if "unrolled" in repr(one)]
+    assert not [
+        one for one in run.shell.input_transformers_cleanup if "transform_magics" in repr(one)
+    ]

@@ -12,8 +12,6 @@ from typing import Iterator
 import pytest
 from support.cells import Cells
 
-from colab_magics.core import errors
-
 #: Put together here, so that nothing in this file looks like a token to those who scan it.
 TOKEN = "hf" + "_" + "Zq3Xv7Lm9Tb2Kc5Wd8Rf1Hg4Jp6Ns0Yt7U"
 NAMES = ("COLOUR", "SIZE", "FOLDERS", "PLACE")
@@ -25,7 +23,7 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in NAMES:
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
-    monkeypatch.setattr(errors, "_HIDDEN", set())
+    monkeypatch.setattr("colab_magics.core.redact._SECRETS", set())
     yield
     for name in NAMES:
         os.environ.pop(name, None)
@@ -201,7 +199,7 @@ def test_what_comes_too_late_is_said(
 def test_what_no_line_can_say(run: Cells, line: str, hint: str) -> None:
     """A value that IPython would expand is set and not remembered, with what to write instead."""
     shown = run(f"%env_persist {line}").split("\n")
-    assert shown[1].endswith(hint) and "not remembered" in shown[2]
+    assert shown[1].endswith(hint) and "not recorded" in shown[2]
     name, _, value = line.replace("--prepend ", "").strip("'").partition("=")
     assert value in os.environ[name]
     assert run.steps() == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Dict, List, Tuple, Union
+from typing import Any, Dict, List, Tuple, Union
 
 import pytest
 from IPython.core.error import UsageError
@@ -88,7 +88,7 @@ def on_disk(folder: Path) -> Dict[str, Tuple[int, bytes]]:
     }
 
 
-def two_lines(run: Cells, cell: str) -> str:
+def refused(run: Cells, cell: str) -> Any:
     """The error of a cell: shown as one line of what is wrong and one of what to do."""
     reply = run.attempt(cell)
     error = reply.error
@@ -100,14 +100,15 @@ def two_lines(run: Cells, cell: str) -> str:
     assert len(lines) == 2 and all(lines), reply.shown
     assert reply.shown == f"{name}: {error}"
     assert len(lines[0]) < 160
-    return lines[0]
+    assert error.code  # type: ignore[union-attr]
+    return error
 
 
 @pytest.mark.parametrize(("cell", "word"), BAD, ids=[cell for cell, _ in BAD])
 def test_bad_input(run: Cells, files: Path, home: Path, cell: str, word: str) -> None:
     """Each bad line gives one clear line and one hint, changes nothing and remembers nothing."""
     before = on_disk(home)
-    assert word in two_lines(run, cell)
+    assert word in str(refused(run, cell)).splitlines()[0]
     assert on_disk(home) == before
     assert run.steps() == []
     assert Path.cwd() == files
@@ -128,7 +129,7 @@ def test_bad_notebook(
     notebook(path, *content) if isinstance(content, list) else path.write_text(content)
     run("%cd_persist data")
     before = on_disk(home)
-    assert word in two_lines(run, f"%setup write {path}")
+    assert word in str(refused(run, f"%setup write {path}")).splitlines()[0]
     assert on_disk(home) == before
     assert run.steps() == ["%cd_persist data"]
 
@@ -138,17 +139,17 @@ def test_read_only_notebook(run: Cells, files: Path, home: Path) -> None:
     (files / "fine.ipynb").chmod(0o444)
     run("%cd_persist data")
     before = on_disk(home)
-    assert "read-only" in two_lines(run, f"%setup write {files}/fine.ipynb")
+    assert refused(run, f"%setup write {files}/fine.ipynb").code == "read-only"
     assert on_disk(home) == before
     assert run.steps() == ["%cd_persist data"]
 
 
-@pytest.mark.parametrize("name", ["missing.ipynb", "data"])
-def test_no_such_notebook(run: Cells, files: Path, home: Path, name: str) -> None:
-    """A notebook that is not there, or is a folder, is said to be so and not made."""
+@pytest.mark.parametrize(("name", "code"), [("missing.ipynb", "not-found"), ("data", "not-a-file")])
+def test_no_such_notebook(run: Cells, files: Path, home: Path, name: str, code: str) -> None:
+    """A notebook that is not there, or is a folder, is refused and not made."""
     run("%cd_persist data")
     before = on_disk(home)
-    assert name in two_lines(run, f"%setup write {files}/{name}")
+    assert refused(run, f"%setup write {files}/{name}").code == code
     assert on_disk(home) == before
     assert run.steps() == ["%cd_persist data"]
 
@@ -164,9 +165,9 @@ def test_notebook_of_a_running_server(
     (home / "jpserver-1.json").write_text(json.dumps(server))
     run("%cd_persist data")
     before = on_disk(home)
-    line = two_lines(run, f"%setup write {files}/fine.ipynb")
-    assert "fine.ipynb was left alone" in line
-    assert "s3cret" not in line
+    error = refused(run, f"%setup write {files}/fine.ipynb")
+    assert "fine.ipynb was left alone" in error.message
+    assert "s3cret" not in str(error)
     assert on_disk(home) == before
     assert run.steps() == ["%cd_persist data"]
 

@@ -15,7 +15,7 @@ from doubles.git_server import Server as GitServer
 from support.cells import Cells, Child
 
 from colab_magics.core.errors import SourceError
-from colab_magics.core.files import cache
+from colab_magics.core.folders import cache_folder
 from colab_magics.fetch import prefetch
 
 from .test_fetch import files_below
@@ -47,7 +47,7 @@ def _going() -> List[str]:
 
 def cached() -> List[str]:
     """What lies in the cache of downloads that have begun."""
-    folder = cache("ahead")
+    folder = cache_folder("ahead")
     return [path.name for path in folder.iterdir()] if folder.is_dir() else []
 
 
@@ -143,7 +143,7 @@ def test_what_a_kill_has_left_is_gone_on_with(run: Cells, server: Server) -> Non
     with Child({**os.environ, "PWD": os.getcwd()}) as killed:
         killed.ask(cell(*lines))
         assert server.stalled.wait(60)
-        while not cached() or (cache("ahead") / cached()[0]).stat().st_size < 150_000:
+        while not cached() or (cache_folder("ahead") / cached()[0]).stat().st_size < 150_000:
             threading.Event().wait(0.02)
         killed.process.kill()
     server.go_on.set()

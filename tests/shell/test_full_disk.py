@@ -16,7 +16,7 @@ import pytest
 from doubles.small_disk import fill, mounted
 from support.cells import Cells
 
-from colab_magics.core import files
+from colab_magics.core import folders
 from colab_magics.core.errors import CommandFailed
 from colab_magics.jobs import launch
 from colab_magics.jobs.job import list_jobs
@@ -79,7 +79,7 @@ def test_nothing_can_be_written_anywhere(
     run: Cells, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An error of two lines, nothing runs, and after it all is as it was."""
-    monkeypatch.setattr(files, "MEMORY", disk)
+    monkeypatch.setattr(folders, "MEMORY", disk)
     run("%shell ONE=1")
     filling = fill(disk)
     for cell in ("%shell touch ran", "%shell --background one touch ran"):
@@ -96,7 +96,7 @@ def test_what_is_to_be_forgotten_is(
     run: Cells, disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A command that could not begin leaves nothing to one that is to begin afresh."""
-    monkeypatch.setattr(files, "MEMORY", disk)
+    monkeypatch.setattr(folders, "MEMORY", disk)
     run("%shell ONE=1; LARGE=$(head -c 500000 /dev/zero | tr '\\0' x)")
     filling = fill(disk)
     assert run.attempt("%shell true").error is not None

@@ -13,7 +13,6 @@ from doubles.github_api import TOKEN, GitHub, Repo
 from support.cells import Cells
 from support.notebooks import code, notebook, whole
 
-from colab_magics.core import errors
 from colab_magics.core.errors import NotebookError, SourceError
 from colab_magics.github import contents
 from colab_magics.secret import stores
@@ -24,7 +23,7 @@ LEAK = "ghp_" + "a1B2" * 9
 @pytest.fixture(autouse=True)
 def canary(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The token is in the environment; what is known of secrets is forgotten behind each test."""
-    monkeypatch.setattr(errors, "_HIDDEN", set())
+    monkeypatch.setattr("colab_magics.core.redact._SECRETS", set())
     monkeypatch.setattr(stores, "_SILENT", [])
     monkeypatch.setattr(contents, "_LAST", {})
     monkeypatch.delenv("GITHUB_TOKEN", raising=False)

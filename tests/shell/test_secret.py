@@ -417,7 +417,7 @@ def test_a_line_with_a_secret_in_it_is_not_remembered(run: Cells) -> None:
     run("%secret TOKEN")
     os.makedirs("canary-7f3a")
     shown = run("%cd_persist canary-7f3a")
-    assert "not remembered: a secret stands in that line" in shown
+    assert "not recorded: the line contains a secret" in shown
     assert run.steps() == ["%secret TOKEN"]
     nowhere(shown)
 

@@ -60,8 +60,9 @@ def test_what_is_no_line_to_remember_is_passed_over(tmp_path: Path, source: str)
     """Bodies of cell magics, code, tries and lines that IPython would expand are not taken."""
     path = notebook(tmp_path / "x.ipynb", source)
     before = path.read_bytes()
-    with pytest.raises(NotebookError, match=r"x\.ipynb has no magic line to remember"):
+    with pytest.raises(NotebookError) as caught:
         cli.write(path, [])
+    assert caught.value.code == "nothing-to-record"
     assert path.read_bytes() == before
 
 
@@ -84,8 +85,9 @@ def test_a_line_that_cannot_be_remembered_is_refused(tmp_path: Path, line: str) 
     """A bad line is one clear error, and the file is not touched."""
     path = notebook(tmp_path / "x.ipynb", "x = 1")
     before = path.read_bytes()
-    with pytest.raises(NotebookError):
+    with pytest.raises(NotebookError) as caught:
         cli.write(path, ["%gpu", line])
+    assert caught.value.code == "bad-line"
     assert path.read_bytes() == before
 
 
@@ -112,6 +114,7 @@ def test_a_notebook_in_another_language_is_not_run_as_python(tmp_path: Path) -> 
     book["metadata"] = {"kernelspec": {"name": "ir", "display_name": "R", "language": "R"}}
     path.write_text(json.dumps(book))
     before = path.read_bytes()
-    with pytest.raises(NotebookError, match="is written in R"):
+    with pytest.raises(NotebookError) as caught:
         run(path, None, Options(), lambda text: None)
+    assert caught.value.code == "other-language"
     assert path.read_bytes() == before

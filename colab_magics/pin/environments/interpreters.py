@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Iterable, Iterator, List, Optional
 
 from ...core.errors import InstallFailed, usage_error
-from ...core.file_lock import is_trusted
 from ...core.host import Host
+from ...core.ownership import is_trusted
 from ...core.process import run
 
 _TELL = "import sys, venv, ensurepip; print('%d.%d.%d' % sys.version_info[:3])"

@@ -13,7 +13,7 @@ from typing import Dict, Optional, Sequence
 from ..._version import __version__
 from ...core.display import Report
 from ...core.errors import InstallFailed
-from ...core.files import scratch_folder
+from ...core.folders import scratch_folder
 from ...core.origin import requirement
 from ...core.process import Finished, SilenceError, run
 from ...core.steps import Progress

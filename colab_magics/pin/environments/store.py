@@ -18,8 +18,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import ContextManager, List, Optional
 
-from ...core.file_lock import alone, is_own, is_trusted, others_write
-from ...core.files import data_folder, read_own, save
+from ...core.file_lock import alone
+from ...core.files import read_own, save
+from ...core.folders import user_path
+from ...core.ownership import is_own, is_trusted, others_write
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ class Environment:
 
 def root() -> Path:
     """The folder of all environments; `NotOwn` where others could put theirs into it."""
-    return data_folder("environments")
+    return user_path("data", "environments")
 
 
 def interpreter_in(folder: Path) -> Path:
