@@ -63,6 +63,11 @@ def key(text: str) -> str:
     return canonicalize_name(asked.name) + (f"; {asked.marker}" if asked.marker else "")
 
 
+def project_name(text: str) -> str:
+    """Return the canonical name of a requirement."""
+    return key(text).split(";")[0]
+
+
 def carries_secret(text: str) -> bool:
     """Whether a URL in the text holds a password or a token (``git@`` over ssh is none)."""
     return any(

@@ -382,10 +382,9 @@ def test_a_password_in_a_requirement_stays_secret(
 
 # ---------------------------------------------------------------------- what cannot be had
 def test_no_such_version(notebook: Notebook) -> None:
-    """A version that does not exist: the versions that do, and a line to type."""
+    """A version that does not exist: the line for the newest one."""
     first, second = notebook.fails("%pin tinypkg==9.9")
     assert first == "tinypkg has no version ==9.9."
-    assert "1.0, 2.0" in second
     assert "%pin tinypkg==2.0" in second
 
 
@@ -398,7 +397,10 @@ def test_no_such_package(notebook: Notebook) -> None:
 
 @pytest.mark.parametrize(
     ("how", "only"),
-    [({"tag": "cp35-cp35m-linux_x86_64"}, "3.5"), ({"requires_python": ">=3.29"}, "3.29+")],
+    [
+        ({"tag": "cp35-cp35m-linux_x86_64"}, "3.5"),
+        ({"requires_python": ">=3.29"}, "Python >=3.29"),
+    ],
 )
 def test_no_build_for_this_python(
     notebook: Notebook, wheels: Path, how: Dict[str, str], only: str

@@ -216,7 +216,7 @@ def test_a_password_travels_in_no_argument(tmp_path: Path) -> None:
     settings = PipSettings({"index-url": "https://me:hunter2@x/simple", "extra-index-url": TWO})
     uv = Uv()
     assert uv.environment(settings)["UV_DEFAULT_INDEX"] == "https://me:hunter2@x/simple"
-    shown = [*uv.command(tmp_path / "r", tmp_path / "c", []), *uv.options(settings)]
+    shown = [*uv.install_command(tmp_path / "r", tmp_path / "c", []), *uv.option_lines(settings)]
     assert "hunter2" not in " ".join(shown)
 
 
