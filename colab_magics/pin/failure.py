@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import re
 import sys
-from dataclasses import dataclass
 from typing import Callable, Collection, Dict, Optional, Sequence, Tuple
 
 from ..core.errors import InstallFailed
@@ -77,7 +76,7 @@ _MESSAGES: Dict[str, Tuple[str, str]] = {
         "Use a kernel in an environment of your own: python3 -m venv NAME.",
     ),
     "index-login": (
-        "The package index {host} refuses the login, or wants one; nothing was installed.",
+        "The package index {host} refused the login; nothing was installed.",
         "Check the variable that --index-auth names, or index-url in pip.conf.",
     ),
     "index-unreachable": (
@@ -108,32 +107,17 @@ _MARKS = re.compile(r"^(error:|cause:|caused by:|×|[├╰]─▶|\s)+", re.I)
 _CAUSE = re.compile(r"\s*([├╰]─▶|caused by:|cause:)", re.I)
 
 
-@dataclass(frozen=True)
-class Failure:
-    """What an installer's output says: a code, and the fields that its statement has."""
-
-    code: str
-    fields: Dict[str, str]
-    reason: str
-    details: str
-
-
-def read_failure(lines: Sequence[str], held: Collection[str] = ()) -> Failure:
-    """Read the output of an installer that has failed.
-
-    ``held`` are the names whose versions must not change: a need of another one is the reason.
-    """
+def _read(lines: Sequence[str], held: Collection[str]) -> Tuple[str, Dict[str, str]]:
+    """Return the code of a failure, and the fields that its statement has."""
     text = " ".join(" ".join(_MARKS.sub("", line) for line in lines).split())
-    reason, details = _reason(lines)
     for package, need in _NEED.findall(text):
         if canonical_name(requirement(need).name) in held and why_not(requirement(need)):
-            return Failure("kernel-held", {"package": package, "need": need}, reason, details)
+            return "kernel-held", {"package": package, "need": need}
     for code, pattern in _STATEMENTS:
         match = re.search(pattern, text)
         if match:
-            fields = {name: value or "" for name, value in match.groupdict().items()}
-            return Failure(code, fields, reason, details)
-    return Failure("install-failed", {}, reason, details)
+            return code, {name: value or "" for name, value in match.groupdict().items()}
+    return "install-failed", {}
 
 
 def _reason(lines: Sequence[str]) -> Tuple[str, str]:
@@ -165,16 +149,19 @@ def explain(
 ) -> InstallFailed:
     """Make the error for an installer that has failed, printing these lines.
 
-    ``indexes`` are those of the line, ``held`` as in `read_failure`; ``newest`` finds the newest
-    version of a package for this Python.
+    ``indexes`` are those of the line; ``held`` are the names whose versions must not change: a
+    need of another one is the reason. ``newest`` finds the newest version of a package for this
+    Python.
     """
-    failure = read_failure(lines, held)
-    fields = {**failure.fields, "reason": failure.reason}
+    code, fields = _read(lines, held)
+    reason, details = _reason(lines)
     package, version = fields.get("package", ""), fields.get("version", "")
-    message, hint = _MESSAGES.get(failure.code, _OTHERWISE)
-    details = failure.details if failure.code not in _MESSAGES else ""
+    message, hint = _MESSAGES.get(code, _OTHERWISE)
+    fields["reason"] = reason
     fields["host"] = hosts_of([fields.get("url") or " ".join(indexes)]) or "the places named"
-    if failure.code == "no-build":
+    if code in _MESSAGES:
+        details = ""
+    if code == "no-build":
         minors = _minors(fields)
         fields["only"] = _only(fields, minors)
         details = elsewhere(f"{package}=={version}", minors)
@@ -182,10 +169,8 @@ def explain(
         other = fields.get("newest") or (newest(package) if newest else "")
         fields["newest"] = f"For Python {platform()} try: %pin {package}=={other}" if other else ""
         fields["specifier"] = fields.get("specifier") or f"for Python {platform()}"
-    error = InstallFailed(
-        message.format_map(fields), hint.format_map(fields), details, code=failure.code
-    )
-    error.package, error.reason = package, failure.reason
+    error = InstallFailed(message.format_map(fields), hint.format_map(fields), details, code=code)
+    error.package, error.reason = package, reason
     return error
 
 

@@ -6,7 +6,6 @@ import importlib
 import os
 import re
 import shutil
-import signal
 from contextlib import suppress
 from pathlib import Path
 from typing import Callable, Dict, Iterable, List, Mapping, Optional, Protocol, Sequence, Tuple
@@ -14,7 +13,7 @@ from typing import Callable, Dict, Iterable, List, Mapping, Optional, Protocol, 
 from ..core.controls import has_controls
 from ..core.errors import InstallFailed, NotStarted
 from ..core.files import scratch_folder
-from ..core.process import SilenceError, run
+from ..core.process import Finished, SilenceError, run
 from ..core.registry import choose
 from ..core.steps import Progress
 from .cuda import advice
@@ -42,8 +41,6 @@ KERNEL = (
 
 #: Variables that name indexes to uv, and win over what pip has.
 _OF_UV = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL")
-#: Signals by which a person, or the system, ends a program that works.
-_ENDED = (signal.SIGINT, signal.SIGTERM)
 
 
 class Installer(Protocol):
@@ -104,10 +101,6 @@ class Installer(Protocol):
         """Return the ``RECORD`` of each wheel that it may have been putting in place of these."""
 
 
-class _Broken(Exception):
-    """An installer that does not work on this machine; the reason is its argument."""
-
-
 #: Is passed each line that an installer prints, and whether it is for no person.
 OnLine = Callable[[str, bool], None]
 
@@ -119,8 +112,7 @@ def _ignore(line: str, is_debug: bool) -> None:
 class Job:
     """Runs the first installer that can be used; `InstallFailed` where there is none, or it fails.
 
-    One that turns out not to work gives way to the next. The kernel's own machinery is held at the
-    versions that run now, unless ``hold`` is false.
+    The kernel's own machinery is held at the versions that run now, unless ``hold`` is false.
     ``inherited`` are open files that the installer inherits, ``line`` the settings of a ``%pin``;
     ``installer`` is the only one to use.
     """
@@ -137,17 +129,32 @@ class Job:
         self.settings = read_settings().with_line(authenticated(self.line))
         self._progress, self._inherited, self._hold = progress, inherited, hold
         #: Why those that do not work here do not, by name.
-        self._broken: Dict[str, str] = {}
-        self._only = installer is not None
-        self._installer: Installer = installer or _choose(self.settings, self._broken)
+        self._faults: Dict[str, str] = {}
+        self._installer: Installer = installer or self._choose()
         self._installed: Optional[Installed] = None
-        self._logins: Logins = {}
-        self._notes: List[str] = []
         self._advice: List[str] = []
         versions = self.installed.versions() if hold else {}
         self._held = {name: versions[name] for name in KERNEL if name in versions}
         #: The lines of the constraints file that only some installers take.
         self.locked: List[str] = []
+
+    def _choose(self) -> Installer:
+        """Return the first installer that suits the settings and works."""
+
+        def reason_against(part: Installer) -> Optional[str]:
+            reason = part.available(self.settings)
+            fault = "" if reason else _fault(part, self.settings)
+            self._faults.update({part.name: fault} if fault else {})
+            return reason or fault or None
+
+        installer: Optional[Installer]
+        installer, reasons = choose(INSTALLERS, reason_against)
+        if installer is None:
+            because = "; ".join(f"{name}: {reason}" for name, reason in reasons)
+            raise InstallFailed(
+                f"No installer can be used here ({because}).", "Install pip.", code="no-installer"
+            )
+        return installer
 
     @property
     def installed(self) -> Installed:
@@ -158,8 +165,13 @@ class Job:
 
     @property
     def notes(self) -> Tuple[str, ...]:
-        """What was shown of the installers and the plan, for whoever looks only at the end."""
-        return (*self._notes, *self._advice)
+        """What there is to say of the installers and the plan, once it is done."""
+        without = ", and the lock is not used" if self.locked else ""
+        notes = [
+            f"{name} does not work here ({fault}): {self._installer.name} installs{without}"
+            for name, fault in self._faults.items()
+        ]
+        return (*notes, *self._advice)
 
     def with_line(self, line: Dict[str, str]) -> Job:
         """Return the same with the settings of another line."""
@@ -197,7 +209,7 @@ class Job:
         self._run(
             lines,
             lambda folder: self._words(folder, reinstall, newest, options),
-            watch.hear if first is not None else _ignore,
+            watch.add if first is not None else _ignore,
             fresh=fresh,
         )
 
@@ -232,8 +244,11 @@ class Job:
 
         text = self._run(lines, command, suggest=suggest)
         if text is None:
-            reasons = "".join(f"; {name} does not work: {x}" for name, x in self._broken.items())
-            raise InstallFailed(f"{self._installer.name} makes no locks{reasons}.", "Install uv.")
+            raise InstallFailed(
+                "; ".join([f"{self._installer.name} makes no locks", *self.notes]) + ".",
+                "Install uv.",
+                code="no-installer",
+            )
         return text
 
     def uninstall(self, names: Sequence[str]) -> None:
@@ -264,7 +279,7 @@ class Job:
         if self._inherited:
             note(names)
 
-    # ------------------------------------------------------------------ one run, or the next one
+    # ------------------------------------------------------------------ one run
     def _run(
         self,
         lines: Sequence[str],
@@ -275,30 +290,34 @@ class Job:
     ) -> Optional[str]:
         """Run what ``command`` makes for the folder of its files; None where it makes nothing.
 
-        The result is the text of the other file that it has written there, if any. Where an
-        installer turns out not to work, the next one runs. ``suggest``: an error may name another
-        version.
+        The result is the text of the other file that it has written there, if any. ``suggest``:
+        an error may name another version.
         """
-        while True:
-            folder = scratch_folder("colab-magics-pin-")  # only this user can read it
-            try:
-                self._write_files(folder, lines)
-                words = command(folder)
-                if words is None:
-                    return None
-                self._run_once(words, folder, lines, on_line, fresh, suggest)
-                return _output_in(folder)
-            except _Broken as error:
-                self._give_way(str(error))
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
+        folder = scratch_folder("colab-magics-pin-")  # only this user can read it
+        try:
+            logins = self._write_files(folder, lines)
+            words = command(folder)
+            if words is None:
+                return None
+            uncached = {"UV_NO_CACHE": "1", "PIP_NO_CACHE_DIR": "1"} if fresh else {}
+            done = self._start(words, {**git_environment(logins), **uncached}, lines, on_line)
+            if done.status:
+                file = str(folder / "requirements.txt")
+                printed = [line.replace(file, "the line") for line in done.lines]
+                printed = printed or [f"error: {self._installer.name} ended with {done.status}"]
+                newest = self._newest if suggest else None
+                raise explain(printed, self.settings.indexes, self._held, newest)
+            files = (folder / "report.json", folder / "pylock.toml")
+            return "".join(file.read_text(encoding="utf-8") for file in files if file.exists())
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
-    def _write_files(self, folder: Path, lines: Sequence[str]) -> None:
-        """Write the files that commands name; logins of git's go through the environment."""
+    def _write_files(self, folder: Path, lines: Sequence[str]) -> Logins:
+        """Write the files that commands name; return the logins of git's, which go elsewhere."""
         options = self._installer.option_lines(self.settings)
-        lines, self._logins = without_logins([*options, *lines])
+        lines, logins = without_logins([*options, *lines])
         held = [f"{name}=={version}" for name, version in self._held.items()]
-        locked = [] if self._broken else self.locked
+        locked = [] if self._faults else self.locked
         for name, text in (("requirements", lines), ("constraints", [*held, *locked])):
             if any(has_controls(line.replace("\t", " ")) for line in text):
                 raise InstallFailed(
@@ -306,37 +325,19 @@ class Job:
                     "Write it again, in one line.",
                 )
             (folder / f"{name}.txt").write_text("\n".join(text) + "\n", encoding="utf-8")
+        return logins
 
-    def _give_way(self, reason: str) -> None:
-        """Take the next installer, and say so; `InstallFailed` where there is none."""
-        name = self._installer.name
-        self._broken[name] = reason
-        if self._only:
-            raise InstallFailed(f"{name} does not work here: {reason}.", f"Install {name} again.")
-        self._installer = _choose(self.settings, self._broken)
-        without = ", and the lock is not used" if self.locked else ""
-        note = f"{name} does not work here ({reason}): {self._installer.name} installs{without}"
-        self._notes.append(note)
-        self._progress(note)
-
-    def _run_once(
+    def _start(
         self,
         command: Sequence[str],
-        folder: Path,
+        variables: Mapping[str, str],
         lines: Sequence[str],
         on_line: OnLine,
-        fresh: bool,
-        suggest: bool,
-    ) -> None:
-        """Run the installer; `InstallFailed` where it fails or hangs.
+    ) -> Finished:
+        """Run the installer, and leave its debug lines out; `InstallFailed` where it hangs."""
+        installer, previous = self._installer, ""
 
-        `_Broken` where it does not work and has changed nothing.
-        """
-        installer, environment = self._installer, self._installer.environment(self.settings)
-        uncached = {"UV_NO_CACHE": "1", "PIP_NO_CACHE_DIR": "1"} if fresh else {}
-        previous = ""
-
-        def hear(line: str) -> None:
+        def pass_on(line: str) -> None:
             nonlocal previous
             self._note(installer.changed_names(line, previous))  # first: it goes on meanwhile
             on_line(line, installer.is_debug(line))
@@ -348,8 +349,8 @@ class Job:
         try:
             done = run(
                 command,
-                {**environment, **git_environment(self._logins), **uncached},
-                on_line=hear,
+                {**installer.environment(self.settings), **variables},
+                on_line=pass_on,
                 holds=installer.is_writing,
                 keeps=self._inherited,
                 silence=seconds,
@@ -358,37 +359,9 @@ class Job:
             raise self._silent(seconds, lines) from None
         except TimeoutError as error:
             raise InstallFailed(f"{installer.name} was ended: {error}.", code="timeout") from None
-        except NotStarted as error:  # not there, not executable, or made for another machine
-            raise _Broken(error.strerror or type(error).__name__) from None
         finally:
             importlib.invalidate_caches()
-        printed = [line for line in done.lines if not installer.is_debug(line)]
-        fault = self._fault(done.status, bool(printed or _output_in(folder)))
-        if fault and not installer.is_writing(done.lines):
-            raise _Broken(fault)
-        if done.status:
-            name = str(folder / "requirements.txt")
-            printed = [line.replace(name, "the line") for line in printed]
-            newest = self._newest if suggest else None
-            raise explain(printed, self.settings.indexes, self._held, newest)
-
-    def _fault(self, status: int, answered: bool) -> str:
-        """Return why an installer that has ended so does not work; empty where it has answered."""
-        if status < 0:
-            return "" if -status in _ENDED else f"it was ended by signal {-status}"
-        if status and not answered:
-            return f"it ended with {status}, without a word"
-        fine = answered and not status
-        return "" if fine or self._works() else "it cannot say its version"
-
-    def _works(self) -> bool:
-        """Return whether the installer does what each one does that works."""
-        command, environment = self._installer.version_command(), self._installer.environment
-        try:
-            done = run(command, environment(self.settings), timeout=30)
-        except OSError:  # it cannot be started, or does not end
-            return False
-        return done.status == 0 and bool(done.lines)
+        return Finished(done.status, tuple(x for x in done.lines if not installer.is_debug(x)))
 
     def _newest(self, package: str) -> str:
         """Return the newest version of a package for this Python; empty where none is known."""
@@ -409,20 +382,17 @@ class Job:
         )
 
 
-def _output_in(folder: Path) -> str:
-    files = (folder / "report.json", folder / "pylock.toml")
-    return "".join(file.read_text(encoding="utf-8") for file in files if file.exists())
-
-
-def _choose(settings: PipSettings, broken: Mapping[str, str]) -> Installer:
-    """Return the first one that can be used, of those that are not known to be broken."""
-    installer: Optional[Installer]
-    installer, reasons = choose(
-        INSTALLERS, lambda part: broken.get(part.name) or part.available(settings)
-    )
-    if installer is None:
-        because = "; ".join(f"{name}: {reason}" for name, reason in reasons)
-        raise InstallFailed(
-            f"No installer can be used here ({because}).", "Install pip.", code="no-installer"
-        )
-    return installer
+def _fault(installer: Installer, settings: PipSettings) -> str:
+    """Return why an installer does not work on this machine; empty where it says its version."""
+    command, environment = installer.version_command(), installer.environment(settings)
+    try:
+        done = run(command, environment, silence=settings.patience(os.environ))
+    except SilenceError:  # what it waits for is told when it is to install
+        return ""
+    except NotStarted as error:  # not there, not executable, or made for another machine
+        return error.strerror or type(error).__name__
+    if done.status < 0:
+        return f"it was ended by signal {-done.status}"
+    if not done.lines:
+        return f"it ended with {done.status}, without a word"
+    return f"it ended with {done.status}" if done.status else ""

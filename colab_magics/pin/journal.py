@@ -31,14 +31,14 @@ PATIENCE = 600.0
 
 @dataclass(frozen=True)
 class Journal:
-    """An installation that has begun: what was asked for, and what was there before.
+    """An installation that has begun: what it installs, and what was there before.
 
-    ``asked``, ``options`` and ``line``, its settings, are without what carries a secret;
+    ``requirements``, ``options`` and ``line``, its settings, are without what carries a secret;
     ``before`` is canonical name → version, ``origins`` name → the URL that it came from;
     ``since`` is by the clock of files.
     """
 
-    asked: Tuple[str, ...]
+    requirements: Tuple[str, ...]
     options: Tuple[str, ...]
     before: Dict[str, str]
     origins: Dict[str, str]
@@ -96,7 +96,7 @@ def disturbs(names: Iterable[str]) -> bool:
     journal = read()
     if journal is None or not _is_running():
         return True
-    return bool({*map(project_name, journal.asked)} & {*names})
+    return bool({*map(project_name, journal.requirements)} & {*names})
 
 
 def _is_running() -> bool:
@@ -115,7 +115,7 @@ def read() -> Optional[Journal]:
     """Return the journal that is there; None where there is none or it says nothing."""
     values = _read("journal")
     with suppress(TypeError, KeyError):
-        lists = {name: tuple(values[name]) for name in ("asked", "options")}
+        lists = {name: tuple(values[name]) for name in ("requirements", "options")}
         return Journal(**{**values, **lists})
     return None
 

@@ -108,14 +108,14 @@ def _summary(items: Sequence[Item], pinned: int, installed: Mapping[str, str]) -
 
 
 class PlanWatch:
-    """Hears what an installer prints while it works, and shows the plan once it is complete."""
+    """Takes in what an installer prints while it works, and shows the plan once it is complete."""
 
     def __init__(self, read: Callable[[Sequence[str]], Plan], show: Callable[[Plan], None]) -> None:
         self._read, self._show = read, show
         self._lines: List[str] = []
         self._shown: Plan = {}
 
-    def hear(self, line: str, is_debug: bool) -> None:
+    def add(self, line: str, is_debug: bool) -> None:
         """Take in a line; debug lines tell the plan piece by piece."""
         self._lines.append(line)
         if is_debug:

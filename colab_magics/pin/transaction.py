@@ -15,7 +15,7 @@ from typing import AbstractSet, Callable, Dict, List, Mapping, Sequence, Set, Tu
 from ..core.errors import ColabMagicsError, InstallFailed
 from ..core.steps import Progress
 from . import integrity, journal
-from .environment import broken
+from .environment import Installed
 from .installer import Job
 from .journal import History, Journal
 from .loaded import Owned
@@ -105,17 +105,17 @@ def _repair(job: Job, old: Journal) -> Set[str]:
     what was there before may be in pieces, but what is gone was uninstalled by somebody.
     """
     planned = journal.planned()
-    names = planned or {*old.before, *map(project_name, old.asked)}
+    names = planned or {*old.before, *map(project_name, old.requirements)}
     torn = integrity.torn(names, old.since, known=bool(planned))
     journal.note(torn)  # from here on they are lost, should this be cut too
     integrity.remove(torn)
     here = integrity.present()
     lost = planned & old.before.keys() - here.keys()
-    if not torn and not lost and not broken(planned):
+    if not torn and not lost and not Installed().broken(planned):
         return set()
     # What is there in another version by now stays as it is.
     new = {name: f"{name}=={here[name]}" for name in here if here[name] != old.before.get(name)}
-    texts = [new.get(project_name(text), text) for text in old.asked]
+    texts = [new.get(project_name(text), text) for text in old.requirements]
     texts += [new[name] for name in sorted(new.keys() & planned)]
     with suppress(ColabMagicsError):  # where it fails, what was there before will do
         job.with_line(old.line).install(list(dict.fromkeys([*old.options, *texts])))
@@ -127,7 +127,7 @@ def _repair(job: Job, old: Journal) -> Set[str]:
 # ---------------------------------------------------------------------- what an installer did
 def _names(now: Journal) -> Set[str]:
     """Return what the installer was asked for, and what it was about to change."""
-    return {*journal.planned(), *map(project_name, now.asked)}
+    return {*journal.planned(), *map(project_name, now.requirements)}
 
 
 def _changes(before: Mapping[str, str], now: Journal) -> Changes:

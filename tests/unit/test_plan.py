@@ -69,7 +69,7 @@ def watched(lines: List[str]) -> List[str]:
     uv = Uv()
     watch = PlanWatch(uv.read_plan, lambda plan: shown.append(table(plan, ["tinynum"], {}).text()))
     for line in lines:
-        watch.hear(line, uv.is_debug(line))
+        watch.add(line, uv.is_debug(line))
     return shown
 
 
@@ -89,7 +89,7 @@ def test_a_table_never_costs_an_installation() -> None:
 
     watch = PlanWatch(Uv().read_plan, fails)
     for line in [*RESOLVED, *TOLD, *FETCHES]:
-        watch.hear(line, Uv().is_debug(line))
+        watch.add(line, Uv().is_debug(line))
 
 
 def test_sizes_are_those_of_the_only_file() -> None:

@@ -190,7 +190,7 @@ def test_a_journal_survives_and_holds_no_secret(place: Path) -> None:
     journal.write(now)
     assert journal.pending()
     assert journal.read() == now
-    assert (now.asked, now.line) == (("two==2",), {"pre": "1"})
+    assert (now.requirements, now.line) == (("two==2",), {"pre": "1"})
     assert "hunter2" not in json.dumps([path.read_text() for path in place.parent.glob("pins.*")])
     journal.drop()
     assert not journal.pending()
