@@ -24,6 +24,7 @@ _STATEMENTS: Tuple[Tuple[str, str], ...] = (
     ("disk-full", _NUMBER % (errno.ENOSPC, errno.EDQUOT)),
     ("build-failed", "Failed to build |Failed building wheel|metadata-generation-failed"),
     ("not-writable", _NUMBER % (errno.EACCES, errno.EROFS)),
+    ("externally-managed", "is externally managed|externally-managed-environment"),
     ("hash-mismatch", f"[Hh]ash mismatch for `?{_PACKAGE}"),
     ("hash-mismatch", "DO NOT MATCH THE HASHES"),
     ("index-login", r"index URL \((?P<url>\S+)\) could not be queried due to a lack of valid"),
@@ -74,6 +75,10 @@ _MESSAGES: Dict[str, Tuple[str, str]] = {
     "not-writable": (
         "The environment may not be written; nothing was installed.",
         "Use a kernel in an environment of your own: python3 -m venv NAME.",
+    ),
+    "externally-managed": (
+        "This Python belongs to the operating system (PEP 668); nothing was installed.",
+        "Use a kernel in an environment of its own: python3 -m venv NAME.",
     ),
     "index-login": (
         "The package index {host} refused the login; nothing was installed.",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import sys
-import sysconfig
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Dict, FrozenSet, List, Optional, Sequence, Set, Tuple
@@ -14,12 +12,12 @@ from ..core.errors import InstallFailed
 from ..core.steps import Progress
 from .environment import canonical_name, find, why_not
 from .installer import KERNEL, Job
+from .integrity import origin_files
 from .journal import locked
 from .loaded import owned
-from .pip_config import read_settings
 from .plan import table
 from .requirements import project_name, requirement, split_extras, written
-from .shipped_origins import origin_files, remove_shipped
+from .shipped_origins import remove_shipped
 from .transaction import Changes, Done, Work, carry_out, verify
 
 if TYPE_CHECKING:
@@ -81,10 +79,10 @@ def _job(
     lock: Optional[Lock],
     inherited: Sequence[int] = (),
 ) -> Job:
-    """Return the job, with what the lock holds it to, unless it would break this Python."""
-    changes_kernel = "allow_kernel_changes" in options
-    _guard(wanted.texts, changes_kernel)
-    job = Job(progress, inherited, line, hold=not changes_kernel)
+    """Return the job, with what the lock holds it to, unless it would break the kernel."""
+    hold = "allow_kernel_changes" not in options
+    _guard(wanted.texts if hold else ())
+    job = Job(progress, inherited, line, hold)
     if lock is not None:
         urls = {canonical_name(need.name): need.url for need in map(requirement, wanted.texts)}
         job.locked += lock.constraints({name: url for name, url in urls.items() if url})
@@ -134,23 +132,15 @@ def _with_lock(error: InstallFailed, lock: Optional[Lock]) -> InstallFailed:
     return InstallFailed(message, hint.strip(), error.details, code=error.code)
 
 
-def _guard(requirements: Sequence[str], changes_kernel: bool) -> None:
-    """Refuse what would break the kernel or a Python that the system manages."""
-    for text in () if changes_kernel else requirements:
+def _guard(requirements: Sequence[str]) -> None:
+    """Refuse what would break the kernel."""
+    for text in requirements:
         if project_name(text) in KERNEL and why_not(requirement(text)):
             raise InstallFailed(
                 f"{requirement(text).name} runs this kernel; another version would break it.",
                 "Take it off the line; or install it with --allow-kernel-changes, and restart.",
                 code="kernel-held",
             )
-    marker = Path(sysconfig.get_path("stdlib"), "EXTERNALLY-MANAGED")
-    allowed = read_settings().on("break-system-packages")
-    if marker.exists() and sys.prefix == sys.base_prefix and not allowed:
-        raise InstallFailed(
-            "This Python belongs to the operating system (PEP 668); nothing was installed.",
-            "Use a kernel in an environment of its own: python3 -m venv NAME.",
-            code="externally-managed",
-        )
 
 
 def summary(changes: Changes, requirements: Sequence[str]) -> str:

@@ -73,6 +73,7 @@ class Installer(Protocol):
 
     def option_lines(self, settings: PipSettings) -> List[str]:
         """Return option lines for the head of the requirements file."""
+        return []
 
     def is_writing(self, lines: Sequence[str]) -> bool:
         """Return whether it is putting files in place, so that it must not be cut."""
@@ -87,9 +88,11 @@ class Installer(Protocol):
         """Return the command that writes where these exact requirements are, and their hashes, as a
         ``pylock.toml`` (PEP 751); None: it cannot, and takes no hashes from constraints.
         """
+        return None
 
     def is_debug(self, line: str) -> bool:
         """Return whether a line is for `is_writing` and `read_plan` alone, and for no person."""
+        return False
 
     def changed_names(self, line: str, previous: str) -> List[str]:
         """Return the names in a line that says what is about to be changed here.
@@ -98,7 +101,11 @@ class Installer(Protocol):
         """
 
     def cached_records(self, names: Iterable[str]) -> List[Path]:
-        """Return the ``RECORD`` of each wheel that it may have been putting in place of these."""
+        """Return the ``RECORD`` of each wheel that it may have been putting in place of these.
+
+        None, where it takes back itself what fails.
+        """
+        return []
 
 
 #: Is passed each line that an installer prints, and whether it is for no person.

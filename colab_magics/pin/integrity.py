@@ -56,15 +56,22 @@ def present() -> Dict[str, str]:
     return {name_of(info): info.stem.rpartition("-")[2] for info in infos() if info.name[0] != "~"}
 
 
-def sources() -> Dict[str, str]:
-    """Return canonical name → the URL that it came from (PEP 610), for what is of no index."""
-    urls = {}
+def origin_files() -> Dict[Path, bytes]:
+    """Return the ``direct_url.json`` (PEP 610) of each dist-info folder that has one."""
+    files = {}
     for info in infos():
-        with suppress(OSError, UnicodeError):
-            origin = parse_origin((info / "direct_url.json").read_text(encoding="utf-8"))
-            if origin and origin.url:
-                urls[name_of(info)] = origin.source
-    return urls
+        with suppress(OSError):
+            files[info] = (info / "direct_url.json").read_bytes()
+    return files
+
+
+def sources() -> Dict[str, str]:
+    """Return canonical name → the URL that it came from, for what is of no index."""
+    origins = {
+        name_of(info): parse_origin(data.decode("utf-8", "replace"))
+        for info, data in origin_files().items()
+    }
+    return {name: origin.source for name, origin in origins.items() if origin and origin.url}
 
 
 def _infos_of(names: AbstractSet[str]) -> Places:

@@ -10,18 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES
-from typing import (
-    Collection,
-    Dict,
-    Iterable,
-    Iterator,
-    List,
-    Mapping,
-    NamedTuple,
-    Optional,
-    Set,
-    Tuple,
-)
+from typing import Collection, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from ..core.errors import RestartRequired
 from .environment import Installed
@@ -106,7 +95,7 @@ def mark(
             STALE[name] = entry
 
 
-def stale(pinned: Iterable[str]) -> Dict[str, Stale]:
+def stale(pinned: Collection[str]) -> Dict[str, Stale]:
     """Return those stale distributions that these names are, or that pinning them has changed."""
     names = {*pinned}
     return {n: v for n, v in STALE.items() if n in names or names & _CAUSES.get(n, set())}

@@ -7,15 +7,19 @@ import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Dict, Iterable, List, Optional, Sequence
+from typing import Dict, List, Optional, Sequence
 
 from .environment import canonical_name, find
+from .installer import Installer
 from .pip_config import PipSettings
 from .plan import Item, Plan
 
 
-class Pip:
-    """``python -m pip install`` with the interpreter of the kernel."""
+class Pip(Installer):
+    """``python -m pip install`` with the interpreter of the kernel.
+
+    It reads its settings itself, and takes back what fails.
+    """
 
     name = "pip"
 
@@ -50,10 +54,6 @@ class Pip:
             **{"PIP_" + k.upper().replace("-", "_"): v for k, v in settings.line.items()},
         }
 
-    def option_lines(self, settings: PipSettings) -> List[str]:
-        """Return nothing: pip reads its settings itself."""
-        return []
-
     def upgrade_options(self, names: Sequence[str]) -> List[str]:
         """See `Installer`: what suffices below them stays, which is pip's own way."""
         return ["--upgrade"] if names else ["--upgrade", "--upgrade-strategy=eager"]
@@ -83,22 +83,10 @@ class Pip:
             plan[name] = Item(name, entry["metadata"]["version"])
         return plan
 
-    def pylock_command(self, requirements: Path, output: Path) -> Optional[List[str]]:
-        """See `Installer`."""
-        return None
-
-    def is_debug(self, line: str) -> bool:
-        """See `Installer`: none is."""
-        return False
-
     def changed_names(self, line: str, previous: str) -> List[str]:
         """See `Installer`."""
         names = line[len(_WRITES) :] if line.startswith(_WRITES) else ""
         return [name.strip() for name in names.split(",") if name.strip()]
-
-    def cached_records(self, names: Iterable[str]) -> List[Path]:
-        """See `Installer`: it installs one after the other, and takes back what fails itself."""
-        return []
 
 
 _WRITES = "Installing collected packages:"

@@ -16,15 +16,10 @@ from ..core import files
 from ..core.errors import bad_input
 from ..core.origin import parse_origin
 from .environment import canonical_name, find
-from .integrity import infos, name_of
+from .integrity import name_of, origin_files
 from .requirements import requirement
 
 FILE = "direct_url.json"
-
-
-def origin_files() -> Dict[Path, bytes]:
-    """Read each file that says where a package came from, by the folder that it lies in."""
-    return {info: (info / FILE).read_bytes() for info in infos() if (info / FILE).is_file()}
 
 
 def remove_shipped(before: Dict[Path, bytes], by_url: Iterable[str], folders: Set[Path]) -> None:

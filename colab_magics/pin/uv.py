@@ -8,14 +8,11 @@ import shutil
 import site
 import sys
 import sysconfig
-import tempfile
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import Dict, Iterable, List, Match, Optional, Sequence
 from urllib.parse import urlsplit
 
-from ..core.files import own_or_new
 from ..core.process import run
 from .pip_config import PipSettings
 from .plan import Item, Plan
@@ -60,22 +57,12 @@ def _config() -> Dict[str, str]:
 
 
 def _cache() -> Dict[str, str]:
-    """Return a cache of its own for uv where the user's own cannot be written."""
+    """Return the variable for no cache where the user's own cannot be written."""
     from platformdirs import user_cache_dir
 
     cache = Path(user_cache_dir("uv"))
     parent = next(filter(Path.exists, (cache, *cache.parents)))
-    return {} if os.access(parent, os.W_OK) else _own_cache()
-
-
-@lru_cache(maxsize=None)
-def _own_cache() -> Dict[str, str]:
-    """What lies in the folder for temporary files may have been put there by anybody."""
-    try:
-        name = f"uv-cache-{getattr(os, 'getuid', int)()}"
-        return {"UV_CACHE_DIR": str(own_or_new(Path(tempfile.gettempdir(), name)))}
-    except OSError:
-        return {}  # uv says what it cannot write
+    return {} if os.access(parent, os.W_OK) else {"UV_NO_CACHE": "1"}
 
 
 def _origin_of(url: str) -> str:

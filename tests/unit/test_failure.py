@@ -116,6 +116,16 @@ CASES = {
         "not-writable",
         "The environment may not be written; nothing was installed.",
     ),
+    "uv: the system's Python": (
+        "error: The interpreter at /usr is externally managed, and indicates the following:",
+        "externally-managed",
+        "This Python belongs to the operating system (PEP 668); nothing was installed.",
+    ),
+    "pip: the system's Python": (
+        "error: externally-managed-environment\n\n× This environment is externally managed",
+        "externally-managed",
+        "This Python belongs to the operating system (PEP 668); nothing was installed.",
+    ),
     "uv: another file": (
         "error: Hash mismatch for `demo==1.0`\n\nExpected:\n  sha256:00",
         "hash-mismatch",

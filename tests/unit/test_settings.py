@@ -225,3 +225,11 @@ def test_constraints_are_lines_not_a_variable() -> None:
     told = PipSettings({"constraint": "/c.txt ~/d.txt"}).for_uv({})
     assert told.options == ["-c /c.txt", f"-c {Path.home() / 'd.txt'}"]
     assert told.environment == {}
+
+
+def test_without_a_cache_that_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the user's own cache cannot be written, uv works without one, in no shared folder."""
+    monkeypatch.delenv("UV_NO_CACHE", raising=False)
+    assert "UV_NO_CACHE" not in Uv().environment(PipSettings({}))
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write everywhere
+    assert Uv().environment(PipSettings({}))["UV_NO_CACHE"] == "1"
