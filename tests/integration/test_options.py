@@ -159,7 +159,7 @@ def test_hashes_of_a_file_are_checked(either: Notebook, wheels: Path, index: Wat
     file = start(either) / "r.txt"
     good = hashed(wheels, "tinypkg", "1.0").replace(" --hash", " \\\n    --hash")
     file.write_text(f"{good}\n{hashed(wheels, 'tinyother', '1.0', wrong=True)}\n")
-    either.fails("%pin -r r.txt")
+    either.fails("%pin -r r.txt", "hash-mismatch")
     file.write_text(f"{good}\n{hashed(wheels, 'tinyother', '1.0')}\n")
     assert either.child.attempt("%pin -r r.txt").steps == ["%pin -r r.txt"]
     assert names(either) == {"tinypkg": "1.0", "tinyother": "1.0"}
