@@ -61,10 +61,13 @@ class ColabMagicsError(Exception):
 class InstallFailed(ColabMagicsError):
     """Packages could not be installed; what was installed before is as it was.
 
-    Code ``timeout``: nothing answered in time.
+    ``package`` is the one that could not be had, if it is one; ``reason`` is the sentence of the
+    installer. Codes: see ``pin/failure.py``; ``timeout``: nothing answered in time.
     """
 
     code = "install-failed"
+    package = ""
+    reason = ""
 
 
 class RestartRequired(ColabMagicsError):

@@ -1,4 +1,4 @@
-"""What is installed in this interpreter, asked in-process: no program is started."""
+"""What is installed in this interpreter, read in-process: no program is started."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 import sys
 from functools import lru_cache
 from importlib import metadata
-from itertools import chain
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
@@ -46,18 +45,11 @@ class Installed:
     """
 
     def __init__(self) -> None:
-        self.entries: List[Entry] = []
-        for distribution in metadata.distributions():
-            text = head(distribution)
-            self.entries.append(Entry(*_named(text), text, distribution))
+        self.entries = [*map(_entry, metadata.distributions())]
 
     def versions(self) -> Dict[str, str]:
         """Return canonical name → version, as Python would find it."""
-        found: Dict[str, str] = {}
-        for entry in self.entries:
-            if entry.name:
-                found.setdefault(entry.name, entry.version)
-        return found
+        return {entry.name: entry.version for entry in reversed(self.entries) if entry.name}
 
     def broken(self, among: Optional[AbstractSet[str]] = None) -> Set[str]:
         """Return a text for each need that is not met: ``pandas 2.2.3 needs numpy<2, not 2.1.3``.
@@ -65,34 +57,31 @@ class Installed:
         As ``pip check`` does it, in-process: uv and pip install all the same. Needs of extras do
         not count. ``among``: only those that these canonical names have, or that they are to meet.
         """
-        here, found = self.versions(), set()
+        versions, texts = self.versions(), set()
         for entry in self.entries:
-            texts = values("Requires-Dist", entry.head) if entry.name else []
-            for need in filter(None, map(_need, texts)):
-                unmet = _unmet(need, here)
-                if unmet and (among is None or {entry.name, canonical_name(need.name)} & among):
-                    found.add(f"{values('Name', entry.head)[0]} {entry.version} {unmet}")
-        return found
+            needs = values("Requires-Dist", entry.head) if entry.name else []
+            for need in filter(None, map(_need, needs)):
+                name = canonical_name(need.name)
+                version = versions.get(name)
+                if version is not None and need.specifier.contains(version, prereleases=True):
+                    continue
+                if among is None or {entry.name, name} & among:
+                    state = f"not {version}" if version else "which is not installed"
+                    shown = f"{values('Name', entry.head)[0]} {entry.version}"
+                    texts.add(f"{shown} needs {need.name}{need.specifier}, {state}")
+        return texts
 
 
 @lru_cache(maxsize=None)
 def _need(text: str) -> Optional[Requirement]:
-    """A need without extras that applies to this machine."""
+    """Return a need without extras that applies to this machine."""
     from packaging.requirements import InvalidRequirement, Requirement
 
     try:
-        asked = Requirement(text)
+        need = Requirement(text)
     except InvalidRequirement:  # old metadata; installers pass over it too
         return None
-    return None if asked.marker and not asked.marker.evaluate({"extra": ""}) else asked
-
-
-def _unmet(asked: Requirement, here: Dict[str, str]) -> str:
-    found = here.get(canonical_name(asked.name))
-    if found is not None and asked.specifier.contains(found, prereleases=True):
-        return ""
-    wants = f"needs {asked.name}{asked.specifier}"
-    return f"{wants}, not {found}" if found else f"{wants}, which is not installed"
+    return None if need.marker and not need.marker.evaluate({"extra": ""}) else need
 
 
 def versions() -> Dict[str, str]:
@@ -100,44 +89,25 @@ def versions() -> Dict[str, str]:
     return Installed().versions()
 
 
-def broken(among: Optional[AbstractSet[str]] = None) -> Set[str]:
-    """Return a text for each need that is not met; see `Installed`."""
-    return Installed().broken(among)
-
-
 def find(name: str) -> Optional[metadata.Distribution]:
-    """The installed distribution of this name, in any spelling."""
-    found = _find(name)
-    return None if found is None else found[0]
+    """Return the installed distribution of this name, in any spelling."""
+    entry = _find(name)
+    return entry.distribution if entry else None
 
 
-def _find(name: str) -> Optional[Tuple[metadata.Distribution, str]]:
-    """The same with its version, which is read with the name."""
-    from packaging.utils import canonicalize_name
-
-    wanted = canonicalize_name(name)
+def _find(name: str) -> Optional[Entry]:
+    canonical = canonical_name(name)
+    for entry in map(_entry, metadata.distributions(name=canonical)):
+        if entry.name == canonical:
+            return entry
     # Older wheels kept dots in their folder's name, which Python 3.8 does not fold.
-    for found in chain(metadata.distributions(name=wanted), _by_name(wanted)):
-        own, version = _named(head(found))
-        if own == wanted:
-            return found, version
-    return None
+    return _entries_by_name(tuple((entry, _changed(entry)) for entry in sys.path)).get(canonical)
 
 
-def _by_name(wanted: str) -> Iterator[metadata.Distribution]:
-    """The distribution that names itself so, whatever its folder is called; read once a change."""
-    folders = tuple((entry, _changed(entry)) for entry in sys.path)
-    found = _scanned(folders).get(wanted)
-    if found is not None:
-        yield found
-
-
-@lru_cache(1)
-def _scanned(folders: Tuple[Tuple[str, int], ...]) -> Dict[str, metadata.Distribution]:
-    found: Dict[str, metadata.Distribution] = {}
-    for entry in Installed().entries:
-        found.setdefault(entry.name, entry.distribution)
-    return found
+@lru_cache(maxsize=1)
+def _entries_by_name(folders: Tuple[Tuple[str, int], ...]) -> Dict[str, Entry]:
+    """Read all names, whatever their folders are called, once after each change of the folders."""
+    return {entry.name: entry for entry in reversed(Installed().entries)}
 
 
 def _changed(folder: str) -> int:
@@ -148,115 +118,99 @@ def _changed(folder: str) -> int:
 
 
 def canonical_name(name: str) -> str:
-    """A name as names are compared: ``Foo.Bar`` and ``foo_bar`` are ``foo-bar`` (PEP 503)."""
+    """Return a name as names are compared (PEP 503): ``Foo.Bar`` is ``foo-bar``."""
     from packaging.utils import canonicalize_name
 
     return canonicalize_name(name)
 
 
-def _named(head: str) -> Tuple[str, str]:
-    """The canonical name and the version that a head says; both empty where one is missing."""
-    from packaging.utils import canonicalize_name
+def _entry(distribution: metadata.Distribution) -> Entry:
+    text = head(distribution)
+    names, versions = values("Name", text), values("Version", text)
+    both = (canonical_name(names[0]), versions[0]) if names and versions else ("", "")
+    return Entry(*both, text, distribution)
 
-    both = [values(field, head)[:1] for field in ("Name", "Version")]
-    return (canonicalize_name(both[0][0]), both[1][0]) if all(both) else ("", "")
 
-
-def head(found: metadata.Distribution) -> str:
-    """The fields of a METADATA. The standard library also parses its description, each time."""
-    text = found.read_text("METADATA")
+def head(distribution: metadata.Distribution) -> str:
+    """Return the fields of a METADATA. The standard library also parses its description."""
+    text = distribution.read_text("METADATA")
     if text is not None:
-        return _first(text)
+        return _BLANK_LINE.split(text, maxsplit=1)[0]
     # An egg, if anything. `metadata` of the importlib_metadata package raises where there is none.
-    egg = _first(found.read_text("PKG-INFO") or found.read_text("") or "")
-    fields = [f"{field}: {said}" for field in ("Name", "Version") for said in values(field, egg)]
-    return "\n".join([*fields, *(f"Requires-Dist: {need}" for need in _needed(found, egg))])
+    text = distribution.read_text("PKG-INFO") or distribution.read_text("") or ""
+    egg = _BLANK_LINE.split(text, maxsplit=1)[0]
+    needs = distribution.requires or () if egg else ()
+    return "\n".join([egg, *(f"Requires-Dist: {need}" for need in needs)])
 
 
-def _first(text: str) -> str:
-    return re.split(r"\r?\n\r?\n", text, maxsplit=1)[0]
-
-
-def _needed(found: metadata.Distribution, head: str) -> List[str]:
-    return list(found.requires or ()) if head else []
+_BLANK_LINE = re.compile(r"\r?\n\r?\n")
 
 
 def values(field: str, head: str) -> List[str]:
-    """All that a head says of one field."""
+    """Return all that a head says of one field."""
     return re.findall(rf"(?m)^{field}: *(.*?)\r?$", head)
 
 
-def source_of(found: metadata.Distribution) -> Optional[str]:
+def source_of(distribution: metadata.Distribution) -> Optional[str]:
     """Return the URL at its commit that a distribution was cloned from; None: it was not."""
-    origin = read_origin(found)
+    origin = read_origin(distribution)
     return origin.source if origin and origin.vcs else None
 
 
 def is_editable(folder: Path) -> bool:
-    """Whether a distribution is installed from this folder so that edits take effect at once.
+    """Return whether a distribution is installed from this folder so that edits take effect.
 
     Extras after its name, as in ``.[dev]``, are to hold too.
     """
     bare, extras = split_extras(str(folder))
     folders = (Path(bare), Path(bare).resolve())
-    for found in metadata.distributions():
-        origin = read_origin(found)
+    for distribution in metadata.distributions():
+        origin = read_origin(distribution)
         if origin and origin.editable and origin.folder in folders:
-            needs = [need for extra in extras for need in _needs(found, extra)]
+            needs = [need for extra in extras for need in _needs(distribution, extra)]
             return not any(map(why_not, needs))
     return False
 
 
-def why_not(asked: Requirement) -> Optional[str]:
-    """Why a requirement does not hold here; None where it does.
+def why_not(need: Requirement) -> Optional[str]:
+    """Return why a requirement does not hold here; None where it does.
 
     Markers that do not apply hold; extras hold when what they need is installed; a URL holds when
     ``direct_url.json`` names it.
     """
-    if asked.marker and not asked.marker.evaluate():
+    if need.marker and not need.marker.evaluate():
         return None
-    both = _find(asked.name)
-    if both is None:
-        return f"{asked.name} is not installed"
-    found, version = both
-    if asked.url:
-        return _other_source(asked, found)
-    if not asked.specifier.contains(version, prereleases=True):
-        return f"{asked.name} {version} is installed, not {asked.specifier}"
-    for extra in sorted(asked.extras):
-        for need in _needs(found, extra):
-            reason = why_not(need)
-            if reason:
-                return f"{asked.name}[{extra}]: {reason}"
+    entry = _find(need.name)
+    if entry is None:
+        return f"{need.name} is not installed"
+    if need.url:
+        same = _is_from(need.url, read_origin(entry.distribution) or Origin())
+        return None if same else f"{need.name} {entry.version} is not from the URL asked for"
+    if not need.specifier.contains(entry.version, prereleases=True):
+        return f"{need.name} {entry.version} is installed, not {need.specifier}"
+    for extra in sorted(need.extras):
+        for reason in filter(None, map(why_not, _needs(entry.distribution, extra))):
+            return f"{need.name}[{extra}]: {reason}"
     return None
 
 
-def _needs(found: metadata.Distribution, extra: str) -> List[Requirement]:
-    """What an extra of a distribution adds to its dependencies, on this machine."""
+def _needs(distribution: metadata.Distribution, extra: str) -> Iterator[Requirement]:
+    """Iterate over what an extra of a distribution adds to its dependencies, on this machine."""
     from packaging.requirements import Requirement
 
-    needs = []
-    for text in found.requires or ():
-        need = Requirement(text)
-        if need.marker and need.marker.evaluate({"extra": extra}):
-            if need.marker.evaluate({"extra": ""}):
-                continue
-            need.marker = None
-            needs.append(need)
-    return needs
+    for need in map(Requirement, distribution.requires or ()):
+        marker, need.marker = need.marker, None
+        if marker and marker.evaluate({"extra": extra}) and not marker.evaluate({"extra": ""}):
+            yield need
 
 
-def _other_source(asked: Requirement, found: metadata.Distribution) -> Optional[str]:
-    """Why an installed distribution is not the one at the URL asked for."""
-    origin = read_origin(found) or Origin()
-    url = re.sub(r"(?<!ssh)://[^/]+@", "://", asked.url or "").split("#")[0]
-    if origin.vcs:
-        base, at, ref = url.rpartition("@") if "@" in url.split("/")[-1] else (url, "", "")
-        same = base == f"{origin.vcs}+{origin.url}" and (
-            not at
-            or ref in (origin.revision, origin.commit)
-            or (len(ref) >= 7 and origin.commit.startswith(ref))
-        )
-    else:
-        same = origin.url == url
-    return None if same else f"{asked.name} {found.version} is not from the URL asked for"
+def _is_from(url: str, origin: Origin) -> bool:
+    """Return whether an installed distribution is the one at a URL."""
+    url = re.sub(r"(?<!ssh)://[^/]+@", "://", url).split("#")[0]
+    if not origin.vcs:
+        return origin.url == url
+    base, _, ref = url.rpartition("@") if "@" in url.split("/")[-1] else (url, "", "")
+    if base != f"{origin.vcs}+{origin.url}":
+        return False
+    commit = len(ref) >= 7 and origin.commit.startswith(ref)
+    return commit or ref in ("", origin.revision, origin.commit)

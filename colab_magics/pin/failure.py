@@ -1,8 +1,7 @@
-"""Why an installation failed: the installer's own sentence, or what the package index has instead.
+"""Why an installation failed: what uv and pip print, read into a code, fields and a message.
 
-An index is asked only what installers do not say: which versions of a package there are, and for
-which Pythons. What the machine refused is told by its error number (errno), which both uv and pip
-print.
+Nothing else reads the sentences of installers. Each pattern is of a whole statement; what matches
+none is shown in the installer's own words, under the code ``install-failed``.
 """
 
 from __future__ import annotations
@@ -10,61 +9,123 @@ from __future__ import annotations
 import errno
 import re
 import sys
-from contextlib import suppress
-from functools import partial
-from typing import TYPE_CHECKING, Collection, List, Optional, Sequence, Set, Tuple
+from typing import Callable, Collection, Dict, Optional, Sequence, Tuple
 
 from ..core.errors import InstallFailed
-from ..core.process import within
-from .environment import canonical_name
-from .environments.interpreters import elsewhere
-from .index import File, Unreachable, asked, files_of, host_of
-from .pip_config import PipSettings
+from .environment import canonical_name, why_not
+from .environments.interpreters import elsewhere, platform
 from .requirements import requirement
 
-if TYPE_CHECKING:
-    from packaging.requirements import Requirement
-    from packaging.version import Version
+_PACKAGE, _VERSION = r"(?P<package>[A-Za-z\d][\w.-]*(?<=\w))", r"(?P<version>[\w.!+-]*\w)"
+_NUMBER = r"(?:\(os error |\[Errno )(?:%s|%s)[)\]]"
 
-
-_FULL = "The disk is full; nothing was installed.", "Free some space, and run it again."
-_READ_ONLY = (
-    "The environment may not be written; nothing was installed.",
-    "Use a kernel in an environment of your own: python3 -m venv NAME.",
+#: Code → the statement of an installer, of uv first. The first one that is there counts.
+_STATEMENTS: Tuple[Tuple[str, str], ...] = (
+    ("disk-full", _NUMBER % (errno.ENOSPC, errno.EDQUOT)),
+    ("build-failed", "Failed to build |Failed building wheel|metadata-generation-failed"),
+    ("not-writable", _NUMBER % (errno.EACCES, errno.EROFS)),
+    ("externally-managed", "is externally managed|externally-managed-environment"),
+    ("hash-mismatch", f"[Hh]ash mismatch for `?{_PACKAGE}"),
+    ("hash-mismatch", "DO NOT MATCH THE HASHES"),
+    ("index-login", r"index URL \((?P<url>\S+)\) could not be queried due to a lack of valid"),
+    ("index-login", r"401 Error, Credentials not correct for (?P<url>\S+)"),
+    ("index-unreachable", r"error sending request for url \((?P<url>[^)]+)\)"),
+    ("index-unreachable", r"HTTP status server error \([^)]*\) for url \((?P<url>[^)]+)\)"),
+    ("index-unreachable", "after connection broken by"),
+    ("no-such-package", f"{_PACKAGE} was not found in the (?:package registry|provided package)"),
+    (
+        "no-build",
+        f"{_PACKAGE}=={_VERSION} has no (?:usable )?wheels\\b.* you require (?P=package)\\b"
+        r"(?:.*following (?P<kind>.+? tags?): (?P<tags>[^:]+))?",
+    ),
+    (
+        "no-build",
+        rf"does not satisfy Python(?P<python>\S+) and {_PACKAGE}=={_VERSION} depends on Python"
+        r".* you require (?P=package)\b",
+    ),
+    (
+        "no-build",
+        rf"[:;] {_VERSION} Requires-Python (?P<python>[^;]+?)(?:;.*)? Could not find a "
+        rf"version that satisfies the requirement {_PACKAGE}==(?P=version)(?= )",
+    ),
+    (
+        "no-such-version",
+        rf"there (?:is|are) no versions? of {_PACKAGE}(?P<specifier>[<>=!~]\S*)? and you require "
+        r"(?P=package)\b",
+    ),
+    (
+        "no-such-version",
+        rf"Because only {_PACKAGE}[<>=!~]\S* is available and you require "
+        r"(?P=package)(?P<specifier>[<>=!~][^\s,]*(?:,[^\s,]+)*), we can conclude that your",
+    ),
+    (
+        "no-such-version",
+        rf"find a version that satisfies the requirement {_PACKAGE}(?P<specifier>[<>=!~]\S*)? "
+        r".*\(from versions: (?:none|(?:.*, )?(?P<newest>[^),]+))\)",
+    ),
+    ("conflict", "your requirements are unsatisfiable|ResolutionImpossible"),
 )
-#: Error number of the system → what is wrong with the machine, and what to do.
-_MACHINE = {
-    errno.ENOSPC: _FULL,
-    errno.EDQUOT: _FULL,
-    errno.EACCES: _READ_ONLY,
-    errno.EROFS: _READ_ONLY,
-}
-#: As uv prints such a number, and as pip does.
-_NUMBER = re.compile(r"(?:\(os error |\[Errno )(\d+)[)\]]")
 
-#: What an error of uv is caused by, below the line that says what failed.
+#: Code → message and hint; see `explain` for the fields.
+_MESSAGES: Dict[str, Tuple[str, str]] = {
+    "disk-full": (
+        "The disk is full; nothing was installed.",
+        "Free some space, and run it again.",
+    ),
+    "not-writable": (
+        "The environment may not be written; nothing was installed.",
+        "Use a kernel in an environment of your own: python3 -m venv NAME.",
+    ),
+    "externally-managed": (
+        "This Python belongs to the operating system (PEP 668); nothing was installed.",
+        "Use a kernel in an environment of its own: python3 -m venv NAME.",
+    ),
+    "index-login": (
+        "The package index {host} refused the login; nothing was installed.",
+        "Check the variable that --index-auth names, or index-url in pip.conf.",
+    ),
+    "index-unreachable": (
+        "The package index {host} cannot be reached; nothing was installed.",
+        "Check the network; for a mirror, set index-url in pip.conf or PIP_INDEX_URL.",
+    ),
+    "no-such-package": ("There is no package {package} on {host}.", "Check the spelling."),
+    "no-such-version": ("{package} has no version {specifier}.", "{newest}"),
+    "no-build": ("{package} {version} has no build for {only}.", "{newest}"),
+    "kernel-held": (
+        "{package} needs {need}, which runs this kernel; nothing was installed.",
+        "Pin another version; or install it with --allow-kernel-changes, and restart.",
+    ),
+}
+_OTHERWISE = (
+    "Not installed: {reason}",
+    "Loosen one of the versions, or check the network; then run it again.",
+)
+
+#: As uv and pip print a need: ``a==1.0 depends on b>=2``, ``a 1.0 depends on b>=2``.
+_NEED = re.compile(
+    r"([A-Za-z][\w.-]*)(?:[<>=!~ ]+\d[\w.+]*)? depends? on "
+    r"([A-Za-z][\w.-]*\w(?:[<>=!~,]+\d(?:[\w.*+]*[\w*])?)*)"
+)
+#: What stands before a statement, and differs between versions of uv.
+_MARKS = re.compile(r"^(error:|cause:|caused by:|×|[├╰]─▶|\s)+", re.I)
+#: A line on which uv goes on with what has caused the error of the line before.
 _CAUSE = re.compile(r"\s*([├╰]─▶|caused by:|cause:)", re.I)
 
-#: So many of the requirements that could not be installed are looked up on the indexes, and for so
-#: many seconds in all.
-_LOOKED_UP = 3
-PATIENCE = 6.0
+
+def _read(lines: Sequence[str], held: Collection[str]) -> Tuple[str, Dict[str, str]]:
+    """Return the code of a failure, and the fields that its statement has."""
+    text = " ".join(" ".join(_MARKS.sub("", line) for line in lines).split())
+    for package, need in _NEED.findall(text):
+        if canonical_name(requirement(need).name) in held and why_not(requirement(need)):
+            return "kernel-held", {"package": package, "need": need}
+    for code, pattern in _STATEMENTS:
+        match = re.search(pattern, text)
+        if match:
+            return code, {name: value or "" for name, value in match.groupdict().items()}
+    return "install-failed", {}
 
 
-def explain(texts: Sequence[str], settings: PipSettings, lines: Sequence[str]) -> InstallFailed:
-    """Make the error for requirements that an installer refused, printing these lines."""
-    error = _machine_error(lines)
-    if error is None:
-        with suppress(TimeoutError):
-            error = within(PATIENCE, partial(_look_up, _suspects(texts, lines), settings))
-    if error is not None:
-        return error
-    reason, details = reason_of(lines)
-    hint = "Loosen one of the versions, or check the network; then run it again."
-    return InstallFailed(f"Not installed: {reason}", hint, details)
-
-
-def reason_of(lines: Sequence[str]) -> Tuple[str, str]:
+def _reason(lines: Sequence[str]) -> Tuple[str, str]:
     """Return the sentence in which an installer gives its reason, and the lines that follow it."""
     starts = (
         [at for at, line in enumerate(lines) if "ecause " in line or "is caused by:" in line]
@@ -74,126 +135,70 @@ def reason_of(lines: Sequence[str]) -> Tuple[str, str]:
     block = list(lines[starts[0] :][:9]) if lines else []
     if not block:
         return "the installer gave no reason", ""
-    causes = 1 if block[1:] and _CAUSE.match(block[1]) else 0  # uv has the next one on a line below
-    sentence = ": ".join(map(_shortened, block[: 1 + causes]))
-    return sentence, "\n".join(map(_shortened, block[1 + causes :]))
+    causes = 1 if block[1:] and _CAUSE.match(block[1]) else 0
+    sentence = ": ".join(map(_without_marks, block[: 1 + causes]))
+    return sentence, "\n".join(map(_without_marks, block[1 + causes :]))
 
 
-def _machine_error(lines: Sequence[str]) -> Optional[InstallFailed]:
-    """Return the error for a machine that refused to be written."""
-    for number in _NUMBER.findall("\n".join(lines)):
-        if int(number) in _MACHINE:
-            return InstallFailed(*_MACHINE[int(number)])
-    return None
-
-
-def _shortened(line: str) -> str:
+def _without_marks(line: str) -> str:
     """Return a line without its marks, and without what differs each time."""
-    line = re.sub(r"^(error:|cause:|caused by:|×|[├╰]─▶|\s)+", "", line.strip(), flags=re.I)
-    line = re.sub(r" in \d+(\.\d+)?m?s\b", "", line)
+    line = re.sub(r" in \d+(\.\d+)?m?s\b", "", _MARKS.sub("", line.strip()))
     return line.replace(", we can conclude that your requirements are unsatisfiable", "")
 
 
-# ---------------------------------------------------------------------- what an index has
-def _suspects(texts: Sequence[str], lines: Sequence[str]) -> List[Requirement]:
-    """Choose the requirements to look up: those that the installer names, else the first ones.
+def explain(
+    lines: Sequence[str],
+    indexes: Sequence[str] = (),
+    held: Collection[str] = (),
+    newest: Optional[Callable[[str], str]] = None,
+) -> InstallFailed:
+    """Make the error for an installer that has failed, printing these lines.
 
-    What has a URL of its own is on no index.
+    ``indexes`` are those of the line; ``held`` are the names whose versions must not change: a
+    need of another one is the reason. ``newest`` finds the newest version of a package for this
+    Python.
     """
-    words = {canonical_name(word) for word in re.findall(r"[A-Za-z0-9][\w.-]*", " ".join(lines))}
-    wanted = [each for each in map(requirement, texts) if not each.url]
-    named = [each for each in wanted if canonical_name(each.name) in words]
-    return (named or wanted)[:_LOOKED_UP]
+    code, fields = _read(lines, held)
+    reason, details = _reason(lines)
+    package, version = fields.get("package", ""), fields.get("version", "")
+    message, hint = _MESSAGES.get(code, _OTHERWISE)
+    fields["reason"] = reason
+    fields["host"] = hosts_of([fields.get("url") or " ".join(indexes)]) or "the places named"
+    if code in _MESSAGES:
+        details = ""
+    if code == "no-build":
+        minors = _minors(fields)
+        fields["only"] = _only(fields, minors)
+        details = elsewhere(f"{package}=={version}", minors)
+    if "{newest}" in hint:
+        other = fields.get("newest") or (newest(package) if newest else "")
+        fields["newest"] = f"For Python {platform()} try: %pin {package}=={other}" if other else ""
+        fields["specifier"] = fields.get("specifier") or f"for Python {platform()}"
+    error = InstallFailed(message.format_map(fields), hint.format_map(fields), details, code=code)
+    error.package, error.reason = package, reason
+    return error
 
 
-def _look_up(suspects: Sequence[Requirement], settings: PipSettings) -> Optional[InstallFailed]:
-    """Return the error for the first requirement that cannot be had by itself, if one cannot."""
-    for wanted in suspects:
-        try:
-            files = files_of(wanted.name, settings)
-        except Unreachable as error:
-            return _unreachable(error)
-        failed = _judge(wanted, files) if files else _no_package(wanted.name, settings)
-        if failed is not None:
-            return failed
-    return None
+def hosts_of(texts: Sequence[str]) -> str:
+    """Return the hosts of the addresses in these texts, each once."""
+    pattern = r"https?://(?:[^/@\s]*@)?([\w.-]+|\[[\da-fA-F:]+\])"
+    return ", ".join(dict.fromkeys(re.findall(pattern, " ".join(texts))))
 
 
-def _unreachable(error: Unreachable) -> InstallFailed:
-    if error.refused:
-        return InstallFailed(
-            f"The package index {error} cannot be reached without a password, "
-            "or not with this one; nothing was installed.",
-            "Look at the variable that --index-auth names, or at index-url in pip.conf.",
-        )
-    return InstallFailed(
-        f"The package index {error} cannot be reached; nothing was installed.",
-        "Check the network; for a mirror, set index-url in pip.conf or PIP_INDEX_URL.",
-    )
+def _minors(fields: Dict[str, str]) -> Tuple[int, ...]:
+    """Return the Pythons (3.x) of ``tags`` such as ``cp38``, or of ``python``, a specifier."""
+    from packaging.specifiers import SpecifierSet
+
+    if fields.get("python"):
+        allowed = SpecifierSet(fields["python"].rstrip(","))
+        return tuple(minor for minor in range(3, 30) if allowed.contains(f"3.{minor}.99"))
+    tags = re.findall(r"\bcp3(\d+)", fields.get("tags", ""))
+    return tuple(sorted({int(minor) for minor in tags}))
 
 
-def _no_package(name: str, settings: PipSettings) -> Optional[InstallFailed]:
-    """Return the error for a name that is nowhere; None where only the installer has looked."""
-    indexes = asked(settings)
-    if not indexes and any(place.startswith("http") for place in settings.places):
-        return None  # pages of links
-    where = ", ".join(map(host_of, indexes)) or "the folders given"
-    return InstallFailed(f"There is no package {name} on {where}.", "Check the spelling.")
-
-
-def _judge(wanted: Requirement, files: Sequence[File]) -> Optional[InstallFailed]:
-    """Return the error for a requirement that no file for this Python meets."""
-    usable = {file.version for file in files if file.fits}
-    matching = set(wanted.specifier.filter({file.version for file in files}))
-    if matching & usable:
-        return None
-    hint = _alternative(wanted.name, usable, max(matching, default=None))
-    if not matching:
-        return InstallFailed(f"{wanted.name} has no version {wanted.specifier}.", hint)
-    version = max(matching)
-    minors = {minor for file in files if file.version == version for minor in file.minors}
-    if sys.version_info[1] in minors:
-        return InstallFailed(f"{wanted.name} {version} has no build for this machine.", hint)
-    only = f" (only {_ranges(minors)})" if minors else ""
-    return InstallFailed(
-        f"{wanted.name} {version} has no build for {_python()}{only}.",
-        hint,
-        elsewhere(str(wanted), minors),
-    )
-
-
-def _alternative(name: str, usable: Collection[Version], wanted: Optional[Version]) -> str:
-    """Name the versions that can be had here, and the one that is next to the wanted one."""
-    versions = sorted(usable)
-    if not versions:
-        return f"No version of {name} has a build for {_python()} on this machine."
-    final = [version for version in versions if not version.is_prerelease] or versions
-    later = [version for version in final if wanted is not None and version > wanted]
-    near = (later or final[-1:])[0]
-    return f"For {_python()} there is: {_some(final)}. For instance: %pin {name}=={near}"
-
-
-def _python() -> str:
-    return "Python {}.{}".format(*sys.version_info[:2])
-
-
-def _ranges(minors: Set[int]) -> str:
-    """``3.5-3.8, 3.10`` for {5, 6, 7, 8, 10}; an open end is ``3.8+``."""
-    parts: List[str] = []
-    left = sorted(minors)
-    while left:
-        last = left[0]
-        while last + 1 in minors:
-            last += 1
-        first = f"3.{left[0]}"
-        parts.append(
-            f"{first}+" if last >= 29 else first if last == left[0] else f"{first}-3.{last}"
-        )
-        left = [minor for minor in left if minor > last]
-    return ", ".join(parts)
-
-
-def _some(versions: Sequence[Version]) -> str:
-    """All of a few versions, else the first two and the last four."""
-    texts = [str(v) for v in versions]
-    return ", ".join(texts if len(texts) <= 8 else [*texts[:2], "...", *texts[-4:]])
+def _only(fields: Dict[str, str], minors: Sequence[int]) -> str:
+    """Return what a package has no build for: this Python, or this machine."""
+    if not fields.get("python") and (not minors or sys.version_info[1] in minors):
+        return "this machine"
+    named = f"Python {fields['python']}" if fields.get("python") else ""
+    return f"Python {platform()} (only {named or ', '.join(f'3.{minor}' for minor in minors)})"

@@ -1,7 +1,7 @@
 """Logins for git, which installers start: through its environment, never in its arguments.
 
-uv and pip hand the URL of a requirement to git as it is, where every process of the machine can
-read it. So the login is taken out of the URL, and git is told of a helper that prints it.
+uv and pip pass the URL of a requirement to git as an argument, which every process of the machine
+can read. So the login is taken out of the URL, and a credential helper prints it to git.
 Sources: gitcredentials (helpers, an empty one that resets the list), git-config (``GIT_CONFIG_*``).
 """
 
@@ -27,7 +27,7 @@ _HELPER = (
 
 
 def without_logins(lines: Sequence[str]) -> Tuple[List[str], Logins]:
-    """Return the lines of a requirements file without the logins of git, and these.
+    """Return the lines of a requirements file without the logins of git, and these logins.
 
     `InstallFailed` where a password cannot be kept out of a program's arguments.
     """
@@ -45,7 +45,7 @@ def without_logins(lines: Sequence[str]) -> Tuple[List[str], Logins]:
             if control[1] != "git" or control[2] not in ("http", "https"):
                 raise _refused(f"{control[0]} shows a password to every process of this machine.")
             if logins.setdefault(server, (name, password)) != (name, password):
-                raise _refused("Two logins stand on the line for one server of git.")
+                raise _refused("The line has two logins for one git server.")
             line = line[:start] + line[end + 1 :]
         bare.append(line)
     return bare, logins
@@ -56,16 +56,17 @@ def git_environment(logins: Logins) -> Dict[str, str]:
     if not logins:
         return {}
     count = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
-    found: Dict[str, str] = {"GIT_TERMINAL_PROMPT": "0"}
-    for number, (server, login) in enumerate(logins.items()):
+    variables: Dict[str, str] = {"GIT_TERMINAL_PROMPT": "0"}
+    for number, (server, (name, password)) in enumerate(logins.items()):
         for helper in ("", _HELPER.format(number)):  # the user's own would store it
-            found[f"GIT_CONFIG_KEY_{count}"] = f"credential.{server}.helper"
-            found[f"GIT_CONFIG_VALUE_{count}"] = helper
+            variables[f"GIT_CONFIG_KEY_{count}"] = f"credential.{server}.helper"
+            variables[f"GIT_CONFIG_VALUE_{count}"] = helper
             count += 1
-        found[f"COLAB_MAGICS_USER_{number}"], found[f"COLAB_MAGICS_TOKEN_{number}"] = login
-    return {**found, "GIT_CONFIG_COUNT": str(count)}
+        variables[f"COLAB_MAGICS_USER_{number}"] = name
+        variables[f"COLAB_MAGICS_TOKEN_{number}"] = password
+    return {**variables, "GIT_CONFIG_COUNT": str(count)}
 
 
-def _refused(what: str) -> InstallFailed:
+def _refused(reason: str) -> InstallFailed:
     hint = "Take the password out of the line; for a private one: %github clone URL --token NAME"
-    return InstallFailed(f"{what} Nothing was installed.", hint)
+    return InstallFailed(f"{reason} Nothing was installed.", hint, code="exposed-password")

@@ -1,4 +1,4 @@
-"""Whether what is installed is whole, file by file, and taking away what a cut has left.
+"""Checking file by file what is installed, and removing what an interrupted installer has left.
 
 Source: the database of installed projects (PEP 376, PEP 627). A ``RECORD`` lists every file with
 its size. Compiled files may be missing, since anybody may delete them; a line without a size
@@ -29,57 +29,63 @@ _SLACK = 0.05
 
 
 def _sites() -> List[Path]:
-    """The folders that installers put packages into."""
+    """Return the folders that installers put packages into."""
     places = [sysconfig.get_path("purelib"), sysconfig.get_path("platlib")]
     places += [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
     return [place for place in map(Path, dict.fromkeys(places)) if place.is_dir()]
 
 
 def infos() -> Iterator[Path]:
-    """The ``.dist-info`` folders of what is installed."""
+    """Iterate over the ``.dist-info`` folders of what is installed."""
     for place in _sites():
         yield from sorted(place.glob("*.dist-info"))
 
 
 def name_of(info: Path) -> str:
-    """The canonical name of a distribution; what its METADATA says may be gone."""
+    """Return the canonical name of a distribution; what its METADATA says may be gone."""
     from packaging.utils import canonicalize_name
 
-    return canonicalize_name(info.name[: -len(".dist-info")].rpartition("-")[0])
-
-
-def _version(info: Path) -> str:
-    return info.name[: -len(".dist-info")].rpartition("-")[2]
+    return canonicalize_name(info.stem.rpartition("-")[0])
 
 
 def present() -> Dict[str, str]:
-    """Canonical name → version of what lies in the folders that installers put packages into."""
-    return {name_of(info): _version(info) for info in infos() if info.name[0] != "~"}
+    """Return canonical name → version of what is in the folders that installers put packages into.
+
+    What pip has moved aside, under a name with a ``~``, is not there.
+    """
+    return {name_of(info): info.stem.rpartition("-")[2] for info in infos() if info.name[0] != "~"}
+
+
+def origin_files() -> Dict[Path, bytes]:
+    """Return the ``direct_url.json`` (PEP 610) of each dist-info folder that has one."""
+    files = {}
+    for info in infos():
+        with suppress(OSError):
+            files[info] = (info / "direct_url.json").read_bytes()
+    return files
 
 
 def sources() -> Dict[str, str]:
-    """Canonical name → the URL that it came from (PEP 610), for what came from no index."""
-    found = {}
-    for info in infos():
-        with suppress(OSError, UnicodeError):
-            origin = parse_origin((info / "direct_url.json").read_text(encoding="utf-8"))
-            if origin and origin.url:
-                found[name_of(info)] = origin.source
-    return found
+    """Return canonical name → the URL that it came from, for what is of no index."""
+    origins = {
+        name_of(info): parse_origin(data.decode("utf-8", "replace"))
+        for info, data in origin_files().items()
+    }
+    return {name: origin.source for name, origin in origins.items() if origin and origin.url}
 
 
-def _named() -> Dict[str, List[Path]]:
-    found: Dict[str, List[Path]] = {}
+def _infos_of(names: AbstractSet[str]) -> Places:
+    places: Places = {}
     for info in infos():
-        found.setdefault(name_of(info), []).append(info)
-    return found
+        if name_of(info) in names:
+            places.setdefault(name_of(info), []).append(info)
+    return places
 
 
 def _recorded(info: Path) -> List[Tuple[str, Optional[int]]]:
-    """The files of a RECORD with their sizes."""
+    """Return the files of a RECORD with their sizes."""
     try:
-        record = info / "RECORD"
-        with record.open(newline="", encoding="utf-8", errors="replace") as stream:
+        with (info / "RECORD").open(newline="", encoding="utf-8", errors="replace") as stream:
             rows = [row for row in csv.reader(stream) if row]
     except OSError:
         return []
@@ -87,63 +93,61 @@ def _recorded(info: Path) -> List[Tuple[str, Optional[int]]]:
 
 
 def _faults(info: Path) -> Faults:
-    """The files of a dist-info's RECORD that are missing or have another size."""
+    """Return the files of a dist-info's RECORD that are missing or have another size."""
     rows = _recorded(info)
-    found: Faults = {}
     if not rows and (info / "RECORD").exists():
         return {f"{info.name}/RECORD": None}  # it was to be written, and lists not even itself
+    faults: Faults = {}
     for path, size in rows:
         if path.endswith(".pyc"):
             continue
         try:
-            here = (info.parent / path).stat().st_size
+            actual = (info.parent / path).stat().st_size
         except OSError:
-            found[path] = None
+            faults[path] = None
             continue
-        if size is not None and here != size:
-            found[path] = here
-    if any(here is not None for here in found.values()):
-        others = [_recorded(one) for one in info.parent.glob("*.dist-info") if one != info]
+        if size is not None and actual != size:
+            faults[path] = actual
+    if any(actual is not None for actual in faults.values()):
+        others = (_recorded(other) for other in info.parent.glob("*.dist-info") if other != info)
         claims = {row for rows in others for row in rows}
-        found = {p: here for p, here in found.items() if here is None or (p, here) not in claims}
-    return found
+        faults = {p: size for p, size in faults.items() if size is None or (p, size) not in claims}
+    return faults
 
 
 def faults(names: Iterable[str]) -> Dict[str, Faults]:
-    """Those of these distributions that are not whole; what has no RECORD is not judged."""
-    found: Dict[str, Faults] = {}
-    named = _named()
-    for name, places in ((name, named[name]) for name in {*names} & named.keys()):
-        for info in places:
-            found.setdefault(name, {}).update(_faults(info))
+    """Return those of these distributions with faults; what has no RECORD is not judged."""
+    result: Dict[str, Faults] = {}
+    for name, places in _infos_of({*names}).items():
+        lacks = {path: size for info in places for path, size in _faults(info).items()}
         if len({info.parent for info in places}) < len(places):
-            found[name][places[0].name] = None  # installed twice in one place
-    return {name: lacks for name, lacks in found.items() if lacks}
+            lacks[places[0].name] = None  # installed twice in one place
+        result.update({name: lacks} if lacks else {})
+    return result
 
 
 def torn(names: AbstractSet[str], since: float, known: bool = True) -> Places:
-    """Those of these distributions that an installer has left in pieces, touched since then.
+    """Return those of these distributions that an installer has left in pieces since then.
 
     What is ``known`` to have been about to change has a RECORD that an installer has finished.
     Files of other sizes are what somebody has edited; that of a cut write is not listed yet.
     """
-    return {
-        name: places
-        for name, infos in _named().items()
-        for places in [[info for info in infos if _in_pieces(info, since, known)]]
-        if name in names and places
+    pieces = {
+        name: [info for info in infos if _is_torn(info, since, known)]
+        for name, infos in _infos_of(names).items()
     }
+    return {name: infos for name, infos in pieces.items() if infos}
 
 
-def _in_pieces(info: Path, since: float, known: bool) -> bool:
-    gone = [path for path, here in _faults(info).items() if not here]
-    if not (gone or not (info / "METADATA").exists() or (known and not _finished(info))):
+def _is_torn(info: Path, since: float, known: bool) -> bool:
+    gone = [path for path, size in _faults(info).items() if not size]
+    if not (gone or not (info / "METADATA").exists() or (known and not _is_finished(info))):
         return False
-    return any(_touched(path, since) for path in (info, *(info.parent / path for path in gone)))
+    return any(_is_touched(path, since) for path in (info, *(info.parent / p for p in gone)))
 
 
-def _finished(info: Path) -> bool:
-    """Whether an installer came to write the RECORD, the last thing it does, to its end."""
+def _is_finished(info: Path) -> bool:
+    """Return whether an installer came to write the RECORD, the last thing it does, to its end."""
     with suppress(OSError):
         text = (info / "RECORD").read_text(encoding="utf-8", errors="replace")
         listed = (f"{info.name}/{name}," in text for name in ("INSTALLER", "RECORD"))
@@ -151,21 +155,21 @@ def _finished(info: Path) -> bool:
     return False
 
 
-def _touched(path: Path, since: float) -> bool:
-    """Whether a path was changed or, where it is gone, deleted since then."""
+def _is_touched(path: Path, since: float) -> bool:
+    """Return whether a path was changed or, where it is gone, deleted since then."""
     for place in (path, *path.parents):
         with suppress(OSError):
-            found = place.stat()
-            return max(found.st_mtime, found.st_ctime) >= since - _SLACK
+            status = place.stat()
+            return max(status.st_mtime, status.st_ctime) >= since - _SLACK
     return False
 
 
 # ---------------------------------------------------------------------- taking away
-def remove(found: Places) -> None:
+def remove(places: Places) -> None:
     """Uninstall distributions, as far as they say what is theirs; what others list stays."""
-    infos = [info for places in found.values() for info in places]
-    owned = _owned(infos) if infos else set()
-    for info in infos:
+    removed = [info for infos in places.values() for info in infos]
+    owned = _owned(removed) if removed else set()
+    for info in removed:
         for path, _ in _recorded(info):
             if info.name not in Path(path).parts:  # that goes last: it says what is in pieces
                 _remove(Path(os.path.normpath(info.parent / path)), owned)
@@ -178,7 +182,7 @@ def sweep(records: Iterable[Path], since: float) -> None:
     owned = _owned() if rows else set()
     for place in _sites():
         for path in (Path(os.path.normpath(place / row)) for row in sorted(rows)):
-            if path.is_file() and _touched(path, since):
+            if path.is_file() and _is_touched(path, since):
                 _remove(path, owned)
 
 
@@ -186,18 +190,17 @@ def discard(names: AbstractSet[str]) -> None:
     """Delete what pip has moved aside of these distributions: its first letter is a ``~``."""
     for place in _sites():
         infos = [*place.glob("*.dist-info")]
-        those = [info for info in infos if any(name_of(info)[1:] == name[1:] for name in names)]
-        rows = (row for info in those for row, _ in _recorded(info))
-        tops = {Path(row).parts[0] for row in rows} | {info.name for info in those}
-        for aside in (place / f"~{top[1:]}" for top in tops if top != ".."):
-            if aside.is_dir():
-                shutil.rmtree(aside)
+        infos = [info for info in infos if name_of(info)[1:] in {name[1:] for name in names}]
+        tops = {Path(row).parts[0] for info in infos for row, _ in _recorded(info)}
+        for top in {*tops, *(info.name for info in infos)} - {".."}:
+            if (place / f"~{top[1:]}").is_dir():
+                shutil.rmtree(place / f"~{top[1:]}")
 
 
 def _owned(without: Iterable[Path] = ()) -> Set[str]:
-    """Every file that an installed distribution lists."""
-    left = [info for info in infos() if info not in without]
-    return {os.path.normpath(info.parent / path) for info in left for path, _ in _recorded(info)}
+    """Return every file that an installed distribution lists."""
+    owners = [info for info in infos() if info not in without]
+    return {os.path.normpath(info.parent / path) for info in owners for path, _ in _recorded(info)}
 
 
 def _remove(path: Path, owned: Set[str]) -> None:

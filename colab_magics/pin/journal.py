@@ -23,7 +23,7 @@ from ..core.errors import InstallFailed
 from ..core.file_lock import alone, lock
 from ..core.folders import user_path
 from ..core.steps import Progress
-from .requirements import key
+from .requirements import project_name
 
 #: Seconds to wait for another process that installs into the same environment.
 PATIENCE = 600.0
@@ -31,14 +31,14 @@ PATIENCE = 600.0
 
 @dataclass(frozen=True)
 class Journal:
-    """An installation that has begun: what was asked for, and what was there before.
+    """An installation that has begun: what it installs, and what was there before.
 
-    ``asked``, ``options`` and ``line``, its settings, are without what carries a secret;
+    ``requirements``, ``options`` and ``line``, its settings, are without what carries a secret;
     ``before`` is canonical name → version, ``origins`` name → the URL that it came from;
     ``since`` is by the clock of files.
     """
 
-    asked: Tuple[str, ...]
+    requirements: Tuple[str, ...]
     options: Tuple[str, ...]
     before: Dict[str, str]
     origins: Dict[str, str]
@@ -63,7 +63,7 @@ class History:
 
 
 def _place(kind: str) -> Path:
-    """Where a file about this interpreter's site-packages lies, on the same machine as they."""
+    """Return the file about this interpreter's site-packages, on the same machine as they."""
     packages = zlib.crc32(sysconfig.get_path("purelib").encode("utf-8", "replace"))
     name = f"pins-{packages:08x}.{kind}"
     if os.access(sys.prefix, os.W_OK):
@@ -72,7 +72,7 @@ def _place(kind: str) -> Path:
 
 
 def clock() -> float:
-    """The time now by the clock of files, in seconds; that of a share or a host may differ."""
+    """Return the time by the clock of files, in seconds; that of a share or a host may differ."""
     try:
         path = _place("lock")
         path.touch()
@@ -82,7 +82,7 @@ def clock() -> float:
 
 
 def pending() -> bool:
-    """Whether an installation was cut off, or is going on right now; costs one look at a file."""
+    """Return whether an installation was cut off, or is going on; costs one look at a file."""
     try:
         return _place("journal").exists()
     except PermissionError:  # of an environment whose locks are another user's
@@ -90,19 +90,17 @@ def pending() -> bool:
 
 
 def disturbs(names: Iterable[str]) -> bool:
-    """Whether an installation was cut off, or one is going on that was asked for these names."""
+    """Return whether an installation was cut off, or one of these names is going on."""
     if not pending():
         return False
-    found = read()
-    return found is None or not _going_on() or bool({_named(t) for t in found.asked} & {*names})
+    journal = read()
+    if journal is None or not _is_running():
+        return True
+    return bool({*map(project_name, journal.requirements)} & {*names})
 
 
-def _named(text: str) -> str:
-    return key(text).split(";")[0]
-
-
-def _going_on() -> bool:
-    """Whether the journal that is there is of an installation that has not ended."""
+def _is_running() -> bool:
+    """Return whether the journal that is there is of an installation that has not ended."""
     try:
         handle = os.open(str(_place("lock")), os.O_RDWR)
     except OSError:
@@ -114,23 +112,20 @@ def _going_on() -> bool:
 
 
 def read() -> Optional[Journal]:
-    """The journal that is there; None where there is none or it says nothing."""
-    found = _read("journal")
+    """Return the journal that is there; None where there is none or it says nothing."""
+    values = _read("journal")
     with suppress(TypeError, KeyError):
-        lists = {name: tuple(found[name]) for name in ("asked", "options")} if found else {}
-        return Journal(**{**found, **lists}) if found else None
+        lists = {name: tuple(values[name]) for name in ("requirements", "options")}
+        return Journal(**{**values, **lists})
     return None
 
 
 def write(journal: Journal) -> None:
-    """Put a journal on disk, whole or not at all; `InstallFailed` where it cannot be written."""
+    """Put a journal on disk; `InstallFailed` where it cannot be written."""
     try:
         _write("journal", asdict(journal))
     except OSError as error:
-        raise InstallFailed(
-            f"No journal can be written ({error.strerror}); nothing was installed.",
-            "Free some space on the disk, or make the environment writable.",
-        ) from None
+        raise _unwritable("The journal of the installation cannot be written", error) from None
 
 
 def note(names: Iterable[str]) -> None:
@@ -140,43 +135,43 @@ def note(names: Iterable[str]) -> None:
 
 
 def planned() -> Set[str]:
-    """Canonical names of all that was noted since there was no journal."""
+    """Return the canonical names of all that was noted since there was no journal."""
     try:
-        return {*map(_named, _place("plan").read_text(encoding="utf-8").split())}
+        return {*map(project_name, _place("plan").read_text(encoding="utf-8").split())}
     except OSError:
         return set()
 
 
 def drop() -> None:
-    """The installation has ended, and what is installed is whole."""
+    """Delete the journal: the installation has ended, and what is installed is complete."""
     for kind in ("plan", "journal"):
         with suppress(FileNotFoundError):
             _place(kind).unlink()
 
 
 def last() -> Optional[History]:
-    """The last installation that was finished."""
-    found = _read("history")
+    """Return the last installation that was finished."""
+    values = _read("history")
     with suppress(TypeError):
-        return History(**found) if found else None
+        return History(**values) if values else None
     return None
 
 
 def keep_last(history: History) -> None:
-    """Keep what a finished installation changed; that it can be undone is not worth an error."""
+    """Save what a finished installation changed; that it can be undone is not worth an error."""
     with suppress(OSError):
         _write("history", asdict(history))
 
 
 def forget_last() -> None:
-    """There is nothing to undo from now on."""
+    """Delete the history: there is nothing to undo from now on."""
     with suppress(OSError):
         _place("history").unlink()
 
 
 @contextmanager
 def locked(progress: Progress) -> Iterator[Tuple[int, ...]]:
-    """The only installation into this environment; gives what the installer is to inherit.
+    """Be the only installation into this environment; yield what the installer is to inherit.
 
     Waits for another one, saying so; `InstallFailed` after `PATIENCE` seconds.
     """
@@ -186,30 +181,36 @@ def locked(progress: Progress) -> Iterator[Tuple[int, ...]]:
             raise InstallFailed(
                 "Another kernel is still installing into this environment.",
                 "Wait for it to end, or interrupt it; then run this again.",
+                code="locked",
             )
         progress("waiting for another kernel that installs into this environment")
 
-    with ExitStack() as held:
+    with ExitStack() as stack:
         try:
-            handle = held.enter_context(alone(_place("lock"), waiting))
+            handle = stack.enter_context(alone(_place("lock"), waiting))
         except OSError as error:
-            raise InstallFailed(
-                f"The environment cannot be locked ({error.strerror}); nothing was installed.",
-                "Free some space on the disk, or make the environment writable.",
-            ) from None
+            raise _unwritable("The environment cannot be locked", error) from None
         yield (handle,)
+
+
+def _unwritable(state: str, error: OSError) -> InstallFailed:
+    return InstallFailed(
+        f"{state} ({error.strerror}); nothing was installed.",
+        "Free some space on the disk, or make the environment writable.",
+        code="not-writable",
+    )
 
 
 def _read(kind: str) -> Dict[str, Any]:
     try:
-        found = json.loads(_place(kind).read_text(encoding="utf-8"))
+        values = json.loads(_place(kind).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return values if isinstance(values, dict) else {}
 
 
 def _write(kind: str, values: Dict[str, Any]) -> None:
-    """Write a file whole or not at all; it is on the disk before anything is changed.
+    """Write a file atomically; it is on the disk before anything is changed.
 
     `core.files.save` does not wait for the disk, and is for one process at a time: the history is
     also written by kernels that hold no lock, each by a name of its own.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib.machinery import EXTENSION_SUFFIXES
-from typing import Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import Collection, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from ..core.errors import RestartRequired
 from .environment import Installed
@@ -43,7 +43,7 @@ _CAUSES: Dict[str, Set[str]] = {}
 
 
 def owned(installed: Optional[Installed] = None) -> Dict[str, Owned]:
-    """What each distribution owns of the loaded modules, by canonical name.
+    """Return what each distribution owns of the loaded modules, by canonical name.
 
     A file that several distributions bring, the root of a namespace, counts for none of them.
     """
@@ -52,26 +52,24 @@ def owned(installed: Optional[Installed] = None) -> Dict[str, Owned]:
     for name, file in _files(installed or Installed()):
         if file in loaded:
             owners.setdefault(file, []).append(name)
-    found: Dict[str, Owned] = {}
+    result: Dict[str, Owned] = {}
     for file, names in owners.items():
         if len(names) == 1:
-            modules, compiled = found.get(names[0], Owned(0, 0))
-            found[names[0]] = Owned(modules + 1, compiled + file.endswith(_COMPILED))
-    return found
+            modules, compiled = result.get(names[0], Owned(0, 0))
+            result[names[0]] = Owned(modules + 1, compiled + file.endswith(_COMPILED))
+    return result
 
 
 _COMPILED = tuple(EXTENSION_SUFFIXES)
 
 
 def _files(installed: Installed) -> Iterator[Tuple[str, str]]:
-    """Every Python module on disk with the name of the distribution that brought it.
+    """Iterate over every Python module on disk with the name of the distribution that brought it.
 
     ``Distribution.files`` would do, at ten times the cost: it makes an object of each line.
     """
     for entry in installed.entries:
-        text = entry.distribution.read_text("RECORD") if entry.name else None
-        if not text:
-            continue
+        text = (entry.distribution.read_text("RECORD") if entry.name else None) or ""
         root = str(entry.distribution.locate_file(""))
         for line in text.splitlines():
             path = line.rsplit(",", 2)[0].strip('"')
@@ -80,37 +78,37 @@ def _files(installed: Installed) -> Iterator[Tuple[str, str]]:
 
 
 def mark(
-    changed: Mapping[str, Tuple[str, str]], asked: Iterable[str], before: Mapping[str, Owned]
+    changed: Mapping[str, Tuple[str, str]], pinned: Collection[str], before: Mapping[str, Owned]
 ) -> None:
     """Remember which changed distributions (name → old, new version) are loaded.
 
-    ``asked`` are the names that were pinned when they changed, ``before`` is what was `owned`
+    ``pinned`` are the names that were pinned when they changed, ``before`` is what was `owned`
     then. A distribution that is put back to the version that is loaded is stale no more.
     """
-    asked = set(asked)
     for name, (old, new) in changed.items():
-        _CAUSES.setdefault(name, set()).update(asked)
+        _CAUSES.setdefault(name, set()).update(pinned)
         known = STALE.pop(name, None)
-        if known is not None:
-            old = known.old
-        elif not old or name not in before:
+        if known is None and (not old or name not in before):
             continue
-        if old != new:
-            STALE[name] = Stale(old, new, known.owned if known else before[name])
+        entry = Stale(old, new, before[name]) if known is None else known._replace(new=new)
+        if entry.old != new:
+            STALE[name] = entry
 
 
-def stale(asked: Iterable[str]) -> Dict[str, Stale]:
-    """Those stale distributions that these names are, or that pinning them has changed."""
-    wanted = set(asked)
-    return {n: v for n, v in STALE.items() if n in wanted or wanted & _CAUSES.get(n, set())}
+def stale(pinned: Collection[str]) -> Dict[str, Stale]:
+    """Return those stale distributions that these names are, or that pinning them has changed."""
+    names = {*pinned}
+    return {n: v for n, v in STALE.items() if n in names or names & _CAUSES.get(n, set())}
 
 
 def restart(behind: Mapping[str, Stale]) -> RestartRequired:
-    """The error for distributions that only a restart brings to the version installed."""
-    takes = "takes effect after a restart"
-    said = [f"{n} {v}; {f'{v.new} {takes}' if v.new else 'it is gone'}" for n, v in behind.items()]
+    """Make the error for distributions that only a restart brings to the version installed."""
+    texts = [
+        f"{name} {v}; {f'{v.new} takes effect after a restart' if v.new else 'it is gone'}"
+        for name, v in behind.items()
+    ]
     error = RestartRequired(
-        f"{', '.join(said)}.", "Restart the kernel, then run the setup cell, or this one, again."
+        f"{', '.join(texts)}.", "Restart the kernel, then run the setup cell, or this one, again."
     )
     error.packages = tuple(behind)
     error.reason = ", ".join(f"{name} {v.old} -> {v.new}" for name, v in behind.items())

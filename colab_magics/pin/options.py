@@ -16,21 +16,24 @@ from ..core.errors import ColabMagicsError
 from ..core.redact import register_secret
 from .requirements import carries_secret, written
 
-#: Option → (pip's name of the setting, whether it has a value, whether it may be given often).
-_KNOWN: Dict[str, Tuple[str, bool, bool]] = {
-    "--index-url": ("index-url", True, False),
-    "--extra-index-url": ("extra-index-url", True, True),
-    "--index-auth": ("index-auth", True, False),
-    "--find-links": ("find-links", True, True),
-    "--constraint": ("constraint", True, True),
-    "--torch-backend": ("torch-backend", True, False),
-    "--pre": ("pre", False, False),
-    "--no-deps": ("no-deps", False, False),
+_OFTEN: Dict[str, Any] = {"action": "append", "default": []}
+#: Option → what its help says, and how argparse takes it.
+_OPTIONS: Dict[str, Tuple[str, Dict[str, Any]]] = {
+    "--index-url": ("the index to take packages from", {"metavar": "URL"}),
+    "--extra-index-url": ("one more index", {"metavar": "URL", **_OFTEN}),
+    "--index-auth": (
+        "the environment variable with USER:PASSWORD or a token for these indexes",
+        {"metavar": "NAME"},
+    ),
+    "--find-links": ("a folder or a page with packages", {"metavar": "PLACE", **_OFTEN}),
+    "--constraint": ("a file of versions to hold to", {"metavar": "FILE", **_OFTEN}),
+    "--torch-backend": ("the build of PyTorch: auto, cpu, cu126, ...", {"metavar": "BACKEND"}),
+    "--pre": ("take pre-releases too", {"action": "store_true"}),
+    "--no-deps": ("leave out what they need", {"action": "store_true"}),
 }
-_SHORT = {"--index-url": "-i", "--find-links": "-f", "--constraint": "-c"}
+_SHORT = {"--index-url": ["-i"], "--find-links": ["-f"], "--constraint": ["-c"]}
 #: Those whose value is a place that may be a path.
 _PLACES = ("--find-links", "--constraint")
-
 
 #: An address that all readers understand alike, and this machine's own hosts.
 _INDEX = re.compile(
@@ -48,12 +51,12 @@ class Options:
 
     @classmethod
     def of(cls, parsed: Any) -> Options:
-        """The options among what a parser with `add_options` has found."""
+        """Return the options that a parser with `add_options` has parsed."""
         pairs: List[Tuple[str, str]] = []
-        for option, (_, has_value, _) in _KNOWN.items():
-            found = getattr(parsed, option[2:].replace("-", "_"))
-            values = found if isinstance(found, list) else [found] if found else []
-            pairs += [(option, value if has_value else "") for value in dict.fromkeys(values)]
+        for option in _OPTIONS:
+            value = getattr(parsed, option[2:].replace("-", "_"))
+            values = value if isinstance(value, list) else [value] if value else []
+            pairs += [(option, "" if text is True else text) for text in dict.fromkeys(values)]
         return cls(tuple(pairs))
 
     @property
@@ -64,33 +67,32 @@ class Options:
     @property
     def secret(self) -> bool:
         """Whether a URL holds a password, or a token may stand where its name belongs."""
-        names = [value for option, value in self.pairs if option == "--index-auth"]
-        return any(carries_secret(value) for _, value in self.pairs) or any(
-            name not in os.environ for name in names
+        return any(
+            carries_secret(value) or (option == "--index-auth" and value not in os.environ)
+            for option, value in self.pairs
         )
 
     @property
     def paths(self) -> Tuple[str, ...]:
         """The values that are paths."""
-        found = (value for option, value in self.pairs if option in _PLACES)
-        return tuple(value for value in found if "://" not in value)
+        return tuple(value for option, value in self.pairs if _is_path(option, value))
 
     def settings(self, place: Callable[[str], str]) -> Dict[str, str]:
-        """Pip's settings; ``place`` makes a path that was typed absolute."""
-        found: Dict[str, List[str]] = {}
-        for option, value in self.pairs:
-            value = written(place(value)) if option in _PLACES and "://" not in value else value
-            found.setdefault(_KNOWN[option][0], []).append(value or "1")
-        return {name: " ".join(values) for name, values in found.items()}
+        """Return pip's settings; ``place`` makes a path that was typed absolute."""
+        settings: Dict[str, str] = {}
+        for option, value in self.spelled(lambda path: written(place(path))).pairs:
+            name = option[2:]
+            settings[name] = " ".join(filter(None, [settings.get(name), value or "1"]))
+        return settings
 
     def spelled(self, spell: Callable[[str], str]) -> Options:
-        """The same with each path as it should be recorded."""
-        return Options(
-            tuple(
-                (option, spell(value) if option in _PLACES and "://" not in value else value)
-                for option, value in self.pairs
-            )
-        )
+        """Return the same with each path as ``spell`` writes it."""
+        pairs = ((o, spell(value) if _is_path(o, value) else value) for o, value in self.pairs)
+        return Options(tuple(pairs))
+
+
+def _is_path(option: str, value: str) -> bool:
+    return option in _PLACES and "://" not in value
 
 
 NONE = Options()
@@ -98,62 +100,59 @@ NONE = Options()
 
 def add_options(parser: Parser) -> None:
     """Let a parser take these options."""
-    for option, (_, has_value, often) in _KNOWN.items():
-        names = [option, *([_SHORT[option]] if option in _SHORT else [])]
-        if not has_value:
-            parser.add_argument(*names, action="store_true")
-        elif often:
-            parser.add_argument(*names, action="append", default=[])
-        else:
-            parser.add_argument(*names)
+    for option, (text, arguments) in _OPTIONS.items():
+        parser.add_argument(option, *_SHORT.get(option, ()), help=text, **arguments)
 
 
 def authenticated(
     settings: Mapping[str, str], environment: Mapping[str, str] = os.environ
 ) -> Dict[str, str]:
-    """The settings with the secret that ``index-auth`` names put into the indexes of the line.
+    """Return settings with the secret that ``index-auth`` names put into the line's indexes.
 
     The secret is ``USER:PASSWORD``, or a token alone. `ColabMagicsError` where it is not set, or
     would go to more than one server, or where others can read it.
     """
-    found = dict(settings)
-    name = found.pop("index-auth", "")
+    result = dict(settings)
+    name = result.pop("index-auth", "")
     if not name:
-        return found
+        return result
     secret = environment.get(name)
     if not secret:
         raise ColabMagicsError(
             "The variable that --index-auth names is not set; the index was not asked.",
             "Set it first, to USER:PASSWORD or a token: %secret NAME",
+            code="no-secret",
         )
     register_secret(secret)
     register_secret(secret.partition(":")[2])  # an index may answer with it alone
-    urls = " ".join(found.get(name, "") for name in ("index-url", "extra-index-url")).split()
-    _check_servers(urls)
     login = quote(secret if ":" in secret else f"__token__:{secret}", safe=":")
-    for setting in ("index-url", "extra-index-url"):
-        urls = [url.replace("://", f"://{login}@", 1) for url in found.get(setting, "").split()]
-        found.update({setting: " ".join(urls)} if urls else {})
-    return found
+    indexes = {name: result.get(name, "").split() for name in ("index-url", "extra-index-url")}
+    _check_servers([url for urls in indexes.values() for url in urls])
+    for name, urls in indexes.items():
+        if urls:
+            result[name] = " ".join(url.replace("://", f"://{login}@", 1) for url in urls)
+    return result
 
 
 def _check_servers(urls: Sequence[str]) -> None:
-    """`ColabMagicsError` unless these are plain addresses of one server that is safe to log in to.
+    """Raise `ColabMagicsError` unless these are plain addresses of one server that is safe.
 
     Plain: uv and pip read others differently, such as those with a backslash.
     """
     servers = set()
     for url in urls:
-        found = _INDEX.fullmatch(url.lower())
-        if found is None or (found["scheme"] == "http" and found["host"] not in _LOOPBACK):
+        match = _INDEX.fullmatch(url.lower())
+        if match is None or (match["scheme"] == "http" and match["host"] not in _LOOPBACK):
             raise ColabMagicsError(
                 "--index-auth needs plain https addresses of an index; no index was asked.",
                 "Write https://HOST/PATH, and no folder beside it; http only on this machine.",
+                code="unsafe-index",
             )
-        port = int(found["port"] or {"https": 443}.get(found["scheme"], 80))
-        servers.add((found["scheme"], found["host"], port))
+        port = int(match["port"] or {"https": 443}.get(match["scheme"], 80))
+        servers.add((match["scheme"], match["host"], port))
     if len(servers) > 1:
         raise ColabMagicsError(
             "--index-auth would give the secret to two servers; no index was asked.",
             "Keep one index on the line; the other one goes into pip.conf or a line of its own.",
+            code="unsafe-index",
         )

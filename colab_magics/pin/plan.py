@@ -7,14 +7,10 @@ costs no second resolution. A rehearsal (``--dry-run``) says the same and does n
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
+from dataclasses import dataclass, replace
+from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from ..core.display import Report, amount
-
-if TYPE_CHECKING:
-    from ..core.steps import Progress
-
 
 #: Rows of the table: more are counted.
 _ROWS = 12
@@ -30,106 +26,102 @@ class Item:
     cached: bool = False
     size: Optional[int] = None
 
+    @property
+    def is_on_index(self) -> bool:
+        """Whether it is to be fetched from an index: it has a version, and no URL."""
+        return not self.cached and " " not in self.version
+
+    @property
+    def download(self) -> str:
+        """What the table says of its download."""
+        if self.cached:
+            return "in the cache"
+        return "" if self.size is None else amount(self.size)
+
 
 #: By canonical name.
 Plan = Dict[str, Item]
 
 
-def table(
-    plan: Plan, asked: Sequence[str], here: Mapping[str, str], notes: Iterable[str] = ()
-) -> Report:
-    """The plan in one line, and in a table where it is of more than one package.
+def add_sizes(plan: Plan, pylock: str) -> Plan:
+    """Return the plan with the sizes of the files that a ``pylock.toml`` (PEP 751) names.
 
-    ``asked`` are the canonical names on the line, which come first; ``here`` is what is installed
-    in which version; ``notes`` are more lines.
+    A file of this machine is not downloaded; of several it is not known which is taken.
     """
-    first = [plan[name] for name in dict.fromkeys(asked) if name in plan]
-    rest = sorted((item for item in plan.values() if item not in first), key=_weight(here))
-    items = [*first, *rest]
-    lines = (_summary(items, len(first), here), *notes)
+    from .lock.model import parsed
+
+    sized = dict(plan)
+    for package in parsed(pylock).get("packages", ()):
+        files = package.get("wheels") or [package.get("sdist") or {}]
+        if len(files) == 1 and files[0].get("url", "").startswith("http"):
+            name = package["name"]
+            sized[name] = replace(plan[name], size=files[0].get("size"))
+    return sized
+
+
+def table(
+    plan: Plan, first: Sequence[str], installed: Mapping[str, str], notes: Iterable[str] = ()
+) -> Report:
+    """Return the plan in one line, and in a table where it is of more than one package.
+
+    ``first`` are the canonical names on the line, which come first; ``installed`` is what is
+    there in which version; ``notes`` are more lines.
+    """
+
+    def weigh(item: Item) -> Tuple[bool, int, str]:
+        """Put what replaces another version first, then what is largest."""
+        same = installed.get(item.name, item.version) == item.version
+        return same, -(item.size or 0), item.name
+
+    pinned = [plan[name] for name in dict.fromkeys(first) if name in plan]
+    rest = sorted((item for item in plan.values() if item not in pinned), key=weigh)
+    items = [*pinned, *rest]
+    lines = (_summary(items, len(pinned), installed), *notes)
     if len(items) < 2:
         return Report(lines)
-    rows = [(i.name, here.get(i.name, ""), i.version, _fetched(i)) for i in items[:_ROWS]]
+    rows = [(i.name, installed.get(i.name, ""), i.version, i.download) for i in items[:_ROWS]]
+    columns = 4 if any(row[3] for row in rows) else 3
     more = len(items) - _ROWS
-    said = 4 if any(row[3] for row in rows) else 3
     return Report(
         lines,
-        tuple(row[:said] for row in (_HEAD, *rows)),
+        tuple(row[:columns] for row in (_HEAD, *rows)),
         (f"and {more} more",) if more > 0 else (),
     )
 
 
-def _weight(here: Mapping[str, str]) -> Callable[[Item], Tuple[bool, int, str]]:
-    """What is installed in another version comes first, then what is largest."""
-
-    def weigh(item: Item) -> Tuple[bool, int, str]:
-        same = here.get(item.name, item.version) == item.version
-        return same, -(item.size or 0), item.name
-
-    return weigh
-
-
-def _summary(items: Sequence[Item], asked: int, here: Mapping[str, str]) -> str:
-    """``numpy 2.1.3 -> 1.26.4 and 3 more, 18.2 MB to download``."""
+def _summary(items: Sequence[Item], pinned: int, installed: Mapping[str, str]) -> str:
+    """Return ``numpy 2.1.3 -> 1.26.4 and 3 more, 18.2 MB to download``."""
     if not items:
         return "nothing to install"
-    named = items[: min(asked, 3) or 1]
-    old = [here.get(item.name, item.version) for item in named]
-    arrows = [
-        f"{item.name} {f'{was} -> ' if was != item.version else ''}{item.version}"
-        for item, was in zip(named, old)
-    ]
-    more = len(items) - len(named)
-    fetched = [item for item in items if not item.cached]
-    known = sum(item.size or 0 for item in fetched)
-    least = "" if all(item.size is not None for item in fetched) else " or more"
+    arrows = []
+    for item in items[: min(pinned, 3) or 1]:
+        old = installed.get(item.name, item.version)
+        arrows.append(f"{item.name} {f'{old} -> ' if old != item.version else ''}{item.version}")
+    more = len(items) - len(arrows)
+    sizes = [item.size for item in items if not item.cached]
+    total, least = sum(size or 0 for size in sizes), " or more" if None in sizes else ""
     return (
         ", ".join(arrows)
         + (f" and {more} more" if more else "")
-        + (f", {amount(known)}{least} to download" if known else "")
+        + (f", {amount(total)}{least} to download" if total else "")
     )
 
 
-def _fetched(item: Item) -> str:
-    """What is said of the download of one distribution."""
-    if item.cached:
-        return "in the cache"
-    return "" if item.size is None else amount(item.size)
+class PlanWatch:
+    """Takes in what an installer prints while it works, and shows the plan once it is complete."""
 
-
-class Watch:
-    """Hears what an installer prints while it works, and shows the plan once it is whole.
-
-    ``read`` makes the plan of all that was printed; ``advise`` has notes on a plan, which are
-    kept in `notes`; ``here`` is what is installed before.
-    """
-
-    def __init__(
-        self,
-        asked: Sequence[str],
-        read: Callable[[Sequence[str]], Plan],
-        advise: Callable[[Plan], List[str]],
-        progress: Progress,
-        here: Mapping[str, str],
-    ) -> None:
-        self._asked, self._read, self._advise = asked, read, advise
-        self._progress = progress
+    def __init__(self, read: Callable[[Sequence[str]], Plan], show: Callable[[Plan], None]) -> None:
+        self._read, self._show = read, show
         self._lines: List[str] = []
         self._shown: Plan = {}
-        self._here = here
-        self.notes: Tuple[str, ...] = ()
 
-    def hear(self, line: str, aside: bool) -> None:
-        """Take in a line; those that stand ``aside`` tell the plan piece by piece."""
+    def add(self, line: str, is_debug: bool) -> None:
+        """Take in a line; debug lines tell the plan piece by piece."""
         self._lines.append(line)
-        if not aside:
-            with suppress(Exception):  # whatever it is, no table is worth an installation
-                self._look()
-
-    def _look(self) -> None:
-        """Show the plan if it is another one now."""
-        plan = self._read(self._lines)
-        if plan and plan != self._shown:
-            self._shown = plan
-            self.notes = tuple(self._advise(plan))
-            self._progress(table(plan, self._asked, self._here, self.notes))
+        if is_debug:
+            return
+        with suppress(Exception):  # whatever it is, no table is worth an installation
+            plan = self._read(self._lines)
+            if plan and plan != self._shown:
+                self._shown = plan
+                self._show(plan)

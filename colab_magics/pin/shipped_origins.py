@@ -1,4 +1,4 @@
-"""A ``direct_url.json`` that a wheel from an index has brought along is taken out again.
+"""Removing a ``direct_url.json`` that a wheel from an index contains.
 
 PEP 610 has installers write that file for what was not taken from an index, and ours reads from
 it which address is to be recorded. A wheel that ships one would choose that address itself.
@@ -16,23 +16,14 @@ from ..core import files
 from ..core.errors import bad_input
 from ..core.origin import parse_origin
 from .environment import canonical_name, find
-from .integrity import infos, name_of
+from .integrity import name_of, origin_files
 from .requirements import requirement
 
 FILE = "direct_url.json"
 
 
-def origin_files() -> Dict[Path, bytes]:
-    """Read each file that says where a package came from, by the folder that it lies in."""
-    found = {}
-    for info in infos():
-        if (info / FILE).is_file():
-            found[info] = (info / FILE).read_bytes()
-    return found
-
-
 def remove_shipped(before: Dict[Path, bytes], by_url: Iterable[str], folders: Set[Path]) -> None:
-    """Take out what is new since ``before`` and belongs to none of these.
+    """Delete the files that are new since ``before`` and belong to none of these.
 
     ``by_url`` are the names that were asked for by a URL, ``folders`` those that were asked for as
     editable. What these need by a URL came from there too.
@@ -42,24 +33,23 @@ def remove_shipped(before: Dict[Path, bytes], by_url: Iterable[str], folders: Se
         return
     editable = {name for name, info in new.items() if _is_editable(info, folders)}
     expected = _with_needs({*map(canonical_name, by_url), *editable})
-    for name, info in new.items():
-        if name not in expected:
-            _unlist(info / "RECORD", f"{info.name}/{FILE}")
-            (info / FILE).unlink()
+    for info in (info for name, info in new.items() if name not in expected):
+        _unlist(info / "RECORD", f"{info.name}/{FILE}")
+        (info / FILE).unlink()
 
 
 def _with_needs(names: Set[str]) -> Set[str]:
     """Add what these need by a URL, and so on: a wheel from an index says nothing of itself."""
-    left = [*names]
-    while left:
-        installed = find(left.pop())
-        for text in (installed.requires or ()) if installed else ():
+    result, queue = {*names}, [*names]
+    while queue:
+        distribution = find(queue.pop())
+        for text in (distribution.requires or ()) if distribution else ():
             with suppress(*bad_input()):
                 need = requirement(text)
-                if need.url and canonical_name(need.name) not in names:
-                    names = {*names, canonical_name(need.name)}
-                    left.append(need.name)
-    return names
+                if need.url and canonical_name(need.name) not in result:
+                    result.add(canonical_name(need.name))
+                    queue.append(need.name)
+    return result
 
 
 def _is_editable(info: Path, folders: Set[Path]) -> bool:
@@ -70,5 +60,5 @@ def _is_editable(info: Path, folders: Set[Path]) -> bool:
 def _unlist(record: Path, name: str) -> None:
     """Take a file out of a RECORD, so that nothing is missing afterwards."""
     lines = record.read_text(encoding="utf-8").splitlines(keepends=True)
-    left = [line for line in lines if next(csv.reader(io.StringIO(line)), [""])[0] != name]
-    files.save(record, "".join(left))
+    rest = [line for line in lines if next(csv.reader(io.StringIO(line)), [""])[0] != name]
+    files.save(record, "".join(rest))

@@ -193,7 +193,7 @@ class PinStep(Step):
         mark(done.changes, wanted.names, done.loaded)
         behind = stale(wanted.names)
         breaks = (f"This breaks: {text}" for text in done.breaks)
-        hint = ". ".join(filter(None, [done.mended, *done.notes, *breaks]))
+        hint = ". ".join(filter(None, [done.repair, *done.notes, *breaks]))
         error = restart(behind) if behind else None
         return Outcome("applied", message, self.recorded(host), hint, error)
 

@@ -8,53 +8,29 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
-from typing import TYPE_CHECKING, Dict, FrozenSet, NamedTuple, Optional
+from typing import TYPE_CHECKING, Dict, Optional
 
 if TYPE_CHECKING:
     from packaging.tags import Tag
-    from packaging.version import Version
 
 
-class FileName(NamedTuple):
-    """The parts of a file's name: canonical project name, version, tags (None: an sdist)."""
+def rank_file(name: str) -> Optional[int]:
+    """Return the rank of a wheel or an sdist here, 0 the best; None where it does not fit.
 
-    project: str
-    version: Version
-    tags: Optional[FrozenSet[Tag]]
-
-    def rank(self, python: str = "") -> Optional[int]:
-        """Return the file's rank for a Python (see `tag_ranks`), 0 the best; None: it does not fit.
-
-        An sdist fits everywhere, and ranks below every wheel.
-        """
-        if self.tags is None:
-            return sys.maxsize
-        ranks = tag_ranks(python)
-        return min((ranks[tag] for tag in self.tags if tag in ranks), default=None)
-
-
-def parse_file_name(name: str) -> FileName:
-    """Take the name of a wheel or an sdist apart; `ValueError` where it is the name of neither."""
+    An sdist fits everywhere, and ranks below every wheel. `ValueError` where it is neither.
+    """
     from packaging.utils import parse_sdist_filename, parse_wheel_filename
 
-    if name.endswith(".whl"):
-        project, version, _, tags = parse_wheel_filename(name)
-        return FileName(project, version, tags)
-    return FileName(*parse_sdist_filename(name), None)
+    if not name.endswith(".whl"):
+        parse_sdist_filename(name)
+        return sys.maxsize
+    ranks = _tag_ranks()
+    return min((ranks[tag] for tag in parse_wheel_filename(name)[3] if tag in ranks), default=None)
 
 
-@lru_cache(maxsize=2)
-def tag_ranks(python: str = "") -> Dict[Tag, int]:
-    """Return the wheel tags (about a thousand) that a Python takes on this machine, each ranked.
+@lru_cache(maxsize=1)
+def _tag_ranks() -> Dict[Tag, int]:
+    """Return the wheel tags (about a thousand) that this Python takes on this machine."""
+    from packaging.tags import sys_tags
 
-    ``python`` is its version; empty: the Python that runs this.
-    """
-    from packaging.tags import compatible_tags, cpython_tags, sys_tags
-
-    if python:
-        version = [int(part) for part in python.split(".")[:2]]
-        interpreter = "cp{}{}".format(*version)
-        tags = [*cpython_tags(version), *compatible_tags(version, interpreter)]
-    else:
-        tags = [*sys_tags()]
-    return {tag: rank for rank, tag in reversed([*enumerate(tags)])}
+    return {tag: rank for rank, tag in reversed([*enumerate(sys_tags())])}

@@ -324,37 +324,6 @@ def test_a_lock_that_was_planted(shared: Shared, kind: str) -> None:
 
 
 # ---------------------------------------------------------------------- folders of our own
-@root_only
-@pytest.mark.parametrize("kind", ["theirs", "link", "open", "file"])
-def test_the_cache_of_uv_is_our_own(
-    shared: Shared, monkeypatch: pytest.MonkeyPatch, kind: str
-) -> None:
-    """Without a home it is a folder that only this user owns and can write."""
-    planted = shared.folder / f"uv-cache-{NOBODY}"
-    theirs = shared.folder / "theirs"
-    theirs.mkdir()
-    if kind == "link":
-        planted.symlink_to(theirs)
-    elif kind == "file":
-        planted.touch()
-    else:
-        planted.mkdir()
-        os.chown(planted, *((OTHER, OTHER) if kind == "theirs" else (NOBODY, NOBODY)))
-    for place in (planted, theirs):
-        if not place.is_symlink():
-            place.chmod(0o777)
-    code = (
-        f"tempfile.tempdir = {str(shared.folder)!r}\n"
-        "os.environ.update(HOME='/nowhere', XDG_CACHE_HOME='/proc/nowhere')\n"
-        "made = uv._cache()['UV_CACHE_DIR']\n"
-        "found, again = os.lstat(made), uv._cache()\n"
-        "print(made, found.st_uid, oct(found.st_mode), again == {'UV_CACHE_DIR': made})"
-    )
-    made, user, mode, again = as_user(NOBODY, code, shared.folder).split()
-    assert (int(user), mode, again) == (NOBODY, "0o40700", "True")
-    assert Path(made).parent == shared.folder
-
-
 @pytest.fixture
 def home_of_all(shared: Shared, monkeypatch: pytest.MonkeyPatch) -> Path:
     """XDG's folders are one that everybody may write, as ``/tmp``; ours in it is not made yet."""

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Callable, Iterator, List, Optional, Tuple
 
 import pytest
-import requests
 from doubles.certificate import self_signed
 
 from colab_magics.core import errors, redact
@@ -23,9 +22,7 @@ from colab_magics.fetch.http import Web
 from colab_magics.fetch.urls import Request, read_url
 from colab_magics.github import api
 from colab_magics.github.api import Api
-from colab_magics.pin.index import ask
 from colab_magics.pin.options import authenticated
-from colab_magics.pin.pip_config import PipSettings
 
 CANARY = "canary-51d0c7e2"
 LOGIN = base64.b64encode(f"me:{CANARY}".encode())
@@ -203,15 +200,6 @@ def test_a_redirect_of_githubs(
     with suppress(SourceError):
         api.plain(f"{home.at}/begin")
     assert other.secrets == 0 and home.secrets == signed
-
-
-@pytest.mark.parametrize("name", LOCATIONS)
-def test_a_redirect_of_an_index(servers: Callable[..., Raw], name: str) -> None:
-    """The login for an index goes to that index alone."""
-    home, other, _ = _pair(servers, name)
-    with suppress(requests.RequestException):
-        ask(f"http://me:{CANARY}@{home.place}", "begin", PipSettings({}), (2, 2))
-    assert home.secrets and other.secrets == 0
 
 
 def test_no_secret_goes_from_https_to_http(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import subprocess
-import sys
 import time
 import zipfile
 from contextlib import ExitStack
@@ -69,11 +68,11 @@ class Notebook:
             for info in sorted(site.glob("tiny*.dist-info"))
         }
 
-    def fails(self, cell: str) -> List[str]:
+    def fails(self, cell: str, code: str) -> List[str]:
         """The lines of the `InstallFailed` of a pin, which leaves all as it was."""
         before, steps = self.machine.installed(), self.child.attempt("").steps
         answer = self.child.attempt(cell)
-        assert answer.error == "InstallFailed", answer
+        assert (answer.error, answer.code) == ("InstallFailed", code), answer
         assert "Traceback" not in answer.shown
         assert answer.steps == steps
         assert self.machine.installed() == before
@@ -290,8 +289,8 @@ def test_find_links(
 
 def test_no_index_alone(make: Callable[..., Notebook]) -> None:
     """With no index and no folder, a package that is not there cannot be had: said at once."""
-    lines = make(PIP_NO_INDEX="1", PIP_INDEX_URL="").fails("%pin tinypkg==1.0")
-    assert "tinypkg" in lines[0]
+    notebook = make(PIP_NO_INDEX="1", PIP_INDEX_URL="")
+    assert "tinypkg" in notebook.fails("%pin tinypkg==1.0", "no-such-package")[0]
 
 
 @pytest.fixture(scope="module")
@@ -316,7 +315,7 @@ def test_certificate(
     """An index whose certificate nobody signed is refused, and used where pip is given it."""
     index = serve(wheels, certificate=certificate)
     notebook = make(PIP_INDEX_URL=index.url)
-    assert "cannot be reached" in notebook.fails("%pin tinypkg==1.0")[0]
+    notebook.fails("%pin tinypkg==1.0", "index-unreachable")
     notebook.child(f"%env PIP_CERT={certificate[0]}")
     notebook.child("%pin tinypkg==1.0")
     assert notebook.installed == {"tinypkg-1.0": "uv"}
@@ -339,7 +338,7 @@ def test_pip_failing_leaves_all_as_it_was(make: Callable[..., Notebook], index: 
     """With pip as with uv, what cannot be had changes nothing."""
     notebook = make(PIP_INDEX_URL=index.url)
     notebook.forces_pip()
-    assert notebook.fails("%pin tinypkg==9.9")[0] == "tinypkg has no version ==9.9."
+    notebook.fails("%pin tinypkg==9.9", "no-such-version")
 
 
 # ---------------------------------------------------------------------- secrets
@@ -355,7 +354,7 @@ def test_credentials_of_an_index_stay_secret(
     done = notebook.child.attempt("%pin tinypkg==1.0")
     assert notebook.installed == {"tinypkg-1.0": installer}
     notebook.child("%setup forget --all")
-    failed = notebook.fails("%pin tinypkg==9.9")
+    failed = notebook.fails("%pin tinypkg==9.9", "no-such-version")
     shown = [*done, *failed, notebook.child("%setup"), notebook.child("%pin")]
     assert any(installer in arguments for arguments in index.arguments)
     assert "hunter2" not in str(shown) + "".join(index.arguments)
@@ -382,23 +381,23 @@ def test_a_password_in_a_requirement_stays_secret(
 
 # ---------------------------------------------------------------------- what cannot be had
 def test_no_such_version(notebook: Notebook) -> None:
-    """A version that does not exist: the versions that do, and a line to type."""
-    first, second = notebook.fails("%pin tinypkg==9.9")
-    assert first == "tinypkg has no version ==9.9."
-    assert "1.0, 2.0" in second
+    """A version that does not exist: the line for the newest one."""
+    _, second = notebook.fails("%pin tinypkg==9.9", "no-such-version")
     assert "%pin tinypkg==2.0" in second
 
 
 def test_no_such_package(notebook: Notebook) -> None:
     """A package that no index has: which index was asked, and to check the spelling."""
-    first, second = notebook.fails("%pin tinypkgg==1.0")
-    assert first == "There is no package tinypkgg on 127.0.0.1."
-    assert "spelling" in second
+    first, _ = notebook.fails("%pin tinypkgg==1.0", "no-such-package")
+    assert "tinypkgg" in first and "127.0.0.1" in first
 
 
 @pytest.mark.parametrize(
     ("how", "only"),
-    [({"tag": "cp35-cp35m-linux_x86_64"}, "3.5"), ({"requires_python": ">=3.29"}, "3.29+")],
+    [
+        ({"tag": "cp35-cp35m-linux_x86_64"}, "3.5"),
+        ({"requires_python": ">=3.29"}, "Python >=3.29"),
+    ],
 )
 def test_no_build_for_this_python(
     notebook: Notebook, wheels: Path, how: Dict[str, str], only: str
@@ -406,21 +405,21 @@ def test_no_build_for_this_python(
     """A version without a build for this Python: for which it has one, and what there is here."""
     make_wheel(wheels, "tinyold", "1.5", **how)  # type: ignore[arg-type]
     make_wheel(wheels, "tinyold", "3.0")
-    first, second = notebook.fails("%pin tinyold==1.5")
-    here = f"Python {sys.version_info[0]}.{sys.version_info[1]}"
-    assert first == f"tinyold 1.5 has no build for {here} (only {only})."
+    first, second = notebook.fails("%pin tinyold==1.5", "no-build")
+    assert first.endswith(f"(only {only}).")
     assert "%pin tinyold==3.0" in second
 
 
 def test_one_of_several_cannot_be_had(notebook: Notebook) -> None:
     """Where one of several cannot be had, none is installed."""
-    assert "tinyother" in notebook.fails("%pin tinypkg==1.0 tinyother==9.9")[0]
+    lines = notebook.fails("%pin tinypkg==1.0 tinyother==9.9", "no-such-version")
+    assert "tinyother" in lines[0]
     assert notebook.installed == {}
 
 
 def test_versions_in_conflict(notebook: Notebook) -> None:
     """Versions that exclude each other: refused, both named, nothing changed."""
-    first, second = notebook.fails("%pin tinyparent==1.0 tinypkg==2.0")
+    first, second = notebook.fails("%pin tinyparent==1.0 tinypkg==2.0", "conflict")
     assert "tinyparent" in first
     assert "tinypkg" in first
     assert second
@@ -428,14 +427,15 @@ def test_versions_in_conflict(notebook: Notebook) -> None:
 
 def test_unreachable_index(make: Callable[..., Notebook]) -> None:
     """An index that does not answer: its host, and where to set another."""
-    first, second = make(PIP_INDEX_URL="http://127.0.0.1:9/simple/").fails("%pin tinypkg==1.0")
-    assert first == "The package index 127.0.0.1 cannot be reached; nothing was installed."
+    notebook = make(PIP_INDEX_URL="http://127.0.0.1:9/simple/")
+    first, second = notebook.fails("%pin tinypkg==1.0", "index-unreachable")
+    assert "127.0.0.1" in first
     assert "PIP_INDEX_URL" in second
 
 
 def test_the_kernel_is_held(notebook: Notebook) -> None:
     """A package that needs another version of what runs the kernel is refused."""
-    assert "tornado" in "".join(notebook.fails("%pin tinygreedy==1.0"))
+    assert "tornado" in "".join(notebook.fails("%pin tinygreedy==1.0", "kernel-held"))
 
 
 # ---------------------------------------------------------------------- what is loaded
@@ -564,8 +564,7 @@ def test_a_full_disk(make: Callable[..., Notebook], tmp_path: Path, installer: s
         notebook.child("%pin tinybig==1.0")
         before = contents(site)
         answer = notebook.child.attempt("%pin tinybig==2.0")
-        assert answer.error == "InstallFailed"
-        assert answer.message.splitlines()[0] == "The disk is full; nothing was installed."
+        assert (answer.error, answer.code) == ("InstallFailed", "disk-full")
         assert contents(site) == before
         assert "already holds" in notebook.child("%pin tinybig==1.0")
         notebook.restart()
@@ -585,10 +584,7 @@ def test_read_only_packages(notebook: Notebook, installer: str) -> None:
         subprocess.run(["mount", "-o", "remount,bind,ro", str(site)], check=True)
         before = contents(site)
         answer = notebook.child.attempt("%pin tinypkg==2.0")
-        assert answer.error == "InstallFailed"
-        first, second = answer.message.splitlines()
-        assert first == "The environment may not be written; nothing was installed."
-        assert second
+        assert (answer.error, answer.code) == ("InstallFailed", "not-writable")
         assert contents(site) == before
         assert "already holds" in notebook.child("%pin tinypkg==1.0")
         notebook.restart()
@@ -602,7 +598,7 @@ def test_offline_what_holds_still_holds(notebook: Notebook, index: Watched) -> N
     notebook.restart()
     notebook.variables["PIP_INDEX_URL"] = "http://127.0.0.1:9/simple/"
     assert "already holds" in notebook.child("%pin tinypkg==1.0")
-    assert "cannot be reached" in notebook.fails("%pin tinypkg==2.0")[0]
+    notebook.fails("%pin tinypkg==2.0", "index-unreachable")
 
 
 # ---------------------------------------------------------------------- undo
@@ -634,6 +630,6 @@ def test_undo_refuses_what_no_index_has(notebook: Notebook) -> None:
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
     notebook.child("%pin tinypkg==2.0")
-    lines = notebook.fails("%pin undo")
-    assert lines[0] == "tinypkg 1.0+cu128 cannot be put back; nothing was changed."
+    lines = notebook.fails("%pin undo", "no-origin")
+    assert "tinypkg 1.0+cu128" in lines[0]
     assert sorted(notebook.installed) == ["tinypkg-2.0"]

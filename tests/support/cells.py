@@ -91,6 +91,7 @@ class Answer(NamedTuple):
     error: str
     message: str
     steps: List[str]
+    code: str = ""
 
 
 class Child:
@@ -164,6 +165,7 @@ def main() -> None:
         answer: Dict[str, Any] = {"shown": reply.shown, "error": "", "message": ""}
         if reply.error is not None:
             answer.update(error=type(reply.error).__name__, message=str(reply.error))
+            answer["code"] = getattr(reply.error, "code", "")
         answers.write(json.dumps({**answer, "steps": cells.steps()}) + "\n")
         answers.flush()
 

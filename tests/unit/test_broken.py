@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from colab_magics.pin.environment import broken
+from colab_magics.pin.environment import Installed
 
 from .conftest import Distribution
 
@@ -24,7 +24,7 @@ from .conftest import Distribution
 )
 def test_a_need_that_is_not_met_is_named(distribution: Distribution, need: str, said: str) -> None:
     """Needs of extras, of other Pythons, and those that cannot be read do not count."""
-    before = broken()
+    before = Installed().broken()
     distribution("lib", "2.0")
     distribution("app", "1.0", f"Requires-Dist: {need}")
-    assert broken() - before == ({said} if said else set())
+    assert Installed().broken() - before == ({said} if said else set())

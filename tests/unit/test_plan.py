@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-import sys
-from pathlib import Path
-from typing import Callable, List
+from typing import List
 
 import pytest
 
 from colab_magics.core.display import Report, amount
-from colab_magics.pin.environment import versions
-from colab_magics.pin.plan import Item, Plan, Watch, table
+from colab_magics.pin.plan import Item, Plan, PlanWatch, add_sizes, table
 from colab_magics.pin.uv import Uv
-
-Distribution = Callable[..., Path]
 
 #: What uv prints of an installation, piece by piece.
 RESOLVED = ["Using Python 3.11.7 environment at: here", "Resolved 4 packages in 12ms"]
@@ -33,7 +26,7 @@ FETCHES = ["Downloading tinynum (15.6MiB)", " Downloaded tinynum"]
 
 
 def read(*lines: str) -> Plan:
-    return Uv().planned(lines)
+    return Uv().read_plan(lines)
 
 
 def test_what_uv_says_is_the_plan() -> None:
@@ -74,11 +67,9 @@ def test_no_plan_without_a_resolution() -> None:
 def watched(lines: List[str]) -> List[str]:
     shown: List[str] = []
     uv = Uv()
-    watch = Watch(
-        ["tinynum"], uv.planned, lambda plan: [], lambda said: shown.append(str(said)), {}
-    )
+    watch = PlanWatch(uv.read_plan, lambda plan: shown.append(table(plan, ["tinynum"], {}).text()))
     for line in lines:
-        watch.hear(line, uv.aside(line))
+        watch.add(line, uv.is_debug(line))
     return shown
 
 
@@ -93,30 +84,30 @@ def test_the_plan_is_shown_once_it_is_whole() -> None:
 def test_a_table_never_costs_an_installation() -> None:
     """Whatever goes wrong with the plan, the installer is heard to its end."""
 
-    def fails(plan: Plan) -> List[str]:
+    def fails(plan: Plan) -> None:
         raise OSError("no driver")
 
-    watch = Watch(["tinynum"], Uv().planned, fails, lambda said: None, {})
+    watch = PlanWatch(Uv().read_plan, fails)
     for line in [*RESOLVED, *TOLD, *FETCHES]:
-        watch.hear(line, Uv().aside(line))
-    assert watch.notes == ()
+        watch.add(line, Uv().is_debug(line))
 
 
-def test_what_is_installed_is_what_was_there_before(distribution: Distribution) -> None:
-    """The table shows the version before, also once the new one has been put in place."""
-    distribution("tinynum", "1.26.4")
-    old = sys.path[0]
-    shown: List[str] = []
-    uv = Uv()
-    here = versions()
-    watch = Watch(
-        ["local"], uv.planned, lambda plan: [], lambda said: shown.append(str(said)), here
+def test_sizes_are_those_of_the_only_file() -> None:
+    """Of a wheel, else of the sources; not of a file of this machine, nor of one of several."""
+    plan = {name: Item(name, "1") for name in ("a", "b", "c", "d", "e")}
+    web, own = "{url = 'https://x/f'", "{path = 'f'"
+    pylock = "\n".join(
+        f"[[packages]]\nname = '{name}'\n{files}"
+        for name, files in {
+            "a": f"wheels = [{web}, size = 3}}]\nsdist = {web}, size = 5}}",
+            "b": f"sdist = {web}, size = 7}}",
+            "c": f"wheels = [{own}, size = 3}}]",
+            "d": f"wheels = [{web}, size = 3}}, {web}, size = 5}}]",
+            "e": f"wheels = [{web}}}]",
+        }.items()
     )
-    for line in [*RESOLVED, *TOLD, *FETCHES]:
-        watch.hear(line, uv.aside(line))
-    shutil.rmtree(Path(old, "tinynum-1.26.4.dist-info"))
-    watch.hear(" + local==1.0", False)
-    assert re.search(r"tinynum +1.26.4 +2.1.3", shown[-1]) and "local 1.0" in shown[-1]
+    sized = add_sizes(plan, pylock)
+    assert [item.size for item in sized.values()] == [3, 7, None, None, None]
 
 
 def test_the_table() -> None:

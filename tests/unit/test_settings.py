@@ -216,7 +216,7 @@ def test_a_password_travels_in_no_argument(tmp_path: Path) -> None:
     settings = PipSettings({"index-url": "https://me:hunter2@x/simple", "extra-index-url": TWO})
     uv = Uv()
     assert uv.environment(settings)["UV_DEFAULT_INDEX"] == "https://me:hunter2@x/simple"
-    shown = [*uv.command(tmp_path / "r", tmp_path / "c", []), *uv.options(settings)]
+    shown = [*uv.install_command(tmp_path / "r", tmp_path / "c", []), *uv.option_lines(settings)]
     assert "hunter2" not in " ".join(shown)
 
 
@@ -225,3 +225,11 @@ def test_constraints_are_lines_not_a_variable() -> None:
     told = PipSettings({"constraint": "/c.txt ~/d.txt"}).for_uv({})
     assert told.options == ["-c /c.txt", f"-c {Path.home() / 'd.txt'}"]
     assert told.environment == {}
+
+
+def test_without_a_cache_that_can_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the user's own cache cannot be written, uv works without one, in no shared folder."""
+    monkeypatch.delenv("UV_NO_CACHE", raising=False)
+    assert "UV_NO_CACHE" not in Uv().environment(PipSettings({}))
+    monkeypatch.setattr("os.access", lambda path, mode: False)  # root may write everywhere
+    assert Uv().environment(PipSettings({}))["UV_NO_CACHE"] == "1"

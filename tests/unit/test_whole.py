@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
-from typing import Callable, List, Tuple, cast
+from typing import Callable, List, cast
 
 import pytest
 
@@ -146,13 +146,12 @@ class Again:
     def __init__(self, put: Put, mends: bool) -> None:
         self.put, self.mends, self.tries = put, mends, 0
 
-    def install(self, lines: List[str], **more: object) -> Tuple[int, Tuple[str, ...]]:
+    def install(self, lines: List[str], **more: object) -> None:
         self.tries += 1
         assert lines == ["one==1"]
         info = self.put("one", "1")
         if not self.mends:
             (info.parent / "one.py").unlink()
-        return 0, ()
 
 
 def test_an_installer_that_leaves_a_file_out_is_run_once_more(place: Path, put: Put) -> None:
@@ -161,8 +160,9 @@ def test_an_installer_that_leaves_a_file_out_is_run_once_more(place: Path, put: 
     (place / "one.py").unlink()
     journal.note(["one"])
     fails, mends = Again(put, False), Again(put, True)
-    with pytest.raises(InstallFailed, match="one not installed whole"):
+    with pytest.raises(InstallFailed) as caught:
         transaction.verify(cast("Job", fails), ())
+    assert caught.value.code == "incomplete" and caught.value.message.startswith("one: ")
     transaction.verify(cast("Job", mends), ())
     assert (fails.tries, mends.tries) == (1, 1)
     assert integrity.faults(["one"]) == {}
@@ -175,7 +175,7 @@ def test_when_it_began_is_by_the_clock_of_files(
     clock = time.time
     monkeypatch.setattr(time, "time", lambda: clock() + 3600)
     info = put("half", "1")
-    begun = transaction.Work((), (), lambda: None).begun({}, None, set())
+    begun = transaction.begin({}, transaction.Work((), (), lambda: None), {})
     (info / "RECORD").unlink()
     assert [*integrity.torn({"half"}, begun.since)] == ["half"]
 
@@ -184,12 +184,13 @@ def test_a_journal_survives_and_holds_no_secret(place: Path) -> None:
     """What is read is what was written; a requirement with a password is not in it."""
     secret = "one @ https://me:hunter2@127.0.0.1/one.whl"
     work = transaction.Work((secret, "two==2"), (), lambda: None)
-    now = work.begun({"index-url": "https://me:hunter2@127.0.0.1/simple", "pre": "1"}, None, set())
+    line = {"index-url": "https://me:hunter2@127.0.0.1/simple", "pre": "1"}
+    now = transaction.begin(line, work, {})
     assert not journal.pending()
     journal.write(now)
     assert journal.pending()
     assert journal.read() == now
-    assert (now.asked, now.line) == (("two==2",), {"pre": "1"})
+    assert (now.requirements, now.line) == (("two==2",), {"pre": "1"})
     assert "hunter2" not in json.dumps([path.read_text() for path in place.parent.glob("pins.*")])
     journal.drop()
     assert not journal.pending()

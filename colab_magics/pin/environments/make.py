@@ -18,8 +18,6 @@ from ...core.origin import requirement
 from ...core.process import Finished, SilenceError, run
 from ...core.steps import Progress
 from ..environment import canonical_name
-from ..failure import reason_of
-from ..index import with_sizes
 from ..installer import Job
 from ..pip_config import read_settings
 from ..plan import table
@@ -177,21 +175,21 @@ def planned(
     had on that Python.
     """
     job = Job(lambda said: None, (), line, hold=False, installer=Uv(str(python)))
-    (status, said), plan = job.rehearse([*own, *texts])
-    if status or plan is None:
-        raise _unresolved(version, said)
+    try:
+        plan = job.rehearse([*own, *texts]) or {}
+    except InstallFailed as error:
+        raise _unresolved(version, error) from None
     names = [*(key(text).split(";")[0] for text in texts), *map(canonical_name, own[:1])]
-    sized = with_sizes(plan, job.settings, names, version)
-    report = table(sized, names, {}, job.advise(sized))
+    report = table(plan, names, {}, job.advise(plan))
     first = f"Python {version}, in an environment of this notebook's own: {report.lines[0]}"
     return Report((first, *report.lines[1:]), report.rows, report.after)
 
 
-def _unresolved(version: str, said: Sequence[str]) -> InstallFailed:
-    lines = [one for one in said if not one.startswith("Using Python")]  # which is a passing one
-    what, details = reason_of(lines)
+def _unresolved(version: str, error: InstallFailed) -> InstallFailed:
+    reason = error.reason or error.message
     return InstallFailed(
-        f"Not to be had for Python {version}: {what.rstrip('.')}; nothing was made.",
+        f"Not to be had for Python {version}: {reason.rstrip('.')}; nothing was made.",
         "Loosen one of the versions, or check the network and the index; then run it again.",
-        details,
+        error.details,
+        code=error.code,
     )

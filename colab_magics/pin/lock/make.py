@@ -17,7 +17,6 @@ from ...core.errors import InstallFailed
 from ...core.host import Host
 from ...core.steps import Progress
 from ..environment import canonical_name, find
-from ..failure import explain
 from ..installer import KERNEL, Job
 from ..integrity import sources
 from ..requirements import carries_secret, requirement
@@ -138,9 +137,7 @@ def _looked_up(
     if not texts:
         return []
     job = Job(progress, (), step.place(host), hold=False)
-    (status, said), found = job.look_up(list(texts.values()))
-    if status:
-        raise explain(list(texts.values()), job.settings, said)
+    found = job.make_pylock(list(texts.values()))
     chosen = [_chosen(package) for package in parsed(found).get("packages", ())]
     kept = [one for one in chosen if _may_be_kept(one)]
     indexes = [re.sub("://[^/@]*@", "://", url) for url in job.settings.indexes]

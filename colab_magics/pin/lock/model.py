@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 from ...core.controls import visible
 from ...core.errors import NotebookError
-from ..wheels import parse_file_name
+from ..wheels import rank_file
 
 #: Stands in the place of a lock in a notebook that wants none.
 OFF = "off"
@@ -178,7 +178,7 @@ def file_name(file: Mapping[str, Any]) -> str:
 def rank(file: Mapping[str, Any]) -> Optional[int]:
     """Rank a wheel by its file name, 0 the best; None where it does not fit here."""
     try:
-        return parse_file_name(file_name(file)).rank()
+        return rank_file(file_name(file))
     except ValueError:
         return None
 
