@@ -84,6 +84,8 @@ class Magic:
             status.done(None)
             raise
         status.done(None if quiet else self.report(outcome, call))
+        for hook in self.session.hooks:
+            hook.step_ended(step, outcome, call.flags)
         if outcome.step is not None and "no_record" not in call.flags:
             self.session.remember(outcome.step)
         if outcome.error is not None:

@@ -47,6 +47,14 @@ class Status:
         self._terminal = not quiet and host.may_ask and not host.live and sys.stdout.isatty()
         self._handle: Any = None
         self._above = Report()
+        self._ended = False
+
+    def __enter__(self) -> Status:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if not self._ended:
+            self.done(None)
 
     def __call__(self, said: Union[str, Report]) -> None:
         """Say what is going on; a report stays above what is said after it."""
@@ -73,6 +81,7 @@ class Status:
 
     def done(self, report: Optional[Report]) -> None:
         """Show the outcome in the same place; None where an error will be shown instead."""
+        self._ended = True
         if self._terminal:
             sys.stdout.write("\r\x1b[K")
         if self._handle is not None:

@@ -1,7 +1,7 @@
-"""Making a lock: what is installed behind the pins, looked up with its hashes by uv.
+"""Make a lock: what is installed behind the pins, with the hashes that uv looks up.
 
-The versions are those that are here, so that nothing is resolved: uv only finds the files. What
-no index can give again (folders of this machine, versions that came with it) is left out.
+Nothing is resolved, since the versions are those installed: uv only finds their files. What no
+index has, such as folders of this machine and what came with it, is left out.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ import hashlib
 import re
 import sys
 import time
-from dataclasses import dataclass
 from typing import Any, Dict, Iterable, List, Mapping, Sequence, Set, Tuple
 
-from ...core.errors import InstallFailed
+from packaging.requirements import Requirement
+
 from ...core.host import Host
 from ...core.steps import Progress
 from ..environment import canonical_name, find
@@ -22,28 +22,11 @@ from ..installer import KERNEL, Job
 from ..integrity import sources
 from ..requirements import carries_secret, requirement
 from ..step import PinStep
-from .model import (
-    Lock,
-    check_package,
-    environment,
-    file_name,
-    files_of,
-    machine,
-    parsed,
-    rank,
-)
-
-
-@dataclass(frozen=True)
-class Made:
-    """A lock, and the names that are not in it because no index could give them again."""
-
-    lock: Lock
-    left: Tuple[str, ...] = ()
+from .model import Lock, check_package, environment, file_name, files_of, machine, parsed, rank
 
 
 def line_of(step: PinStep, host: Host) -> str:
-    """A line of the setup cell as a lock names it; with what its files say, for they may change."""
+    """Return how a lock names a line: as it reads, with a hash of the files that it names."""
     places = [*step.files, *(v for k, v in step.options.pairs if k == "--constraint")]
     files = [host.resolve(place) for place in places if "://" not in place]
     text = b"\n".join(file.read_bytes() for file in files if file.is_file())
@@ -51,36 +34,26 @@ def line_of(step: PinStep, host: Host) -> str:
     return " ".join(step.arguments()) + mark
 
 
-def make(steps: Sequence[PinStep], host: Host, progress: Progress) -> Made:
-    """The lock of these lines; `InstallFailed` where an index does not have what is here.
+def make(steps: Sequence[PinStep], host: Host, progress: Progress) -> Tuple[Lock, Tuple[str, ...]]:
+    """Return the lock of these lines, and the names that are in no index.
 
-    Needs uv and the indexes of the lines; changes nothing.
+    Needs uv and the indexes of the lines; `InstallFailed` if they do not have what is installed.
     """
     packages: Dict[str, Dict[str, Any]] = {}
-    left: List[str] = []
+    names: Set[str] = set()
     for step in steps:
-        names = sorted(_behind(step, host) - packages.keys())
-        texts = _exact(names)
-        try:
-            found = _looked_up(step, host, texts, progress)
-        except InstallFailed as error:  # what came with the machine may be in no index
-            came = [name for name, text in texts.items() if "+" in text.partition("==")[2]]
-            if not came or error.code == "timeout":
-                raise
-            texts = {name: text for name, text in texts.items() if name not in came}
-            found = _looked_up(step, host, texts, progress)
-        packages.update({one["name"]: one for one in found})
-        left += names
+        new = sorted(_needs(step, host) - packages.keys())
+        names.update(new)
+        packages.update(_look_up(step, host, _exact(new), progress))
+    options = [pair for step in steps for pair in step.options.pairs]
+    backends = sorted({value for option, value in options if option == "--torch-backend"})
     about: Dict[str, Any] = {
         "lines": sorted(line_of(step, host) for step in steps),
         "made": time.strftime("%Y-%m-%d"),
         "python": ".".join(map(str, sys.version_info[:3])),
         "platform": machine(),
+        **({"torch-backend": " ".join(backends)} if backends else {}),
     }
-    backends = {
-        value for step in steps for name, value in step.options.pairs if name == "--torch-backend"
-    }
-    about.update({"torch-backend": " ".join(sorted(backends))} if backends else {})
     data = {
         "lock-version": "1.0",
         "environments": [environment()],
@@ -89,99 +62,96 @@ def make(steps: Sequence[PinStep], host: Host, progress: Progress) -> Made:
         "packages": [packages[name] for name in sorted(packages)],
         "tool": {"colab_magics": about},
     }
-    return Made(Lock(data), tuple(sorted({*left} - packages.keys())))
+    return Lock(data), tuple(sorted(names - packages.keys()))
 
 
-def _behind(step: PinStep, host: Host) -> Set[str]:
-    """The canonical names of all that a line needs here, less the kernel's machinery."""
+def _needs(step: PinStep, host: Host) -> Set[str]:
+    """Return the canonical names of all that a line needs here, less the kernel's machinery."""
     wanted = step.wanted(host)
-    hint = [(one.name, tuple(sorted(one.extras))) for one in _applying(wanted.texts)]
-    for name, url in sources().items():
-        if any(url == folder.as_uri() for folder in wanted.folders):
-            hint.append((name, ()))
+    folders = {folder.as_uri() for folder in wanted.folders}
+    queue = _names(_applying(wanted.texts))
+    queue += [(name, ()) for name, url in sources().items() if url in folders]
     seen: Set[Tuple[str, Tuple[str, ...]]] = set()
-    while hint:
-        name, extras = hint.pop()
-        name = canonical_name(name)
-        found = find(name) if (name, extras) not in seen and name not in KERNEL else None
-        if found is None:
-            continue
-        seen.add((name, extras))
-        needs = _applying(found.requires or (), extras)
-        hint += [(one.name, tuple(sorted(one.extras))) for one in needs]
+    while queue:
+        name, extras = queue.pop()
+        distribution = None if (name, extras) in seen or name in KERNEL else find(name)
+        if distribution is not None:
+            seen.add((name, extras))
+            queue += _names(_applying(distribution.requires or (), extras))
     return {name for name, _ in seen}
 
 
-def _applying(texts: Iterable[str], extras: Sequence[str] = ()) -> List[Any]:
-    """The requirements among them whose markers hold here, with one of the extras or without."""
-    found = [requirement(text) for text in texts]
-    given = [{"extra": extra} for extra in ("", *extras)]
-    return [one for one in found if not one.marker or any(map(one.marker.evaluate, given))]
+def _names(requirements: Iterable[Requirement]) -> List[Tuple[str, Tuple[str, ...]]]:
+    return [(canonical_name(each.name), tuple(sorted(each.extras))) for each in requirements]
+
+
+def _applying(texts: Iterable[str], extras: Sequence[str] = ()) -> Iterable[Requirement]:
+    """Yield the requirements whose markers hold here, with one of the extras or without."""
+    environments = [{"extra": extra} for extra in ("", *extras)]
+    for each in map(requirement, texts):
+        if not each.marker or any(map(each.marker.evaluate, environments)):
+            yield each
 
 
 def _exact(names: Sequence[str]) -> Dict[str, str]:
-    """Name → the requirement for just what is installed, where something else than a folder of
-    this machine may have it.
-    """
+    """Return the requirement for just what is installed by its name, less local folders."""
     origins, texts = sources(), {}
     for name in names:
-        found, origin = find(name), origins.get(name, "")
-        if found is not None and not origin.startswith("file:"):
-            texts[name] = f"{name} @ {origin}" if origin else f"{name}=={found.version}"
+        distribution, origin = find(name), origins.get(name, "")
+        if distribution is not None and not origin.startswith("file:"):
+            texts[name] = f"{name} @ {origin}" if origin else f"{name}=={distribution.version}"
     return texts
 
 
-def _looked_up(
+def _look_up(
     step: PinStep, host: Host, texts: Mapping[str, str], progress: Progress
-) -> List[Dict[str, Any]]:
-    """The packages as uv finds them at the places of the line, each with the file for here."""
+) -> Dict[str, Dict[str, Any]]:
+    """Return the packages by name, as uv finds them where the line says, with the file for here."""
     if not texts:
-        return []
+        return {}
     job = Job(progress, (), step.place(host), hold=False)
-    (status, said), found = job.look_up(list(texts.values()))
+    (status, output), text = job.look_up(list(texts.values()))
     if status:
-        raise explain(list(texts.values()), job.settings, said)
-    chosen = [_chosen(package) for package in parsed(found).get("packages", ())]
-    kept = [one for one in chosen if _may_be_kept(one)]
+        error = explain(list(texts.values()), job.settings, output)
+        rest = {name: text for name, text in texts.items() if "+" not in text.partition("==")[2]}
+        if error.code == "timeout" or len(rest) == len(texts):
+            raise error
+        return _look_up(step, host, rest, progress)  # local versions may have come with the machine
+    packages = map(_with_one_file, parsed(text).get("packages", ()))
     indexes = [re.sub("://[^/@]*@", "://", url) for url in job.settings.indexes]
-    if len(indexes) == 1:
-        kept = [{**one, **_at(one, indexes[0])} for one in kept]
-    return kept
+    index = {"index": indexes[0]} if len(indexes) == 1 else {}
+    return {
+        package["name"]: {**package, **(index if files_of(package) else {})}
+        for package in packages
+        if _is_lockable(package)
+    }
 
 
-def _chosen(package: Mapping[str, Any]) -> Dict[str, Any]:
-    """A package with the one file that an installer takes here."""
-    kept = {key: package[key] for key in ("name", "version", "vcs", "archive") if key in package}
+def _with_one_file(package: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return a package with the one file that an installer chooses here."""
+    result = {key: package[key] for key in ("name", "version", "vcs", "archive") if key in package}
     ranked = [(rank(wheel), wheel) for wheel in package.get("wheels", ())]
     fitting = [(order, wheel) for order, wheel in ranked if order is not None]
     if fitting:
-        kept["wheels"] = [_file(min(fitting, key=lambda pair: pair[0])[1])]
+        result["wheels"] = [_file(min(fitting, key=lambda pair: pair[0])[1])]
     elif "sdist" in package:
-        kept["sdist"] = _file(package["sdist"])
-    return kept
+        result["sdist"] = _file(package["sdist"])
+    return result
 
 
 def _file(file: Mapping[str, Any]) -> Dict[str, Any]:
-    """What is kept of a file; one that lies in a folder of this machine is named without it."""
-    where = {"url": file["url"]}
-    if file["url"].startswith("file:"):
-        where = {"path": file_name(file)}
-    return {**where, **{key: file[key] for key in ("size", "hashes") if key in file}}
+    """Return the parts of a file that are locked; not the local folder that it may be in."""
+    local = file["url"].startswith("file:")
+    place = {"path": file_name(file)} if local else {"url": file["url"]}
+    return {**place, **{key: file[key] for key in ("size", "hashes") if key in file}}
 
 
-def _may_be_kept(package: Mapping[str, Any]) -> bool:
-    """Whether it has a source that another machine may have too, and that may be written down."""
-    sources = [package[word] for word in ("vcs", "archive") if word in package]
+def _is_lockable(package: Mapping[str, Any]) -> bool:
+    """Return whether a package has a source that others can reach and that may be written down."""
     try:
         check_package(package)
     except (ValueError, KeyError, TypeError, AttributeError):  # a file without a hash, for instance
         return False
-    if not sources and not files_of(package):
-        return False
-    urls = [str(one["url"]) for one in sources]
-    urls += [str(file.get("url", "")) for file in files_of(package)]
-    return not any(url.startswith("file:") or carries_secret(url) for url in urls)
-
-
-def _at(package: Mapping[str, Any], index: str) -> Dict[str, str]:
-    return {"index": index} if files_of(package) else {}
+    files = [*(package[word] for word in ("vcs", "archive") if word in package), *files_of(package)]
+    urls = [str(file.get("url", "")) for file in files]
+    return bool(files) and not any(url.startswith("file:") or carries_secret(url) for url in urls)
