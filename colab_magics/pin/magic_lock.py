@@ -33,9 +33,13 @@ def lock(magic: Any, call: Call, arguments: Namespace) -> Optional[Lock]:
         return _check(session)
     pins = recorded_pins(session)
     if not pins:
-        raise usage_error("%pin lock: no pin is recorded.", "For instance: %pin numpy==2.1.3")
+        raise usage_error(
+            "%pin lock: no pin is recorded.", "For instance: %pin numpy==2.1.3", code="no-pins"
+        )
     if not all(runs(step.python) for step in pins):
-        raise usage_error("A line asks for another Python.", "Run the setup cell first.")
+        raise usage_error(
+            "A line asks for another Python.", "Run the setup cell first.", code="other-python"
+        )
     writer = session.writer()
     if writer is None or not writer.can_keep:
         raise NotebookError(

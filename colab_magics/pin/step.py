@@ -10,6 +10,7 @@ from os.path import normpath
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
+    Any,
     ClassVar,
     Dict,
     FrozenSet,
@@ -354,49 +355,25 @@ def _unique(*paths: str) -> Tuple[str, ...]:
 def parser() -> Parser:
     """Return the arguments of ``%pin``."""
     tree = Parser("%pin", usage="%(prog)s REQUIREMENT... [-r FILE] [-e FOLDER] [options]")
-    tree.add_argument("requirements", nargs="*", metavar="REQUIREMENT", help="numpy==2.1.3")
-    tree.add_argument(
-        "-r",
-        "--requirement",
-        dest="files",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="a requirements file",
-    )
-    tree.add_argument(
-        "-e",
-        "--editable",
-        dest="folders",
-        action="append",
-        default=[],
-        metavar="FOLDER",
-        help="a project, installed so that edits take effect",
-    )
-    tree.add_argument(
-        "-U", "--upgrade", action="store_true", help="the newest version that fits; it is recorded"
-    )
-    tree.add_argument(
-        "--allow-kernel-changes", action="store_true", help="also what runs this kernel"
-    )
-    tree.add_argument(
-        "--python",
-        default="",
-        metavar="VERSION",
-        help="in an environment with this Python, to which the notebook is switched",
-    )
+    often: Dict[str, Any] = {"action": "append", "default": []}
+    flag: Dict[str, Any] = {"action": "store_true"}
+    add = tree.add_argument
+    add("requirements", nargs="*", metavar="REQUIREMENT", help="numpy==2.1.3")
+    add("-r", "--requirement", dest="files", metavar="FILE", help="requirements in a file", **often)
+    add("-e", "--editable", dest="folders", metavar="FOLDER", help="a project to edit", **often)
+    add("-U", "--upgrade", help="the newest version that fits; it is recorded", **flag)
+    add("--allow-kernel-changes", help="also what runs this kernel", **flag)
+    add("--python", default="", metavar="VERSION", help="switch the notebook to this Python")
     add_options(tree)
     freeze = tree.add_command("freeze", "Pin what this kernel has imported, at its versions.")
-    freeze.add_argument("--all", action="store_true", help="all that is installed")
+    freeze.add_argument("--all", help="all that is installed", **flag)
     tree.add_command("undo", "Undo the last installation, here and in the setup cell.")
     environments = tree.add_command("environments", "List the environments of other Pythons.")
-    environments.add_command("remove", "Delete one.").add_argument("name", metavar="NAME")
+    environments.add_command("remove", "Delete an environment.").add_argument("name")
     lock = tree.add_command("lock", "Lock the versions and hashes of what is installed.")
     mode = lock.add_mutually_exclusive_group()
-    mode.add_argument("--check", action="store_true", help="only compare this machine with it")
-    mode.add_argument(
-        "-U", "--upgrade", action="store_true", help="first install the newest that the pins allow"
-    )
+    mode.add_argument("--check", help="only compare this machine with the lock", **flag)
+    mode.add_argument("-U", "--upgrade", help="first install the newest that the pins need", **flag)
     return tree
 
 
@@ -408,7 +385,9 @@ def parse(words: List[str]) -> Optional[PinStep]:
     _check(arguments)
     texts = {key(text): text for text in map(normal, arguments.requirements)}
     if not (texts or arguments.files or arguments.folders):
-        raise usage_error("%pin: options, but no package.", "Name a package too.")
+        raise usage_error(
+            "%pin: options, but no package.", "Name a package too.", code="no-package"
+        )
     return PinStep(
         tuple(texts.values()),
         tuple(dict.fromkeys(arguments.files)),
@@ -419,31 +398,34 @@ def parse(words: List[str]) -> Optional[PinStep]:
     )
 
 
+#: Code of a slip → what is wrong, and what to do.
+_SLIPS = {
+    "space": ("%pin: a space before {}.", "Write numpy==2.1.3 without spaces."),
+    "secret-typed": (
+        "%pin: --index-auth takes the name of an environment variable, not the secret.",
+        "Remove the secret from this cell, and clear the history (%history -g).",
+    ),
+    "not-a-folder": ("%pin -e takes a folder.", "For a repository: %pin 'NAME @ git+https://...'"),
+    "no-index": (
+        "%pin: --index-auth, but no index to log in to.",
+        "Add --index-url or --extra-index-url.",
+    ),
+}
+
+
 def _check(arguments: Namespace) -> None:
     """Refuse what can only be a slip."""
-    for text in arguments.requirements:
-        if text in _OPERATORS or text[:1] in {*"=<>~!"}:
-            raise usage_error(
-                f"%pin: a space before {text}.",
-                "Write numpy==2.1.3 without spaces.",
-                code="space",
-            )
-    name = arguments.index_auth
-    if name and not re.fullmatch(r"[A-Za-z_]\w*", name):
-        raise usage_error(
-            "%pin: --index-auth takes the name of an environment variable, not the secret.",
-            "Remove the secret from this cell, and clear the history (%history -g).",
-            code="secret-typed",
-        )
-    if any("://" in folder for folder in arguments.folders):
-        raise usage_error(
-            "%pin -e takes a folder.",
-            "A repository is written: 'NAME @ git+https://...'",
-            code="not-a-folder",
-        )
-    if name and not (arguments.index_url or arguments.extra_index_url):
-        raise usage_error(
-            "%pin: --index-auth, but no index to log in to.",
-            "Add --index-url or --extra-index-url.",
-            code="no-index",
-        )
+    login, slip = arguments.index_auth, ""
+    texts = arguments.requirements
+    operator = next((x for x in texts if x in _OPERATORS or x[:1] in {*"=<>~!"}), "")
+    if operator:
+        slip = "space"
+    elif login and not re.fullmatch(r"[A-Za-z_]\w*", login):
+        slip = "secret-typed"
+    elif any("://" in folder for folder in arguments.folders):
+        slip = "not-a-folder"
+    elif login and not (arguments.index_url or arguments.extra_index_url):
+        slip = "no-index"
+    if slip:
+        message, hint = _SLIPS[slip]
+        raise usage_error(message.format(operator), hint, code=slip)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from functools import cached_property
+from itertools import chain
 from os.path import normpath
-from typing import Dict, FrozenSet, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Dict, FrozenSet, Iterable, List, Optional, Sequence, Set, Tuple
 
 from ..core.errors import NotebookError
 from ..core.steps import STEPS, Step
@@ -38,192 +38,146 @@ _COMMENT = re.compile(r"#(?!.*(\"\"\"|'''))")
 
 def merge(lines: Sequence[Line], entries: Sequence[Entry]) -> Merged:
     """Return the lines with every step merged in, and what changed."""
-    result = list(lines)
-    changes: List[str] = []
-    for batch in _batches(entries):
-        merger = _Merger(result, batch[0][0].word)
-        changes += merger.take(batch)
-        result = merger.result()
-    return result, tuple(changes)
+    merger = _Merger(lines)
+    parts = ((part, note) for step, note in entries for part in step.parts())
+    changes = [merger.take(part, note) for part, note in parts]
+    return merger.result(), tuple(filter(None, changes))
 
 
-def _batches(entries: Sequence[Entry]) -> Iterator[List[Entry]]:
-    """Yield the parts in order, as many at a time as are of one kind and have different keys."""
-    batch: List[Entry] = []
-    keys: Set[str] = set()
-    for step, note in entries:
-        for part in step.parts():
-            if batch and (part.word != batch[0][0].word or part.keys & keys):
-                yield batch
-                batch, keys = [], set()
-            batch.append((part, note))
-            keys |= part.keys
-    if batch:
-        yield batch
+class _Group:
+    """The parts that share a line: one that is there, or a new one before line ``place``."""
+
+    def __init__(self, place: int, line: Optional[Line], first: Step, note: str = "") -> None:
+        self.place, self.line, self.first, self.note = place, line, first, note
+        self.changed: Dict[str, Step] = {}
+        self.removed: Set[str] = set()
+
+    def step(self) -> Optional[Step]:
+        """Return what the line is to say, None if nothing."""
+        rest = self.line.step if self.line is not None else None
+        if rest is not None and self.removed:
+            rest = rest.without(frozenset(self.removed))
+        new = _together(list(self.changed.values()))
+        return new if rest is None else rest if new is None else rest.joined(new)
+
+    def result(self) -> Optional[Line]:
+        """Return the line; of an emptied one the comment, which a person may have written."""
+        step = self.step()
+        if self.line is None:
+            return step_line(step, self.note) if step is not None else None
+        if step is not None:
+            return self.line.with_step(step)
+        return Line(self.line.comment.strip()) if self.line.comment else None
 
 
 class _Merger:
-    """Merges parts of one kind into lines together, since one by one takes quadratic time.
+    """Merges parts into lines; each part takes the same time, however many lines there are."""
 
-    A removed line becomes None and new lines wait in ``new``, so that line numbers stay valid.
-    """
-
-    def __init__(self, lines: Sequence[Line], word: str) -> None:
-        self.before = lines
-        self.lines: List[Optional[Line]] = list(lines)
-        self.escapes = count_escapes(lines)
-        #: Number of a line → the new lines before it.
-        self.new: Dict[int, List[Line]] = defaultdict(list)
-        self.kin = [i for i, line in enumerate(lines) if line.step and line.step.word == word]
-        #: Key → its last part, and the numbers of the lines that have one.
-        self.parts: Dict[str, Step] = {}
-        self.numbers: Dict[str, List[int]] = defaultdict(list)
-        for i in self.kin:
-            for part in _step(lines[i]).parts():
-                self.parts[_key(part)] = part
-                self.numbers[_key(part)].append(i)
-
-    def take(self, batch: Sequence[Entry]) -> List[str]:
-        """Merge the parts, and return what changed."""
-        changes: List[str] = []
-        order: Dict[str, int] = {}
-        known: Dict[Tuple[int, ...], List[Entry]] = defaultdict(list)
-        for part, note in batch:
-            old = self.parts.get(_key(part))
-            part = part if old is None else part.after(old)
-            if old is not None and old.joined(part) == old:
+    def __init__(self, lines: Sequence[Line]) -> None:
+        self.lines = lines
+        self.new: List[_Group] = []
+        #: Kind → the groups of its lines.
+        self.kin: Dict[str, List[_Group]] = defaultdict(list)
+        #: Kind and key → the last part with them, and the groups that have one.
+        self.parts: Dict[Tuple[str, str], Step] = {}
+        self.homes: Dict[Tuple[str, str], List[_Group]] = defaultdict(list)
+        self.places: Dict[int, int] = {}
+        for i, line in enumerate(lines):
+            if line.step is None:
                 continue
-            order[_key(part)] = len(order)
-            known[tuple(self.numbers[_key(part)])].append((part, note))
-            text = render_step(part)
-            changes.append(text if old is None else f"{render_step(old)} -> {text}")
-        rest = known.pop((), [])
-        for numbers, entries in known.items():
-            for group, step in _groups(entries):
-                rest += [] if self._join(group, step, numbers) else group
-        for group, step in _groups(sorted(rest, key=lambda entry: order[_key(entry[0])])):
-            if not self._join(group, step, self.kin[::-1]):
-                self._add(group, step)
-        return changes
+            parts = line.step.parts()
+            group = _Group(i, line, parts[0])
+            self.kin[line.step.word].append(group)
+            for part in parts:
+                self.parts[_key(part)] = part
+                self.homes[_key(part)].append(group)
 
-    def _join(self, group: Sequence[Entry], step: Step, numbers: Sequence[int]) -> bool:
-        """Join a group to the first of these lines that can take it; return whether any can."""
-        for i in numbers:
-            line = self.lines[i]
-            joined = line.step.joined(step) if line is not None and line.step is not None else None
-            if line is not None and joined is not None:
-                self.lines[i] = line.with_step(joined)
-                self._remove(group, i)
-                return True
-        return False
+    def take(self, part: Step, note: str) -> str:
+        """Merge a part, and return what changed; empty if nothing."""
+        key, old = _key(part), self.parts.get(_key(part))
+        part = part if old is None else part.after(old)
+        if old is not None and old.joined(part) == old:
+            return ""
+        homes = self.homes[key]
+        group = self._find(part, homes)
+        if group is None:
+            place = homes[0].place if homes else self._place(part.rank)
+            group = _Group(place, None, part, note)
+            self.new.append(group)
+            self.kin[part.word].append(group)
+        for home in homes:
+            home.changed.pop(key[1], None)
+            home.removed.add(key[1])
+        group.removed.discard(key[1])
+        group.changed[key[1]] = part
+        self.parts[key], self.homes[key] = part, [group]
+        text = render_step(part)
+        return text if old is None else f"{render_step(old)} -> {text}"
 
-    def _add(self, group: Sequence[Entry], step: Step) -> None:
-        """Give a group a line of its own, before the line that it replaces if there is any."""
-        first, note = group[0]
-        numbers = self.numbers[_key(first)]
-        line = step_line(step, note)
-        self.escapes += 1
-        line = line if self.escapes <= MOST_ESCAPES else line.as_call()
-        self.new[numbers[0] if numbers else self._place(first.rank)].append(line)
-        self._remove(group, None)
-
-    def _remove(self, group: Sequence[Entry], home: Optional[int]) -> None:
-        """Remove the keys of a group from all lines but ``home``; an emptied line's comment stays.
-
-        A person may have written it.
-        """
-        keys: Dict[int, FrozenSet[str]] = defaultdict(frozenset)
-        for part, _ in group:
-            for i in self.numbers[_key(part)]:
-                keys[i] |= part.keys
-        for i in keys.keys() - {home}:
-            line = self.lines[i]
-            if line is not None and line.step is not None:
-                comment = Line(line.comment.strip()) if line.comment else None
-                self.lines[i] = _without(line, keys[i]) or comment
+    def _find(self, part: Step, homes: Sequence[_Group]) -> Optional[_Group]:
+        """Return the line that can take a part: one that has its key, else the last of its kind."""
+        others: Iterable[_Group] = reversed(self.kin[part.word])
+        if type(part).joined is Step.joined:  # a kind of which no two steps share a line
+            others = ()
+        fits = (group for group in chain(homes, others) if group.first.joined(part) is not None)
+        return next(fits, None)
 
     def result(self) -> List[Line]:
-        """Return the lines as they are now."""
-        lines: List[Line] = []
-        for i, line in enumerate([*self.lines, None]):
-            lines += self.new.get(i, [])
-            lines += [line] if line is not None else []
-        return lines
+        """Return the lines as they are now; new ones with the same place in order of rank."""
+        escapes = count_escapes(self.lines)
+        new: Dict[int, List[Line]] = defaultdict(list)
+        for group in sorted(self.new, key=lambda group: group.first.rank):
+            line = group.result()
+            escapes += line is not None
+            if line is not None:
+                new[group.place].append(line if escapes <= MOST_ESCAPES else line.as_call())
+        old: Dict[int, Optional[Line]] = dict(enumerate(self.lines))
+        for group in chain.from_iterable(self.kin.values()):
+            if group.line is not None and (group.changed or group.removed):
+                old[group.place] = group.result()
+        places = range(len(self.lines) + 1)
+        rows = ([*new.get(i, ()), *filter(None, [old.get(i)])] for i in places)
+        return list(chain.from_iterable(rows))
 
     def _place(self, rank: int) -> int:
         """Return where a new line goes: not behind a backslash, which would continue with it."""
-        place = self._place_by_rank(rank)
-        while 0 < place < len(self.before) and self.before[place - 1].text.endswith("\\"):
-            place += 1
-        return place
+        if rank not in self.places:
+            place = self._place_by_rank(rank)
+            while 0 < place < len(self.lines) and self.lines[place - 1].text.endswith("\\"):
+                place += 1
+            self.places[rank] = place
+        return self.places[rank]
 
     def _place_by_rank(self, rank: int) -> int:
-        ranks = self._ranks
-        before = [i for i, other in ranks if other <= rank]
+        steps = [(i, line.step.rank) for i, line in enumerate(self.lines) if line.step]
+        before = [i for i, other in steps if other <= rank]
         if before:
             return before[-1] + 1
-        if self._load is not None and (not ranks or self._load < ranks[0][0]):
-            return self._load + 1
-        if not ranks:
-            return len(self.before)
-        first = ranks[0][0]  # above its comments, but below the marker
-        while first > 0 and _COMMENT.match(self.before[first - 1].text):
-            if is_setup(self.before[first - 1].text):
+        first = steps[0][0] if steps else len(self.lines)
+        loads = (i for i, x in enumerate(self.lines) if x.is_magic and _LOAD.match(x.text))
+        load = next(loads, len(self.lines))
+        if load < first:
+            return load + 1
+        # Above the comments of the first step, but below the marker.
+        while steps and first > 0 and _COMMENT.match(self.lines[first - 1].text):
+            if is_setup(self.lines[first - 1].text):
                 break
             first -= 1
         return first
 
-    @cached_property
-    def _ranks(self) -> List[Tuple[int, int]]:
-        return [(i, line.step.rank) for i, line in enumerate(self.before) if line.step]
-
-    @cached_property
-    def _load(self) -> Optional[int]:
-        """The number of the line that loads this extension."""
-        loads = (i for i, x in enumerate(self.before) if x.is_magic and _LOAD.match(x.text))
-        return next(loads, None)
-
-
-def _groups(entries: Sequence[Entry]) -> Iterator[Tuple[Sequence[Entry], Step]]:
-    """Yield entries that can share a line, in order, and the step that they are together."""
-    while entries:
-        first = entries[0][0]
-        if type(first).joined is Step.joined:  # a kind of which no two steps share a line
-            yield from (([entry], entry[0]) for entry in entries)
-            return
-        fits = [first.joined(part) is not None for part, _ in entries]
-        group: Sequence[Entry] = [entry for entry, fit in zip(entries, fits) if fit]
-        rest = [entry for entry, fit in zip(entries, fits) if not fit]
-        step = _together([part for part, _ in group])
-        if step is None:
-            group, step, rest = entries[:1], first, list(entries[1:])
-        yield group, step
-        entries = rest
-
 
 def _together(parts: Sequence[Step]) -> Optional[Step]:
-    """Return parts as one step, None if they cannot share a line; halves save quadratic time."""
-    if len(parts) == 1:
-        return parts[0]
+    """Return parts as one step, None if there are none; halves save quadratic time."""
+    if len(parts) < 2:
+        return parts[0] if parts else None
     half = len(parts) // 2
     first, second = _together(parts[:half]), _together(parts[half:])
-    return None if first is None or second is None else first.joined(second)
+    return first.joined(second) if first is not None and second is not None else None
 
 
-def _key(part: Step) -> str:
-    """Return the key of a part, which has a single one."""
-    return next(iter(part.keys))
-
-
-def _step(line: Line) -> Step:
-    assert line.step is not None  # noqa: S101 - the callers chose lines that have one
-    return line.step
-
-
-def _without(line: Line, keys: FrozenSet[str]) -> Optional[Line]:
-    """Return a line without what these keys name, None if nothing of its step remains."""
-    rest = _step(line).without(keys)
-    return line.with_step(rest) if rest is not None else None
+def _key(part: Step) -> Tuple[str, str]:
+    """Return the kind of a part, and its key, of which it has one."""
+    return part.word, next(iter(part.keys))
 
 
 # ---------------------------------------------------------------------- removing
@@ -232,7 +186,7 @@ def remove_steps(lines: Sequence[Line], word: str, keys: FrozenSet[str]) -> Merg
 
     The trailing comment of a removed line goes too.
     """
-    result: List[Optional[Line]] = []
+    result: List[Line] = []
     changes: List[str] = []
     for line in lines:
         if line.step is None or line.step.word != word or (keys and not keys & line.step.keys):
@@ -240,8 +194,9 @@ def remove_steps(lines: Sequence[Line], word: str, keys: FrozenSet[str]) -> Merg
             continue
         parts = line.step.parts()
         changes += [render_step(part) for part in parts if not keys or part.keys & keys]
-        result.append(_without(line, keys or line.step.keys))
-    return [line for line in result if line is not None], tuple(changes)
+        rest = line.step.without(keys or line.step.keys)
+        result += [line.with_step(rest)] if rest is not None else []
+    return result, tuple(changes)
 
 
 def forget(lines: Sequence[Line], selector: Sequence[str]) -> Merged:

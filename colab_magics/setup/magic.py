@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any, Callable, Dict, List, Tuple
 
 from ..core.arguments import Parser
 from ..core.display import Report
@@ -56,8 +56,6 @@ class SetupMagic(Magic):
             "forget": self.forget,
             "where": self.where,
             "auto": self.auto,
-            "auto on": self.auto_on,
-            "auto off": self.auto_off,
             "help": self.list_commands,
         }
         return commands[command](call, arguments)
@@ -119,8 +117,10 @@ class SetupMagic(Magic):
 
     def list_commands(self, call: Call, arguments: Namespace) -> None:
         """Show each command in a line."""
-        rows = (("%setup", "Show each line: ok, differs, cannot tell."), *_commands(parser()))
-        show(Report((), rows, ("Options: %setup --help",)))
+        rows = [("%setup", "Show each line: ok, differs, cannot tell.")]
+        for command in parser().commands.values():
+            rows.append((" ".join(command.format_usage().split()[1:]), str(command.description)))
+        show(Report((), tuple(rows), ("Options: %setup --help",)))
 
     # ------------------------------------------------------------------ changing
     def write(self, call: Call, arguments: Namespace) -> Any:
@@ -141,7 +141,9 @@ class SetupMagic(Magic):
     def _write_file(self, path: Path) -> Any:
         entries = self.session.take()
         if not entries:
-            raise usage_error("%setup write: nothing to write.", "First: %pin, %drive mount ...")
+            raise usage_error(
+                "%setup write: nothing to write.", "First: %pin, %drive mount ...", code="no-lines"
+            )
         try:
             record = write(FileWriter(path, is_setup), entries, path.name)
         except BaseException:
@@ -172,22 +174,10 @@ class SetupMagic(Magic):
         removed: List[str] = self.session.edit(lambda lines: forget(lines, selector))
         return removed
 
-    def auto(self, call: Call, arguments: Namespace) -> None:
-        """Refuse ``%setup auto`` alone."""
-        raise usage_error("%setup auto: on or off?", "Type %setup auto off to stop.")
-
-    def auto_on(self, call: Call, arguments: Namespace) -> None:
-        """Remove ``%setup auto off`` from the notebook."""
+    def auto(self, call: Call, arguments: Namespace) -> Any:
+        """Turn recording on or off in this notebook."""
+        if arguments.state == "off":
+            return self.perform(AutoOff(), call)
         self._remove(["auto"])
         say("Recording is on in this notebook.")
-
-    def auto_off(self, call: Call, arguments: Namespace) -> Any:
-        """Turn recording off in this notebook."""
-        return self.perform(AutoOff(), call)
-
-
-def _commands(tree: Parser) -> Iterator[Row]:
-    """Yield the usage of each command and what it does."""
-    for command in tree.commands.values():
-        usage = " ".join(command.format_usage().split()[1:])
-        yield from _commands(command) if command.commands else [(usage, str(command.description))]
+        return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, FrozenSet, List, Optional, Tuple
 
-from ..core.arguments import Parser
+from ..core.arguments import Choice, Parser
 from ..core.host import Host
 from ..core.steps import Outcome, Progress, Step, Verdict
 
@@ -62,14 +62,15 @@ def parser() -> Parser:
     )
     forget.add_argument("--all", action="store_true", help="the whole cell")
     tree.add_command("where", "Show where the setup cell is written from here, and why.")
-    auto = tree.add_command("auto", "Turn recording on or off in this notebook.")
-    for name in ("on", "off"):
-        auto.add_command(name, f"Turn recording {name}.")
+    auto = tree.add_command(
+        "auto", "Turn recording on or off in this notebook.", usage="%(prog)s on|off"
+    )
+    auto.add_argument("state", type=Choice("%setup auto", "state", ("on", "off")), metavar="on|off")
     tree.add_command("help", "Show these commands.")
     return tree
 
 
 def parse(words: List[str]) -> Optional[AutoOff]:
     """Return the step of ``auto off``; None for the commands that are none."""
-    command, _ = parser().parse_words(words)
-    return AutoOff() if command == "auto off" else None
+    command, arguments = parser().parse_words(words)
+    return AutoOff() if command == "auto" and arguments.state == "off" else None
