@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable, List, Set, Tuple
+from typing import Container, Iterable, List, Set, Tuple
 
 from ..core.origin import read_origin
 from .environment import canonical_name, find, versions
@@ -22,23 +22,30 @@ def freeze(everything: bool = False) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
     The kernel's machinery is left out. So is what came from a local folder, which no line could
     restore: the second tuple names it.
     """
-    machinery = {*KERNEL, *_TOOLS, *_OWN} if everything else _with_needs([*KERNEL, *_OWN])
+    machinery = {*KERNEL, *_TOOLS, *_OWN} if everything else with_needs([*KERNEL, *_OWN])
     names = sorted({*(versions() if everything else owned())} - machinery)
     local = tuple(filter(_is_local, names))
     return tuple(name for name in names if name not in local), local
 
 
-def _with_needs(names: Iterable[str]) -> Set[str]:
-    """Return these distributions and all that they need on this machine, without extras."""
-    seen: Set[str] = set()
-    queue: List[str] = list(names)
+def with_needs(texts: Iterable[str], without: Container[str] = ()) -> Set[str]:
+    """Return the installed distributions that requirements need here, by canonical name.
+
+    Those in ``without`` and what only they need are left out.
+    """
+    queue: List[Tuple[str, Tuple[str, ...]]] = [(text, ("",)) for text in texts]
+    seen: Set[Tuple[str, Tuple[str, ...]]] = set()
     while queue:
-        name = canonical_name(queue.pop())
-        distribution = find(name) if name not in seen else None
-        seen.add(name)
-        needs = map(requirement, (distribution.requires or ()) if distribution else ())
-        queue += [x.name for x in needs if not x.marker or x.marker.evaluate({"extra": ""})]
-    return seen
+        text, extras = queue.pop()
+        need = requirement(text)
+        if need.marker and not any(need.marker.evaluate({"extra": extra}) for extra in extras):
+            continue
+        name, extras = canonical_name(need.name), ("", *sorted(need.extras))
+        distribution = None if name in without or (name, extras) in seen else find(name)
+        if distribution is not None:
+            seen.add((name, extras))
+            queue += [(text, extras) for text in distribution.requires or ()]
+    return {name for name, _ in seen}
 
 
 def _is_local(name: str) -> bool:

@@ -50,18 +50,18 @@ class SetupMagic(Magic):
         self.no_body(call)
         command, arguments = parser().parse_words(call.words)
         commands: Dict[str, Callable[[Call, Namespace], Any]] = {
-            "": self.show,
-            "write": self.write,
-            "check": self.check,
-            "forget": self.forget,
-            "where": self.where,
-            "auto": self.auto,
-            "help": self.list_commands,
+            "": self._show,
+            "write": self._write,
+            "check": self._check,
+            "forget": self._forget,
+            "where": self._where,
+            "auto": self._auto,
+            "help": self._list_commands,
         }
         return commands[command](call, arguments)
 
     # ------------------------------------------------------------------ showing
-    def show(self, call: Call, arguments: Namespace) -> Tuple[Row, ...]:
+    def _show(self, call: Call, arguments: Namespace) -> Tuple[Row, ...]:
         """Show the state of each line, where it is saved, and the next command."""
         lines, source = self.session.lines()
         recorded = verdicts(lines, self.host) if lines is not None else ()
@@ -86,9 +86,9 @@ class SetupMagic(Magic):
             return "Bring it back: run the setup cell"
         return "Commands: %setup help"
 
-    def check(self, call: Call, arguments: Namespace) -> Tuple[Row, ...]:
+    def _check(self, call: Call, arguments: Namespace) -> Tuple[Row, ...]:
         """Check every line; with ``--strict`` raise unless all hold."""
-        rows = self.show(call, arguments)
+        rows = self._show(call, arguments)
         failed = [row[1] for row in rows if row[0] != "ok"]
         if failed and arguments.strict:
             raise SetupDiffers(
@@ -98,7 +98,7 @@ class SetupMagic(Magic):
             )
         return rows
 
-    def where(self, call: Call, arguments: Namespace) -> Any:
+    def _where(self, call: Call, arguments: Namespace) -> Any:
         """Show which notebook this is, by which evidence, and how the setup cell gets into it."""
         site = self.session.site
         notebook = place(self.host, site)
@@ -115,7 +115,7 @@ class SetupMagic(Magic):
         show(Report((), tuple(rows)))
         return writer.name if writer else None
 
-    def list_commands(self, call: Call, arguments: Namespace) -> None:
+    def _list_commands(self, call: Call, arguments: Namespace) -> None:
         """Show each command in a line."""
         rows = [("%setup", "Show each line: ok, differs, cannot tell.")]
         for command in parser().commands.values():
@@ -123,7 +123,7 @@ class SetupMagic(Magic):
         show(Report((), tuple(rows), ("Options: %setup --help",)))
 
     # ------------------------------------------------------------------ changing
-    def write(self, call: Call, arguments: Namespace) -> Any:
+    def _write(self, call: Call, arguments: Namespace) -> Any:
         """Put the lines into this cell, or into a notebook on disk."""
         if arguments.notebook:
             return self._write_file(Path(arguments.notebook).expanduser())
@@ -153,7 +153,7 @@ class SetupMagic(Magic):
         say(f"Setup cell: saved in {path.name}: {changes}")
         return record
 
-    def forget(self, call: Call, arguments: Namespace) -> List[str]:
+    def _forget(self, call: Call, arguments: Namespace) -> List[str]:
         """Remove lines from the setup cell, and from what is pending."""
         if bool(arguments.step) == arguments.all:
             raise usage_error("%setup forget: which line?", "Name it (numpy, drive), or --all.")
@@ -174,7 +174,7 @@ class SetupMagic(Magic):
         removed: List[str] = self.session.edit(lambda lines: forget(lines, selector))
         return removed
 
-    def auto(self, call: Call, arguments: Namespace) -> Any:
+    def _auto(self, call: Call, arguments: Namespace) -> Any:
         """Turn recording on or off in this notebook."""
         if arguments.state == "off":
             return self.perform(AutoOff(), call)

@@ -31,7 +31,7 @@ class AutoOff(Step):
 
     def check(self, host: Host) -> Verdict:
         """See `Step`."""
-        return Verdict("ok", "recording is off in this notebook; turn it on: %setup auto on")
+        return Verdict("ok", "recording is off in this notebook; on again: %setup auto on")
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """See `Step`."""

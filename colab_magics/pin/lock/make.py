@@ -10,17 +10,16 @@ import hashlib
 import re
 import sys
 import time
-from typing import Any, Dict, Iterable, List, Mapping, Sequence, Set, Tuple
-
-from packaging.requirements import Requirement
+from typing import Any, Dict, Mapping, Sequence, Set, Tuple
 
 from ...core.host import Host
 from ...core.steps import Progress
-from ..environment import canonical_name, find
+from ..environment import find
 from ..failure import explain
+from ..freeze import with_needs
 from ..installer import KERNEL, Job
 from ..integrity import sources
-from ..requirements import carries_secret, requirement
+from ..requirements import carries_secret
 from ..step import PinStep
 from .model import Lock, check_package, environment, file_name, files_of, machine, parsed, rank
 
@@ -42,7 +41,7 @@ def make(steps: Sequence[PinStep], host: Host, progress: Progress) -> Tuple[Lock
     packages: Dict[str, Dict[str, Any]] = {}
     names: Set[str] = set()
     for step in steps:
-        new = sorted(_needs(step, host) - packages.keys())
+        new = sorted(_names(step, host) - packages.keys())
         names.update(new)
         packages.update(_look_up(step, host, _exact(new), progress))
     options = [pair for step in steps for pair in step.options.pairs]
@@ -65,32 +64,12 @@ def make(steps: Sequence[PinStep], host: Host, progress: Progress) -> Tuple[Lock
     return Lock(data), tuple(sorted(names - packages.keys()))
 
 
-def _needs(step: PinStep, host: Host) -> Set[str]:
+def _names(step: PinStep, host: Host) -> Set[str]:
     """Return the canonical names of all that a line needs here, less the kernel's machinery."""
     wanted = step.wanted(host)
     folders = {folder.as_uri() for folder in wanted.folders}
-    queue = _names(_applying(wanted.texts))
-    queue += [(name, ()) for name, url in sources().items() if url in folders]
-    seen: Set[Tuple[str, Tuple[str, ...]]] = set()
-    while queue:
-        name, extras = queue.pop()
-        distribution = None if (name, extras) in seen or name in KERNEL else find(name)
-        if distribution is not None:
-            seen.add((name, extras))
-            queue += _names(_applying(distribution.requires or (), extras))
-    return {name for name, _ in seen}
-
-
-def _names(requirements: Iterable[Requirement]) -> List[Tuple[str, Tuple[str, ...]]]:
-    return [(canonical_name(each.name), tuple(sorted(each.extras))) for each in requirements]
-
-
-def _applying(texts: Iterable[str], extras: Sequence[str] = ()) -> Iterable[Requirement]:
-    """Yield the requirements whose markers hold here, with one of the extras or without."""
-    environments = [{"extra": extra} for extra in ("", *extras)]
-    for each in map(requirement, texts):
-        if not each.marker or any(map(each.marker.evaluate, environments)):
-            yield each
+    projects = [name for name, url in sources().items() if url in folders]
+    return with_needs([*wanted.texts, *projects], KERNEL)
 
 
 def _exact(names: Sequence[str]) -> Dict[str, str]:
