@@ -81,16 +81,14 @@ class PinOutcome(Outcome):
 
 @dataclass(frozen=True)
 class PinStep(Step):
-    """Requirements as they were written; files and editable folders by their recorded paths.
+    """What a line pins: ``items`` are requirements as written, ``-r FILE`` and ``-e FOLDER``.
 
     ``modes`` apply this time and are not recorded: ``upgrade``, ``upgrade_all`` (also what it
     needs), ``allow_kernel_changes``, ``no_record`` (it need not come back). ``bare`` are the keys
     of names that were typed without a version: of their lines only the version changes.
     """
 
-    requirements: Tuple[str, ...] = ()
-    files: Tuple[str, ...] = ()
-    folders: Tuple[str, ...] = ()
+    items: Tuple[str, ...] = ()
     options: Options = NONE
     modes: FrozenSet[str] = frozenset()
     bare: FrozenSet[str] = field(default=frozenset(), compare=False)
@@ -101,16 +99,29 @@ class PinStep(Step):
 
     def arguments(self) -> Tuple[str, ...]:
         """See `Step`."""
-        files = (w for file in self.files for w in ("-r", file))
-        folders = (w for folder in self.folders for w in ("-e", folder))
+        words = (w for x in self.items for w in (x.split(" ", 1) if x.startswith("-") else (x,)))
         python = ("--python", self.python) if self.python else ()
-        return (*self.requirements, *files, *folders, *self.options.words, *python)
+        return (*words, *self.options.words, *python)
+
+    @property
+    def requirements(self) -> Tuple[str, ...]:
+        """The requirements among its items."""
+        return tuple(item for item in self.items if not item.startswith("-"))
+
+    @property
+    def files(self) -> Tuple[str, ...]:
+        """The requirements files among its items."""
+        return tuple(item[3:] for item in self.items if item.startswith("-r "))
+
+    @property
+    def folders(self) -> Tuple[str, ...]:
+        """The editable folders among its items."""
+        return tuple(item[3:] for item in self.items if item.startswith("-e "))
 
     @property
     def keys(self) -> FrozenSet[str]:
         """See `Step`."""
-        files, folders = map(_file_key, self.files), map(_folder_key, self.folders)
-        return frozenset([*map(key, self.requirements), *files, *folders])
+        return frozenset(map(_key, self.items))
 
     @property
     def names(self) -> Tuple[str, ...]:
@@ -123,15 +134,10 @@ class PinStep(Step):
         return bool(self.modes & {"upgrade", "upgrade_all"})
 
     def parts(self) -> Sequence[PinStep]:
-        """See `Step`: one for each requirement, file and folder."""
+        """See `Step`."""
         empty = PinStep(options=self.options, python=self.python)
-        return (
-            *(
-                replace(empty, requirements=(text,), bare=self.bare & {key(text)})
-                for text in self.requirements
-            ),
-            *(replace(empty, files=(file,)) for file in self.files),
-            *(replace(empty, folders=(folder,)) for folder in self.folders),
+        return tuple(
+            replace(empty, items=(item,), bare=self.bare & {_key(item)}) for item in self.items
         )
 
     def after(self, old: Step) -> Step:
@@ -140,8 +146,8 @@ class PinStep(Step):
             return self
         if self.python not in ("", old.python):
             return self
-        texts = (taken_over(*old.requirements, *self.requirements),)
-        return replace(self, requirements=texts, options=old.options, python=old.python)
+        items = (taken_over(*old.requirements, *self.requirements),)
+        return replace(self, items=items, options=old.options, python=old.python)
 
     def joined(self, other: Step) -> Optional[Step]:
         """See `Step`: None if the options differ, since these lines are resolved apart.
@@ -152,54 +158,45 @@ class PinStep(Step):
             return None
         if (other.options, other.python) != (self.options, self.python):
             return None
-        if _hashed(self.requirements) != _hashed(other.requirements):
+        if _hashed(self.items) != _hashed(other.items):
             return None
-        texts = {key(text): text for text in self.requirements}
-        for text in other.requirements:
-            if key(text) not in texts or not is_bare(text):  # a bare name removes no version
-                texts[key(text)] = text
-        return replace(
-            self,
-            requirements=tuple(texts.values()),
-            files=_unique(*self.files, *other.files),
-            folders=_unique(*self.folders, *other.folders),
-            bare=(self.bare - other.keys) | other.bare,
-        )
+        items = {_key(item): item for item in self.items}
+        for item in other.items:
+            # A bare name removes no version; a path has the first spelling.
+            if _key(item) not in items or not (item.startswith("-") or is_bare(item)):
+                items[_key(item)] = item
+        bare = (self.bare - other.keys) | other.bare
+        return replace(self, items=tuple(sorted(items.values(), key=_order)), bare=bare)
 
     def without(self, keys: FrozenSet[str]) -> Optional[Step]:
         """See `Step`; a name with a marker is another key."""
-        rest = replace(
-            self,
-            requirements=tuple(text for text in self.requirements if key(text) not in keys),
-            files=tuple(file for file in self.files if _file_key(file) not in keys),
-            folders=tuple(x for x in self.folders if _folder_key(x) not in keys),
-        )
-        return rest if rest.keys else None
+        items = tuple(item for item in self.items if _key(item) not in keys)
+        return replace(self, items=items) if items else None
 
     # ------------------------------------------------------------------ on this machine
     def check(self, host: Host) -> Verdict:
         """See `Step`; no program is started."""
         if not runs(self.python):
             return Verdict("differs", f"it asks for Python {self.python}; this is {platform()}")
-        wanted = self.wanted(host)
-        if disturbs(wanted.names):
+        needs = self.needs(host)
+        if disturbs(needs.names):
             return Verdict("differs", "an earlier install was interrupted, or is still running")
-        reason = self._difference(wanted, host.context.lock_for(self))
+        reason = self._difference(needs, host.context.lock_for(self))
         if reason:
             return Verdict("differs", reason)
-        if stale(wanted.names):
+        if stale(needs.names):
             return Verdict("differs", "installed, but an older version is loaded: restart")
-        count = len(wanted.texts) + len(wanted.folders)
+        count = len(needs.texts) + len(needs.folders)
         pins = f"{count} pins already hold" if count != 1 else "1 pin already holds"
         return Verdict("ok", f"{pins}, nothing to do")
 
-    def _difference(self, wanted: Wanted, lock: Optional[Lock]) -> str:
+    def _difference(self, needs: Wanted, lock: Optional[Lock]) -> str:
         """Return why something has to be installed; empty if nothing has."""
         from .environment import versions
 
         if self.renews:
             return "the newest version that fits is requested"
-        return wanted.unmet() or (lock.differs(versions()) if lock is not None else "")
+        return needs.unmet() or (lock.differs(versions()) if lock is not None else "")
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Install what differs; an older version that is loaded requires a restart."""
@@ -207,9 +204,9 @@ class PinStep(Step):
             from .environments.make import switch
 
             return Outcome("applied", "", self.recorded(host), "", switch(self, host, progress))
-        wanted = self._recordable(host)
-        done, message = self._install(wanted, host, progress)
-        reason = wanted.unmet()
+        needs = self._recordable(host)
+        done, message = self._install(needs, host, progress)
+        reason = needs.unmet()
         if reason:
             error = InstallFailed(
                 f"Installed, but it does not hold: {reason}.",
@@ -217,50 +214,50 @@ class PinStep(Step):
                 code="hidden",
             )
             return PinOutcome("applied", message, None, "", error, done.changes)
-        mark(done.changes, wanted.names, done.loaded)
-        behind = stale(wanted.names)
+        mark(done.changes, needs.names, done.loaded)
+        behind = stale(needs.names)
         breaks = (f"This breaks: {text}" for text in done.breaks)
         hint = ". ".join(filter(None, [done.mended, *done.notes, *breaks]))
         outdated = restart(behind) if behind else None
         return PinOutcome("applied", message, self.recorded(host), hint, outdated, done.changes)
 
-    def _install(self, wanted: Wanted, host: Host, progress: Progress) -> Tuple[Done, str]:
+    def _install(self, needs: Wanted, host: Host, progress: Progress) -> Tuple[Done, str]:
         """Install what does not hold; return what that changed, and a message."""
         from .install import install, summary
         from .transaction import Done
 
         lock = host.context.lock_for(self)
-        holds = not wanted.unmet()
-        if not (self._difference(wanted, lock) or disturbs(wanted.names)):
+        holds = not needs.unmet()
+        if not (self._difference(needs, lock) or disturbs(needs.names)):
             return Done({}), "installed already"
-        progress("installing " + ", ".join([*wanted.names, *self.folders][:5]))
-        done = install(wanted, self.place(host), self.modes, progress, lock)
+        progress("installing " + ", ".join([*needs.names, *self.folders][:5]))
+        done = install(needs, self.place(host), self.modes, progress, lock)
         if done.changes:
-            return done, summary(done.changes, wanted.texts)
+            return done, summary(done.changes, needs.texts)
         return done, "installed already" if holds else "installed from the requested source"
 
     def foreseen(self, host: Host, progress: Progress) -> Report:
         """See `Step`: the plan, or why there is none, below what differs."""
         verdict = super().foreseen(host, progress)
-        wanted, lock = self._recordable(host), host.context.lock_for(self)
-        if runs(self.python) and not self._difference(wanted, lock):
+        needs, lock = self._recordable(host), host.context.lock_for(self)
+        if runs(self.python) and not self._difference(needs, lock):
             return verdict
         progress(verdict)
         try:
-            plan = self._plan(wanted, lock, host, progress)
+            plan = self._plan(needs, lock, host, progress)
         except InstallFailed as error:
             lines = "\n".join(filter(None, (error.message, error.hint, error.details))).splitlines()
             return replace(verdict, lines=(*verdict.lines, *lines))
         return replace(plan, lines=(*verdict.lines, *plan.lines))
 
-    def _plan(self, wanted: Wanted, lock: Optional[Lock], host: Host, progress: Progress) -> Report:
+    def _plan(self, needs: Wanted, lock: Optional[Lock], host: Host, progress: Progress) -> Report:
         if runs(self.python):
             from .install import rehearse
 
-            return rehearse(wanted, self.place(host), self.modes, progress, lock)
+            return rehearse(needs, self.place(host), self.modes, progress, lock)
         from .environments.make import foreseen, notebook_of
 
-        return foreseen(notebook_of(host), self.python, wanted.texts, self.place(host))
+        return foreseen(notebook_of(host), self.python, needs.texts, self.place(host))
 
     def _recordable(self, host: Host) -> Wanted:
         """Return what is required; `ColabMagicsError` if a file is missing or no line can say it.
@@ -272,7 +269,7 @@ class PinStep(Step):
             if local and not host.resolve(place).is_file():
                 raise ColabMagicsError(f"There is no constraints file {place}.", "Check the path.")
         self.recorded(host)
-        return self.wanted(host)
+        return self.needs(host)
 
     def recorded(self, host: Host) -> Optional[Step]:
         """Return the step to record: bare names get the installed version.
@@ -285,15 +282,17 @@ class PinStep(Step):
         texts = list(self.requirements)
         if runs(self.python):
             texts = [pinned(text, "upgrade" in self.modes) for text in texts]
-        files = {file: survives(host.resolve(file), host) for file in self.files}
-        for file in (file for file, lasting in files.items() if not lasting):
-            texts += map(pinned, expanded(file, host))
+        files = [file for file in self.files if survives(host.resolve(file), host)]
+        for file in self.files:
+            texts += map(pinned, expanded(file, host)) if file not in files else ()
         # Another machine's kernel has its own versions, which no line may change.
         texts = [text for text in texts if _name(text) not in KERNEL]
         step = PinStep(
-            tuple(texts),
-            tuple(spelled(file, host) for file, lasting in files.items() if lasting),
-            tuple(spelled(folder, host) for folder in self.folders),
+            (
+                *texts,
+                *(f"-r {spelled(file, host)}" for file in files),
+                *(f"-e {spelled(folder, host)}" for folder in self.folders),
+            ),
             self.options.spelled(lambda path: spelled(path, host)),
             bare=frozenset(key(text) for text in self.requirements if is_bare(text)),
             python=self.python,
@@ -316,7 +315,7 @@ class PinStep(Step):
         """Return where its packages come from: pip's settings, as the options set them."""
         return self.options.settings(lambda path: str(host.resolve(path)))
 
-    def wanted(self, host: Host) -> Wanted:
+    def needs(self, host: Host) -> Wanted:
         """Return every requirement, those of files too, and the option lines of the files."""
         texts, lines = list(self.requirements), []
         for file in self.files:
@@ -326,12 +325,13 @@ class PinStep(Step):
         return Wanted(texts, [host.resolve(folder) for folder in self.folders], lines)
 
 
-def _file_key(file: str) -> str:
-    return f"-r {normpath(file)}"
+def _key(item: str) -> str:
+    return f"{item[:3]}{normpath(item[3:])}" if item.startswith("-") else key(item)
 
 
-def _folder_key(folder: str) -> str:
-    return f"-e {normpath(folder)}"
+def _order(item: str) -> int:
+    """Order requirements before files before folders."""
+    return ("-r ", "-e ").index(item[:3]) + 1 if item.startswith("-") else 0
 
 
 def _name(text: str) -> str:
@@ -340,14 +340,6 @@ def _name(text: str) -> str:
 
 def _hashed(texts: Sequence[str]) -> bool:
     return any(" --hash" in text for text in texts)
-
-
-def _unique(*paths: str) -> Tuple[str, ...]:
-    """Return each path once, in its first spelling."""
-    spellings: Dict[str, str] = {}
-    for path in paths:
-        spellings.setdefault(normpath(path), path)
-    return tuple(spellings.values())
 
 
 # ---------------------------------------------------------------------- its line
@@ -383,15 +375,20 @@ def parse(words: List[str]) -> Optional[PinStep]:
     if command or not words:
         return None
     _check(arguments)
-    texts = {key(text): text for text in map(normal, arguments.requirements)}
-    if not (texts or arguments.files or arguments.folders):
+    texts = list(map(normal, arguments.requirements))
+    for text in texts:
+        requirement(text)  # which refuses what is none, such as an option behind ``--``
+    items = [
+        *texts,
+        *(f"-r {file}" for file in arguments.files),
+        *(f"-e {folder}" for folder in arguments.folders),
+    ]
+    if not items:
         raise usage_error(
             "%pin: options, but no package.", "Name a package too.", code="no-package"
         )
     return PinStep(
-        tuple(texts.values()),
-        tuple(dict.fromkeys(arguments.files)),
-        tuple(dict.fromkeys(arguments.folders)),
+        tuple({_key(item): item for item in items}.values()),
         Options.of(arguments),
         frozenset(mode for mode in _MODES if getattr(arguments, mode)),
         python=version_of(arguments.python) if arguments.python else "",

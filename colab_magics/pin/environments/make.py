@@ -49,7 +49,7 @@ def switch(step: PinStep, host: Host, progress: Progress) -> OtherPython:
     error = OtherPython(message, f"Run it by: colab-magics run NOTEBOOK --python {version}")
     error.python, error.packages, error.reason = version, step.names, f"Python {version}"
     if host.live:
-        texts = step.wanted(host).texts
+        texts = step.needs(host).texts
         made = ensure(notebook_of(host), version, progress, texts, step.place(host))
         error.kernel = made.name
         error.hint = f"Choose the kernel {made.title}, then run the setup cell."

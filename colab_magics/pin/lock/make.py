@@ -66,10 +66,10 @@ def make(steps: Sequence[PinStep], host: Host, progress: Progress) -> Tuple[Lock
 
 def _names(step: PinStep, host: Host) -> Set[str]:
     """Return the canonical names of all that a line needs here, less the kernel's machinery."""
-    wanted = step.wanted(host)
-    folders = {folder.as_uri() for folder in wanted.folders}
+    needs = step.needs(host)
+    folders = {folder.as_uri() for folder in needs.folders}
     projects = [name for name, url in sources().items() if url in folders]
-    return with_needs([*wanted.texts, *projects], KERNEL)
+    return with_needs([*needs.texts, *projects], KERNEL)
 
 
 def _exact(names: Sequence[str]) -> Dict[str, str]:
