@@ -12,14 +12,14 @@ from ..core.host import Host
 
 
 def interrupted() -> KeyboardInterrupt:
-    """What Ctrl-C raises, shown as one line: the way to it through our code says nothing."""
+    """Return what Ctrl-C raises, shown as one line: the way to it through our code says nothing."""
     error = KeyboardInterrupt()
     setattr(error, "_render_traceback_", lambda: ["KeyboardInterrupt"])  # noqa: B010 - not typed
     return error
 
 
 def show(report: object, live: bool = False) -> Any:
-    """Show a report, or what draws itself; a live one gives a handle to update it."""
+    """Show a report, or what draws itself; return a handle to update a live one."""
     from IPython.display import display
 
     return display(report, display_id=True) if live else display(report)
@@ -39,7 +39,8 @@ def confirm(host: Host, question: str) -> bool:
 class Status:
     """One display, updated in place until it shows the outcome.
 
-    Where no front end is live (executors compare outputs), only the outcome is displayed.
+    Where no front end is live (executors compare outputs), only the outcome is displayed. As a
+    context manager it is cleared by an error.
     """
 
     def __init__(self, host: Host, quiet: bool) -> None:
@@ -47,41 +48,40 @@ class Status:
         self._terminal = not quiet and host.may_ask and not host.live and sys.stdout.isatty()
         self._handle: Any = None
         self._above = Report()
-        self._ended = False
 
     def __enter__(self) -> Status:
         return self
 
-    def __exit__(self, *error: object) -> None:
-        if not self._ended:
+    def __exit__(self, kind: object, error: Optional[BaseException], trace: object) -> None:
+        if error is not None:
             self.done(None)
 
-    def __call__(self, said: Union[str, Report]) -> None:
-        """Say what is going on; a report stays above what is said after it."""
+    def __call__(self, message: Union[str, Report]) -> None:
+        """Show what is going on; a report stays above the lines that follow."""
         if self._terminal:
-            self._write(said)
-        line = (said,) if isinstance(said, str) else ()
-        self._above = said if isinstance(said, Report) else self._above
-        if not self._live:
-            return
-        now = replace(self._above, after=(*self._above.after, *line))
-        if self._handle is None:
-            self._handle = show(now, live=True)
-        else:
-            self._handle.update(now)
+            self._write(message)
+        lines = (message,) if isinstance(message, str) else ()
+        self._above = message if isinstance(message, Report) else self._above
+        if self._live:
+            self._update(replace(self._above, after=(*self._above.after, *lines)))
 
-    def _write(self, said: Union[str, Report]) -> None:
-        """A line over the one before it; a report above, once, since it cannot be updated."""
-        if isinstance(said, str):
-            text = visible(printable(said), keep="")[:100]
+    def _update(self, report: Report) -> None:
+        if self._handle is None:
+            self._handle = show(report, live=True)
         else:
-            text = "" if self._above.lines else f"{said.text()}\n"
+            self._handle.update(report)
+
+    def _write(self, message: Union[str, Report]) -> None:
+        """Write a line over the one before it, or a report above, once: it cannot be updated."""
+        if isinstance(message, str):
+            text = visible(printable(message), keep="")[:100]
+        else:
+            text = "" if self._above.lines else f"{message.text()}\n"
         sys.stdout.write(f"\r\x1b[K{text}")
         sys.stdout.flush()
 
     def done(self, report: Optional[Report]) -> None:
         """Show the outcome in the same place; None where an error will be shown instead."""
-        self._ended = True
         if self._terminal:
             sys.stdout.write("\r\x1b[K")
         if self._handle is not None:

@@ -137,6 +137,11 @@ class Session:
         text = self.seen.get(self.host.client)
         return (None, "") if text is None else (parse(text), "as it was last run")
 
+    @property
+    def done(self) -> int:
+        """How many steps the running cell has done so far."""
+        return len(self.cell)
+
     def standing(self, word: str) -> List[Any]:
         """Each part of this kind that is recorded, or to be, those of the running cell last."""
         steps = [line.step for line in self.lines()[0] or ()]
@@ -152,6 +157,10 @@ class Session:
     def runs_setup(self) -> bool:
         """Whether the running cell is the setup cell."""
         return is_setup(self.running)
+
+    def since(self, word: str, done: int) -> List[Step]:
+        """Those of the running cell, less its first ``done`` steps."""
+        return parts_of(word, [step for step, _ in self.cell[done:]])
 
     @property
     def depth(self) -> int:

@@ -158,23 +158,21 @@ def _make(
     with Status(session.host, quiet=False) as status:
         status("looking up what to lock")
         lock, missing = make(pins, session.host, status)
-        if old is not None and old.same(lock):
-            return old
-        secret = holds_secret(lock.text())  # an index can put into a version what it was sent
-        state = ""
-        if lock.packages and not secret:
-            state = writer.keep("lock", lock.encode())
-        elif old is not None and not secret:
-            writer.keep("lock", None)
-    names = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if missing[4:] else "")
-    if secret:
+        status.done(None)
+    if old is not None and old.same(lock):
+        return old
+    if holds_secret(lock.text()):  # an index can put into a version what it was sent
         say("Lock: not made: what the index answers contains a secret")
         return old
+    names = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if missing[4:] else "")
     if lock.packages:
         count = len(lock.packages)
         hashes = f"{count} packages with their hashes" if count != 1 else "1 package with its hash"
-        unsaved = ", not saved yet" if state == "written" else ""
+        unsaved = ", not saved yet" if writer.keep("lock", lock.encode()) == "written" else ""
         say(f"Lock: {hashes}{unsaved}" + (f"; left out, in no index: {names}" if names else ""))
-    elif missing:
+        return lock
+    if old is not None:
+        writer.keep("lock", None)
+    if missing:
         say(f"Lock: none: no index has {names}")
     return lock

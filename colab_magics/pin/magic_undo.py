@@ -97,12 +97,10 @@ def _restored(lines: Sequence[Line], changed: Mapping[str, Tuple[str, str]]) -> 
 
 def _summary(changes: Mapping[str, Tuple[str, str]]) -> str:
     """Return what was put back and what was removed, in one line."""
-    texts = [
-        f"{name} {old} -> {new}"
-        if old and new
-        else f"{name} {new} put back"
-        if new
-        else f"{name} {old} removed"
-        for name, (old, new) in changes.items()
-    ]
-    return "undone: " + ", ".join(texts) if texts else "Nothing to undo: all of it was undone."
+    texts = []
+    for name, (old, new) in changes.items():
+        change = "put back" if new else "removed"
+        texts.append(f"{name} {old} -> {new}" if old and new else f"{name} {old or new} {change}")
+    if not texts:
+        return "Nothing to undo: all of it is undone already."
+    return f"undone: {', '.join(texts)}"

@@ -377,7 +377,7 @@ def parse(words: List[str]) -> Optional[PinStep]:
     _check(arguments)
     texts = list(map(normal, arguments.requirements))
     for text in texts:
-        requirement(text)  # which refuses what is none, such as an option behind ``--``
+        requirement(text)  # which refuses what is none, such as "-e x" in quotes
     items = [
         *texts,
         *(f"-r {file}" for file in arguments.files),

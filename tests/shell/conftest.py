@@ -12,7 +12,6 @@ from doubles import nvml
 from doubles.files_server import CANARY, Server
 from support.cells import Cells, new_shell
 
-from colab_magics.core import errors
 from colab_magics.fetch import http, urls
 
 Distribution = Callable[..., Path]
@@ -85,7 +84,7 @@ def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch, home: Path) -> Iterator[Server]:
     """A web server; secrets that a test makes known are forgotten behind it."""
-    monkeypatch.setattr(errors, "_HIDDEN", set())
+    monkeypatch.setattr("colab_magics.core.redact._SECRETS", set())
     monkeypatch.setattr(http, "PAUSE", 0.01)
     monkeypatch.setenv("XDG_CACHE_HOME", str(home / "cache"))
     monkeypatch.setenv("MY_TOKEN", CANARY)
