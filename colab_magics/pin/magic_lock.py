@@ -73,7 +73,7 @@ def read_lock(session: Session) -> Optional[Lock]:
 def unusable(lock: Lock) -> str:
     """Return why a lock cannot be used here; empty if it can."""
     reason = Uv().available(read_settings(os.environ))
-    return f"that takes uv, and {reason}" if reason else lock.unfit()
+    return f"that takes uv, and {reason}" if reason else lock.mismatch()
 
 
 def _check(session: Session) -> Lock:
@@ -84,7 +84,7 @@ def _check(session: Session) -> Lock:
     lines = {line_of(step, session.host) for step in recorded_pins(session)} ^ {*lock.lines}
     installed = versions()
     reasons = [
-        *filter(None, [lock.unfit()]),
+        *filter(None, [lock.mismatch()]),
         *(f"{line} is not what it was made for" for line in sorted(lines)),
         *(
             f"{name} {installed.get(name, 'is missing')}, locked {version}"

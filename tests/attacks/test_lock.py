@@ -236,7 +236,7 @@ def way(doubles_: List[Watched], monkeypatch: pytest.MonkeyPatch) -> Way:
 
     def go(written: str) -> str:
         lock = Lock.decode(written)
-        lock.unfit()
+        lock.mismatch()
         wanted = Wanted(["tinyapp"], [], [])
         return "\n".join(rehearse(wanted, {}, frozenset(), lambda message: None, lock).lines)
 

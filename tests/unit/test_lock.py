@@ -88,10 +88,10 @@ def test_only_another_version_differs() -> None:
 
 def test_it_is_for_this_python_alone() -> None:
     """Made here it fits; of another Python or with a wheel for elsewhere it does not."""
-    assert lock().unfit() == ""
+    assert lock().mismatch() == ""
     other = {**lock().data, "environments": ["python_version == '2.7'"]}
-    assert Lock(other).unfit() == f"it was made on Python 3, {machine()}"
+    assert Lock(other).mismatch() == f"it was made on Python 3, {machine()}"
     wheel = {"url": URL.replace("any", "other_1_x86"), "hashes": {"sha256": "a" * 64}}
-    why = lock(wheels=[wheel]).unfit()
+    why = lock(wheels=[wheel]).mismatch()
     assert why == "tinyapp-1.0-py3-none-other_1_x86.whl does not fit this machine"
     assert f"{sys.version_info[0]}.{sys.version_info[1]}" in environment()

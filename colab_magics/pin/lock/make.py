@@ -43,7 +43,7 @@ def make(steps: Sequence[PinStep], host: Host, progress: Progress) -> Tuple[Lock
     for step in steps:
         new = sorted(_names(step, host) - packages.keys())
         names.update(new)
-        packages.update(_look_up(step, host, _exact(new), progress))
+        packages.update(_fetch_packages(step, host, _exact(new), progress))
     options = [pair for step in steps for pair in step.options.pairs]
     backends = sorted({value for option, value in options if option == "--torch-backend"})
     about: Dict[str, Any] = {
@@ -82,7 +82,7 @@ def _exact(names: Sequence[str]) -> Dict[str, str]:
     return texts
 
 
-def _look_up(
+def _fetch_packages(
     step: PinStep, host: Host, texts: Mapping[str, str], progress: Progress
 ) -> Dict[str, Dict[str, Any]]:
     """Return the packages by name, as uv finds them where the line says, with the file for here."""
@@ -92,11 +92,12 @@ def _look_up(
     (status, output), text = job.look_up(list(texts.values()))
     if status:
         error = explain(list(texts.values()), job.settings, output)
+        # Local versions may have come with the machine.
         rest = {name: text for name, text in texts.items() if "+" not in text.partition("==")[2]}
         if error.code == "timeout" or len(rest) == len(texts):
             raise error
-        return _look_up(step, host, rest, progress)  # local versions may have come with the machine
-    packages = map(_with_one_file, parsed(text).get("packages", ()))
+        return _fetch_packages(step, host, rest, progress)
+    packages = map(_with_single_file, parsed(text).get("packages", ()))
     indexes = [re.sub("://[^/@]*@", "://", url) for url in job.settings.indexes]
     index = {"index": indexes[0]} if len(indexes) == 1 else {}
     return {
@@ -106,7 +107,7 @@ def _look_up(
     }
 
 
-def _with_one_file(package: Mapping[str, Any]) -> Dict[str, Any]:
+def _with_single_file(package: Mapping[str, Any]) -> Dict[str, Any]:
     """Return a package with the one file that an installer chooses here."""
     result = {key: package[key] for key in ("name", "version", "vcs", "archive") if key in package}
     ranked = [(rank(wheel), wheel) for wheel in package.get("wheels", ())]

@@ -139,7 +139,7 @@ class Lock:
         name, more = other[0], f" and {len(other) - 1} more" if other[1:] else ""
         return f"{name} {installed[name]} is installed, the lock says {locked[name]}{more}"
 
-    def unfit(self) -> str:
+    def mismatch(self) -> str:
         """Return why it is not for this Python on this platform; empty if it is."""
         from packaging.markers import Marker
 
