@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional, Tuple
 from ..core.errors import bad_input
 from ..core.steps import Outcome, Step
 from ..extension.hooks import Hook
+from ..notebook.reading import read_kept
 
 if TYPE_CHECKING:
     from ..extension.recorder import Session
@@ -38,14 +39,15 @@ class LockKeeper(Hook):
         """Return the lock that holds this line of the running setup cell, or None."""
         if step.word != "pin" or not self.session.runs_setup or step.renews:
             return None
-        from .lock.make import line_of
-        from .magic_lock import read_lock, unusable
-
         if self._lock is None:
             lock = read_lock(self.session)
-            self._lock = lock, unusable(lock) if lock is not None else ""
+            self._lock = lock, _why_unusable(lock) if lock is not None else ""
         lock, reason = self._lock
-        if lock is not None and not reason and line_of(step, self.session.host) not in lock.lines:
+        if lock is None:
+            return None
+        from .lock.make import line_of
+
+        if not reason and line_of(step, self.session.host) not in lock.lines:
             reason = "a line or a file was changed since it was made"
         self._reason = reason or self._reason
         return None if reason else lock
@@ -69,12 +71,33 @@ class LockKeeper(Hook):
             renew(self.session, self._off, self._reason)
 
 
+def read_lock(session: Session) -> Optional[Lock]:
+    """Return the notebook's lock; None if it has none, or wants none."""
+    from .lock.model import OFF, Lock
+
+    text = read_kept(session.host, session.site, "lock")
+    return Lock.decode(text) if text not in (None, OFF) else None
+
+
+def _why_unusable(lock: Lock) -> str:
+    """Return why a lock cannot be used here; empty if it can."""
+    from .pip_config import read_settings
+    from .uv import Uv
+
+    reason = Uv().available(read_settings())
+    return f"that takes uv, and {reason}" if reason else lock.mismatch()
+
+
 class UndoHistory(Hook):
     """Save the lines of the setup cell from before an installation, for ``%pin undo``."""
 
     def step_ended(self, step: Step, outcome: Outcome, flags: Tuple[str, ...]) -> None:
         """Save them beside what was installed."""
-        if step.word == "pin" and "no_record" not in flags:
+        if step.word != "pin" or "no_record" in flags:
+            return
+        from .step import PinOutcome
+
+        if isinstance(outcome, PinOutcome) and outcome.changes:
             from .magic_undo import save_lines
 
             with suppress(*bad_input()):  # it is installed; recording reports its own errors

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace
 from contextlib import suppress
 from dataclasses import replace
@@ -16,11 +15,10 @@ from ..notebook.reading import read_kept
 from ..notebook.writers.base import Writer
 from .environment import versions
 from .environments.interpreters import runs
+from .hooks import read_lock
 from .lock.make import line_of, make
 from .lock.model import OFF, Lock
-from .pip_config import read_settings
 from .step import PinStep
-from .uv import Uv
 
 if TYPE_CHECKING:
     from ..extension.recorder import Session
@@ -62,18 +60,6 @@ def recorded_pins(session: Session) -> List[PinStep]:
     """Return the ``%pin`` lines of the setup cell."""
     steps = [line.step for line in session.lines()[0] or ()]
     return [step for step in steps if isinstance(step, PinStep)]
-
-
-def read_lock(session: Session) -> Optional[Lock]:
-    """Return the notebook's lock; None if it has none, or wants none."""
-    text = read_kept(session.host, session.site, "lock")
-    return Lock.decode(text) if text not in (None, OFF) else None
-
-
-def unusable(lock: Lock) -> str:
-    """Return why a lock cannot be used here; empty if it can."""
-    reason = Uv().available(read_settings(os.environ))
-    return f"that takes uv, and {reason}" if reason else lock.mismatch()
 
 
 def _check(session: Session) -> Lock:

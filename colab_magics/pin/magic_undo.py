@@ -14,7 +14,6 @@ from ..record.merge import Merged, merge, remove_steps
 from .integrity import present
 from .journal import History, keep_last, last
 from .loaded import mark, owned, restart, stale
-from .step import PinOutcome
 from .transaction import Changes, undo
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ Lines = Dict[str, Tuple[str, str]]
 def save_lines(session: Session, outcome: Outcome) -> None:
     """Save, with the last installation, the lines that the setup cell had before it."""
     history = last()
-    if history is None or not isinstance(outcome, PinOutcome) or not outcome.changes:
+    if history is None:
         return
     parts = session.standing("pin")
     before = _lines(parts)
