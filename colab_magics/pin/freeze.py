@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Container, Iterable, List, Set, Tuple
+from typing import Tuple
 
 from ..core.origin import read_origin
-from .environment import canonical_name, find, versions
+from .environment import find, versions
 from .installer import KERNEL
 from .loaded import owned
-from .requirements import requirement
+from .lock import with_needs
 
 #: What makes environments and is in all of them.
 _TOOLS = {"pip", "setuptools", "uv", "wheel"}
@@ -26,26 +26,6 @@ def freeze(everything: bool = False) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
     names = sorted({*(versions() if everything else owned())} - machinery)
     local = tuple(filter(_is_local, names))
     return tuple(name for name in names if name not in local), local
-
-
-def with_needs(texts: Iterable[str], without: Container[str] = ()) -> Set[str]:
-    """Return the installed distributions that requirements need here, by canonical name.
-
-    Those in ``without`` and what only they need are left out.
-    """
-    queue: List[Tuple[str, Tuple[str, ...]]] = [(text, ("",)) for text in texts]
-    seen: Set[Tuple[str, Tuple[str, ...]]] = set()
-    while queue:
-        text, extras = queue.pop()
-        need = requirement(text)
-        if need.marker and not any(need.marker.evaluate({"extra": extra}) for extra in extras):
-            continue
-        name, extras = canonical_name(need.name), ("", *sorted(need.extras))
-        distribution = None if name in without or (name, extras) in seen else find(name)
-        if distribution is not None:
-            seen.add((name, extras))
-            queue += [(text, extras) for text in distribution.requires or ()]
-    return {name for name, _ in seen}
 
 
 def _is_local(name: str) -> bool:

@@ -13,7 +13,7 @@ from ..notebook.reading import read_kept
 if TYPE_CHECKING:
     from ..extension.recorder import Session
     from .drift import Snapshot
-    from .lock.model import Lock
+    from .lock import Lock
 
 
 class LockKeeper(Hook):
@@ -45,7 +45,7 @@ class LockKeeper(Hook):
         lock, reason = self._lock
         if lock is None:
             return None
-        from .lock.make import line_of
+        from .lock import line_of
 
         if not reason and line_of(step, self.session.host) not in lock.lines:
             reason = "a line or a file was changed since it was made"
@@ -73,7 +73,7 @@ class LockKeeper(Hook):
 
 def read_lock(session: Session) -> Optional[Lock]:
     """Return the notebook's lock; None if it has none, or wants none."""
-    from .lock.model import OFF, Lock
+    from .lock import OFF, Lock
 
     text = read_kept(session.host, session.site, "lock")
     return Lock.decode(text) if text not in (None, OFF) else None

@@ -16,8 +16,7 @@ from ..notebook.writers.base import Writer
 from .environment import versions
 from .environments.interpreters import runs
 from .hooks import read_lock
-from .lock.make import line_of, make
-from .lock.model import OFF, Lock
+from .lock import OFF, Lock, line_of, make
 from .step import PinStep
 
 if TYPE_CHECKING:

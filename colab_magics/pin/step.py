@@ -38,7 +38,7 @@ from .requirements import carries_secret, key, normal, read_file, requirement, s
 if TYPE_CHECKING:
     from argparse import Namespace
 
-    from .lock.model import Lock
+    from .lock import Lock
     from .transaction import Done
 
 #: What is in the place of an operator where a space was typed before it.

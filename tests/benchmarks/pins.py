@@ -59,8 +59,7 @@ def lock() -> None:
 
     from colab_magics.core.host import Host
     from colab_magics.pin.environment import versions
-    from colab_magics.pin.lock.make import make
-    from colab_magics.pin.lock.model import Lock
+    from colab_magics.pin.lock import Lock, make
     from colab_magics.pin.step import parse
 
     step, host = parse(["jupyter-client", "requests"]), Host(None, Path.cwd())

@@ -10,7 +10,7 @@ from typing import Any, Dict
 import pytest
 
 from colab_magics.core.errors import NotebookError
-from colab_magics.pin.lock.model import Lock, environment, machine, parsed
+from colab_magics.pin.lock import Lock, environment, machine, parsed
 
 URL = "https://files.example/tinyapp-1.0-py3-none-any.whl"
 ARCHIVE = "https://files.example/tinyzip-1.0.zip"
