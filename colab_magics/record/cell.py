@@ -28,7 +28,7 @@ _MAGIC = re.compile(r"%([A-Za-z_]\w*)(?=\s|$)")
 _ESCAPED = re.compile(r"(\s*)(?:[\w.,\[\] ]+=\s*)?[%!?]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 #: Lines that install and load this package, in any release's setup cell; nothing else on them.
-_OWN = re.compile(
+_HEAD = re.compile(
     r"try:|import colab_magics|except ModuleNotFoundError:|%(re)?load_ext colab_magics|"
     r"%pip install (-q |-U |--quiet |--upgrade )*\S*colab[-_.]magics\S*"
 )
@@ -94,14 +94,14 @@ def _version(source: str) -> Optional[int]:
 def only_setup(source: str) -> bool:
     """Return whether a cell has no line of the user's own, so that it may be replaced."""
     return all(
-        not line.comment if line.step else is_own(line.text) or _WRITE.fullmatch(line.text.strip())
+        not line.comment if line.step else is_head(line.text) or _WRITE.fullmatch(line.text.strip())
         for line in parse(source)
     )
 
 
-def is_own(text: str) -> bool:
-    """Return whether a line is blank, or installs or loads this package."""
-    return not text.strip() or bool(_OWN.fullmatch(text.strip()))
+def is_head(text: str) -> bool:
+    """Return whether a line is blank, or one that installs or loads this package."""
+    return not text.strip() or bool(_HEAD.fullmatch(text.strip()))
 
 
 def parse(source: str) -> List[Line]:

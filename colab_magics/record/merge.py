@@ -18,7 +18,7 @@ from .cell import (
     MOST_ESCAPES,
     Line,
     count_escapes,
-    is_own,
+    is_head,
     is_setup,
     new_cell,
     render_step,
@@ -234,7 +234,7 @@ def _forget_all(lines: Sequence[Line]) -> Merged:
     """Return no lines; `NotebookError` if some are the user's own."""
     head = {line.text for line in new_cell()}
     others = [line.text for line in lines if line.step is None and line.text not in head]
-    others = [text for text in others if not is_own(text) and not text.strip().startswith("#")]
+    others = [text for text in others if not is_head(text) and not text.strip().startswith("#")]
     if others:
         raise NotebookError(
             f"The setup cell also holds lines of your own: {'; '.join(others[:3])}.",
