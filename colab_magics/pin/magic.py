@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
 
-from ..core.arguments import Parser
+from ..core.arguments import FLAGS, Parser
 from ..core.display import Report
 from ..core.errors import ColabMagicsError, OtherPython, RestartRequired, usage_error
 from ..core.steps import Outcome, parse
@@ -184,9 +184,11 @@ class PinMagic(Magic):
         raise error
 
     def complete(self, line: str, symbol: str) -> List[str]:
-        """See `Magic`; add the installed packages."""
+        """See `Magic`; add the common flags, and the installed packages."""
         words = super().complete(line, symbol)
-        if not symbol or symbol.startswith("-"):
+        if symbol.startswith("-"):
+            return [*words, *(flag for flag in FLAGS if flag.startswith(symbol))]
+        if not symbol:
             return words
         from .environment import versions
 
