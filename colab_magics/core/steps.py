@@ -41,11 +41,11 @@ STEPS = {
     "drive": "colab_magics.drive.step:parse",
     "github": "colab_magics.github.step:parse",
     "apt": "colab_magics.apt.step:parse",
-    "pin": "colab_magics.pin.parse:parse",
+    "pin": "colab_magics.pin.step:parse",
     "fetch": "colab_magics.fetch.step:parse",
     "env_persist": "colab_magics.env_persist.step:parse",
     "cd_persist": "colab_magics.cd_persist.step:parse",
-    "setup": "colab_magics.record.auto_off:parse",
+    "setup": "colab_magics.setup.step:parse",
 }
 
 

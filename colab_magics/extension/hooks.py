@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Iterable, List, Type, TypeVar
+from typing import TYPE_CHECKING, Any, Iterable, List, Tuple, Type, TypeVar
 
 from ..core.registry import load
 
 if TYPE_CHECKING:
-    from ..core.steps import Step
+    from ..core.steps import Outcome, Step
     from .recorder import Session
 
 #: Called in this order. Importing one must be light: it is done by ``%load_ext``.
@@ -16,6 +16,7 @@ HOOKS = (
     "colab_magics.github.hooks:Clones",
     "colab_magics.fetch.hooks:Prefetch",
     "colab_magics.pin.hooks:LockKeeper",
+    "colab_magics.pin.hooks:UndoHistory",
     "colab_magics.pin.hooks:InstalledPast",
     "colab_magics.cd_persist.hooks:LostCd",
     "colab_magics.jobs.hooks:EndedJobs",
@@ -34,6 +35,9 @@ class Hook:
 
     def step_begins(self, step: Step) -> None:
         """Before a step of the running cell is checked and applied."""
+
+    def step_ended(self, step: Step, outcome: Outcome, flags: Tuple[str, ...]) -> None:
+        """After a step was applied or held, before it is remembered and its error is raised."""
 
     def cell_ends(self, result: Any) -> None:
         """After a cell has run, before what it did is recorded."""

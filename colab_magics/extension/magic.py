@@ -82,6 +82,8 @@ class Magic:
                 hook.step_begins(step)
             outcome = perform(step, self.host, status)
         status.done(None if quiet else self.report(outcome, call))
+        for hook in self.session.hooks:
+            hook.step_ended(step, outcome, call.flags)
         if outcome.step is not None and "no_record" not in call.flags:
             self.session.remember(outcome.step)
         if outcome.error is not None:

@@ -1,11 +1,10 @@
-"""Whether the CUDA build that is about to be downloaded can run on the GPU that is here.
+"""Whether the CUDA build that is about to be downloaded can run on this machine's GPU.
 
 Source: NVIDIA, "CUDA Compatibility", chapter "Minor Version Compatibility"
 (https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html): from CUDA 11
-on, what was built with any toolkit of a major version runs on a driver of the same major version
-(11.x from driver 450 on, 12.x from 525, 13.x from 580), and on every later driver. So only a newer
-major version is told. The "forward compatibility" package lifts that on some cards of data
-centres; hence it is said, and never refused.
+on, a build runs on a driver of the same major version and on every later one (11.x from driver 450
+on, 12.x from 525, 13.x from 580). The "forward compatibility" package lifts that on some cards of
+data centres; so a newer major version gets a message, and is never refused.
 """
 
 from __future__ import annotations
@@ -22,74 +21,67 @@ if TYPE_CHECKING:
     from ..gpu.nvidia import Driver
 
 
-#: Who knows the driver: the vendor's file, which knows nothing of packages.
-DRIVER = "colab_magics.gpu.nvidia:driver"
-
-#: Bytes for a GPU that is not there, from which on it is said.
+#: Loaded on use: most plans have no CUDA build.
+_DRIVER = "colab_magics.gpu.nvidia:driver"
+#: Bytes that are worth a message where there is no GPU.
 _BIG = 500e6
-#: The builds of PyTorch for a driver's major version: see the note on minor versions above.
+#: PyTorch's builds by the driver's major version.
 _BACKENDS = {12: "cu126", 11: "cu118"}
 _RUNTIME = re.compile(r"nvidia-cuda-runtime(?:-cu\d+)?")
 _LOCAL = re.compile(r"\+cu(\d+)(\d)\b")
+_VERSION = re.compile(r"(\d+)\.(\d+)")
 
 
 def advice(plan: Plan, installer: str) -> List[str]:
-    """A line where what is planned cannot run on this machine's GPU, or is for one in vain."""
-    built = _built(plan)
-    if built is None:
+    """Return a line if what is planned cannot run on this machine's GPU, or there is no GPU."""
+    build = _build(plan)
+    driver = _driver() if build is not None else None
+    if build is None or driver is None:
         return []
-    driver = _driver()
-    if driver is None:
-        return []
-    who, cuda = built
     if not driver.gpus:
-        size = sum(item.size or 0 for item in plan.values() if _for_gpu(item.name, item.version))
-        if size <= _BIG:
-            return []
-        instead = _instead("cpu", plan, installer)
-        return [f"no NVIDIA GPU here, and {amount(size)} of this is for one{instead}"]
-    if not driver.cuda[0] or cuda[0] <= driver.cuda[0]:
+        items = [
+            x for x in plan.values() if x.name.startswith("nvidia-") or _LOCAL.search(x.version)
+        ]
+        size = sum(item.size or 0 for item in items)
+        text = f"no NVIDIA GPU here, and {amount(size)} of this is for one"
+        return [text + _instead("cpu", plan, installer)] if size > _BIG else []
+    name, major, minor = build
+    if not driver.cuda[0] or major <= driver.cuda[0]:
         return []
     backend = _BACKENDS.get(driver.cuda[0], "cpu")
     return [
-        f"{who} is built for CUDA {_dotted(cuda)}; this driver ({driver.version}) runs up to "
-        f"{_dotted(driver.cuda)}{_instead(backend, plan, installer)}"
+        f"{name} is built for CUDA {major}.{minor}; this driver ({driver.version}) runs up to "
+        f"{'.'.join(map(str, driver.cuda))}{_instead(backend, plan, installer)}"
     ]
 
 
 @lru_cache(maxsize=1)
 def _driver() -> Optional[Driver]:
-    found: Optional[Driver] = load(DRIVER)()
-    return found
+    driver: Optional[Driver] = load(_DRIVER)()
+    return driver
 
 
-def _built(plan: Plan) -> Optional[Tuple[str, Tuple[int, int]]]:
-    """What is built for a CUDA, and which: by its version, else by the runtime that it brings."""
+def _build(plan: Plan) -> Optional[Tuple[str, int, int]]:
+    """Return what is built for a CUDA, and its version: the local one, else the runtime's."""
     for item in plan.values():
         local = _LOCAL.search(item.version)
         if local:
-            version = item.version.split("+")[0]
-            return f"{item.name} {version}", (int(local.group(1)), int(local.group(2)))
+            return f"{item.name} {item.version.split('+')[0]}", int(local[1]), int(local[2])
     for item in plan.values():
-        found = re.match(r"(\d+)\.(\d+)", item.version)
-        if _RUNTIME.fullmatch(item.name) and found:
+        version = _VERSION.match(item.version) if _RUNTIME.fullmatch(item.name) else None
+        if version:
             named = plan.get("torch", item)
-            return f"{named.name} {named.version}", (int(found.group(1)), int(found.group(2)))
+            return f"{named.name} {named.version}", int(version[1]), int(version[2])
     return None
 
 
-def _for_gpu(name: str, version: str) -> bool:
+def _is_for_gpu(name: str, version: str) -> bool:
     return name.startswith("nvidia-") or _LOCAL.search(version) is not None
 
 
 def _instead(backend: str, plan: Plan, installer: str) -> str:
-    """What to take in its place, where that is a matter of one option."""
+    """Return the option that selects another build, if the plan has PyTorch."""
     if "torch" not in plan:
         return ""
-    if installer == "uv":
-        return f": take --torch-backend {backend}"
-    return f": take --index-url https://download.pytorch.org/whl/{backend}"
-
-
-def _dotted(version: Tuple[int, int]) -> str:
-    return ".".join(map(str, version))
+    url = f"--index-url https://download.pytorch.org/whl/{backend}"
+    return f": take {f'--torch-backend {backend}' if installer == 'uv' else url}"

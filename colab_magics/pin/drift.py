@@ -1,4 +1,4 @@
-"""Packages installed past ``%pin``: what has drifted from the setup cell is said, in one line."""
+"""Report packages that a cell installed other than by ``%pin``, such as by ``!pip install``."""
 
 from __future__ import annotations
 
@@ -17,63 +17,62 @@ from .step import PinStep
 _INSTALLS = re.compile(r"(?m)(?:^|[!%;&|\s])(?:pip3?|conda|mamba)\s+(?:\S+\s+)*?install\b")
 
 
-class Before(NamedTuple):
-    """What was installed, and what was loaded, before a cell that installs something."""
+class Snapshot(NamedTuple):
+    """What was installed, and what was loaded of it."""
 
     versions: Dict[str, str]
     loaded: Dict[str, Owned]
 
 
-def look_before(source: str) -> Optional[Before]:
-    """A look at the environment, if this cell may change it by other ways than ours."""
-    if is_setup(source) or not _INSTALLS.search(source):
-        return None
-    here = Installed()
-    return Before(here.versions(), owned(here))
+def installs(source: str) -> bool:
+    """Return whether a cell may install something other than by ``%pin``."""
+    return not is_setup(source) and bool(_INSTALLS.search(source))
 
 
-def look_after(session: Any, source: str, before: Optional[Before]) -> None:
-    """Say what the cell has changed that the setup cell does not know; each thing once."""
-    if before is None or session.site.kind == "executor":
+def snapshot() -> Snapshot:
+    """Return what is installed and loaded now."""
+    installed = Installed()
+    return Snapshot(installed.versions(), owned(installed))
+
+
+def report_changes(session: Any, before: Snapshot) -> None:
+    """Say what the running cell changed that the setup cell does not know; each change once."""
+    if session.site.kind == "executor":
         return
     now = versions()
-    changed = {n: (before.versions.get(n, ""), v) for n, v in now.items()}
-    changed = {n: (old, new) for n, (old, new) in changed.items() if old != new}
+    changed = {name: (before.versions.get(name, ""), version) for name, version in now.items()}
+    changed = {name: (old, new) for name, (old, new) in changed.items() if old != new}
     mark(changed, changed, before.loaded)
     pins = _pins(session) if changed else None
     if pins is None:
         return
-    drifted = [_drifted(text, changed) for text in pins]
-    known = {canonical_name(requirement(text).name) for text in pins} | {"colab-magics"}
-    named = [n for n in _words(source) if n in changed and n not in known]
-    new = [f"{n} {now[n]} is installed, and not in the setup cell. Keep: %pin {n}" for n in named]
-    for text in [*filter(None, drifted), *new]:
+    pinned = {canonical_name(requirement(text).name) for text in pins} | {"colab-magics"}
+    words = map(canonical_name, re.findall(r"[A-Za-z0-9][A-Za-z0-9._-]*", session.source))
+    new = [name for name in dict.fromkeys(words) if name in changed and name not in pinned]
+    for text in (
+        *filter(None, (_drift(text, changed) for text in pins)),
+        *(f"{n} {now[n]} is installed, and not in the setup cell. Keep: %pin {n}" for n in new),
+    ):
         session.notices.once(text)
 
 
 def _pins(session: Any) -> Optional[List[str]]:
-    """What the notebook pins; None where it wants nothing remembered, or cannot be read."""
+    """Return the requirements of the notebook; None if recording is off or it cannot be read."""
     try:
-        lines = session.lines()[0] or []
+        lines = [*(session.lines()[0] or []), *(Line("", step) for step, _ in session.pending)]
     except bad_input():
         return None
-    steps = [*(line.step for line in lines), *(step for step, _ in session.pending)]
-    if is_off([*lines, *(Line("", step) for step, _ in session.pending)]):
+    if is_off(lines):
         return None
-    return [text for step in steps if isinstance(step, PinStep) for text in step.requirements]
+    steps = [line.step for line in lines if isinstance(line.step, PinStep)]
+    return [text for step in steps for text in step.requirements]
 
 
-def _drifted(text: str, changed: Dict[str, Tuple[str, str]]) -> str:
-    """What to say of a pin that does not hold any more; empty where it does."""
-    asked = requirement(text)
-    name = canonical_name(asked.name)
-    if name not in changed or why_not(asked) is None:
+def _drift(text: str, changed: Dict[str, Tuple[str, str]]) -> str:
+    """Return the message for a pin that does not hold any more; empty if it does."""
+    pin = requirement(text)
+    name = canonical_name(pin.name)
+    if name not in changed or why_not(pin) is None:
         return ""
-    says = str(asked.specifier).replace("==", "") or "another source"
-    return f"{asked.name} is now {changed[name][1]}; the setup cell says {says}. Keep: %pin {name}"
-
-
-def _words(source: str) -> List[str]:
-    """The names in a cell's text that packages could have, as they are compared."""
-    found = re.findall(r"[A-Za-z0-9][A-Za-z0-9._-]*", source)
-    return list(dict.fromkeys(canonical_name(word) for word in found))
+    version = str(pin.specifier).replace("==", "") or "another source"
+    return f"{pin.name} is now {changed[name][1]}; the setup cell says {version}. Keep: %pin {name}"

@@ -1,207 +1,127 @@
-"""The lock of the running notebook: used by its setup cell, made again when its pins change."""
+"""What ``%pin`` does around cells: the notebook's lock, the history for undo, what has drifted."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Tuple
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Optional, Tuple
 
-from ..core.errors import ColabMagicsError, bad_input
-from ..core.redact import holds_secret
-from ..core.steps import Step
+from ..core.errors import bad_input
+from ..core.steps import Outcome, Step
 from ..extension.hooks import Hook
-from ..extension.output import Status, say
 from ..notebook.reading import read_kept
-from ..notebook.writers.base import Writer
 
 if TYPE_CHECKING:
     from ..extension.recorder import Session
-    from .drift import Before
-    from .lock.make import Made
-    from .lock.model import Lock
-
-
-_UNREAD = object()
+    from .drift import Snapshot
+    from .lock import Lock
 
 
 class LockKeeper(Hook):
-    """What one kernel does about the locks of its notebooks.
+    """Hold the lines of the setup cell to the notebook's lock, and renew it when pins change.
 
-    Lines of the setup cell are held to the lock where it is for this Python and platform and was
-    made for just that line; else they are installed as they read, and that is said.
+    A line is held if the lock was made for just that line, this Python and this platform. Else it
+    is installed as it reads, and a message says so.
     """
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
-        self._found: Any = _UNREAD
-        self._unfit = self._unused = ""
-        self._changed = self._off = False
+        self.cell_begins("")
 
     def cell_begins(self, source: str) -> None:
-        """Look at the lock anew."""
-        self._found, self._unfit, self._unused = _UNREAD, "", ""
+        """Reset what is known of the lock."""
+        #: The notebook's lock, and why it cannot be used here; read once in a cell.
+        self._lock: Optional[Tuple[Optional[Lock], str]] = None
+        #: Why a line of this cell was not held to it.
+        self._reason = ""
         self._changed = self._off = False
 
-    # ------------------------------------------------------------------ using it
     def lock_for(self, step: Any) -> Optional[Lock]:
-        """What holds this line of the running setup cell; None: nothing does."""
+        """Return the lock that holds this line of the running setup cell, or None."""
         if step.word != "pin" or not self.session.runs_setup or step.renews:
             return None
-        lock = self._lock()
+        if self._lock is None:
+            lock = read_lock(self.session)
+            self._lock = lock, _why_unusable(lock) if lock is not None else ""
+        lock, reason = self._lock
         if lock is None:
             return None
-        from .lock.make import line_of
+        from .lock import line_of
 
-        known = line_of(step, self.session.host) in lock.lines
-        unused = self._unfit or ("" if known else "a line or a file was changed since it was made")
-        self._unused = unused or self._unused
-        return None if unused else lock
+        if not reason and line_of(step, self.session.host) not in lock.lines:
+            reason = "a line or a file was changed since it was made"
+        self._reason = reason or self._reason
+        return None if reason else lock
 
-    def _lock(self) -> Optional[Lock]:
-        """The lock of the running notebook, looked at once in each cell."""
-        if self._found is _UNREAD:
-            self._found = self.read()
-            self._unfit = _unfit(self._found) if self._found is not None else ""
-        found: Optional[Lock] = self._found
-        return found
-
-    def read(self) -> Optional[Lock]:
-        """The notebook's lock as it is now; None where there is none, or none is wanted."""
-        from .lock.model import OFF, Lock
-
-        text = read_kept(self.session.host, self.session.site, "lock")
-        return Lock.decode(text) if text not in (None, OFF) else None
-
-    # ------------------------------------------------------------------ making it
-    def pinned(self, done: bool, wanted: bool) -> None:
-        """A pin has been ``done`` on this machine, or found to hold; ``wanted``: a lock is."""
-        self._changed = self._changed or done or not self.session.runs_setup
-        self._off = self._off or not wanted
+    def step_ended(self, step: Step, outcome: Outcome, flags: Tuple[str, ...]) -> None:
+        """Note that pins may have changed, and whether the lock is not wanted."""
+        if step.word == "pin":
+            applied = outcome.status == "applied"
+            self._changed = self._changed or applied or not self.session.runs_setup
+            self._off = self._off or "no_lock" in flags
 
     def setup_edited(self) -> None:
-        """The pins in the notebook may be others now."""
+        """Note that pins may have changed."""
         self._changed = True
 
     def cell_recorded(self, result: Any) -> None:
-        """See that the lock is of the pins that stand in the notebook now."""
-        if not self._changed:
-            return
-        if self._unused:
-            say(
-                f"Lock: not used: {self._unused}.",
-                "The lines were installed as they read; what they need was not held.",
-            )
-        writer = self.session.writer()
-        if writer is None or not writer.can_keep:
-            return
-        try:
-            self._renew(writer)
-        except KeyboardInterrupt:
-            say("Lock: not made: interrupted. Make it later: %pin lock")
-        except bad_input() as error:
-            what = str(error).split("\n")[0].replace("; nothing was installed", "")
-            say(f"Lock: not made: {what}", "Make it later: %pin lock")
+        """Renew the lock if pins may have changed."""
+        if self._changed:
+            from .magic_lock import renew
 
-    def _renew(self, writer: Writer) -> None:
-        from .lock.make import line_of
-        from .lock.model import OFF, Lock
-
-        text = read_kept(self.session.host, self.session.site, "lock")
-        if self._off or text == OFF:
-            if text != OFF:
-                writer.keep("lock", OFF)
-                say("Lock: none in this notebook from now on; again: %pin lock")
-            return
-        pins = self.pins()
-        try:
-            old = Lock.decode(text) if text else None
-        except ColabMagicsError:
-            old = None
-        lines = sorted(line_of(step, self.session.host) for step in pins)
-        if old is not None and lines == sorted(old.lines):
-            return
-        if pins:
-            self.make(pins, writer, old)
-        elif text:
-            writer.keep("lock", None)
-
-    def pins(self) -> List[Any]:
-        """The ``%pin`` lines of the setup cell."""
-        steps: Sequence[Optional[Step]] = [x.step for x in self.session.lines()[0] or ()]
-        return [step for step in steps if step is not None and step.word == "pin"]
-
-    def make(self, pins: Sequence[Any], writer: Writer, old: Optional[Lock]) -> Optional[Lock]:
-        """Make it and keep it in the notebook; None where another Python would have to."""
-        from .environments.interpreters import runs
-        from .lock.make import make
-
-        if not all(runs(step.python) for step in pins):
-            return None
-        status = Status(self.session.host, quiet=False)
-        status("looking up what to lock")
-        try:
-            made = make(pins, self.session.host, status)
-        except BaseException:
-            status.done(None)
-            raise
-        if old is not None and old.same(made.lock):
-            status.done(None)
-            return old
-        if holds_secret(made.lock.text()):  # an index can put into a version what it was told
-            status.done(None)
-            say("Lock: none: a secret stands in what the index answers")
-            return old
-        state = ""
-        if made.lock.packages:
-            state = writer.keep("lock", made.lock.encode())
-        elif old is not None:
-            writer.keep("lock", None)
-        status.done(None)
-        if made.lock.packages or made.left:
-            say(_said(made, state))
-        return made.lock
+            renew(self.session, self._off, self._reason)
 
 
-class InstalledPast(Hook):
-    """Says what a cell has installed past ``%pin``, which the setup cell does not know."""
+def read_lock(session: Session) -> Optional[Lock]:
+    """Return the notebook's lock; None if it has none, or wants none."""
+    from .lock import OFF, Lock
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
-        self._before: Optional[Before] = None
-
-    def cell_begins(self, source: str) -> None:
-        """Look at the environment, if this cell may change it."""
-        self._before = None
-        if "install" in source:  # most cells install nothing, and this imports what pins need
-            from .drift import look_before
-
-            self._before = look_before(source)
-
-    def cell_recorded(self, result: Any) -> None:
-        """Say what has changed; each thing once."""
-        if self._before is not None:
-            from .drift import look_after
-
-            look_after(self.session, self.session.source, self._before)
+    text = read_kept(session.host, session.site, "lock")
+    return Lock.decode(text) if text not in (None, OFF) else None
 
 
-def _unfit(lock: Lock) -> str:
-    """Why a lock is of no use here; empty where it is."""
-    import os
-
+def _why_unusable(lock: Lock) -> str:
+    """Return why a lock cannot be used here; empty if it can."""
     from .pip_config import read_settings
     from .uv import Uv
 
-    without = Uv().available(read_settings(os.environ))
-    return f"that takes uv, and {without}" if without else lock.unfit()
+    reason = Uv().available(read_settings())
+    return f"that takes uv, and {reason}" if reason else lock.mismatch()
 
 
-def _said(made: Made, state: str) -> str:
-    count = len(made.lock.packages)
-    kept = f"{count} packages with their hashes" if count != 1 else "1 package with its hash"
-    left = f"; left out, in no index: {_some(made.left)}" if made.left else ""
-    if not count:
-        return f"Lock: none: no index has {_some(made.left)}"
-    return f"Lock: {kept}{'' if state != 'written' else ', not saved yet'}{left}"
+class UndoHistory(Hook):
+    """Save the lines of the setup cell from before an installation, for ``%pin undo``."""
+
+    def step_ended(self, step: Step, outcome: Outcome, flags: Tuple[str, ...]) -> None:
+        """Save them beside what was installed."""
+        if step.word != "pin" or "no_record" in flags:
+            return
+        from .step import PinOutcome
+
+        if isinstance(outcome, PinOutcome) and outcome.changes:
+            from .magic_undo import save_lines
+
+            with suppress(*bad_input()):  # it is installed; recording reports its own errors
+                save_lines(self.session, outcome)
 
 
-def _some(names: Tuple[str, ...]) -> str:
-    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if names[4:] else "")
+class InstalledPast(Hook):
+    """Report packages that a cell installed other than by ``%pin``."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self._before: Optional[Snapshot] = None
+
+    def cell_begins(self, source: str) -> None:
+        """Take a snapshot of what is installed, if this cell may change it."""
+        self._before = None
+        if "install" in source:  # most cells install nothing, and this imports what pins need
+            from .drift import installs, snapshot
+
+            self._before = snapshot() if installs(source) else None
+
+    def cell_recorded(self, result: Any) -> None:
+        """Report what has changed, each change once."""
+        if self._before is not None:
+            from .drift import report_changes
+
+            report_changes(self.session, self._before)

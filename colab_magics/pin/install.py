@@ -21,7 +21,7 @@ from .shipped_origins import remove_shipped
 from .transaction import Changes, Done, Work, carry_out, verify
 
 if TYPE_CHECKING:
-    from .lock.model import Lock
+    from .lock import Lock
     from .step import Wanted
 
 

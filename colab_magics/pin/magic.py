@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import sys
+import time
+from argparse import Namespace
 from dataclasses import replace
-from typing import Any, List, Optional
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Tuple
 
-from ..core.arguments import Parser
+from ..core.arguments import FLAGS, Parser
 from ..core.display import Report
-from ..core.errors import OtherPython, RestartRequired, bad_input, usage_error
-from ..core.steps import Outcome, Step, parse
+from ..core.errors import ColabMagicsError, OtherPython, RestartRequired, usage_error
+from ..core.steps import Outcome, parse
 from ..extension.magic import Call, Magic
 from ..extension.output import say, show
-from ..setup.magic_status import standing
-from .hooks import LockKeeper
-from .parse import COMMANDS
-from .requirements import body_words, carries_secret
-from .step import PinStep
+from ..setup.magic_status import Row, judge, row
+from .requirements import body_words, carries_secret, requirement
+from .step import PinStep, parser
 
 
 class PinMagic(Magic):
@@ -24,7 +25,8 @@ class PinMagic(Magic):
 
     ``%pip`` tries, ``%pin`` keeps. What holds already is left alone; what differs is
     installed by uv (or pip) with your own pip settings. A name without a version is
-    recorded with the version that is installed.
+    recorded with the version that is installed. Options of the place (indexes, ``-c``, ``--pre``
+    and so on) are recorded, and mean what pip means by them.
 
     Examples
     --------
@@ -52,56 +54,44 @@ class PinMagic(Magic):
     and platform. ``%pin lock`` makes it of what is installed now, ``%pin lock --check`` compares,
     ``%pin lock --upgrade`` first takes what the pins need in its newest version.
 
-    Options
-    -------
-    Of the place: ``-r FILE``, ``-c FILE``, ``-e FOLDER``, ``--index-url URL``,
-    ``--extra-index-url URL``, ``--find-links PLACE``, ``--torch-backend auto|cpu|cu126``,
-    ``--index-auth NAME`` (the environment variable with USER:PASSWORD or a token for them),
-    ``--pre``, ``--no-deps``. They are recorded, and mean what pip means by them.
-
-    ``--python VERSION``: on another Python, in an environment of this notebook's own that is made
-    the first time; JupyterLab and Notebook 7 are switched to it and go on there.
-    ``--upgrade``: the newest version that fits; recorded is the version that was installed.
-    ``--allow-kernel-changes``: also what runs this kernel.
+    Flags
+    -----
     ``-q``: say nothing. ``-o``: return the outcome. ``--no-record``: do not remember it.
     ``--dry-run``: only show the plan: what differs, what would be installed, how large it is.
     ``--restart``: where an older version is loaded, restart the kernel at once and run again
     what was under way (JupyterLab and Notebook 7; without it a button offers the same).
-    ``--no-lock``: keep no lock in this notebook from now on.
     ``--keep-going``: do not stop the cell although an older version is loaded.
+    ``--no-lock``: keep no lock in this notebook from now on.
     """
 
     name = "pin"
     own_flags = ("restart", "keep_going", "no_lock")
-    offers = (
-        *(
-            "freeze",
-            "undo",
-            "environments",
-            "lock",
-            "--python",
-            "-r",
-            "-c",
-            "-e",
-            "--index-url",
-            "--extra-index-url",
-            "--index-auth",
-        ),
-        *("--find-links", "--torch-backend", "--pre", "--no-deps", "--upgrade", "--restart"),
-        *("--keep-going", "--allow-kernel-changes", "--dry-run", "--no-record", "--no-lock"),
-    )
+
+    @classmethod
+    def parser(cls) -> Parser:
+        """Return the tree that the step is read by."""
+        return parser()
 
     def run(self, call: Call) -> Any:
-        """Pin what the line and the body ask for."""
-        if call.body is None and call.words and call.words[0] in COMMANDS:
-            return getattr(self, call.words[0])(call)
+        """Pin what the line and the body ask for, or run the command of the line."""
         words = [*call.words, *body_words(call.body or "")]
         step = parse(self.name, words)
-        if step is None and call.body is not None:
+        if isinstance(step, PinStep):
+            if "no_record" in call.flags:
+                step = replace(step, modes=step.modes | {"no_record"})
+            return self.perform(step, call)
+        if call.body is not None:
             raise usage_error("%%pin: no requirement in the body.", "Write one a line.")
-        if isinstance(step, PinStep) and "no_record" in call.flags:
-            step = replace(step, how=step.how | {"no_record"})
-        return self.bare(call) if step is None else self.perform(step, call)
+        command, arguments = parser().parse_words(words)
+        commands: Dict[str, Callable[[Call], Any]] = {
+            "": self.bare,
+            "freeze": lambda call: self._freeze(call, arguments),
+            "undo": self._undo,
+            "environments": self._list_environments,
+            "environments remove": lambda call: self._remove_environment(arguments.name),
+            "lock": lambda call: self._lock(call, arguments),
+        }
+        return commands[command](call)
 
     def bare(self, call: Call) -> Any:
         """Show each pin: wanted, installed, loaded in this kernel, and whether it holds."""
@@ -110,73 +100,83 @@ class PinMagic(Magic):
             say("Nothing is pinned in this notebook. For instance: %pin numpy==2.1.3")
             return pins
         head = ("", "wanted", "installed", "loaded in this kernel", "")
-        show(Report((), (head, *standing(pins, self.host))))
+        show(Report((), (head, *self._rows(pins))))
         return pins
 
-    def perform(self, step: Step, call: Call) -> Optional[Outcome]:
-        """See `Magic`; what stood in the setup cell is kept for ``%pin undo``."""
-        from .journal import last
+    def _rows(self, pins: List[PinStep]) -> List[Row]:
+        from .environment import Installed, canonical_name
+        from .loaded import STALE, owned
 
-        known, done = last(), self.session.done
-        outcome: Optional[Outcome] = None
-        try:
-            outcome = super().perform(step, call)
-            return outcome
-        finally:
-            if outcome is not None or last() != known:
-                applied = outcome is None or outcome.status == "applied"
-                self.session.hooks.of(LockKeeper).pinned(applied, "no_lock" not in call.flags)
-            if "no_record" not in call.flags and last() != known:
-                from .magic_undo import keep_lines
+        installed = Installed()
+        versions, loaded = installed.versions(), owned(installed)
+        rows: List[Row] = []
+        for pin in pins:
+            state, line, reason = row(" ".join(pin.arguments()), judge(pin, self.host))
+            name = canonical_name(requirement(pin.requirements[0]).name) if pin.requirements else ""
+            version = versions.get(name, "")
+            loads = STALE[name].old if name in STALE else version if name in loaded else ""
+            rows.append((state, line, version, loads, "" if state == "ok" else reason))
+        return rows
 
-                with suppress(*bad_input()):  # it is installed; the record says its own trouble
-                    keep_lines(self.session, known, done)
+    def _freeze(self, call: Call, arguments: Namespace) -> Any:
+        from .freeze import freeze
 
-    def undo(self, call: Call) -> Any:
-        """Take the last installation back, on the machine and in the setup cell."""
-        from .magic_undo import take_back
+        names, local = freeze(arguments.all)
+        if local:
+            say(f"Left out, installed from a folder of this machine: {', '.join(local)}")
+        if not names:
+            raise usage_error("%pin freeze: nothing is imported yet.", "Or: %pin freeze --all")
+        return self.perform(PinStep(names), call)
 
-        if call.words[1:]:
-            raise usage_error("%pin undo takes no names.", "It undoes the last installation.")
-        changes, error = take_back(self.session, call)
+    def _undo(self, call: Call) -> Any:
+        from .magic_undo import undo_last
+
+        changes, error = undo_last(self.session, call)
         if error is not None:
             self.stop(error, call)
         return changes
 
-    def environments(self, call: Call) -> Any:
-        """List the environments of other Pythons, or remove one."""
-        from .magic_environments import environments
-
-        return environments(call)
-
-    def lock(self, call: Call) -> Any:
-        """Make the notebook's lock, compare this machine with it, or renew it."""
+    def _lock(self, call: Call, arguments: Namespace) -> Any:
         from .magic_lock import lock
 
-        return lock(self, call)
+        return lock(self, call, arguments)
 
-    def freeze(self, call: Call) -> Any:
-        """Pin what this kernel has imported (or all that is installed) at its version."""
-        from .freeze import frozen
+    def _list_environments(self, call: Call) -> Any:
+        from .environments.store import find_all
 
-        parser = Parser("%pin freeze", usage="%pin freeze [--all]")
-        parser.add_argument("--all", action="store_true")
-        found = frozen(parser.parse_args(list(call.words[1:])).all)
-        if found.local:
-            say(f"Left out, installed from a folder of this machine: {', '.join(found.local)}")
-        if not found.names:
-            raise usage_error("%pin freeze: nothing is imported yet.", "Or: %pin freeze --all")
-        return self.perform(PinStep(found.names), call)
+        environments = find_all()
+        if not environments:
+            say("There are none. For instance: %pin torch==1.5 --python 3.8")
+            return environments
+        rows: List[Tuple[str, ...]] = [("Python", "size", "last used", "name", "notebook")]
+        for each in environments:
+            used = time.strftime("%Y-%m-%d", time.localtime(each.used))
+            rows.append((each.python, f"{each.size / 1e6:.0f} MB", used, each.name, each.notebook))
+        show(Report((), tuple(rows), ("Delete one: %pin environments remove NAME",)))
+        return environments
+
+    def _remove_environment(self, name: str) -> None:
+        from .environments.store import remove, root
+
+        if root() / name in (Path(sys.prefix), *Path(sys.prefix).parents):
+            raise ColabMagicsError(
+                f"{name} is running this kernel.", "Choose another kernel first.", code="in-use"
+            )
+        if not remove(name):
+            raise ColabMagicsError(
+                f"There is no environment {name}.", "See: %pin environments", code="no-environment"
+            )
+        say(f"{name} removed")
 
     def report(self, outcome: Outcome, call: Call) -> Report:
-        """Add what to do about a password that was typed."""
-        shown = super().report(outcome, call)
+        """See `Magic`; add what to do about a password that was typed."""
+        report = super().report(outcome, call)
         if outcome.step is None and carries_secret(" ".join([*call.words, call.body or ""])):
-            return Report((*shown.lines, _TYPED_IN))
-        return shown
+            return Report((*report.lines, _TYPED_IN))
+        return report
 
     def stop(self, error: Exception, call: Call) -> None:
-        """A restart that is needed stops the cell, unless the line says to go on without."""
+        """See `Magic`; ``--keep-going`` goes on although a restart is needed."""
         if isinstance(error, RestartRequired):
             error.now = "restart" in call.flags or isinstance(error, OtherPython)
             if "keep_going" in call.flags:
@@ -184,15 +184,19 @@ class PinMagic(Magic):
         raise error
 
     def complete(self, line: str, symbol: str) -> List[str]:
-        """Names of installed packages, and options."""
-        if not symbol or symbol.startswith("-"):
-            return super().complete(line, symbol)
+        """See `Magic`; add the common flags, and the installed packages."""
+        words = super().complete(line, symbol)
+        if symbol.startswith("-"):
+            return [*words, *(flag for flag in FLAGS if flag.startswith(symbol))]
+        if not symbol:
+            return words
         from .environment import versions
 
-        return [f"{n}=={v}" for n, v in sorted(versions().items()) if n.startswith(symbol)]
+        pins = (f"{name}=={version}" for name, version in sorted(versions().items()))
+        return [*words, *(pin for pin in pins if pin.startswith(symbol))]
 
 
 _TYPED_IN = (
-    "Not recorded: the URL holds a password. Take it out of this cell, clear the history "
+    "Not recorded: the URL contains a password. Remove it from this cell, clear the history "
     "(%history -g), and use a credential helper."
 )

@@ -1,79 +1,163 @@
-"""``%pin lock``: make the notebook's lock, compare this machine with it, or renew what it holds."""
+"""``%pin lock``: make the notebook's lock, compare this machine with it, or renew it."""
 
 from __future__ import annotations
 
+from argparse import Namespace
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, List, Optional, Sequence
 
-from ..core.arguments import Parser
-from ..core.errors import ColabMagicsError, LockDiffers, NotebookError, usage_error
-from ..core.host import Host
+from ..core.errors import ColabMagicsError, LockDiffers, NotebookError, bad_input, usage_error
+from ..core.redact import holds_secret
 from ..extension.magic import Call
-from ..extension.output import say
-from .hooks import LockKeeper
+from ..extension.output import Status, say
+from ..notebook.reading import read_kept
+from ..notebook.writers.base import Writer
+from .environment import versions
+from .environments.interpreters import runs
+from .hooks import read_lock
+from .lock import OFF, Lock, line_of, make
+from .step import PinStep
+
+if TYPE_CHECKING:
+    from ..extension.recorder import Session
 
 
-def lock(magic: Any, call: Call) -> Any:
-    """Make the lock of what is installed; ``--check`` and ``--upgrade`` see the help of %pin."""
-    parser = Parser("%pin lock", usage="%pin lock [--check|--upgrade]")
-    parser.add_argument("--check", action="store_true")
-    parser.add_argument("-U", "--upgrade", action="store_true")
-    asked = parser.parse_args(list(call.words[1:]))
-    if asked.check and asked.upgrade:
-        raise usage_error("%pin lock: --check or --upgrade, not both.", "Take one of them out.")
-    locks = magic.session.hooks.of(LockKeeper)
-    if asked.check:
-        return _check(locks, magic.host)
-    pins = locks.pins()
+def lock(magic: Any, call: Call, arguments: Namespace) -> Optional[Lock]:
+    """Lock what is installed; ``--check`` compares, ``--upgrade`` first installs newer versions."""
+    session: Session = magic.session
+    if arguments.check:
+        return _check(session)
+    pins = recorded_pins(session)
     if not pins:
-        raise usage_error("%pin lock: no pin is recorded.", "For instance: %pin numpy==2.1.3")
-    writer = magic.session.writer()
+        raise usage_error(
+            "%pin lock: no pin is recorded.", "For instance: %pin numpy==2.1.3", code="no-pins"
+        )
+    if not all(runs(step.python) for step in pins):
+        raise usage_error(
+            "A line asks for another Python.", "Run the setup cell first.", code="other-python"
+        )
+    writer = session.writer()
     if writer is None or not writer.can_keep:
         raise NotebookError(
-            "The lock cannot be kept from here: it stands in the notebook's metadata.",
+            "The lock cannot be saved from here: it is kept in the notebook's metadata.",
             "Open it in JupyterLab or Notebook 7, or: colab-magics run NOTEBOOK",
+            code="no-metadata",
         )
-    if asked.upgrade:
-        for step in pins:
-            magic.perform(replace(step, how=frozenset({"upgrade_all"})), call)
+    for step in pins if arguments.upgrade else ():
+        magic.perform(replace(step, modes=frozenset({"upgrade_all"})), call)
     old = None
-    with suppress(ColabMagicsError):  # what cannot be read gives way
-        old = locks.read()
-    made = locks.make(pins, writer, old)
-    if made is None:
-        raise usage_error("A line asks for another Python.", "Run the setup cell first.")
+    with suppress(ColabMagicsError):  # an unreadable one is replaced
+        old = read_lock(session)
+    made = _make(session, pins, writer, old)
     if made is old:
-        say("The lock is of what is installed already; nothing to do")
+        say("The lock is up to date; nothing to do")
     return made
 
 
-def _check(locks: Any, host: Host) -> Any:
-    """Compare; `LockDiffers` where something is not as the lock says."""
-    from .environment import versions
-    from .lock.make import line_of
+def recorded_pins(session: Session) -> List[PinStep]:
+    """Return the ``%pin`` lines of the setup cell."""
+    steps = [line.step for line in session.lines()[0] or ()]
+    return [step for step in steps if isinstance(step, PinStep)]
 
-    found = locks.read()
-    if found is None:
-        raise LockDiffers("There is no lock in this notebook.", "Make one: %pin lock")
-    reasons = [found.unfit()]
-    lines = {line_of(step, host) for step in locks.pins()} ^ {*found.lines}
-    reasons += [f"{line} is not what it was made for" for line in sorted(lines)]
-    here = versions()
-    reasons += [
-        f"{name} {here.get(name, 'is missing')}, locked {version}"
-        for name, version in found.versions.items()
-        if here.get(name) != version
+
+def _check(session: Session) -> Lock:
+    """Return the lock; `LockDiffers` if something is not as it says."""
+    lock = read_lock(session)
+    if lock is None:
+        raise LockDiffers("This notebook has no lock.", "Make one: %pin lock", code="no-lock")
+    lines = {line_of(step, session.host) for step in recorded_pins(session)} ^ {*lock.lines}
+    installed = versions()
+    reasons = [
+        *filter(None, [lock.mismatch()]),
+        *(f"{line} is not what it was made for" for line in sorted(lines)),
+        *(
+            f"{name} {installed.get(name, 'is missing')}, locked {version}"
+            for name, version in lock.versions.items()
+            if installed.get(name) != version
+        ),
     ]
-    wrong = [reason for reason in reasons if reason]
-    if wrong:
-        more = f" and {len(wrong) - 3} more" if wrong[3:] else ""
+    if reasons:
+        more = f" and {len(reasons) - 3} more" if reasons[3:] else ""
         raise LockDiffers(
-            f"The lock does not hold: {'; '.join(wrong[:3])}{more}.",
+            f"The lock does not hold: {'; '.join(reasons[:3])}{more}.",
             "Run the setup cell; or lock what is here: %pin lock",
-            "\n".join(wrong[3:]),
+            "\n".join(reasons[3:]),
         )
-    count = len(found.packages)
-    many = f"{count} packages" if count != 1 else "1 package"
-    say(f"The lock holds: {many}, made {found.about['made']}")
-    return found
+    count = len(lock.packages)
+    packages = f"{count} packages" if count != 1 else "1 package"
+    say(f"The lock holds: {packages}, made {lock.about['made']}")
+    return lock
+
+
+# ---------------------------------------------------------------------- after a cell
+def renew(session: Session, off: bool, unused: str) -> None:
+    """Make the lock again if the pins in the notebook changed; ``off`` gives it up.
+
+    ``unused`` is why lines of the cell were not held to it. Errors become messages: what the cell
+    installed is installed.
+    """
+    if unused:
+        say(
+            f"Lock: not used: {unused}.",
+            "The lines were installed as they read; what they need was not held.",
+        )
+    writer = session.writer()
+    if writer is None or not writer.can_keep:
+        return
+    try:
+        _renew(session, writer, off)
+    except KeyboardInterrupt:
+        say("Lock: not made: interrupted.", _LATER)
+    except bad_input() as error:
+        say("Lock: not made.", str(error).split("\n")[0], _LATER)
+
+
+_LATER = "Make it later: %pin lock"
+
+
+def _renew(session: Session, writer: Writer, off: bool) -> None:
+    text = read_kept(session.host, session.site, "lock")
+    if off and text != OFF:
+        writer.keep("lock", OFF)
+        say("Lock: none in this notebook from now on; again: %pin lock")
+    if off or text == OFF:
+        return
+    pins = recorded_pins(session)
+    old = None
+    with suppress(ColabMagicsError):  # an unreadable one is replaced
+        old = Lock.decode(text) if text else None
+    lines = sorted(line_of(step, session.host) for step in pins)
+    if old is not None and lines == sorted(old.lines):
+        return
+    if not pins and text:
+        writer.keep("lock", None)
+    elif pins and all(runs(step.python) for step in pins):
+        _make(session, pins, writer, old)
+
+
+def _make(
+    session: Session, pins: Sequence[PinStep], writer: Writer, old: Optional[Lock]
+) -> Optional[Lock]:
+    """Make a lock and save it in the notebook; return the old one if that says the same."""
+    with Status(session.host, quiet=False) as status:
+        status("looking up what to lock")
+        lock, missing = make(pins, session.host, status)
+        status.done(None)
+    if old is not None and old.same(lock):
+        return old
+    if holds_secret(lock.text()):  # an index can put into a version what it was sent
+        say("Lock: not made: what the index answers contains a secret")
+        return old
+    names = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if missing[4:] else "")
+    if lock.packages:
+        count = len(lock.packages)
+        hashes = f"{count} packages with their hashes" if count != 1 else "1 package with its hash"
+        unsaved = ", not saved yet" if writer.keep("lock", lock.encode()) == "written" else ""
+        say(f"Lock: {hashes}{unsaved}" + (f"; left out, in no index: {names}" if names else ""))
+        return lock
+    if old is not None:
+        writer.keep("lock", None)
+    if missing:
+        say(f"Lock: none: no index has {names}")
+    return lock

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from ..core.display import Report
-from ..core.steps import Step
+from ..core.steps import Outcome, Step
 from ..extension.magic import Call
 from ..extension.output import Status, say
 from ..record.cell import Line, parse, render_step
@@ -14,100 +14,92 @@ from ..record.merge import Merged, merge, remove_steps
 from .integrity import present
 from .journal import History, keep_last, last
 from .loaded import mark, owned, restart, stale
-from .transaction import undo
+from .transaction import Changes, undo
+
+if TYPE_CHECKING:
+    from ..extension.recorder import Session
 
 #: Key of a pin → its line before (or "") and after.
 Lines = Dict[str, Tuple[str, str]]
 
 
-def keep_lines(session: Any, known: Any, done: int) -> None:
-    """Keep, beside what an installation changed, what stood in the setup cell before.
-
-    ``known`` is the last installation before this line, ``done`` how many steps had been done.
-    """
-    now = last()
-    if now is None or now == known:
+def save_lines(session: Session, outcome: Outcome) -> None:
+    """Save, with the last installation, the lines that the setup cell had before it."""
+    history = last()
+    if history is None:
         return
-    parts, new = session.standing("pin"), session.since("pin", done)
-    stood = parts[: len(parts) - len(new)]
-    before, after = _lines(stood), _lines(parts)
-    changed = {key: (before.get(key, ""), text) for key, text in after.items()}
-    lines = {key: texts for key, texts in changed.items() if texts[0] != texts[1]}
-    places = {name: part.place(session.host) for part in stood for name in part.names}
-    keep_last(replace(now, lines=lines, places={k: v for k, v in places.items() if v}))
+    parts = session.standing("pin")
+    before = _lines(parts)
+    after = _lines([*parts, *(outcome.step.parts() if outcome.step else ())])
+    lines = {key: (before.get(key, ""), text) for key, text in after.items()}
+    lines = {key: texts for key, texts in lines.items() if texts[0] != texts[1]}
+    places = {name: part.place(session.host) for part in parts for name in part.names}
+    keep_last(replace(history, lines=lines, places={k: v for k, v in places.items() if v}))
 
 
-def take_back(session: Any, call: Call) -> Tuple[Any, Optional[Exception]]:
-    """Do it, and say what was put back and what was removed; the error asks for a restart."""
-    done = last()
-    if done is None:
+def undo_last(session: Session, call: Call) -> Tuple[Optional[Changes], Optional[Exception]]:
+    """Undo the last installation; return what changed, and the error that asks for a restart."""
+    history = last()
+    if history is None:
         say("There is nothing to undo.")
         return None, None
     if "dry_run" in call.flags:
-        say("dry run: " + _undone({name: (new, old) for name, (old, new) in done.changes.items()}))
+        changes = {name: (new, old) for name, (old, new) in history.changes.items()}
+        say(f"dry run: {_summary(changes)}")
         return None, None
-    quiet = "quiet" in call.flags
-    loaded, status = owned(), Status(session.host, quiet)
-    try:
-        changes = undo(done, status)
-    except BaseException:
-        status.done(None)
-        raise
-    status.done(None if quiet else Report((_undone(changes),)))
+    quiet, loaded = "quiet" in call.flags, owned()
+    with Status(session.host, quiet) as status:
+        changes = undo(history, status)
+        status.done(None if quiet else Report((_summary(changes),)))
     mark(changes, changes, loaded)
-    _in_the_setup_cell(session, _put_back(done))
+    _restore_lines(session, history)
     behind = stale(changes)
     return changes, restart(behind) if behind else None
 
 
-def _put_back(done: History) -> Lines:
-    """The lines from before, less those of packages that were changed again since then."""
-    here = present()
-    changed = {name for name, (old, _) in done.changes.items() if here.get(name, "") != old}
-    return {key: text for key, text in done.lines.items() if key.split(";")[0] not in changed}
-
-
-def _in_the_setup_cell(session: Any, before: Lines) -> None:
-    recorded = session.edit(lambda lines: _before(lines, before))
+def _restore_lines(session: Session, history: History) -> None:
+    """Restore the lines from before, but for packages that were changed again since."""
+    installed = present()
+    changed = {name for name, (old, _) in history.changes.items() if installed.get(name, "") != old}
+    lines = {key: text for key, text in history.lines.items() if key.split(";")[0] not in changed}
+    recorded = session.edit(lambda old: _restored(old, lines))
     if recorded:
         say("Setup cell: " + ", ".join(recorded))
         return
-    stands = _lines(session.standing("pin"))
-    if any(stands.get(key) == new for key, (_, new) in before.items()):
-        say("Setup cell: change its line by hand; this cell cannot be written from here.")
+    current = _lines(session.standing("pin"))
+    if any(current.get(key) == new for key, (_, new) in lines.items()):
+        say("Setup cell: it cannot be written from here. Change its line by hand")
 
 
 def _lines(parts: Sequence[Step]) -> Dict[str, str]:
-    """Key → line of each pin, the last one of each key."""
+    """Return the line of each pin by its key; the last if there are several."""
     return {key: render_step(part) for part in parts for key in part.keys}
 
 
-def _before(lines: Sequence[Line], changed: Mapping[str, Tuple[str, str]]) -> Merged:
-    """Lines with the pins from before, where those that replaced them still stand."""
+def _restored(lines: Sequence[Line], changed: Mapping[str, Tuple[str, str]]) -> Merged:
+    """Return lines with the pins from before, where those that replaced them still stand."""
     result: List[Line] = list(lines)
     changes: List[str] = []
     for key, (old, new) in changed.items():
         parts = [part for line in result if line.step for part in line.step.parts()]
         if new not in map(render_step, parts):
             continue
-        steps = [line.step for line in parse(old) if line.step is not None] if old else []
+        steps = [line.step for line in parse(old) if line.step is not None]
         if steps:
-            result, more = merge(result, [(step, "") for step in steps])
+            result, texts = merge(result, [(step, "") for step in steps])
         else:
-            result, more = remove_steps(result, "pin", frozenset({key}))
-            more = tuple(f"{text} forgotten" for text in more)
-        changes += more
+            result, texts = remove_steps(result, "pin", frozenset({key}))
+            texts = tuple(f"{text} forgotten" for text in texts)
+        changes += texts
     return result, tuple(changes)
 
 
-def _undone(changes: Mapping[str, Tuple[str, str]]) -> str:
-    """What was put back and what was removed, in one line."""
-    shown = [
-        f"{name} {old} -> {new}" if old and new else f"{name} {old or new} {_became(new)}"
-        for name, (old, new) in changes.items()
-    ]
-    return "undone: " + ", ".join(shown) if shown else "All of it was undone already."
-
-
-def _became(new: str) -> str:
-    return "put back" if new else "removed"
+def _summary(changes: Mapping[str, Tuple[str, str]]) -> str:
+    """Return what was put back and what was removed, in one line."""
+    texts = []
+    for name, (old, new) in changes.items():
+        change = "put back" if new else "removed"
+        texts.append(f"{name} {old} -> {new}" if old and new else f"{name} {old or new} {change}")
+    if not texts:
+        return "Nothing to undo: all of it is undone already."
+    return f"undone: {', '.join(texts)}"

@@ -6,6 +6,7 @@ costs no second resolution. A rehearsal (``--dry-run``) says the same and does n
 
 from __future__ import annotations
 
+import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
@@ -43,15 +44,22 @@ class Item:
 Plan = Dict[str, Item]
 
 
+def parse_toml(text: str) -> Dict[str, Any]:
+    """Return TOML as Python's own reader reads it, or the package that it came from."""
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    return dict(tomllib.loads(text))
+
+
 def add_sizes(plan: Plan, pylock: str) -> Plan:
     """Return the plan with the sizes of the files that a ``pylock.toml`` (PEP 751) names.
 
     A file of this machine is not downloaded; of several it is not known which is taken.
     """
-    from .lock.model import parsed
-
     sized = dict(plan)
-    for package in parsed(pylock).get("packages", ()):
+    for package in parse_toml(pylock).get("packages", ()):
         files = package.get("wheels") or [package.get("sdist") or {}]
         if len(files) == 1 and files[0].get("url", "").startswith("http"):
             name = package["name"]

@@ -1,17 +1,16 @@
-"""The setup cell, render ⇄ parse: text that people edit, read back line by line.
+"""Parse the text of a setup cell into lines and render them back.
 
-``render(parse(text)) == text`` for every text: what is not one of our steps is kept as it is.
-Only a line magic in the first column is a step; an indented one, or one inside a string or a
-bracket, is code.
+``render(parse(text)) == text`` for every text: what is not a step stays unchanged. Only a line
+magic in the first column is a step; inside a string, a bracket or a block it is code.
 """
 
 from __future__ import annotations
 
 import re
 import tokenize
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Iterator, List, Optional, Sequence, Tuple
 
 from ..core.arguments import quote, split, split_comment, split_flags
 from ..core.controls import has_controls, visible
@@ -20,35 +19,39 @@ from ..core.origin import portable
 from ..core.steps import STEPS, Step
 from ..core.steps import parse as parse_step
 
-#: The version of the cell's format; a newer one is refused, not guessed at.
+#: The version of the cell's format; a newer one is refused.
 FORMAT = 1
 _ABOUT = "https://pypi.org/project/colab-magics/"
-#: The extension reads it alike; tests/attacks/markers.json holds what both are to say.
+#: The front-end extension has the same rule; tests/attacks/markers.json tests both.
 _MARKER = re.compile(r"#[ \t]*colab_magics:setup v([0-9]+)(?![0-9A-Za-z_])")
 _MAGIC = re.compile(r"%([A-Za-z_]\w*)(?=\s|$)")
 _ESCAPED = re.compile(r"(\s*)(?:[\w.,\[\] ]+=\s*)?[%!?]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_OURS = re.compile(
-    r"%(setup write( --all)?|(re)?load_ext colab_magics|pip install\b.*colab.magics)\s*"
+#: Lines that install and load this package, in any release's setup cell; nothing else on them.
+_HEAD = re.compile(
+    r"try:|import colab_magics|except ModuleNotFoundError:|%(re)?load_ext colab_magics|"
+    r"%pip install (-q |-U |--quiet |--upgrade )*\S*colab[-_.]magics\S*"
 )
-_MANY = 5
-#: A cell of ours has at most so many magic lines; further ones are calls in plain Python. IPython
-#: refuses to run a cell that has 500 of them.
-ESCAPES = 400
-#: What IPython itself makes of a magic's line.
+_WRITE = re.compile(r"%setup write( --all)?")
+#: A line magic with more arguments than these has each on a line of its own.
+_MOST_ARGUMENTS = 5
+#: Magic lines in a cell that we write; further ones are calls in plain Python, because IPython
+#: refuses to run a cell with 500 of them.
+MOST_ESCAPES = 400
+#: The code that IPython makes of a line magic.
 _CALL = re.compile(
     r"""get_ipython\(\)\.run_line_magic\('([A-Za-z_]\w*)', ('[^'\\]*'|"[^"\\]*")\)(\s+#.*)?"""
 )
-#: What is one word to IPython, to pip and to a shell, and nothing that IPython would expand.
+#: One word to IPython, to pip and to a shell, in which IPython expands nothing.
 _WORD = re.compile(r"[\w.~+:/@%=&?#-]*[\w/]", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Line:
-    """One statement of the cell: its text as it stands, and the step it means, if any.
+    """A statement of the cell: its text, and the step that it means, if any.
 
     ``comment`` is the trailing comment with the white space before it; ``problem`` says why a
-    line that begins like a step cannot be read as one.
+    line that begins like a step is none.
     """
 
     text: str
@@ -56,16 +59,17 @@ class Line:
     comment: str = ""
     flags: Tuple[str, ...] = ()
     problem: str = ""
+    is_magic: bool = field(default=False, compare=False)
 
     def with_step(self, step: Step) -> Line:
-        """This line saying ``step`` instead; unchanged where it says so already."""
+        """Return this line with another step, with its comment and flags."""
         if step == self.step:
             return self
-        line = replace(self, step=step, text=_sound(step, self.flags) + self.comment)
-        return line.called() if _CALL.match(self.text) else line
+        line = replace(self, step=step, text=_verified(step, self.flags) + self.comment)
+        return line.as_call() if _CALL.match(self.text) else line
 
-    def called(self) -> Line:
-        """This line of a step in plain Python, where that is read back as the same."""
+    def as_call(self) -> Line:
+        """Return this line as a call in plain Python, where that reads back as the same step."""
         code = self.text[1 : len(self.text) - len(self.comment)].replace("\\\n    ", "")
         word, _, rest = code.partition(" ")
         text = f"get_ipython().run_line_magic({word!r}, {rest!r}){self.comment}"
@@ -73,63 +77,67 @@ class Line:
 
 
 def is_setup(source: str) -> bool:
-    """Whether a cell is a setup cell: our marker stands in its leading comments."""
+    """Return whether our marker is in the leading comments of a cell."""
     return _version(source) is not None
 
 
 def _version(source: str) -> Optional[int]:
     for line in source.splitlines():  # as IPython reads a cell
-        found = _MARKER.match(line)
-        if found:
-            return int(found.group(1)[:9])
+        marker = _MARKER.match(line)
+        if marker:
+            return int(marker.group(1)[:9])
         if line.strip(" \t") and not line.startswith("#"):
             break
     return None
 
 
 def only_setup(source: str) -> bool:
-    """Whether a cell holds nothing but our own lines, so that a setup cell may take its place."""
+    """Return whether a cell has no line of the user's own, so that it may be replaced."""
     return all(
-        (line.step is not None and not line.comment)
-        or _OURS.fullmatch(line.text)
-        or not line.text.strip()
+        not line.comment if line.step else is_head(line.text) or _WRITE.fullmatch(line.text.strip())
         for line in parse(source)
     )
 
 
+def is_head(text: str) -> bool:
+    """Return whether a line is blank, or one that installs or loads this package."""
+    return not text.strip() or bool(_HEAD.fullmatch(text.strip()))
+
+
 def parse(source: str) -> List[Line]:
-    """The lines of a setup cell; `NotebookError` where a newer version of us wrote it."""
+    """Return the lines of a setup cell; `NotebookError` if a newer release wrote it."""
     version = _version(source)
     if version is not None and version > FORMAT:
         raise NotebookError(
             f"This setup cell has format v{version}; this colab_magics reads v{FORMAT}.",
             "Upgrade: %pip install -U colab-magics, then restart.",
+            code="newer-format",
         )
     lines: List[Line] = []
     for texts, is_magic in statements(source.split("\n")):
-        found = _MAGIC.match(texts[0]) if is_magic else None
+        magic = _MAGIC.match(texts[0]) if is_magic else None
         call = _CALL.fullmatch(texts[0]) if is_magic else None
-        if found is not None and found.group(1) in STEPS:
-            lines.append(_read(found.group(1), texts))
+        if magic is not None and magic.group(1) in STEPS:
+            lines.append(_read(magic.group(1), texts))
         elif call is not None and call.group(1) in STEPS:
-            meant = _read(call.group(1), [f"%{call.group(1)} {call.group(2)[1:-1]}"])
-            lines.append(replace(meant, text=texts[0], comment=call.group(3) or ""))
+            line = _read(call.group(1), [f"%{call.group(1)} {call.group(2)[1:-1]}"])
+            lines.append(replace(line, text=texts[0], comment=call.group(3) or ""))
         else:
-            lines += map(Line, texts)
+            lines += [Line(texts[0], is_magic=is_magic), *map(Line, texts[1:])]
     return lines
 
 
-def escapes(lines: Sequence[Line]) -> int:
-    """How many lines IPython has to transform before it runs their cell."""
+def count_escapes(lines: Sequence[Line]) -> int:
+    """Return how many lines IPython transforms before it runs the cell."""
     return sum(_ESCAPED.match(line.text) is not None for line in lines)
 
 
 def statements(texts: Sequence[str]) -> Iterator[Tuple[Sequence[str], bool]]:
-    """The lines of a cell, those of one magic together; and whether they are a line magic of it.
+    """Yield the lines of each magic together and other lines singly, and whether they are a magic.
 
-    Which is none in a string, a bracket or a block. It may be called in plain Python.
+    A line in a string, a bracket or a block is no magic; a call in plain Python is.
     """
-    code: List[str] = []  # since the last whole statement in the first column
+    code: List[str] = []  # since the last complete statement in the first column
     at = 0
     while at < len(texts):
         called = _CALL.fullmatch(texts[at].rstrip("\n"))
@@ -147,25 +155,10 @@ def statements(texts: Sequence[str]) -> Iterator[Tuple[Sequence[str], bool]]:
         at = end
 
 
-def magics(lines: Sequence[Line]) -> Set[int]:
-    """Which lines are line magics: not what looks like one in a string, a bracket or a block."""
-    rows: Dict[int, int] = {}
-    row = 0
-    for at, line in enumerate(lines):
-        rows[row] = at
-        row += line.text.count("\n") + 1
-    found: Set[int] = set()
-    row = 0
-    for texts, is_magic in statements(render(lines).split("\n")):
-        found |= {rows[row]} if is_magic and row in rows else set()
-        row += len(texts)
-    return found
-
-
 def _read(word: str, texts: Sequence[str]) -> Line:
     text = "\n".join(texts)
-    if any(len(one.splitlines()) > 1 for one in texts):  # IPython reads two lines there
-        return Line(text, problem="a character in it that nobody sees ends the line: type it anew")
+    if any(len(row.splitlines()) > 1 for row in texts):  # IPython reads two lines there
+        return Line(text, problem="an invisible character ends the line: type the line again")
     code = text[len(word) + 1 :].replace("\\\n", " ")
     try:
         parts = split(code)
@@ -178,8 +171,8 @@ def _read(word: str, texts: Sequence[str]) -> Line:
 
 
 def _inside(code: Sequence[str]) -> bool:
-    """Whether the code before a line, its magics taken out, leaves a string or a bracket open."""
-    # JSON may hold half a character, Python's tokenizer not; IPython gives it these lines.
+    """Return whether code without its magics leaves a string or a bracket open."""
+    # JSON may hold half a surrogate pair, which Python's tokenizer refuses.
     text = _SURROGATE.sub("_", "\n".join([*code, ""]))
     try:
         for _ in tokenize.generate_tokens(iter(text.splitlines(keepends=True)).__next__):
@@ -192,31 +185,28 @@ def _inside(code: Sequence[str]) -> bool:
 
 
 def render(lines: Sequence[Line]) -> str:
-    """The text of the cell."""
+    """Return the text of the cell."""
     return "\n".join(line.text for line in lines)
 
 
 def render_step(step: Step, flags: Sequence[str] = ()) -> str:
-    """The magic line of a step; more than five arguments stand one on a line."""
-    words = [quote(word) for word in step.arguments()]
-    groups: List[str] = []
-    for word in words:
+    """Return the magic line of a step, over several lines if it has more than five arguments."""
+    groups: List[str] = []  # an option with its value is one argument
+    for word in map(quote, step.arguments()):
         if groups and groups[-1].startswith("-") and " " not in groups[-1]:
             groups[-1] += " " + word
         else:
             groups.append(word)
     head = " ".join([f"%{step.word}", *flags])
-    if len(groups) > _MANY:
-        return " \\\n    ".join([head, *groups])
-    return " ".join([head, *groups])
+    return (" \\\n    " if len(groups) > _MOST_ARGUMENTS else " ").join([head, *groups])
 
 
 def step_line(step: Step, note: str = "") -> Line:
-    """A new line for a step, with a note as its trailing comment.
+    """Return a new line for a step, with a note as its comment; `NotebookError` as `_verified`.
 
-    `NotebookError` where it would not be read back; a note that would be more than one is left out.
+    A note that would be more than a comment is dropped.
     """
-    text = _sound(step)
+    text = _verified(step)
     if has_controls(note) or is_expanded(note) or note.rstrip().endswith(("\\", "?")):
         note = ""
     comment = " " * max(2, 28 - len(text)) + "# " + note if note else ""
@@ -224,58 +214,60 @@ def step_line(step: Step, note: str = "") -> Line:
 
 
 def is_expanded(text: str) -> bool:
-    """Whether IPython would put values, or what code gives, into this text of a magic's line."""
+    """Return whether IPython would expand something in this text of a magic's line."""
     return bool(set(text) & set("${}"))
 
 
 def sound_text(step: Step) -> str:
-    """The magic line of a step, or those of its parts; `NotebookError` as `step_line` has it."""
-    if _is_sound(step, render_step(step)):
+    """Return the magic line of a step, or those of its parts; `NotebookError` as `_verified`."""
+    if _reads_back(step, render_step(step)):
         return render_step(step)
-    return "\n".join(map(_sound, step.parts()))
+    return "\n".join(map(_verified, step.parts()))
 
 
-@lru_cache(5000)  # proved when its step is done, and wherever it is then merged into
-def _is_sound(step: Step, text: str) -> bool:
+@lru_cache(5000)  # the same line is verified when its step succeeds and when it is merged
+def _reads_back(step: Step, text: str) -> bool:
     hidden = any(map(has_controls, step.arguments()))
     return not hidden and [line.step for line in parse(text)] == [step]
 
 
-def _sound(step: Step, flags: Sequence[str] = ()) -> str:
-    """The magic line of a step, proved to be read back as that step and nothing more."""
+def _verified(step: Step, flags: Sequence[str] = ()) -> str:
+    """Return the magic line of a step; `NotebookError` unless it reads back as just that step."""
     text = render_step(step, flags)
-    if not _is_sound(step, text):
+    if not _reads_back(step, text):
         raise NotebookError(
-            f"This line would not be read back as it is meant: {visible(text, keep='')[:200]}",
-            "Other names, without characters that nobody sees, can be remembered.",
+            f"This line cannot be recorded: {visible(text, keep='')[:200]}",
+            "It would not be read back as it was typed: use names without invisible characters.",
+            code="line-not-recordable",
         )
     return text
 
 
 def new_cell() -> List[Line]:
-    """The beginning of a new setup cell: what it is, and how it gets this package."""
-    return [
-        Line(text)
-        for text in (
-            "#@title Setup: run this first, and again after a restart",
-            "# Brings back packages, Drive and folder. Safe to run twice. Edit freely.",
-            f"# colab_magics:setup v{FORMAT} - what is this? {_ABOUT}",
-            *install_lines(),
-            "%reload_ext colab_magics",
+    """Return the head of a new setup cell."""
+    return parse(
+        "\n".join(
+            (
+                "#@title Setup: run this first, and again after a restart",
+                "# Brings back packages, Drive and folder. Safe to run twice. Edit freely.",
+                f"# colab_magics:setup v{FORMAT} - what is this? {_ABOUT}",
+                *install_lines(),
+                "%reload_ext colab_magics",
+            )
         )
-    ]
+    )
 
 
 def install_lines() -> Tuple[str, ...]:
-    """The lines of a setup cell that install colab_magics where it is missing."""
-    wanted = portable()
-    if not wanted:
+    """Return the lines of a setup cell that install colab_magics where it is missing."""
+    source = portable()
+    if not source:
         return ("# colab_magics came from a local copy: install it on a fresh machine first.",)
-    if not _WORD.fullmatch(wanted):
-        return ("# No line can name where colab_magics came from: install it first.",)
+    if not _WORD.fullmatch(source):
+        return ("# colab_magics came from a place that no line can name: install it first.",)
     return (
         "try:",
         "    import colab_magics",
         "except ModuleNotFoundError:",
-        f"    %pip install -q {wanted}",
+        f"    %pip install -q {source}",
     )

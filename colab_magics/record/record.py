@@ -1,7 +1,7 @@
-"""Putting steps into a notebook's setup cell through a writer: read, merge, put.
+"""Write steps into a notebook's setup cell through a writer: read, merge, put.
 
-The kernel holds no recipe of its own. The cell is read from the writer each time, so that a
-fresh kernel loses no line of yesterday and two notebooks on one kernel keep their own.
+The cell is read each time and the kernel has no copy, so that a fresh kernel loses no line and
+two notebooks on one kernel do not mix.
 """
 
 from __future__ import annotations
@@ -12,29 +12,28 @@ from typing import Callable, List, Optional, Sequence, Tuple
 from ..core.errors import NotebookError
 from ..core.files import Conflict
 from ..notebook.writers.base import Writer
-from .auto_off import AutoOff
 from .cell import Line, new_cell, parse, render
 from .merge import Entry, Merged, merge
 
 
 @dataclass(frozen=True)
 class Record:
-    """What recording came to: ``state`` is the writer's word, or ``unchanged`` or ``off``."""
+    """The result of recording: ``state`` is the writer's, or ``unchanged`` or ``off``."""
 
     state: str
     changes: Tuple[str, ...] = ()
     created: bool = False
-    #: The text of the setup cell from now on, where it was written.
+    #: The new text of the setup cell, if it was written.
     text: Optional[str] = None
 
 
 def is_off(lines: Sequence[Line]) -> bool:
-    """Whether ``%setup auto off`` stands in the cell."""
-    return any(isinstance(line.step, AutoOff) for line in lines)
+    """Return whether recording is off: ``%setup auto off`` is the only step of ``%setup``."""
+    return any(line.step is not None and line.step.word == "setup" for line in lines)
 
 
 def add(writer: Writer, entries: Sequence[Entry]) -> Record:
-    """Merge steps into the setup cell, making one where there is none."""
+    """Merge steps into the setup cell; make one if there is none."""
 
     def change(lines: Optional[List[Line]]) -> Optional[Merged]:
         if lines is not None and is_off(lines):
@@ -45,21 +44,22 @@ def add(writer: Writer, entries: Sequence[Entry]) -> Record:
 
 
 def write(writer: Writer, entries: Sequence[Entry], name: str) -> Record:
-    """Like `add`, for a notebook that was named; `NotebookError` where it has recording off."""
+    """Merge steps as `add` does into the notebook ``name``; `NotebookError` if recording is off."""
     record = add(writer, entries)
     if record.state == "off":
         raise NotebookError(
             f"Recording is off in {name}; nothing was written.",
-            "Take the line %setup auto off out of its setup cell first.",
+            "Remove the line %setup auto off from its setup cell first.",
+            code="recording-off",
         )
     return record
 
 
 def edit(writer: Writer, change: Callable[[Optional[List[Line]]], Optional[Merged]]) -> Record:
-    """Read, change, put; after a conflict once more, then refused.
+    """Read, change and put the cell; retry once after a conflict, then raise `NotebookError`.
 
-    ``change`` gets the lines (None: no cell) and gives the new ones and what changed; None means
-    that this notebook does not want it, and no lines at all that the cell goes.
+    ``change`` gets the lines (None: no cell) and returns the new ones with what changed, or None if
+    recording is off. With no lines the cell is removed.
     """
     for _ in range(2):
         old = writer.read()
@@ -70,7 +70,7 @@ def edit(writer: Writer, change: Callable[[Optional[List[Line]]], Optional[Merge
         text = render(lines) if lines else None
         if not changes or text == old:
             return Record("unchanged")
-        _prove(lines, text or "")
+        _verify(lines, text or "")
         try:
             state = writer.put(text, old)
         except Conflict:
@@ -79,17 +79,19 @@ def edit(writer: Writer, change: Callable[[Optional[List[Line]]], Optional[Merge
     raise NotebookError(
         "The setup cell is being edited; nothing was written into it.",
         "Run this again when the edit is done.",
+        code="conflict",
     )
 
 
-def _prove(lines: Sequence[Line], text: str) -> None:
-    """`NotebookError` unless the cell is read back as its lines: each is proved alone before.
+def _verify(lines: Sequence[Line], text: str) -> None:
+    """Raise `NotebookError` unless the cell reads back as its lines.
 
-    A person's own code around them may take one in: a string, a bracket, a backslash.
+    A person's open string or bracket, or a backslash, may swallow a line that is good by itself.
     """
     if [line.step for line in parse(text) if line.step] != [x.step for x in lines if x.step]:
         raise NotebookError(
-            "In the setup cell a line would become part of the code before it, such as a string or "
-            "a line that ends in a backslash; nothing was written.",
-            "Close it, or take it out of the setup cell, and run this again.",
+            "Nothing was written: in the setup cell a string or a bracket is not closed, or a line "
+            "ends in a backslash, so that the new line would become part of it.",
+            "Close it, and run this again.",
+            code="open-code",
         )

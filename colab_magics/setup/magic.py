@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
 
@@ -13,25 +14,11 @@ from ..extension.output import say, show
 from ..notebook.locate import place
 from ..notebook.servers import held_by
 from ..notebook.writers.file import FileWriter
-from ..record.auto_off import AutoOff
 from ..record.cell import is_setup, step_line
 from ..record.merge import forget
 from ..record.record import write
 from .magic_status import Row, verdicts
-
-_HELP = """\
-%setup                     each remembered line: ok, differs, cannot tell
-%pin numpy==2.1.3          remember a package
-%drive mount               remember the drive
-%cd_persist drive:project  remember the directory
-%setup write               turn this (empty, first) cell into the setup cell
-
-%setup write PATH          put the lines into a notebook on disk that nobody has open
-%setup write --all         also those typed in another notebook or page on this kernel
-%setup check [--strict]    check every line, changing nothing; --strict raises
-%setup forget STEP|--all   take lines out: forget numpy, forget drive, forget pin
-%setup where               where the setup cell goes from here, and why
-%setup auto on|off         remember what magics do, or do not; kept in the notebook"""
+from .step import AutoOff, parser
 
 
 class SetupMagic(Magic):
@@ -45,93 +32,103 @@ class SetupMagic(Magic):
         %setup write              # turn this (empty, first) cell into the setup cell
         %setup write other.ipynb  # put the lines into a notebook that nobody has open
         %setup check --strict     # raise unless every line holds
-        %setup forget numpy       # take one line out (also: drive, gpu, cd_persist, pin)
+        %setup forget numpy       # remove a line (also: drive, gpu, cd_persist, pin)
         %setup forget --all
         %setup auto off           # remember nothing more in this notebook
-        %setup help
+        %setup where              # where the setup cell is written from here, and why
     """
 
     name = "setup"
-    offers = ("write", "check", "forget", "auto", "where", "help", "--strict", "--all", "on", "off")
+
+    @classmethod
+    def parser(cls) -> Parser:
+        """Return the tree that the step is read by."""
+        return parser()
 
     def run(self, call: Call) -> Any:
-        """Do what the first word says."""
+        """Run the command of the line."""
         self.no_body(call)
-        commands: Dict[str, Callable[[Call, List[str]], Any]] = {
-            "write": self.write,
-            "check": self.check,
-            "forget": self.forget,
-            "where": self.where,
-            "auto": self.auto,
-            "help": lambda call, words: say(*_HELP.split("\n")),
+        command, arguments = parser().parse_words(call.words)
+        commands: Dict[str, Callable[[Call, Namespace], Any]] = {
+            "": self._show,
+            "write": self._write,
+            "check": self._check,
+            "forget": self._forget,
+            "where": self._where,
+            "auto": self._auto,
+            "help": self._list_commands,
         }
-        if not call.words:
-            return self.bare(call)
-        if call.words[0] not in commands:
-            raise usage_error(f"%setup: there is no {call.words[0]}.", "Type %setup help.")
-        return commands[call.words[0]](call, list(call.words[1:]))
+        return commands[command](call, arguments)
 
     # ------------------------------------------------------------------ showing
-    def bare(self, call: Call) -> Any:
-        """Each line and how it stands, where it is saved, and what to type next."""
-        lines, where = self.session.lines()
-        found = verdicts(lines, self.host) if lines is not None else ()
-        held = verdicts([step_line(step) for step, _ in self.session.pending], self.host)
-        if not found and not held:
+    def _show(self, call: Call, arguments: Namespace) -> Tuple[Row, ...]:
+        """Show the state of each line, where it is saved, and the next command."""
+        lines, source = self.session.lines()
+        recorded = verdicts(lines, self.host) if lines is not None else ()
+        pending = verdicts([step_line(step) for step, _ in self.session.pending], self.host)
+        if not recorded and not pending:
             text = "Nothing is remembered yet. For instance: %pin numpy==2.1.3"
             say(text, "Commands: %setup help")
             return ()
-        head = f"Setup cell, {where}:" if found else "Not in the notebook yet:"
-        both = [*found, *(("", "", ""),) * bool(found and held), *held]
-        show(Report((head,), tuple(both), (self._next(found, bool(held)),)))
-        return (*found, *held)
+        head = f"Setup cell, {source}:" if recorded else "Not in the notebook yet:"
+        gap = (("", "", ""),) if recorded and pending else ()
+        show(Report((head,), (*recorded, *gap, *pending), (self._next(recorded, bool(pending)),)))
+        return (*recorded, *pending)
 
-    def _next(self, found: Tuple[Row, ...], pending: bool) -> str:
+    def _next(self, recorded: Tuple[Row, ...], pending: bool) -> str:
         if pending and self.session.site.kind == "terminal":
             return "Keep them: type %setup write NOTEBOOK.ipynb"
-        if pending and found:
-            return "Keep them: run the setup cell, it takes in what is new"
+        if pending and recorded:
+            return "Keep them: run the setup cell, which adds what is new to itself"
         if pending:
             return "Keep them: type %setup write in an empty first cell"
-        if any(row[0] == "differs" for row in found):
+        if any(row[0] == "differs" for row in recorded):
             return "Bring it back: run the setup cell"
         return "Commands: %setup help"
 
-    def where(self, call: Call, words: List[str]) -> Any:
-        """Which notebook this is, by which evidence, and how the setup cell gets into it."""
+    def _check(self, call: Call, arguments: Namespace) -> Tuple[Row, ...]:
+        """Check every line; with ``--strict`` raise unless all hold."""
+        rows = self._show(call, arguments)
+        failed = [row[1] for row in rows if row[0] != "ok"]
+        if failed and arguments.strict:
+            raise SetupDiffers(
+                f"{len(failed)} of {len(rows)} lines of the setup cell do not hold: "
+                f"{'; '.join(failed)}.",
+                "Run the setup cell, or edit the line.",
+            )
+        return rows
+
+    def _where(self, call: Call, arguments: Namespace) -> Any:
+        """Show which notebook this is, by which evidence, and how the setup cell gets into it."""
         site = self.session.site
-        found = place(self.host, site)
-        holder = held_by(found.path) if found.path else None
+        notebook = place(self.host, site)
+        holder = held_by(notebook.path) if notebook.path else None
         writer, reasons = self.session.writers()
-        how = f"by {writer.name}" if writer else "not at once; type %setup write in an empty cell"
-        file = (str(found.path) if found.path else "not known", found.evidence)
+        way = f"by {writer.name}" if writer else "not at once; type %setup write in an empty cell"
         rows = [
             ("runs in", site.kind, site.evidence),
-            ("notebook", *file),
+            ("notebook", str(notebook.path or "not known"), notebook.evidence),
             ("file", "left alone" if holder else "closed, or not known", holder or ""),
-            ("setup cell", how, ""),
+            ("setup cell", way, ""),
             *(("", f"not by {name}", reason) for name, reason in reasons),
         ]
         show(Report((), tuple(rows)))
         return writer.name if writer else None
 
-    def check(self, call: Call, words: List[str]) -> Any:
-        """Check every line; with ``--strict`` raise unless all hold."""
-        parser = Parser("%setup check")
-        parser.add_argument("--strict", action="store_true")
-        strict = parser.parse_args(words).strict
-        found = self.bare(call)
-        if strict:
-            raise_if_differing(found)
-        return found
+    def _list_commands(self, call: Call, arguments: Namespace) -> None:
+        """Show each command in a line."""
+        rows = [("%setup", "Show each line: ok, differs, cannot tell.")]
+        for command in parser().commands.values():
+            rows.append((" ".join(command.format_usage().split()[1:]), str(command.description)))
+        show(Report((), tuple(rows), ("Options: %setup --help",)))
 
     # ------------------------------------------------------------------ changing
-    def write(self, call: Call, words: List[str]) -> Any:
+    def _write(self, call: Call, arguments: Namespace) -> Any:
         """Put the lines into this cell, or into a notebook on disk."""
-        if words == ["--all"]:
+        if arguments.notebook:
+            return self._write_file(Path(arguments.notebook).expanduser())
+        if arguments.all:
             self.session.held.adopt()
-        elif words:
-            return self._write_file(Path(words[0]).expanduser(), words[1:])
         kind = self.session.site.kind
         if kind == "run":
             say("Setup cell: kept by colab-magics run")
@@ -141,66 +138,46 @@ class SetupMagic(Magic):
             self.session.writing = True
         return None
 
-    def _write_file(self, path: Path, rest: List[str]) -> Any:
-        if rest:
-            raise usage_error("%setup write takes one notebook.", "Quote a path with spaces.")
+    def _write_file(self, path: Path) -> Any:
         entries = self.session.take()
         if not entries:
-            raise usage_error("%setup write: nothing to write.", "First: %pin, %drive mount ...")
+            raise usage_error(
+                "%setup write: nothing to write.", "First: %pin, %drive mount ...", code="no-lines"
+            )
         try:
             record = write(FileWriter(path, is_setup), entries, path.name)
         except BaseException:
             self.session.pending.extend(entries)
             raise
-        what = ", ".join(record.changes) or "all of it was there already"
-        say(f"Setup cell: saved in {path.name}: {what}")
+        changes = ", ".join(record.changes) or "all of it was there already"
+        say(f"Setup cell: saved in {path.name}: {changes}")
         return record
 
-    def forget(self, call: Call, words: List[str]) -> Any:
-        """Take lines out of the setup cell, and out of what is pending."""
-        parser = Parser("%setup forget", usage="%setup forget STEP [NAME] | --all")
-        parser.add_argument("step", nargs="*")
-        parser.add_argument("--all", action="store_true")
-        found = parser.parse_args(words)
-        if bool(found.step) == found.all:
+    def _forget(self, call: Call, arguments: Namespace) -> List[str]:
+        """Remove lines from the setup cell, and from what is pending."""
+        if bool(arguments.step) == arguments.all:
             raise usage_error("%setup forget: which line?", "Name it (numpy, drive), or --all.")
-        gone = self._drop(found.step)
-        if gone:
-            say(f"forgotten: {', '.join(gone)}")
-        elif forget(self.session.lines()[0] or [], found.step)[1]:
-            say("To take it out of the setup cell, delete " + ("it." if found.all else "its line."))
+        removed = self._remove(arguments.step)
+        if removed:
+            say(f"forgotten: {', '.join(removed)}")
+        elif forget(self.session.lines()[0] or [], arguments.step)[1]:
+            target = "it" if arguments.all else "its line"
+            say(f"To remove it from the setup cell, delete {target}.")
         else:
-            raise usage_error(f"%setup forget: no line for {' '.join(found.step)}.", "See %setup.")
-        if found.all:
+            name = " ".join(arguments.step) or "anything"
+            raise usage_error(f"%setup forget: no line for {name}.", "See %setup.", code="no-line")
+        if arguments.all:
             self.session.forget_cell()
-        return gone
+        return removed
 
-    def _drop(self, selector: List[str]) -> List[str]:
-        """Take lines out of what is pending, and out of the notebook where it can be written."""
-        gone: List[str] = self.session.edit(lambda lines: forget(lines, selector))
-        return gone
+    def _remove(self, selector: List[str]) -> List[str]:
+        removed: List[str] = self.session.edit(lambda lines: forget(lines, selector))
+        return removed
 
-    def auto(self, call: Call, words: List[str]) -> Any:
-        """Turn remembering on or off in this notebook."""
-        if words == ["off"]:
+    def _auto(self, call: Call, arguments: Namespace) -> Any:
+        """Turn recording on or off in this notebook."""
+        if arguments.state == "off":
             return self.perform(AutoOff(), call)
-        if words != ["on"]:
-            raise usage_error("%setup auto: on or off?", "Type %setup auto off to stop.")
-        self._drop(["auto"])
+        self._remove(["auto"])
         say("Recording is on in this notebook.")
         return None
-
-
-def differing(found: Tuple[Row, ...]) -> List[str]:
-    """The lines that do not hold, or of which it cannot be told."""
-    return [row[1] for row in found if row[0] in {"differs", "cannot tell"}]
-
-
-def raise_if_differing(found: Tuple[Row, ...]) -> None:
-    """`SetupDiffers` unless every line holds."""
-    bad = differing(found)
-    if bad:
-        raise SetupDiffers(
-            f"{len(bad)} of {len(found)} lines of the setup cell do not hold: {'; '.join(bad)}.",
-            "Run the setup cell, or edit the line.",
-        )

@@ -422,8 +422,8 @@ def test_a_planted_environment(run: Cells, home_of_all: Path, kind: str) -> None
     program.parent.mkdir(parents=True)
     program.symlink_to(sys.executable)
     made = store.Environment(name, "3.8", "/n.ipynb", 1.0)
-    made.keep()
-    assert store.find(name) == made and store.listed() == [made]
+    made.save()
+    assert store.find(name) == made and store.find_all() == [made]
     if kind in ("program", "link", "open"):
         other = program.with_name("other")
         other.touch()
@@ -434,9 +434,9 @@ def test_a_planted_environment(run: Cells, home_of_all: Path, kind: str) -> None
         planted = {"above": home_of_all, "record": place / "made.json", "bin": program.parent}
         theirs(planted.get(kind, place))
     if kind != "above":
-        assert store.find(name) is None and store.listed() == []
+        assert store.find(name) is None and store.find_all() == []
         return
-    for asked in (lambda: store.find(name), store.listed, store.locked):
+    for asked in (lambda: store.find(name), store.find_all, store.locked):
         with pytest.raises(NotOwn) as raised:
             asked()
         assert raised.value.details == str(home_of_all) and "XDG_DATA_HOME" in raised.value.hint

@@ -22,7 +22,7 @@ from packaging.version import Version
 
 from colab_magics.core.errors import NotebookError
 from colab_magics.pin.install import rehearse
-from colab_magics.pin.lock.model import Lock, environment
+from colab_magics.pin.lock import Lock, environment
 from colab_magics.pin.step import Wanted
 
 tomli_w = pytest.importorskip("tomli_w")
@@ -236,7 +236,7 @@ def way(doubles_: List[Watched], monkeypatch: pytest.MonkeyPatch) -> Way:
 
     def go(written: str) -> str:
         lock = Lock.decode(written)
-        lock.unfit()
+        lock.mismatch()
         wanted = Wanted(["tinyapp"], [], [])
         return "\n".join(rehearse(wanted, {}, frozenset(), lambda message: None, lock).lines)
 

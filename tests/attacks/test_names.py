@@ -112,7 +112,7 @@ def test_a_linked_environment_is_left_alone(run: Cells, home: Path) -> None:
     """A link among them leads elsewhere: it is neither listed nor removed."""
     other = ready("one").rename(home / "other")
     (store.root() / "one").symlink_to(other)
-    assert store.listed() == [] and store.find("one") is None
+    assert store.find_all() == [] and store.find("one") is None
     assert run.attempt("%pin environments remove one").error is not None
     assert (other / "made.json").exists()
 
@@ -135,7 +135,7 @@ def test_a_linked_environment_is_left_alone(run: Cells, home: Path) -> None:
 def test_a_record_that_is_not_ours_is_no_environment(run: Cells, record: Dict[str, Any]) -> None:
     """Each field is what we write, and the name that of the folder: nothing else is ready."""
     ready("one", **record)
-    assert store.find("one") is None and store.listed() == []
+    assert store.find("one") is None and store.find_all() == []
     assert "There are none" in run("%pin environments")
 
 

@@ -31,7 +31,7 @@ import sys, time
 started = time.perf_counter()
 from pathlib import Path
 from colab_magics.core.host import Host
-from colab_magics.pin.parse import parse
+from colab_magics.pin.step import parse
 parse(sys.argv[1:]).apply(Host(None, Path.cwd()), lambda line: None)
 print(time.perf_counter() - started)
 """
@@ -42,7 +42,7 @@ def no_op() -> None:
     from importlib.metadata import version
 
     from colab_magics.core.host import Host
-    from colab_magics.pin.parse import parse
+    from colab_magics.pin.step import parse
 
     words = [f"{name}=={version(name)}" for name in PINS]
     step, host = parse(words), Host(None, Path.cwd())
@@ -59,13 +59,12 @@ def lock() -> None:
 
     from colab_magics.core.host import Host
     from colab_magics.pin.environment import versions
-    from colab_magics.pin.lock.make import make
-    from colab_magics.pin.lock.model import Lock
-    from colab_magics.pin.parse import parse
+    from colab_magics.pin.lock import Lock, make
+    from colab_magics.pin.step import parse
 
     step, host = parse(["jupyter-client", "requests"]), Host(None, Path.cwd())
     assert step is not None
-    made = make([step], host, lambda said: None).lock
+    made, _ = make([step], host, lambda said: None)
     ours = milliseconds(lambda: make([step], host, lambda said: None), rounds=3)
     with tempfile.TemporaryDirectory() as folder:
         wanted = Path(folder, "requirements.in")

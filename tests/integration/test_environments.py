@@ -154,12 +154,12 @@ def test_what_that_python_cannot_have_is_said_first(
     assert f"Python {other}, in an environment of this notebook's own: tinyparent 1.0" in shown
     assert re.search(r"\nipykernel +\d", shown) and re.search(r"\nand \d+ more", shown)
     lines = found.child(f"%pin tinypkg==9 --python {other} --dry-run").splitlines()
-    assert lines[1].startswith(f"Not to be had for Python {other}: ")
+    assert lines[1].startswith(f"Not available for Python {other}: ")
     assert environments(machine) == kernels(machine) == found.left_over() == []
     found.restart()
     asked = [str(machine.python), "-c", _ENSURE, str(tmp_path / "nb.ipynb"), other, "tinypkg==9"]
     done = machine.run(*asked[1:])
-    assert "Not to be had for Python" in done.stderr
+    assert "Not available for Python" in done.stderr
     assert environments(machine) == kernels(machine) == []
 
 

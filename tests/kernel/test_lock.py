@@ -280,7 +280,7 @@ def test_check_says_what_differs(make: Make, wheels: Path, locked: Path) -> None
     assert "tinydep 2.0, locked 1.0" in done.stderr
     change(locked, lambda found: found["metadata"].clear())
     done = machine.cli("run", locked)
-    assert "LockDiffers: There is no lock in this notebook." in done.stderr
+    assert "LockDiffers: This notebook has no lock." in done.stderr
 
 
 def test_upgrade_takes_what_the_pins_need_in_its_newest(

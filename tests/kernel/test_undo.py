@@ -111,7 +111,7 @@ def test_a_cell_that_cannot_be_written_is_said(page: Page, machine: Machine) -> 
     page.ok(written(page))
     shown = page.ok("%pin undo").text
     assert "tinypkg 1.0 removed" in shown
-    assert "Setup cell: change its line by hand" in shown
+    assert "Setup cell: it cannot be written from here. Change its line by hand" in shown
 
 
 def test_changed_again_since_is_left(page: Page, machine: Machine) -> None:

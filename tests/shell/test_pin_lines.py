@@ -12,6 +12,7 @@ from support.cells import PACKAGE, Cells
 
 from colab_magics.core.errors import ColabMagicsError, RestartRequired
 from colab_magics.pin.loaded import STALE, Owned, Stale
+from colab_magics.pin.step import PinStep, parse
 
 from .conftest import Distribution
 
@@ -19,13 +20,47 @@ URL = "https://me:hunter2@one.example/simple"
 
 
 @pytest.mark.parametrize(
-    "line", ["--pre", "-U", "a --nonsense", "a -i", "undo a", "freeze a", "-e"]
+    ("line", "code", "text"),
+    [
+        ("--pre", "no-package", "%pin: options, but no package."),
+        ("a --upgrad", "unknown-option", "%pin has no option --upgrad. Did you mean --upgrade?"),
+        ("a -i", "usage", "argument"),
+        ("-e", "usage", "argument"),
+        ("numpy ==1", "space", "%pin: a space before ==1."),
+        ("-e https://one.example/a", "not-a-folder", "%pin -e takes a folder."),
+        ("a --index-auth hunter:2", "secret-typed", "the name of an environment variable"),
+        ("' -e x'", "usage", "Not a requirement: -e x"),
+        ("a --index-auth A", "no-index", "%pin: --index-auth, but no index to log in to."),
+        ("a --python 3", "not-a-version", "--python 3: not a version."),
+        ("a --python 3.7", "too-old", "--python 3.7 is too old: colab_magics runs on 3.8 and"),
+        ("undo a", "usage", "%pin undo: a is one argument too many."),
+        ("freeze --al", "unknown-option", "%pin freeze has no option --al. Did you mean --all?"),
+        ("environments remov a", "unknown-command", "no command remov. Did you mean remove?"),
+        ("environments remove", "usage", "%pin environments remove: "),
+        ("lock --check --upgrade", "usage", "not allowed with argument --check"),
+        ("lock", "no-pins", "%pin lock: no pin is recorded."),
+    ],
 )
 @pytest.mark.usefixtures("nothing_starts")
-def test_bad_arguments(run: Cells, line: str) -> None:
-    """Options alone, unknown ones and words too many are usage errors; nothing is remembered."""
-    assert type(run.attempt(f"%pin {line}").error) is UsageError
+def test_bad_arguments(run: Cells, line: str, code: str, text: str) -> None:
+    """Each is a usage error with its code; nothing is remembered, and no secret is shown."""
+    error: Any = run.attempt(f"%pin {line}").error
+    assert type(error) is UsageError
+    assert error.code == code and text in str(error) and "hunter" not in str(error)
     assert run.steps() == []
+
+
+def test_tab_offers_commands_options_and_what_is_installed(
+    run: Cells, distribution: Distribution
+) -> None:
+    """A command has its own options; a half-typed name gets the version that is installed."""
+    distribution("lock-thing", "1.0")
+    magic = run.shell.find_line_magic("pin").magic
+    assert magic.complete("%pin lo", "lo") == ["lock", "lock-thing==1.0"]
+    assert magic.complete("%pin lock --", "--")[:2] == ["--check", "--upgrade"]
+    assert "--dry-run" in magic.complete("%pin a --d", "--d")
+    assert {"--python", "--pre"} <= {*magic.complete("%pin a --p", "--p")}
+    assert parse(["lock==1.0"]) == PinStep(("lock==1.0",))
 
 
 @pytest.mark.usefixtures("nothing_starts")

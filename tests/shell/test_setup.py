@@ -161,10 +161,33 @@ def test_auto_off_in_the_setup_cell_counts(run: Cells, data: Path) -> None:
 
 
 def test_help_names_every_command(run: Cells) -> None:
-    """``%setup help`` names each command that Tab offers."""
-    shown = run("%setup help")
-    for command in ("write", "check", "forget", "auto", "--strict", "--all"):
-        assert command in shown
+    """``%setup help`` has a line for each command, and Tab offers it."""
+    shown = run("%setup help").splitlines()
+    magic = run.shell.find_line_magic("setup").magic
+    commands = magic.complete("%setup ", "")
+    assert [line.split()[1] for line in shown[1:-1]] == commands
+    assert magic.complete("%setup auto o", "o") == ["on", "off"]
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "text"),
+    [
+        ("chek", "unknown-command", "%setup has no command chek. Did you mean check?"),
+        ("check --stict", "unknown-option", "%setup check has no option --stict. Did you mean"),
+        ("auto", "usage", "%setup auto: the following arguments are required: on|off."),
+        ("auto of", "unknown-choice", "%setup auto: there is no state of. Did you mean off?"),
+        ("write a b", "usage", "%setup write: b is one argument too many."),
+        ("write a", "no-lines", "%setup write: nothing to write."),
+        ("forget", "usage", "%setup forget: which line?"),
+        ("forget numpy", "no-line", "%setup forget: no line for numpy."),
+    ],
+)
+def test_a_wrong_word_is_refused(run: Cells, line: str, code: str, text: str) -> None:
+    """Each is a usage error with its code, which changes nothing."""
+    error: Any = run.attempt(f"%setup {line}").error
+    assert type(error) is UsageError
+    assert error.code == code and text in str(error)
+    assert run.steps() == []
 
 
 def test_write_in_a_terminal_shows_the_cell(run: Cells, data: Path) -> None:

@@ -12,7 +12,7 @@ from support.setup_cells import pin
 
 from colab_magics.pin.environments import interpreters, store
 from colab_magics.pin.environments.store import Environment, name_of
-from colab_magics.pin.parse import parse
+from colab_magics.pin.step import parse
 from colab_magics.record.cell import new_cell, render_step
 from colab_magics.record.merge import merge
 
@@ -47,12 +47,12 @@ def test_only_what_is_ready_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyP
     one = Environment("one", "3.8", "/n.ipynb", 1.0)
     one.interpreter.parent.mkdir(parents=True)
     one.interpreter.write_text("")
-    assert store.find("one") is None and store.listed() == []
-    one.keep()
-    assert store.find("one") == one and store.listed() == [one]
+    assert store.find("one") is None and store.find_all() == []
+    one.save()
+    assert store.find("one") == one and store.find_all() == [one]
     (one.folder / "made.json").write_text("{")
     assert store.find("one") is None
-    one.keep()
+    one.save()
     one.interpreter.unlink()
     assert store.find("one") is None
     assert store.remove("one") and not one.folder.exists()

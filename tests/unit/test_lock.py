@@ -10,7 +10,8 @@ from typing import Any, Dict
 import pytest
 
 from colab_magics.core.errors import NotebookError
-from colab_magics.pin.lock.model import Lock, environment, machine, parsed
+from colab_magics.pin.lock import Lock, environment, machine
+from colab_magics.pin.plan import parse_toml
 
 URL = "https://files.example/tinyapp-1.0-py3-none-any.whl"
 ARCHIVE = "https://files.example/tinyzip-1.0.zip"
@@ -37,7 +38,7 @@ def lock(**changes: Any) -> Lock:
 def test_it_is_read_back_whole() -> None:
     """As it is and packed, the same data comes back; packed text is the same each time."""
     assert Lock.decode(lock().encode()) == lock()
-    assert parsed(lock().encode())["lock-version"] == "1.0"
+    assert parse_toml(lock().encode())["lock-version"] == "1.0"
     large = lock(marker="x" * 9000)
     assert large.encode() == large.encode()
     assert large.encode().startswith("gzip:") and "\n" not in large.encode()
@@ -47,7 +48,7 @@ def test_it_is_read_back_whole() -> None:
 def test_packaging_reads_it() -> None:
     """The library that other installers read locks with takes ours for one (PEP 751)."""
     pylock = pytest.importorskip("packaging.pylock", reason="elsewhere: packaging 26")
-    found = pylock.Pylock.from_dict(parsed(lock().encode()))
+    found = pylock.Pylock.from_dict(parse_toml(lock().encode()))
     assert [str(package.name) for package in found.packages] == ["tinyapp", "tinyzip"]
     assert found.environments[0].evaluate()
 
@@ -88,10 +89,10 @@ def test_only_another_version_differs() -> None:
 
 def test_it_is_for_this_python_alone() -> None:
     """Made here it fits; of another Python or with a wheel for elsewhere it does not."""
-    assert lock().unfit() == ""
+    assert lock().mismatch() == ""
     other = {**lock().data, "environments": ["python_version == '2.7'"]}
-    assert Lock(other).unfit() == f"it was made on Python 3, {machine()}"
+    assert Lock(other).mismatch() == f"it was made on Python 3, {machine()}"
     wheel = {"url": URL.replace("any", "other_1_x86"), "hashes": {"sha256": "a" * 64}}
-    why = lock(wheels=[wheel]).unfit()
+    why = lock(wheels=[wheel]).mismatch()
     assert why == "tinyapp-1.0-py3-none-other_1_x86.whl does not fit this machine"
     assert f"{sys.version_info[0]}.{sys.version_info[1]}" in environment()

@@ -15,8 +15,8 @@ from support.setup_cells import pin
 from colab_magics.core.errors import ColabMagicsError
 from colab_magics.core.steps import Step
 from colab_magics.pin.options import authenticated
-from colab_magics.pin.parse import parse as parse_pin
 from colab_magics.pin.requirements import split_extras, written
+from colab_magics.pin.step import parse as parse_pin
 from colab_magics.record.cell import new_cell, parse, render
 from colab_magics.record.merge import forget, merge
 

@@ -1,4 +1,4 @@
-"""Making an environment: Python, this package and a kernel, verified, and named to Jupyter."""
+"""Make an environment: Python, this package and a kernel, verified, and known to Jupyter."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Dict, Optional, Sequence
+from typing import TYPE_CHECKING, Dict, Optional, Sequence
 
 from ..._version import __version__
 from ...core.display import Report
-from ...core.errors import InstallFailed
+from ...core.errors import InstallFailed, OtherPython
 from ...core.folders import scratch_folder
+from ...core.host import Host
 from ...core.origin import requirement
-from ...core.process import Finished, SilenceError, run
+from ...core.process import SilenceError, run
 from ...core.steps import Progress
 from ..environment import canonical_name
 from ..installer import Job
@@ -23,11 +24,39 @@ from ..pip_config import read_settings
 from ..plan import table
 from ..requirements import key
 from ..uv import Uv, find_uv
-from .interpreters import local, missing
-from .store import Environment, find, interpreter_in, locked, name_of, named, root
+from .interpreters import local, on_colab, platform
+from .store import Environment, find, interpreter_in, locked, name_of, register_kernel
 
-#: Nothing runs in an environment before both can be imported there.
+if TYPE_CHECKING:
+    from ..step import PinStep
+
+#: What has to work in an environment before anything runs there.
 _VERIFY = "import ipykernel, colab_magics; print(colab_magics.__version__)"
+
+
+def switch(step: PinStep, host: Host, progress: Progress) -> OtherPython:
+    """Make the environment that a line needs, and return the error that asks to switch to it.
+
+    Where no front end could switch, none is made. `InstallFailed` on Colab, which has no other
+    kernels, or if it cannot be made.
+    """
+    version = step.python
+    message = f"This notebook asks for Python {version}; this kernel is Python {platform()}."
+    if host.colab:
+        raise InstallFailed(message, on_colab(version))
+    error = OtherPython(message, f"Run it by: colab-magics run NOTEBOOK --python {version}")
+    error.python, error.packages, error.reason = version, step.names, f"Python {version}"
+    if host.live:
+        texts = step.needs(host).texts
+        made = ensure(notebook_of(host), version, progress, texts, step.place(host))
+        error.kernel = made.name
+        error.hint = f"Choose the kernel {made.title}, then run the setup cell."
+    return error
+
+
+def notebook_of(host: Host) -> Path:
+    """Return the running notebook, or a name for it where it is not known."""
+    return host.context.notebook() or host.start / "notebook"
 
 
 def ensure(
@@ -37,144 +66,132 @@ def ensure(
     texts: Sequence[str] = (),
     line: Optional[Dict[str, str]] = None,
 ) -> Environment:
-    """The environment of this notebook for this Python: as it is, brought up to date, or made.
+    """Return the environment of this notebook for this Python; make or update it if necessary.
 
-    ``texts`` are requirements that are to be installed there later, with the settings of their
-    ``line``: they are in the plan that is shown first. Raises `InstallFailed`, and leaves nothing
-    behind, where it cannot be made, or could not have them.
+    ``texts`` are requirements that will be installed there with the settings of their ``line``:
+    the plan includes them. `InstallFailed`, with nothing left behind, if it cannot be made or could
+    not have them.
     """
+    from packaging.version import Version
+
     name = name_of(notebook, version)
     with locked():
-        found = find(name)
-        if found is None:
-            found = _made(name, notebook, version, progress, texts, line or {})
-        elif _older(found.version):
-            found = _renewed(found, progress)
-        os.utime(str(found.folder / "made.json"))
-        named(found)
-    return found
+        environment = find(name)
+        if environment is None:
+            environment = Environment(name, version, str(notebook.absolute()), time.time())
+            environment = _make(environment, progress, texts, line or {})
+        elif Version(environment.version) < Version(__version__):
+            progress(f"updating colab_magics in the environment of Python {version}")
+            with suppress(InstallFailed):  # it works as it is
+                environment = _install(environment, requirement())
+        os.utime(str(environment.folder / "made.json"))
+        register_kernel(environment)
+    return environment
 
 
 def foreseen(notebook: Path, version: str, texts: Sequence[str], line: Dict[str, str]) -> Report:
-    """The plan of what `ensure` and then the line would do; makes and fetches nothing."""
-    found = find(name_of(notebook, version))
-    if found is not None:
-        return planned(found.interpreter, version, [], texts, line)
+    """Return the plan of `ensure` and then of the line; make and fetch nothing."""
+    environment = find(name_of(notebook, version))
+    if environment is not None:
+        return _plan(environment.interpreter, version, [], texts, line)
     folder = scratch_folder("colab-magics-python-")
     try:
         _create(folder / "environment", version, UV_PYTHON_DOWNLOADS="never")
         python = interpreter_in(folder / "environment")
-        return planned(python, version, ["ipykernel", requirement()], texts, line)
+        return _plan(python, version, ["ipykernel", requirement()], texts, line)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _made(
-    name: str,
-    notebook: Path,
-    version: str,
-    progress: Progress,
-    texts: Sequence[str],
-    line: Dict[str, str],
+def _make(
+    environment: Environment, progress: Progress, texts: Sequence[str], line: Dict[str, str]
 ) -> Environment:
-
-    folder = root() / name
+    folder, version = environment.folder, environment.python
+    own = ["ipykernel", requirement()]
     shutil.rmtree(folder, ignore_errors=True)
     try:
         progress(f"making an environment with Python {version}")
         _create(folder, version)
-        python, own = interpreter_in(folder), ["ipykernel", requirement()]
-        progress(planned(python, version, own, texts, line))
+        progress(_plan(environment.interpreter, version, own, texts, line))
         progress("installing ipykernel and colab_magics into it")
-        has = _installed(python, *own)
-        made = Environment(name, version, str(notebook.absolute()), time.time(), has)
-        made.keep()
-        return made
+        return _install(environment, *own)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
 
 
-def _older(version: str) -> bool:
-    """Whether a colab_magics is older than this one."""
-    from packaging.version import Version
-
-    return Version(version) < Version(__version__)
-
-
-def _renewed(found: Environment, progress: Progress) -> Environment:
-    """The same with this version of colab_magics; as it was, where that cannot be had now."""
-    progress(f"bringing colab_magics up to date in the environment of Python {found.python}")
-    with suppress(InstallFailed):
-        found = replace(found, version=_installed(found.interpreter, requirement()))
-        found.keep()
-    return found
-
-
-def _installed(python: Path, *texts: str) -> str:
-    """Install them there, and see that the kernel starts; the version of colab_magics in it."""
-    _uv("pip", "install", "--python", str(python), *texts)
-    done = run([str(python), "-I", "-c", _VERIFY], timeout=120)
+def _install(environment: Environment, *texts: str) -> Environment:
+    """Install requirements, verify that the kernel starts, and save that it is ready."""
+    python = str(environment.interpreter)
+    _uv("pip", "install", "--python", python, *texts)
+    done = run([python, "-I", "-c", _VERIFY], timeout=120)
     if done.status:
-        raise _failed("the kernel in it does not start", done)
-    return done.lines[-1].strip() if done.lines else ""
+        raise _failed("the kernel in it does not start", lines=done.lines)
+    environment = replace(environment, version=done.lines[-1].strip() if done.lines else "")
+    environment.save()
+    return environment
 
 
 def _create(folder: Path, version: str, **variables: str) -> None:
-    """By a Python that uv has or fetches, else by one that is on this machine."""
+    """Create an empty environment, by a Python of uv's, else by one that is on this machine.
+
+    uv's builds are complete, while a system's own may lack ``venv`` or headers.
+    """
     command = ["venv", "--no-project", "--python"]
     try:
         _uv(*command, version, "--python-preference", "only-managed", str(folder), **variables)
     except InstallFailed:
         python = local(version)
         if python is None:
-            raise missing(version) from None
+            raise InstallFailed(
+                f"There is no Python {version} here, and none could be fetched.",
+                f"Check the network, or install it; this kernel is Python {platform()}.",
+                code="no-python",
+            ) from None
         shutil.rmtree(folder, ignore_errors=True)
         _uv(*command, str(python), str(folder))
 
 
-def _uv(*words: str, **more: str) -> None:
+def _uv(*words: str, **variables: str) -> None:
     """Run uv with the user's own settings for pip."""
     uv = find_uv()
     if uv is None:
-        raise InstallFailed("uv has no build for this machine.", "Make an environment by hand.")
-    variables = Uv().environment(read_settings())
+        raise _failed("uv has no build for this machine", "Make an environment by hand.")
+    settings = read_settings()
+    environment = {**Uv().environment(settings), **variables}
     for name in ("VIRTUAL_ENV", "PYTHONPATH", "PYTHONHOME", "RUST_LOG"):
-        variables.pop(name, None)
-    seconds = read_settings().patience(os.environ)
+        environment.pop(name, None)
+    seconds = settings.patience(os.environ)
     try:
-        done = run([uv, *words], {**variables, **more}, silence=seconds)
+        done = run([uv, *words], environment, silence=seconds)
     except SilenceError:
-        raise InstallFailed(
-            f"The environment could not be made: nothing has come for {seconds:.0f} s.",
-            "Check the network and the proxy, and run it again.",
-        ) from None
+        hint = "Check the network and the proxy, and run it again."
+        raise _failed(f"there was no answer for {seconds:.0f} s", hint) from None
     except OSError as error:
-        raise InstallFailed(
-            f"The environment could not be made: uv does not work here ({error.strerror}).",
-            "Install uv again.",
-        ) from None
+        raise _failed(f"uv does not work here ({error.strerror})", "Install uv again.") from None
     if done.status:
-        raise _failed(f"uv {words[0]} failed", done)
+        raise _failed(f"uv {words[0]} failed", lines=done.lines)
 
 
-def _failed(what: str, done: Finished) -> InstallFailed:
-    errors: Sequence[str] = [one for one in done.lines if "error" in one.lower()] or done.lines[-1:]
+def _failed(reason: str, hint: str = "", lines: Sequence[str] = ()) -> InstallFailed:
+    errors = [line for line in lines if "error" in line.lower()] or lines[-1:]
     return InstallFailed(
-        f"The environment could not be made: {what}.", "", "\n".join([*errors, *done.lines[-4:]])
+        f"The environment could not be made: {reason}.",
+        hint,
+        "\n".join([*errors, *lines[-4:]]),
+        code="environment-failed",
     )
 
 
-# ---------------------------------------------------------------------- plan
-def planned(
+def _plan(
     python: Path, version: str, own: Sequence[str], texts: Sequence[str], line: Dict[str, str]
 ) -> Report:
-    """The plan of ``own`` (what the kernel needs) and ``texts`` for this empty environment.
+    """Return the plan of ``own``, what the kernel needs, and ``texts`` for an environment.
 
-    ``line`` are the settings of the line that asks for them. `InstallFailed` where they cannot be
-    had on that Python.
+    ``line`` are the settings of the line with the texts. `InstallFailed` if that Python cannot have
+    them.
     """
-    job = Job(lambda said: None, (), line, hold=False, installer=Uv(str(python)))
+    job = Job(lambda message: None, (), line, hold=False, installer=Uv(str(python)))
     try:
         plan = job.rehearse([*own, *texts]) or {}
     except InstallFailed as error:
@@ -182,13 +199,13 @@ def planned(
     names = [*(key(text).split(";")[0] for text in texts), *map(canonical_name, own[:1])]
     report = table(plan, names, {}, job.advise(plan))
     first = f"Python {version}, in an environment of this notebook's own: {report.lines[0]}"
-    return Report((first, *report.lines[1:]), report.rows, report.after)
+    return replace(report, lines=(first, *report.lines[1:]))
 
 
 def _unresolved(version: str, error: InstallFailed) -> InstallFailed:
     reason = error.reason or error.message
     return InstallFailed(
-        f"Not to be had for Python {version}: {reason.rstrip('.')}; nothing was made.",
+        f"Not available for Python {version}: {reason.rstrip('.')}; nothing was made.",
         "Loosen one of the versions, or check the network and the index; then run it again.",
         error.details,
         code=error.code,

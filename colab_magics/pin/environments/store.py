@@ -1,7 +1,7 @@
 """Environments of other Pythons, one for each notebook and version.
 
-They live in the user's data directory. ``made.json`` is written last: what has none is
-half-made, by a kill perhaps, and is made afresh. Nothing is removed unless it is asked for.
+They are in the user's data folder. ``made.json`` is written last: an environment without one was
+interrupted, and is made again. Nothing is removed unless the user asks.
 
 Source: jupyter_client, "Making kernels for Jupyter: kernel specs".
 """
@@ -26,7 +26,7 @@ from ...core.ownership import is_own, is_trusted, others_write
 
 @dataclass(frozen=True)
 class Environment:
-    """One that is ready: its name, which its kernel bears too, and what it was made for.
+    """An environment: its name, which is its kernel's too, and what it was made for.
 
     ``version`` is that of the colab_magics in it.
     """
@@ -44,7 +44,7 @@ class Environment:
 
     @property
     def folder(self) -> Path:
-        """Where it is."""
+        """Its folder."""
         return root() / self.name
 
     @property
@@ -54,116 +54,110 @@ class Environment:
 
     @property
     def used(self) -> float:
-        """When it was last asked for, in seconds since the epoch."""
+        """When it was last used, in seconds since the epoch."""
         return (self.folder / "made.json").stat().st_mtime
 
     @property
     def size(self) -> int:
         """Bytes of its files; what is linked from a cache counts too."""
-        found = 0
+        size = 0
         for folder, _, files in os.walk(str(self.folder)):
             for file in files:
                 with suppress(OSError):
-                    found += os.lstat(f"{folder}{os.sep}{file}").st_size
-        return found
+                    size += os.lstat(f"{folder}{os.sep}{file}").st_size
+        return size
 
-    def keep(self) -> None:
-        """Write down that it is ready; on disk whole or not at all."""
+    def save(self) -> None:
+        """Save that it is ready."""
         if os.name != "nt":
             self.folder.chmod(0o700)  # uv makes it as the umask says
         save(self.folder / "made.json", json.dumps(asdict(self)))
 
 
 def root() -> Path:
-    """The folder of all environments; `NotOwn` where others could put theirs into it."""
+    """Return the folder of all environments; `NotOwn` if others can write it."""
     return user_path("data", "environments")
 
 
 def interpreter_in(folder: Path) -> Path:
-    """The interpreter of an environment in a folder."""
+    """Return the interpreter of an environment in a folder."""
     return folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
 
 def name_of(notebook: Path, version: str) -> str:
-    """The name of a notebook's environment: readable, and another one in each folder."""
+    """Return the name of a notebook's environment: readable, and different in each folder."""
     stem = re.sub(r"[^a-z0-9]+", "-", notebook.stem.lower()).strip("-")[:40] or "notebook"
-    where = zlib.crc32(str(notebook.absolute()).encode("utf-8", "replace"))
-    return f"{stem}-{where:08x}-py{version}"
+    checksum = zlib.crc32(str(notebook.absolute()).encode("utf-8", "replace"))
+    return f"{stem}-{checksum:08x}-py{version}"
 
 
 def find(name: str) -> Optional[Environment]:
-    """The environment of this name if it is ready; None where its record is not one of ours."""
+    """Return the environment of this name; None if it is not ready, or its record is not ours."""
     from packaging.version import Version
 
-    folder = root() / name
     with suppress(OSError, ValueError, TypeError, RecursionError):
-        made = Environment(**json.loads(read_own(folder / "made.json")))
+        made = Environment(**json.loads(read_own(root() / name / "made.json")))
         texts = (made.python, made.notebook, str(Version(made.version)))
-        sound = all(isinstance(text, str) for text in texts) and isinstance(made.made, float)
-        if sound and made.name == name in _folders() and _is_ours(folder):
+        valid = all(isinstance(text, str) for text in texts) and isinstance(made.made, float)
+        if valid and made.name == name in _folders() and _is_ours(made):
             return made
     return None
 
 
-def _is_ours(folder: Path) -> bool:
-    """Whether nobody else can have put another program in the place of its interpreter.
+def _is_ours(environment: Environment) -> bool:
+    """Return whether nobody else can have replaced the interpreter.
 
-    That may be a link to one of this user's, or of the system's.
+    It may be a link to another one of this user's, or of the system's.
     """
-    python = interpreter_in(folder)
-    own = all(is_own(one.lstat()) for one in (folder, python.parent, python))
+    folder, python = environment.folder, environment.interpreter
+    own = all(is_own(path.lstat()) for path in (folder, python.parent, python))
     return own and not others_write(folder.lstat()) and is_trusted(python.stat())
 
 
 def _folders() -> List[str]:
-    """The names of all folders that lie directly in ours, ready or half-made; links are none."""
+    """Return the names of the folders directly in ours, ready or not; no links."""
     place = root()
     with suppress(OSError):
-        return sorted(one.name for one in os.scandir(place) if one.is_dir(follow_symlinks=False))
+        return sorted(x.name for x in os.scandir(place) if x.is_dir(follow_symlinks=False))
     return []
 
 
-def listed() -> List[Environment]:
-    """All that are ready, by name."""
+def find_all() -> List[Environment]:
+    """Return all that are ready, by name."""
     return [made for made in map(find, _folders()) if made]
 
 
 def remove(name: str) -> bool:
-    """Take an environment away, ready or half-made; whether there was one."""
+    """Remove an environment, ready or not, and its kernel; return whether there was one."""
     folder = root() / name
-    if name not in _folders():  # what is typed may be a path, and lead anywhere
+    if name not in _folders():  # the name may be a path that leads anywhere
         return False
     with locked():
         with suppress(OSError):
-            (folder / "made.json").unlink()  # from here on it is half-made
+            (folder / "made.json").unlink()  # from here on it is not ready
         shutil.rmtree(folder)
-        return True
+    kernel = _kernel_folder(name)
+    with suppress(OSError, ValueError, LookupError, TypeError):
+        if "colab_magics" in json.loads((kernel / "kernel.json").read_text("utf-8"))["metadata"]:
+            shutil.rmtree(kernel)
+    return True
 
 
 def locked() -> ContextManager[int]:
-    """Alone with all of them; others wait."""
+    """Hold the lock of all environments; others wait."""
     return alone(root() / ".lock")
 
 
-# ---------------------------------------------------------------------- kernelspecs
-def kernel_folder(name: str) -> Path:
-    """Where Jupyter looks for the kernel of this name, for this user."""
-    from jupyter_core.paths import jupyter_data_dir
-
-    return Path(jupyter_data_dir(), "kernels", name)
-
-
-def named(found: Environment) -> None:
-    """Have Jupyter offer it as a kernel, by its title."""
+def register_kernel(environment: Environment) -> None:
+    """Have Jupyter offer an environment as a kernel."""
     start = ["-m", "ipykernel_launcher", "-f", "{connection_file}"]
     spec = {
-        "argv": [str(found.interpreter), *start],
-        "display_name": found.title,
+        "argv": [str(environment.interpreter), *start],
+        "display_name": environment.title,
         "language": "python",
-        "metadata": {"colab_magics": {"notebook": found.notebook}},
+        "metadata": {"colab_magics": {"notebook": environment.notebook}},
     }
-    folder = kernel_folder(found.name)
-    text = json.dumps(spec, indent=1)
+    folder, text = _kernel_folder(environment.name), json.dumps(spec, indent=1)
     place = folder / "kernel.json"
     if place.exists() and place.read_text(encoding="utf-8") == text:
         return
@@ -171,9 +165,8 @@ def named(found: Environment) -> None:
     save(place, text)
 
 
-def unnamed(name: str) -> None:
-    """Have Jupyter forget the kernel of this name, if it is one of ours."""
-    place = kernel_folder(name) / "kernel.json"
-    with suppress(OSError, ValueError):
-        if "colab_magics" in json.loads(place.read_text(encoding="utf-8"))["metadata"]:
-            shutil.rmtree(place.parent)
+def _kernel_folder(name: str) -> Path:
+    """Return where Jupyter has the kernel of this name, for this user."""
+    from jupyter_core.paths import jupyter_data_dir
+
+    return Path(jupyter_data_dir(), "kernels", name)
