@@ -1,4 +1,4 @@
-"""A notebook file as text, edited cell by cell. Pure: bytes in, bytes out.
+"""A notebook file as text, edited cell by cell.
 
 Only the cells that change are written anew; every other byte stays: key order, indent, unknown
 metadata, the format's minor version, line endings. Source: the nbformat 4 documentation.
@@ -10,8 +10,10 @@ import json
 import re
 from dataclasses import dataclass, replace
 from itertools import accumulate
+from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
+from ..core import files
 from ..core.errors import NotebookError
 from .json_edit import decode, leading_space, scan_list, scan_object, set_member, skip_space
 from .metadata_keys import KEY, changed
@@ -74,6 +76,11 @@ class Document:
     minor: int
     metadata: Dict[str, Any]
     style: _Style
+
+    @classmethod
+    def load(cls, path: Path) -> Document:
+        """Read the notebook of a file; `NotebookError` where that cannot be."""
+        return cls.parse(files.read(path), path.name)
 
     @classmethod
     def parse(cls, data: bytes, name: str) -> Document:

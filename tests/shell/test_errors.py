@@ -165,7 +165,7 @@ def test_notebook_of_a_running_server(
     run("%cd_persist data")
     before = on_disk(home)
     line = two_lines(run, f"%setup write {files}/fine.ipynb")
-    assert "fine.ipynb was left alone" in line
+    assert "fine.ipynb was not written" in line
     assert "s3cret" not in line
     assert on_disk(home) == before
     assert run.steps() == ["%cd_persist data"]

@@ -269,7 +269,7 @@ def test_two_setup_cells_are_refused() -> None:
 )
 def test_what_is_no_notebook_is_refused(data: bytes, code: str) -> None:
     """Anything but JSON in format 4 is a `NotebookError` that names the file and the reason."""
-    with pytest.raises(NotebookError, match="x.ipynb is ") as caught:
+    with pytest.raises(NotebookError, match=r"x\.ipynb is ") as caught:
         read(data)
     assert caught.value.code == code and caught.value.hint
 
