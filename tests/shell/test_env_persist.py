@@ -12,7 +12,7 @@ from typing import Iterator
 import pytest
 from support.cells import Cells
 
-from colab_magics.core import errors
+from colab_magics.core.redact import forget_secrets
 
 #: Put together here, so that nothing in this file looks like a token to those who scan it.
 TOKEN = "hf" + "_" + "Zq3Xv7Lm9Tb2Kc5Wd8Rf1Hg4Jp6Ns0Yt7U"
@@ -25,8 +25,9 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in NAMES:
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
-    monkeypatch.setattr(errors, "_HIDDEN", set())
+    forget_secrets()
     yield
+    forget_secrets()
     for name in NAMES:
         os.environ.pop(name, None)
 
@@ -106,10 +107,10 @@ def test_folders_are_read_as_by_other_magics(run: Cells, home: Path) -> None:
 def test_unset(run: Cells) -> None:
     """Out of the environment and of what is remembered; others on the line stay."""
     run("%env_persist COLOUR=blue SIZE=1")
-    assert first(run("%env_persist --unset COLOUR --dry-run")) == "dry run: would take out COLOUR"
+    assert first(run("%env_persist --unset COLOUR --dry-run")) == "dry run: would remove COLOUR"
     assert "COLOUR" in os.environ
     assert run("%env_persist --unset COLOUR").split("\n")[:2] == [
-        "COLOUR taken out",
+        "COLOUR removed",
         "forgotten: %env_persist COLOUR=blue",
     ]
     assert "COLOUR" not in os.environ and run.steps() == ["%env_persist SIZE=1"]
@@ -153,7 +154,7 @@ def test_a_secret_is_refused(run: Cells, line: str) -> None:
     assert "7f3a" not in shown and TOKEN[3:] not in shown
     assert dict(os.environ) == before and run.steps() == []
     if "not closed" not in shown:
-        assert "%secret set" in shown and "Take it out of the cell" in shown
+        assert "%secret set" in shown and "Delete it from the cell" in shown
 
 
 @pytest.mark.parametrize("line", ["TOKENIZERS_PARALLELISM=false", "MAX_TOKENS=512", "KEY_FILE=~/k"])
@@ -170,8 +171,8 @@ def test_what_only_sounds_like_one_is_set(
 @pytest.mark.parametrize(
     ("line", "hint"),
     [
-        ("PATH=/x", "To add: --prepend PATH=FOLDER"),
-        ("--prepend PYTHONPATH=/x", "this kernel read it at its start"),
+        ("PATH=/x", "To add to it: --prepend PATH=FOLDER"),
+        ("--prepend PYTHONPATH=/x", "this kernel does not see the change"),
         ("CUDA_VISIBLE_DEVICES=0", "torch is imported already"),
         ("COLOUR=blue", ""),
     ],
@@ -191,9 +192,9 @@ def test_what_comes_too_late_is_said(
 @pytest.mark.parametrize(
     ("line", "hint"),
     [
-        ("PLACE=$HOME/x", "for home write PLACE=~/x"),
-        ("PLACE=${HOME}", "for home write PLACE=~"),
-        ("--prepend FOLDERS=$HOME/bin", "for home write FOLDERS=~/bin"),
+        ("PLACE=$HOME/x", "For home write PLACE=~/x"),
+        ("PLACE=${HOME}", "For home write PLACE=~"),
+        ("--prepend FOLDERS=$HOME/bin", "For home write FOLDERS=~/bin"),
         ("COLOUR=a$b", "write in a cell: os.environ['COLOUR'] = 'a$b'"),
         ("""'COLOUR={"a": [1, 2]}'""", """os.environ['COLOUR'] = '{"a": [1, 2]}'"""),
     ],
@@ -229,7 +230,7 @@ def test_bad_lines(run: Cells, line: str, says: str) -> None:
 
 def test_bare_shows_how_they_stand(run: Cells) -> None:
     """Alone it shows each variable with ok or differs, and changes nothing."""
-    assert "No variable is remembered" in run("%env_persist")
+    assert "sets no variables yet" in run("%env_persist")
     run("%env_persist COLOUR=blue SIZE=1")
     os.environ["SIZE"] = "2"
     rows = [line.split() for line in run("%env_persist").split("\n")]

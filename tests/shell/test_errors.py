@@ -30,7 +30,7 @@ BAD = [
     ("%pin --torch-backend", "--torch-backend"),
     ("%%pin\n# nothing\n", "no requirement"),
     ("%cd_persist nowhere", "nowhere"),
-    ("%cd_persist bad.txt", "not a folder"),
+    ("%cd_persist bad.txt", "Not a directory"),
     ("%cd_persist 'a", "quote"),
     ("%cd_persist one two", "two"),
     ("%cd_persist drive:project", "no drive"),
