@@ -8,7 +8,7 @@ from typing import Any, List
 from ..core.arguments import Parser, complete_folder
 from ..core.errors import usage_error
 from ..core.steps import parse
-from ..drive.magic import healed
+from ..drive.magic import heal
 from ..drive.step import current
 from ..extension.magic import Call, Magic
 from ..extension.output import say
@@ -46,7 +46,7 @@ class DirectoryMagic(Magic):
         if not isinstance(step, DirectoryStep):
             return self.bare(call)
         if step.path.startswith("drive:"):
-            message = healed(self.host, current(self.host))
+            message = heal(self.host, current(self.host))
             if message and "quiet" not in call.flags:
                 say(message)
         before = self.host.cwd

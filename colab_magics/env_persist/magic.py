@@ -83,11 +83,12 @@ class EnvironmentMagic(Magic):
             forgotten = self.session.edit(lambda lines: _without(lines, names))
         recorded = self.session.standing(self.name)
         if "quiet" not in call.flags:
-            say(f"{', '.join(removed)} removed" if removed else f"{', '.join(names)} was not set")
-            if forgotten:
-                say(f"forgotten: {', '.join(forgotten)}")
-            if any(_sets(step, name) for step in recorded for name in names):
-                say("Its line is in the setup cell still: delete it there.")
+            is_left = any(_sets(step, name) for step in recorded for name in names)
+            say(
+                f"{', '.join(removed)} removed" if removed else f"{', '.join(names)} was not set",
+                *([f"forgotten: {', '.join(forgotten)}"] if forgotten else []),
+                *(["Its line is in the setup cell still: delete it there."] if is_left else []),
+            )
         return removed
 
     def complete(self, line: str, symbol: str) -> List[str]:

@@ -10,6 +10,7 @@ from types import ModuleType
 from typing import Iterator
 
 import pytest
+from IPython.core.error import UsageError
 from support.cells import Cells
 
 from colab_magics.core.redact import forget_secrets
@@ -209,22 +210,24 @@ def test_what_no_line_can_say(run: Cells, line: str, hint: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "says"),
+    ("line", "code", "text"),
     [
-        ("COLOUR", "is not NAME=VALUE"),
-        ("1X=2", "is not NAME=VALUE"),
-        ("=x", "is not NAME=VALUE"),
-        ("--prepend", "no folder is named"),
-        ("--append FOLDERS=", "no folder is named"),
-        ("--prepend --append A=b", "not allowed with"),
-        ("--unset", "takes names"),
-        ("FOLDERS=/x:$FOLDERS", "--prepend FOLDERS=FOLDER"),
+        ("COLOUR", "no-entry", "'COLOUR' is not NAME=VALUE"),
+        ("1X=2", "no-entry", "'1X' is not NAME=VALUE"),
+        ("=x", "no-entry", "'' is not NAME=VALUE"),
+        ("--prepend", "no-folder", "--prepend: no folder is named"),
+        ("--append FOLDERS=", "no-folder", "--append: no folder is named"),
+        ("--prepend --append A=b", "usage", "not allowed with"),
+        ("--unset", "no-name", "--unset takes names"),
+        ("--unste X", "unknown-option", "Did you mean --unset?"),
+        ("FOLDERS=/x:$FOLDERS", "old-value", "--prepend FOLDERS=FOLDER"),
     ],
 )
-def test_bad_lines(run: Cells, line: str, says: str) -> None:
+def test_bad_lines(run: Cells, line: str, code: str, text: str) -> None:
     """A line that means nothing is refused in one line, with what to type."""
-    reply = run.attempt(f"%env_persist {line}")
-    assert type(reply.error).__name__ == "UsageError" and says in str(reply.error)
+    error = run.attempt(f"%env_persist {line}").error
+    assert type(error) is UsageError and getattr(error, "code", "") == code
+    assert text in str(error)
     assert run.steps() == []
 
 

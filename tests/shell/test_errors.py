@@ -41,7 +41,7 @@ BAD = [
     ("%drive mount --from nowhere", "nowhere"),
     ("%drive mount drive:x", "itself"),
     ("%drive mount one two", "two"),
-    ("%drive unmount", "nothing is there"),
+    ("%drive unmount", "no drive is mounted"),
     ("%drive frobnicate", "frobnicate"),
     ("%gpu require --memory blue", "blue"),
     ("%gpu require --memory", "--memory"),
