@@ -27,15 +27,16 @@ class DriveStep(Step):
     word: ClassVar[str] = "drive"
     rank: ClassVar[int] = 30
 
+    @property
+    def options(self) -> Dict[str, str]:
+        """The options that are set."""
+        values = {"--provider": self.provider, "--from": self.source, "--remote": self.remote}
+        return {option: value for option, value in values.items() if value}
+
     def arguments(self) -> Tuple[str, ...]:
-        """Return the command, the mount point and the options that are set."""
-        options = (
-            ("--provider", self.provider),
-            ("--from", self.source),
-            ("--remote", self.remote),
-        )
-        words = ("mount", self.mount_point, *(word for pair in options if pair[1] for word in pair))
-        return tuple(filter(None, words))
+        """Return the command, the mount point and the options."""
+        point = (self.mount_point,) if self.mount_point else ()
+        return ("mount", *point, *(word for option in self.options.items() for word in option))
 
     @property
     def keys(self) -> FrozenSet[str]:
@@ -57,18 +58,18 @@ class DriveStep(Step):
         reasons: Dict[str, str] = {}
         for name in [self.provider] if self.provider else PROVIDERS:
             provider: Provider = load(PROVIDERS[name])()
-            others = {"--from": self.source, "--remote": self.remote, provider.option: ""}
-            foreign = next((option for option, value in others.items() if value), "")
-            reason = f"it takes no {foreign}" if foreign else provider.available(host, request)
+            foreign = [x for x in self.options if x not in ("--provider", provider.option)]
+            reason = f"it takes no {foreign[0]}" if foreign else provider.available(host, request)
             if reason is None:
                 usable.append(provider)
             else:
                 reasons[name] = reason
         if usable:
             return usable, reasons
-        text = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
-        hint = "Remove --provider from the line."
-        if self.remote and not self.provider:
+        text, hint = "; ".join(map(": ".join, reasons.items())), "Name another MOUNTPOINT."
+        if self.provider:
+            hint = "Remove --provider from the line."
+        elif self.remote:
             text, hint = f"rclone: {reasons['rclone']}", "Correct that, or remove --remote."
         raise DriveError(f"{text}.", hint, code="no-provider")
 

@@ -166,25 +166,28 @@ class Document:
 
     def with_cells(self, cells: Iterable[Tuple[int, Dict[str, Any]]]) -> Document:
         """Return the notebook with other cells in these places; the others keep their bytes."""
-        new = [(at, cell) for at, cell in cells if cell != self.cell(at)]
-        inner, heads = list(self.inner), list(self.heads)
-        for at, cell in new:
-            inner[2 * at + 1], heads[at] = self._dump(cell), _head(cell)
-        return replace(self, inner=tuple(inner), heads=tuple(heads)) if new else self
+        inner, heads, same = list(self.inner), list(self.heads), True
+        for at, cell in cells:  # one at a time: they may be large
+            if cell != self.cell(at):
+                inner[2 * at + 1], heads[at], same = self._dump(cell), _head(cell), False
+        return self if same else replace(self, inner=tuple(inner), heads=tuple(heads))
 
-    def with_kept(self, what: str, value: Optional[str]) -> Document:
+    def with_kept(self, name: str, value: Optional[str]) -> Document:
         """Return the notebook with this value of `metadata_keys`, or without it (None)."""
         before = self.before.decode("utf-8")
         text, metadata = before + self.behind.decode("utf-8"), self.metadata  # of no cells
-        for key, part in changed(metadata, what, value).items():
+        for key, part in changed(metadata, name, value).items():
             member = scan_object(text, text.index("{"))[1].get("metadata")
             if member is None:
                 return self
-            new = set_member(text, member.start, key, self._dump_member(part, text, member.start))
+            # Where the object is empty: at the level of a notebook's metadata.
+            line = leading_space(text, member.start) or self.style.line(2)
+            value_text = None if part is None else self._dumps(part, line)
+            new = set_member(text, member.start, key, value_text)
             if member.start < len(before):
                 before = new[: len(before) + len(new) - len(text)]
             text, metadata = new, json.loads(new)["metadata"]
-        first, last = before.encode("utf-8"), text[len(before) :].encode("utf-8")
+        first, last = _encode(before), _encode(text[len(before) :])
         return replace(self, before=first, behind=last, metadata=metadata)
 
     def _with_first(self, source: str) -> Document:
@@ -215,19 +218,11 @@ class Document:
     def _dump(self, cell: Dict[str, Any]) -> bytes:
         """Return a cell as this file would write it in its list of cells."""
         separators = (",", ":") if self.style.compact else None
-        return self._dumps(cell, self.style.line(2), separators=separators).encode("utf-8")
-
-    def _dump_member(self, value: Any, text: str, at: int) -> Optional[str]:
-        """Return a value as this file would write it in the object at a place; None for None."""
-        # Where that object is empty: at the level of a notebook's metadata.
-        line = leading_space(text, at) or self.style.line(2)
-        return None if value is None else self._dumps(value, line)
+        return _encode(self._dumps(cell, self.style.line(2), separators=separators))
 
     def _dumps(self, value: Any, line: str, **options: Any) -> str:
         style = self.style
         text = json.dumps(value, indent=style.indent, ensure_ascii=style.ascii, **options)
-        # Half a surrogate pair, which JSON can say and UTF-8 cannot, becomes an escape again.
-        text = text.encode("utf-8", "backslashreplace").decode("utf-8")
         return text if style.indent is None else text.replace("\n", line)
 
 
@@ -238,6 +233,11 @@ def several(numbers: Sequence[int]) -> NotebookError:
         "Delete the one that you do not want.",
         code="two-setup-cells",
     )
+
+
+def _encode(text: str) -> bytes:
+    """Return the bytes; half a surrogate pair, which UTF-8 cannot hold, is escaped as in JSON."""
+    return text.encode("utf-8", "backslashreplace")
 
 
 def _read(text: str) -> Tuple[Any, List[int]]:

@@ -113,7 +113,7 @@ def _place_by_session(kernel: str, cell: str) -> Optional[Place]:
         return None
     paths = [server.file(path) for path in server.paths(kernel)]
     if len(paths) > 1:  # several notebooks on one kernel
-        paths = [path for path in paths if _holds_cell(path, cell)]
+        paths = [path for path in paths if _has_cell(path, cell)]
     if len(paths) != 1:
         return None
     return Place(paths[0], f"a session of the Jupyter server at {server.url}")
@@ -122,12 +122,12 @@ def _place_by_session(kernel: str, cell: str) -> Optional[Place]:
 def _place_at_start(cell: str) -> Place:
     """Take the name at the kernel's start, where that file still holds the running cell."""
     path = Path(os.environ.get("JPY_SESSION_NAME", ""))
-    if path.is_absolute() and path.suffix == ".ipynb" and _holds_cell(path, cell):
+    if path.is_absolute() and path.suffix == ".ipynb" and _has_cell(path, cell):
         return Place(path, "its name when the kernel started; it holds the running cell")
     return Place(None, "no server says which file it is")
 
 
-def _holds_cell(path: Path, cell: str) -> bool:
+def _has_cell(path: Path, cell: str) -> bool:
     try:
         return bool(cell) and any(head.get("id") == cell for head in Document.load(path).heads)
     except NotebookError:

@@ -12,37 +12,36 @@ from typing import Any, Callable, Dict, Mapping, Optional
 #: The key of ours in the metadata of notebooks and cells.
 KEY = "colab_magics"
 
-#: Value -> a key of the metadata, and the key of the value in the object of that key.
+#: Name of a value -> a key of the metadata, and a key in the object that is its value.
 _PLACES = {"lock": (KEY, "lock"), "gpu": ("colab", "gpuType"), "github": (KEY, "github")}
 #: Colab's key that says whether a GPU is asked for at all.
 _ACCELERATOR = "accelerator"
 
 
-def _read(what: str, metadata: Any) -> Optional[str]:
+def _read(name: str, metadata: Any) -> Optional[str]:
     """Return a value, or None where there is none; ``GPU`` where any GPU is asked for."""
-    key, name = _PLACES[what]
-    if what == "gpu" and not (
-        isinstance(metadata, Mapping) and metadata.get(_ACCELERATOR) == "GPU"
-    ):
-        return None
-    text = _part(metadata, key).get(name)
-    return text if isinstance(text, str) else "GPU" if what == "gpu" else None
+    key, inner_key = _PLACES[name]
+    text = _part(metadata, key).get(inner_key)
+    if name == "gpu":
+        asks = isinstance(metadata, Mapping) and metadata.get(_ACCELERATOR) == "GPU"
+        text = (text if isinstance(text, str) else "GPU") if asks else None
+    return text if isinstance(text, str) else None
 
 
-#: Value -> the function that reads it from the metadata.
+#: Name of a value -> the function that reads it from the metadata.
 KEPT: Dict[str, Callable[[Any], Optional[str]]] = {name: partial(_read, name) for name in _PLACES}
 
 
-def changed(metadata: Mapping[str, Any], what: str, value: Optional[str]) -> Dict[str, Any]:
-    """Return the keys that are to be set for a value, None for one that is to go; may be empty."""
-    if KEPT[what](metadata) == value:
+def changed(metadata: Mapping[str, Any], name: str, value: Optional[str]) -> Dict[str, Any]:
+    """Return the keys to set for a value, with None for a key to remove; may be empty."""
+    if KEPT[name](metadata) == value:
         return {}
-    key, name = _PLACES[what]
-    part = {k: v for k, v in _part(metadata, key).items() if k != name}
+    key, inner_key = _PLACES[name]
+    part = {k: v for k, v in _part(metadata, key).items() if k != inner_key}
     if value is not None:
-        part[name] = value
+        part[inner_key] = value
     new: Dict[str, Any] = {key: part or None}
-    if what == "gpu":
+    if name == "gpu":
         new[_ACCELERATOR] = None if value is None else "GPU"
     return new
 

@@ -17,21 +17,21 @@ from .servers import own
 from .writers.run import FILE, exchange_read
 
 
-def read_kept(host: Host, site: Site, what: str) -> Optional[str]:
+def read_kept(host: Host, site: Site, name: str) -> Optional[str]:
     """Return a value of `metadata_keys` of the running notebook; None: none, or not known which.
 
     Read from the file where the kernel knows it, since asking a page takes longer.
     """
     if site.shared is not None:
-        return exchange_read(site.shared, what)
+        return exchange_read(site.shared, name)
     if site.kind == "colab":
-        return KEPT[what]((notebook() or {}).get("metadata"))
+        return KEPT[name]((notebook() or {}).get("metadata"))
     path = place(host, site).path
     if path is not None:
         with suppress(NotebookError):
-            return KEPT[what](Document.load(path).metadata)
+            return KEPT[name](Document.load(path).metadata)
     if site.kind == "jupyter" and present(host):
-        text = (ask(host, "read") or {}).get(what)
+        text = (ask(host, "read") or {}).get(name)
         return text if isinstance(text, str) else None
     return None
 

@@ -45,7 +45,11 @@ def repair(cache: Path) -> None:
             size = data.stat().st_size
             complete = {"Size": size, "Rs": [{"Pos": 0, "Size": size}] if size else None}
             if any(about.get(key) != value for key, value in complete.items()):
-                _write(cache / _ABOUT / name, {**about, **complete})
+                # Not by `core.files.save`: its NAME.new may be the metadata of a file of that name.
+                path = cache / _ABOUT / name
+                new = path.with_name(f"{path.name}.mended")
+                new.write_text(json.dumps({**about, **complete}), encoding="utf-8")
+                new.replace(path)
 
 
 def restore(cache: Path, root: Path, files: Path) -> None:
@@ -81,10 +85,3 @@ def _size(data: Path) -> int:
         return data.stat().st_size
     except OSError:
         return 0
-
-
-def _write(path: Path, about: Dict[str, Any]) -> None:
-    # Not by `core.files.save`: its temporary NAME.new may be the metadata of a file of that name.
-    new = path.with_name(path.name + ".mended")
-    new.write_text(json.dumps(about), encoding="utf-8")
-    new.replace(path)

@@ -41,7 +41,7 @@ class Writer(ABC):
         """Whether the file is by now as it was put; None: not known."""
         return None
 
-    def keep(self, what: str, value: Optional[str]) -> str:
+    def keep(self, name: str, value: Optional[str]) -> str:
         """Set a value of `metadata_keys` in the notebook (None: remove it); return the result.
 
         ``saved``, ``written`` or ``kept`` (by ``colab-magics run``, until its end).

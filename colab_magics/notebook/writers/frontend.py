@@ -58,7 +58,9 @@ class FrontEndWriter(Writer):
         self.told = bool(answer["saved"])
 
         def is_done(document: Document) -> bool:
-            texts = [_with_unix_ends(document.source(cell)) for cell in document.heads]
+            sources = map(document.source, document.heads)
+            # The front end gives and takes the line ends of Unix.
+            texts = [source.replace("\r\n", "\n").replace("\r", "\n") for source in sources]
             return expected not in texts if text is None else text in texts
 
         self._check = _file_check(str(answer["path"]), is_done)
@@ -69,11 +71,11 @@ class FrontEndWriter(Writer):
         """Whether the file that the front end names is by now as it was put; None: not known."""
         return self._check()
 
-    def keep(self, what: str, value: Optional[str]) -> str:
+    def keep(self, name: str, value: Optional[str]) -> str:
         """Set a value in the metadata of the model; ``saved`` where the file has it."""
-        answer = self._ask("keep", what=what, value=value)
+        answer = self._ask("keep", what=name, value=value)
         path, is_saved = str(answer["path"]), bool(answer["saved"])
-        self._check = _file_check(path, lambda document: KEPT[what](document.metadata) == value)
+        self._check = _file_check(path, lambda document: KEPT[name](document.metadata) == value)
         proof = self._wait(is_saved)
         return "saved" if proof or (proof is None and is_saved) else "written"
 
@@ -117,8 +119,3 @@ def _file_check(path: str, check: Callable[[Document], bool]) -> Callable[[], Op
             return False
 
     return run
-
-
-def _with_unix_ends(text: str) -> str:
-    """Return a text with the line ends that the front end gives and takes."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")

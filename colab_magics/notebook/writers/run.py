@@ -62,7 +62,7 @@ class RunWriter(Writer):
         exchange_write(self.shared, text)
         return "written"
 
-    def keep(self, what: str, value: Optional[str]) -> str:
+    def keep(self, name: str, value: Optional[str]) -> str:
         """Write a value; ``kept`` until the run ends."""
-        exchange_write(self.shared, value, what)
+        exchange_write(self.shared, value, name)
         return "kept"
