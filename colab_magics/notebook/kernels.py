@@ -1,4 +1,4 @@
-"""The kernels that a Jupyter server runs, and ending or restarting one.
+"""The kernels that a Jupyter server runs, and how they are ended.
 
 Source: the REST interface of Jupyter Server (``api/sessions``, ``api/kernels``).
 """

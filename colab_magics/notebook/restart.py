@@ -1,4 +1,4 @@
-"""Restarting the kernel through the front-end extension, which then goes on with the cells.
+"""Restart the kernel through the front-end extension, which then goes on with the cells.
 
 The kernel cannot restart itself and stay with its notebook. The extension can, and it alone knows
 which cells were under way. Measured on ipykernel 6.29 and 7.4: a restart begins with an interrupt,

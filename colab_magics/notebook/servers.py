@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 from ..core.errors import ServerError
 
-#: A server without a token asks for this pair instead, by which it tells us from a web page.
+#: A server without a token wants this pair instead, which a foreign web page cannot send.
 _NO_PAGE = {"Cookie": "_xsrf=colab_magics", "X-XSRFToken": "colab_magics"}
 
 #: The code of a `ServerError` -> what failed, and what to do.

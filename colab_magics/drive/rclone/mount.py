@@ -40,7 +40,7 @@ START, END = 30.0, 10.0
 SEND = 20.0
 #: Seconds without any byte sent after which a flush gives up; nothing is lost by that.
 STALLED = 60.0
-#: Seconds after which a file that is not sent is taken for one that is still open.
+#: Seconds after which a file that is not being sent counts as open.
 _OPEN = 3.0
 
 
@@ -248,7 +248,7 @@ class Mount:
         return done.lines[-1] if done.status and done.lines else ""
 
     def _is_rclone(self, pid: int) -> bool:
-        """Tell whether a process is still the one that mounted this: numbers are used again."""
+        """Tell whether a process is the rclone of this mount: process ids are used again."""
         try:
             words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except OSError:
@@ -257,7 +257,7 @@ class Mount:
 
 
 def find_unsent(files: Path) -> Optional[Mount]:
-    """Return the mount on a folder that ended, as with the machine, with files not sent."""
+    """Return a mount on a folder that ended, as with the machine, before all was sent."""
     for path in sorted(_base().glob(f"*/{_ABOUT}")):
         with suppress(OSError, ValueError, KeyError, TypeError):
             about = json.loads(path.read_text(encoding="utf-8"))

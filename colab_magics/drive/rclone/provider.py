@@ -82,7 +82,7 @@ class Rclone:
         return State(True, name, f"{point}{notes}")
 
     def mount(self, host: Host, request: Request, progress: Progress) -> str:
-        """Mount, as the only kernel that does; one that died is left, made again, and entered."""
+        """Mount, one kernel at a time; a mount that died is replaced, and its directory entered."""
         mounted = _mounted_remote(request)
         mount = Mount(request.files, mounted or _remote(request))
         if mounted and request.remote not in ("", mounted):
@@ -131,7 +131,7 @@ def _mounted_remote(request: Request) -> str:
 
 
 def _remote(request: Request) -> str:
-    """Return the remote to mount: the named one, else one that has not sent all, else the only."""
+    """Return the remote to mount: as named, else that of files not sent, else the only one."""
     old = None if request.remote else find_unsent(request.files)
     return choose_remote(old.remote if old else request.remote)
 
@@ -186,7 +186,7 @@ def _mount(host: Host, point: Path, mount: Mount, progress: Progress) -> str:
 
 
 def _check_login(mount: Mount, progress: Progress) -> None:
-    """Raise where the remote would not accept a new rclone instead of the one that mounts it."""
+    """Raise `DriveError` where the remote does not accept the login of a new rclone either."""
     progress(f"asking {mount.remote}")
     command = [program() or "rclone", "lsf", mount.remote, "--max-depth", "1"]
     try:
