@@ -1,4 +1,4 @@
-"""The line below a ``!cd``, once for each kernel: it ended with its line."""
+"""One line below a ``!cd``, once for each kernel: it does not last, and ``%cd_persist`` does."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _LINE = re.compile(r"""^!(cd[ \t]+(?:"([^"$]+)"|'([^']+)'|([^\s"'$]+)))[ \t]*$""
 
 
 class LostCd(Hook):
-    """Show that a ``!cd`` does not last, and what does."""
+    """Show what to type in the place of a ``!cd``."""
 
     def cell_recorded(self, result: Any) -> None:
-        """Look for the line in a cell that has run; of one that failed it must be the first."""
+        """Search the cell that has run for the line; in one that failed it must be the first."""
         host, match = self.session.host, _LINE.search(self.session.source)
         if match is None or host.cwd is None or result.error_before_exec is not None:
             return
-        if match.start() and result.error_in_exec is not None:  # it may not have got there
+        if match.start() and result.error_in_exec is not None:  # it may not have run
             return
         if os.environ.get(SETTING, "").lower() in {"off", "0", "no", "false"}:
             return
-        place = os.path.expanduser(match[2] or match[3] or match[4])  # noqa: PTH111 - never fails
-        folder = Path(os.path.normpath(host.cwd / place))
+        path = os.path.expanduser(match[2] or match[3] or match[4])  # noqa: PTH111 - never fails
+        folder = Path(os.path.normpath(host.cwd / path))
         if not folder.is_dir() or folder == host.cwd or self.session.site.kind == "executor":
             return
-        # IPython rewrites a command; a line that it leaves as it is stands in a text.
+        # IPython rewrites a command; a line that it does not rewrite is part of a string.
         code = host.shell.transform_cell(self.session.source)
         if f"get_ipython().system({match[1]!r})" in code.splitlines():
-            here = quote(host.spell(folder))
-            message = f"!{match[1]} ended with its line. To stay there: %cd_persist {here}"
+            spelled = quote(host.spell(folder))
+            message = f"!{match[1]} ended with its line. To stay there: %cd_persist {spelled}"
             self.session.notices.once(message, key="!cd")

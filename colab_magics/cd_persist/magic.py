@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, List, Optional
+from typing import Any, List
 
-from ..core.arguments import complete_folder
+from ..core.arguments import Parser, complete_folder
 from ..core.errors import usage_error
 from ..core.steps import parse
-from ..drive.magic import healed
+from ..drive.magic import heal
 from ..drive.step import current
 from ..extension.magic import Call, Magic
 from ..extension.output import say
-from .step import DirectoryStep
+from .step import DirectoryStep, parser
 
 
 class DirectoryMagic(Magic):
@@ -30,25 +30,25 @@ class DirectoryMagic(Magic):
         %cd_persist ~/project
         %cd_persist drive:project     # under the drive, wherever it is mounted
         %cd_persist -                 # back to where we were
-
-    Options
-    -------
-    ``-q``: say nothing. ``-o``: return the outcome. ``--no-record``: do not remember it.
     """
 
     name = "cd_persist"
-    offers = ("drive:", "~/", "-")
+
+    @classmethod
+    def parser(cls) -> Parser:
+        """Return the arguments that the step is read from."""
+        return parser()
 
     def run(self, call: Call) -> Any:
-        """Change the directory, and keep IPython's own history of directories true."""
+        """Change the directory, and add it to IPython's own history of directories."""
         self.no_body(call)
-        step = parse(self.name, call.words) if call.words != ("-",) else self._back()
+        step = self._previous() if call.words == ("-",) else parse(self.name, call.words)
         if not isinstance(step, DirectoryStep):
             return self.bare(call)
         if step.path.startswith("drive:"):
-            back = healed(self.host, current(self.host))
-            if back and "quiet" not in call.flags:
-                say(back)
+            message = heal(self.host, current(self.host))
+            if message and "quiet" not in call.flags:
+                say(message)
         before = self.host.cwd
         outcome = self.perform(step, call)
         if before is not None and before != self.host.cwd:
@@ -59,19 +59,22 @@ class DirectoryMagic(Magic):
         """Show the directory."""
         cwd = self.host.cwd
         if cwd is None:
-            say("The directory that the kernel was in is gone. Leave it: %cd_persist PATH")
+            say("The directory of the kernel was deleted. Go to another one: %cd_persist PATH")
         else:
             say(f"in {self.host.spell(cwd)}")
         return cwd
 
-    def _back(self) -> Optional[DirectoryStep]:
-        """The directory before this one, in IPython's history."""
+    def _previous(self) -> DirectoryStep:
+        """Return the directory before this one, from IPython's history."""
         cwd = self.host.cwd
         for entry in reversed(self.host.shell.user_ns.get("_dh", [])):
             if Path(entry) != cwd and Path(entry).is_dir():
                 return DirectoryStep(self.host.spell(Path(entry)))
-        raise usage_error("%cd_persist -: there is no directory to go back to.", "Name one.")
+        raise usage_error(
+            "%cd_persist -: there is no directory to go back to.", "Name one.", code="no-previous"
+        )
 
     def complete(self, line: str, symbol: str) -> List[str]:
-        """Folders below the start directory, home or the drive."""
-        return complete_folder(symbol, self.host) + super().complete(line, symbol)
+        """Return folders below the start directory, home or the drive, and where to begin."""
+        starts = [start for start in ("drive:", "~/", "-") if start.startswith(symbol)]
+        return complete_folder(symbol, self.host) + starts

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, FrozenSet, List, Optional, Tuple
@@ -19,7 +20,7 @@ _ON_COLAB = re.compile(r"/content/g?drive/My ?Drive(?:/(.*))?")
 
 @dataclass(frozen=True)
 class DirectoryStep(Step):
-    """The directory as it is recorded: see `Host.resolve` for what the spellings mean."""
+    """The directory as it is recorded; `Host.resolve` reads its spelling."""
 
     path: str
 
@@ -27,39 +28,40 @@ class DirectoryStep(Step):
     rank: ClassVar[int] = 80
 
     def arguments(self) -> Tuple[str, ...]:
-        """See `Step`."""
+        """Return the path."""
         return (self.path,)
 
     @property
     def keys(self) -> FrozenSet[str]:
-        """See `Step`: a notebook works in one directory."""
+        """One key: a notebook works in one directory."""
         return frozenset({"directory"})
 
     def check(self, host: Host) -> Verdict:
-        """See `Step`."""
+        """Tell whether the kernel is in the directory; from a terminal, whether it exists."""
         target, cwd = host.resolve(self.path), host.cwd
-        if host.shell is None:  # asked from a shell: there is no kernel to be in it
-            there = target.is_dir()
-            return Verdict(
-                "ok" if there else "differs", f"{_why(target)}" if not there else "there"
-            )
-        if cwd is not None and _same(cwd, target):
-            return Verdict("ok", f"already in {self.path}")
-        return Verdict("differs", f"in {host.spell(cwd)}" if cwd else "the directory has vanished")
+        if host.shell is None:
+            if target.is_dir():
+                return Verdict("ok", "it exists")
+            return Verdict("differs", "no such folder")
+        if cwd is None:
+            return Verdict("differs", "the directory was deleted")
+        with suppress(OSError):
+            if cwd.samefile(target):
+                return Verdict("ok", f"already in {self.path}")
+        return Verdict("differs", f"in {host.spell(cwd)}")
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Change the kernel's directory; nothing is created."""
-        target = host.resolve(self.path)
-        if not target.is_dir():
-            raise usage_error(f"{self.path}: {_why(target)}.", self._hint(host))
         try:
-            os.chdir(target)
+            os.chdir(host.resolve(self.path))
         except OSError as error:
-            raise usage_error(f"{self.path}: {error.strerror}.", "Choose another.") from None
+            raise usage_error(
+                f"{self.path}: {error.strerror}.", self._hint(host), code="no-folder"
+            ) from None
         return Outcome("applied", f"in {self.path}", self.recorded(host))
 
     def recorded(self, host: Host) -> Optional[Step]:
-        """Relative as typed; an absolute path under the drive as ``drive:``."""
+        """Return it as typed; an absolute path under the drive as ``drive:``."""
         if not Path(self.path).is_absolute():
             return self
         spelled = host.spell(host.resolve(self.path))
@@ -68,30 +70,27 @@ class DirectoryStep(Step):
     def _hint(self, host: Host) -> str:
         cwd = host.cwd
         if cwd is not None and not Path(self.path).is_absolute() and (cwd / self.path).is_dir():
-            there = host.spell(Path(os.path.normpath(cwd / self.path)))
-            return f"Paths count from where the kernel started. Here: %cd_persist {there}"
-        return "Make it first, or check the spelling: nothing is created."
+            path = host.spell(Path(os.path.normpath(cwd / self.path)))
+            return f"Paths count from where the kernel started. Type: %cd_persist {path}"
+        return "Check the spelling, or make the folder first: mkdir."
 
 
-def _same(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except OSError:
-        return False
-
-
-def _why(target: Path) -> str:
-    if target.exists():
-        return "not a folder"
-    return "no such folder"
+def parser() -> Parser:
+    """Return the arguments of ``%cd_persist``."""
+    tree = Parser("%cd_persist")
+    tree.add_argument(
+        "path",
+        nargs="?",
+        default="",
+        help="a folder: PATH, ~/PATH or drive:PATH; - is the one before",
+    )
+    return tree
 
 
 def parse(words: List[str]) -> Optional[DirectoryStep]:
-    """The directory that a line asks for; None for a bare line and for ``-``."""
-    parser = Parser("%cd_persist", usage="%cd_persist PATH | -")
-    parser.add_argument("path", nargs="?")
-    path = parser.parse_args(words).path
-    if not path or path == "-":
+    """Return the directory of a line; None for a bare line and for ``-``."""
+    path = parser().parse_words(words)[1].path
+    if path in ("", "-"):
         return None
-    found = _ON_COLAB.fullmatch(path)
-    return DirectoryStep(f"drive:{found.group(1) or ''}" if found else path)
+    on_colab = _ON_COLAB.fullmatch(path)
+    return DirectoryStep(f"drive:{on_colab.group(1) or ''}" if on_colab else path)

@@ -1,10 +1,9 @@
-"""A drive that is a folder of this machine: the stand-in, and what Google Drive for desktop keeps.
+"""A drive that is a folder of this machine: the stand-in, and that of Google Drive for desktop.
 
-The stand-in needs no credentials and no Google; it never says that something is mounted, or Drive,
-without saying in the same line what it is. The folder of Google Drive for desktop is linked to,
-never copied. Sources: Google's help, "Use Google Drive for desktop" (macOS keeps it in
-``CloudStorage``, Windows as a drive letter); the name of the folder with one's own files follows
-the language of the system.
+The stand-in needs no credentials and no Google; each line about it says in the same line that it
+is no Google Drive. The folder of Google Drive for desktop is linked, never copied. Sources:
+Google's help, "Use Google Drive for desktop" (macOS has it in ``CloudStorage``, Windows as a drive
+letter); the name of the folder with one's own files follows the language of the system.
 """
 
 from __future__ import annotations
@@ -12,35 +11,21 @@ from __future__ import annotations
 import os
 import string
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import Iterator, List, Optional
+from typing import List, Optional
 
 from ..core.errors import DriveError
 from ..core.host import Host
 from ..core.steps import Progress
-from .colab import listed
-from .providers import State, Wanted, leave, mounted, short
+from .providers import Request, State, leave, make_folder, short
 
-#: What the folder of one's own files is called in some languages; English comes first.
-NAMES = (
-    "My Drive",
-    "Mi unidad",
-    "Mon Drive",
-    "Mon disque",
-    "Meine Ablage",
-    "Il mio Drive",
-    "Meu Drive",
-    "O meu disco",
-    "Mijn Drive",
-    "Min enhet",
-    "Mitt Drive",
-    "Mój dysk",
-    "Мой диск",
-    "マイドライブ",
-    "내 드라이브",
-    "我的云端硬盘",
-    "我的雲端硬碟",
-)
+#: The name of the folder of one's own files in some languages.
+_MY_DRIVE = [
+    *("My Drive", "Mi unidad", "Mon Drive", "Mon disque", "Meine Ablage", "Il mio Drive"),
+    *("Meu Drive", "O meu disco", "Mijn Drive", "Min enhet", "Mitt Drive", "Mój dysk"),
+    *("Мой диск", "マイドライブ", "내 드라이브", "我的云端硬盘", "我的雲端硬碟"),
+]
 
 
 class Folder:
@@ -48,154 +33,126 @@ class Folder:
 
     name = "folder"
     heals = False
+    option = "--from"
 
-    def available(self, host: Host, wanted: Wanted) -> Optional[str]:
-        """See `Provider`: always, but not on top of another one."""
-        if wanted.remote:
-            return "--remote belongs to rclone"
-        return "a drive is mounted there" if self._mounted(wanted.point) else None
+    def available(self, host: Host, request: Request) -> Optional[str]:
+        """Return None unless another drive is mounted there."""
+        return "a drive is mounted there" if request.mounted else None
 
-    def state(self, host: Host, wanted: Wanted) -> Optional[State]:
-        """See `Provider`."""
-        source, files = wanted.source, wanted.files
-        if self._mounted(wanted.point):  # which may hang
-            return None
-        if not files.is_dir():
+    def state(self, host: Host, request: Request) -> Optional[State]:
+        """Return what the folder or the link is."""
+        source, files = request.source, request.files
+        if request.mounted or not files.is_dir():  # a mount is not touched: it may hang
             return None
         if source is not None and files.resolve() != source.resolve():
             return State(False, f"{short(files)} is not the folder {short(source)}")
-        return State(True, self._words(host, files))
+        return State(True, self._describe(host, files))
 
-    def mount(self, host: Host, wanted: Wanted, progress: Progress) -> str:
+    def mount(self, host: Host, request: Request, progress: Progress) -> str:
         """Make the folder, or the link to ``source``."""
-        point, source, files = wanted.point, wanted.source, wanted.files
-        if source is not None and not source.is_dir():
-            raise DriveError(f"There is no folder {short(source)}.", "Make it, or check --from.")
+        source, files = request.source, request.files
+        if source is None:
+            make_folder(files)
+            return ""
+        if not source.is_dir():
+            message = f"There is no folder {short(source)}."
+            raise DriveError(message, "Make it, or check --from.", code="no-source")
+        make_folder(request.point)
+        self._clear(files)
         try:
-            if source is None:
-                files.mkdir(parents=True, exist_ok=True)
-                return ""
-            point.mkdir(parents=True, exist_ok=True)
-            self._clear(files)
             files.symlink_to(source, target_is_directory=True)
         except OSError as error:
-            raise _not_made(files, error) from None
+            raise DriveError(
+                f"{short(files)} cannot be made: {error.strerror}.", "Name another MOUNTPOINT."
+            ) from None
         return ""
 
-    def flush(self, host: Host, wanted: Wanted, progress: Progress) -> str:
-        """See `Provider`: there is nowhere to send anything to."""
-        return self._words(host, wanted.files)
+    def flush(self, host: Host, request: Request, progress: Progress) -> str:
+        """Return what it is: nothing is sent anywhere."""
+        return self._describe(host, request.files)
 
-    def unmount(self, host: Host, wanted: Wanted, progress: Progress) -> str:
-        """Take the link or the empty folder away; a folder with files in it stays."""
-        files = wanted.files
+    def unmount(self, host: Host, request: Request, progress: Progress) -> str:
+        """Remove the link or the empty folder; a folder with files in it stays."""
+        files = request.files
         if files.is_dir() and not files.is_symlink() and any(files.iterdir()):
             return (
                 f"Not Google Drive: {short(files)} is a folder on this machine; nothing is "
                 "uploaded, and its files stay where they are"
             )
-        leave(host, wanted.point)
+        leave(host, request.point)
         self._clear(files)
         return (
-            f"{short(files)} is gone. It was not Google Drive but a folder on this machine; "
+            f"{short(files)} was removed. It was not Google Drive but a folder on this machine; "
             "nothing is uploaded"
         )
 
-    def _mounted(self, point: Path) -> bool:
-        return listed(point) or mounted(point / "MyDrive") is not None
-
     def _clear(self, files: Path) -> None:
-        """Make room for a link without losing a file."""
+        """Remove a link or an empty folder; `DriveError` for one with files."""
         if files.is_symlink():
             files.unlink()
         elif files.is_dir():
             if any(files.iterdir()):
                 raise DriveError(
-                    f"{short(files)} holds files; it was left alone.",
+                    f"{short(files)} has files in it; it was not replaced.",
                     "Name another MOUNTPOINT, or move the files.",
                 )
             files.rmdir()
 
-    def _words(self, host: Host, files: Path) -> str:
-        what = f"a link to {short(files.resolve())}" if files.is_symlink() else "a folder"
-        more = ", it is lost with the machine" if host.ephemeral else ""
-        more += "" if os.access(str(files), os.W_OK) else ", read-only"
-        return (
-            f"Not Google Drive: {short(files)} is {what} on this machine; nothing is uploaded{more}"
-        )
+    def _describe(self, host: Host, files: Path) -> str:
+        kind = f"a link to {short(files.resolve())}" if files.is_symlink() else "a folder"
+        notes = ", it is lost with the machine" if host.ephemeral else ""
+        notes += "" if os.access(files, os.W_OK) else ", read-only"
+        stand_in = f"{short(files)} is {kind} on this machine"
+        return f"Not Google Drive: {stand_in}; nothing is uploaded{notes}"
 
 
-class Desktop:
+class Desktop(Folder):
     """``MOUNTPOINT/MyDrive`` as a link to the folder of Google Drive for desktop."""
 
     name = "desktop"
-    heals = False
+    option = ""
 
-    def available(self, host: Host, wanted: Wanted) -> Optional[str]:
-        """See `Provider`."""
-        if wanted.source is not None:
-            return "--from belongs to the stand-in"
-        if wanted.remote:
-            return "--remote belongs to rclone"
-        found = _folders()
-        if not found:
+    def available(self, host: Host, request: Request) -> Optional[str]:
+        """Return None where there is one such folder, and no files in the place of the link."""
+        folders = _desktop_folders()
+        if not folders:
             return "Google Drive for desktop is not here"
-        if len(found) > 1:
-            some = ", ".join(short(path) for path in found)
-            return f"it has several accounts; link one: --from {some}"
-        files = wanted.files
-        there = files.exists() and not files.is_symlink()
-        return "files are there, in the place of the link" if there else None
+        if len(folders) > 1:
+            return f"it has several accounts; link one: --from {', '.join(map(short, folders))}"
+        files = request.files
+        has_files = files.exists() and not files.is_symlink()
+        return "files are in the place of the link" if has_files else None
 
-    def state(self, host: Host, wanted: Wanted) -> Optional[State]:
-        """See `Provider`."""
-        files = wanted.files
-        if not files.is_symlink() or files.resolve() not in [path.resolve() for path in _folders()]:
+    def state(self, host: Host, request: Request) -> Optional[State]:
+        """Return that the link is there."""
+        files = request.files
+        if not files.is_symlink() or files.resolve() not in [
+            x.resolve() for x in _desktop_folders()
+        ]:
             return None
-        return State(
-            True, f"Google Drive for desktop was already at {short(files)}; it uploads by itself"
+        return State(True, "Google Drive for desktop", f"{short(files)}; it uploads by itself")
+
+    def mount(self, host: Host, request: Request, progress: Progress) -> str:
+        """Make the link."""
+        return super().mount(host, replace(request, source=_desktop_folders()[0]), progress)
+
+    def flush(self, host: Host, request: Request, progress: Progress) -> str:
+        """Return where to look: that program tells nobody what it has sent."""
+        return "Google Drive for desktop uploads by itself; its icon shows what is not sent yet"
+
+    def unmount(self, host: Host, request: Request, progress: Progress) -> str:
+        """Remove the link, and nothing else."""
+        leave(host, request.point)
+        self._clear(request.files)
+        return (
+            f"the link {short(request.files)} was removed; Google Drive for desktop has the files"
         )
 
-    def mount(self, host: Host, wanted: Wanted, progress: Progress) -> str:
-        """Make the link."""
-        files = wanted.files
-        try:
-            wanted.point.mkdir(parents=True, exist_ok=True)
-            if files.is_symlink():
-                files.unlink()
-            files.symlink_to(_folders()[0], target_is_directory=True)
-        except OSError as error:
-            raise _not_made(files, error) from None
-        return ""
 
-    def flush(self, host: Host, wanted: Wanted, progress: Progress) -> str:
-        """See `Provider`: that program tells nobody what it has sent."""
-        return "Google Drive for desktop uploads by itself; its icon says what is left"
-
-    def unmount(self, host: Host, wanted: Wanted, progress: Progress) -> str:
-        """Take the link away, and nothing else."""
-        leave(host, wanted.point)
-        files = wanted.files
-        if files.is_symlink():
-            files.unlink()
-        return f"the link {short(files)} is gone; Google Drive for desktop keeps the files"
-
-
-def _not_made(files: Path, error: OSError) -> DriveError:
-    return DriveError(
-        f"{short(files)} cannot be made: {error.strerror}.", "Name another MOUNTPOINT."
-    )
-
-
-def _folders() -> List[Path]:
-    """One's own files in each account that is logged in."""
-    places = sorted((Path.home() / "Library" / "CloudStorage").glob("GoogleDrive-*"))
+def _desktop_folders() -> List[Path]:
+    """Return the folder of one's own files in each account that is logged in."""
+    accounts = sorted((Path.home() / "Library" / "CloudStorage").glob("GoogleDrive-*"))
     if sys.platform == "win32":
-        places += [Path(f"{letter}:/") for letter in string.ascii_uppercase[3:]]
-    return list(_own(places))
-
-
-def _own(places: List[Path]) -> Iterator[Path]:
-    for place in places:
-        found = [place / name for name in NAMES if (place / name).is_dir()]
-        yield from found[:1]
+        accounts += [Path(f"{letter}:/") for letter in string.ascii_uppercase[3:]]
+    folders = ([path / name for name in _MY_DRIVE if (path / name).is_dir()] for path in accounts)
+    return [names[0] for names in folders if names]

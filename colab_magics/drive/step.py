@@ -5,17 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, FrozenSet, List, Optional, Tuple
+from typing import ClassVar, Dict, FrozenSet, List, Optional, Tuple
 
 from ..core.arguments import Choice, Parser
 from ..core.errors import DriveError, usage_error
 from ..core.host import Host
 from ..core.registry import load
 from ..core.steps import Outcome, Progress, Step, Verdict
-from .providers import PROVIDERS, Provider, Refused, State, Wanted, default_mount_point, root
-
-#: Names of providers with why each was passed over.
-Passed = Tuple[Tuple[str, str], ...]
+from .providers import PROVIDERS, Provider, Refused, Request, State, default_mount_point, root
 
 
 @dataclass(frozen=True)
@@ -30,104 +27,107 @@ class DriveStep(Step):
     word: ClassVar[str] = "drive"
     rank: ClassVar[int] = 30
 
+    @property
+    def options(self) -> Dict[str, str]:
+        """The options that are set."""
+        values = {"--provider": self.provider, "--from": self.source, "--remote": self.remote}
+        return {option: value for option, value in values.items() if value}
+
     def arguments(self) -> Tuple[str, ...]:
-        """See `Step`."""
-        options = (
-            ("--provider", self.provider),
-            ("--from", self.source),
-            ("--remote", self.remote),
-        )
-        given = (word for option in options if option[1] for word in option)
-        return ("mount", *([self.mount_point] if self.mount_point else []), *given)
+        """Return the command, the mount point and the options."""
+        point = (self.mount_point,) if self.mount_point else ()
+        return ("mount", *point, *(word for option in self.options.items() for word in option))
 
     @property
     def keys(self) -> FrozenSet[str]:
-        """See `Step`: one drive at one mount point."""
+        """One key: there is one drive at a mount point."""
         return frozenset({self.mount_point or "default"})
 
     def point(self, host: Host) -> Path:
-        """Where it is mounted on this host."""
+        """Return where it is mounted on this host."""
         return host.resolve(self.mount_point) if self.mount_point else default_mount_point(host)
 
-    def wanted(self, host: Host) -> Wanted:
-        """What it asks of a provider on this host."""
+    def request(self, host: Host) -> Request:
+        """Return what it asks of a provider on this host."""
         source = host.resolve(self.source) if self.source else None
-        return Wanted(self.point(host), source, self.remote)
+        return Request(self.point(host), source, self.remote)
 
-    def chosen(self, host: Host) -> Tuple[List[Provider], Passed]:
-        """The providers that apply here, best first, and why others do not."""
-        wanted, fit, passed = self.wanted(host), [], []
-        names = [self.provider] if self.provider else list(PROVIDERS)
-        for name in names:
-            one: Provider = load(PROVIDERS[name])()
-            reason = one.available(host, wanted)
+    def providers(self, host: Host, request: Request) -> Tuple[List[Provider], Dict[str, str]]:
+        """Return the providers that can be used here, best first, and why others cannot."""
+        usable: List[Provider] = []
+        reasons: Dict[str, str] = {}
+        for name in [self.provider] if self.provider else PROVIDERS:
+            provider: Provider = load(PROVIDERS[name])()
+            foreign = [x for x in self.options if x not in ("--provider", provider.option)]
+            reason = f"it takes no {foreign[0]}" if foreign else provider.available(host, request)
             if reason is None:
-                fit.append(one)
+                usable.append(provider)
             else:
-                passed.append((name, reason))
-        if fit:
-            return fit, tuple(passed)
-        because = "; ".join(f"{name}: {reason}" for name, reason in passed)
+                reasons[name] = reason
+        if usable:
+            return usable, reasons
+        text, hint = "; ".join(map(": ".join, reasons.items())), "Name another MOUNTPOINT."
         if self.provider:
-            raise DriveError(f"{because}.", "Take --provider off the line.")
-        if self.remote:
-            because = dict(passed).get("rclone", because)
-            raise DriveError(f"rclone: {because}.", "Take --remote off the line, or mend that.")
-        raise DriveError("No provider of a drive can be used here.", because)
+            hint = "Remove --provider from the line."
+        elif self.remote:
+            text, hint = f"rclone: {reasons['rclone']}", "Correct that, or remove --remote."
+        raise DriveError(f"{text}.", hint, code="no-provider")
 
     def check(self, host: Host) -> Verdict:
-        """See `Step`; nobody is asked."""
-        wanted = self.wanted(host)
-        state = self.chosen(host)[0][0].state(host, wanted)
+        """Tell whether the drive is mounted and answers; nobody is asked."""
+        request = self.request(host)
+        state = self.providers(host, request)[0][0].state(host, request)
         if state is None:
             return Verdict("differs", "not mounted")
         if state.healthy:
-            remember(host, wanted.point)
-        return Verdict("ok" if state.healthy else "differs", state.message)
+            set_current(host, request.point)
+        return Verdict("ok" if state.healthy else "differs", state.describe())
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
-        """Mount, and prove it by looking."""
-        wanted = self.wanted(host)
-        fit, _ = self.chosen(host)
-        before = fit[0].state(host, wanted)
-        provider, more = self._mounted(host, fit, progress)
-        state = provider.state(host, wanted)
+        """Mount, and prove it by listing the drive."""
+        request = self.request(host)
+        usable, _ = self.providers(host, request)
+        is_again = usable[0].state(host, request) is not None
+        provider, more = self._mount(host, usable, request, progress)
+        state = provider.state(host, self.request(host))
         if state is None or not state.healthy:
             raise DriveError("The drive was mounted but cannot be listed.", "Run it again.")
-        remember(host, wanted.point)
-        now = "is back at" if before is not None else "is at"
-        message = state.message.replace("was already at", now).replace(", nothing asked", "")
+        set_current(host, request.point)
+        message = state.describe("is mounted again at" if is_again else "is mounted at")
         return Outcome("applied", f"{message}; {more}" if more else message, self)
 
-    def _mounted(self, host: Host, fit: List[Provider], progress: Progress) -> Tuple[Provider, str]:
-        """The first that can be mounted; that a machine lets nobody is found out by trying."""
-        for provider in fit[:-1]:
+    def _mount(
+        self, host: Host, usable: List[Provider], request: Request, progress: Progress
+    ) -> Tuple[Provider, str]:
+        """Mount by the first provider that the machine allows, which only trying shows."""
+        for provider in usable[:-1]:
             try:
-                return provider, provider.mount(host, self.wanted(host), progress)
+                return provider, provider.mount(host, request, progress)
             except Refused:
                 if self.remote:
                     raise
-        return fit[-1], fit[-1].mount(host, self.wanted(host), progress)
+        return usable[-1], usable[-1].mount(host, request, progress)
 
 
-def standing(host: Host, point: Path) -> Optional[Tuple[Provider, State]]:
-    """The provider whose drive stands at a mount point, and how; None where none does."""
-    wanted = Wanted(point)
+def find_mounted(host: Host, point: Path) -> Optional[Tuple[Provider, State]]:
+    """Return the provider whose drive is at a mount point, and how it is; None for no drive."""
+    request = Request(point)
     for target in PROVIDERS.values():
-        one: Provider = load(target)()
-        state = one.state(host, wanted) if one.available(host, wanted) is None else None
-        if state is not None:
-            return one, state
+        provider: Provider = load(target)()
+        if provider.available(host, request) is None:
+            state = provider.state(host, request)
+            if state is not None:
+                return provider, state
     return None
 
 
 def current(host: Host) -> Path:
-    """The mount point that ``drive:`` paths mean now, else the default one."""
+    """Return the mount point that ``drive:`` paths mean now, else the default one."""
     return host.mount_point or default_mount_point(host)
 
 
-def remember(host: Host, point: Path) -> None:
-    """Let ``drive:`` paths mean the drive at this mount point from now on."""
+def set_current(host: Host, point: Path) -> None:
+    """Have ``drive:`` paths mean the drive at this mount point from now on."""
     host.mount_point = point
     host.places["drive"] = lambda: root(point)
 
@@ -165,7 +165,11 @@ def parse(words: List[str]) -> Optional[DriveStep]:
     if command != "mount":
         return None
     if arguments.mount_point.startswith("drive:"):
-        raise usage_error("%drive mount: a drive cannot be mounted on itself.", "Name a folder.")
+        raise usage_error(
+            "%drive mount: a drive cannot be mounted on itself.", "Name a folder.", code="on-itself"
+        )
     if arguments.remote and not re.fullmatch(r"[\w.+@-][\w .+@-]*:[^:]*", arguments.remote):
-        raise usage_error(f"%drive: {arguments.remote} is not a remote.", "Write it like gdrive:")
+        raise usage_error(
+            f"%drive mount: {arguments.remote} is no remote.", "Type NAME:PATH.", code="no-remote"
+        )
     return DriveStep(arguments.mount_point, arguments.provider, arguments.source, arguments.remote)

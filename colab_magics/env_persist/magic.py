@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, List, Sequence
 
+from ..core.arguments import Parser
 from ..core.display import Report
 from ..core.errors import usage_error
 from ..core.steps import parts_of
@@ -13,7 +14,7 @@ from ..extension.output import say, show
 from ..record.cell import Line
 from ..record.merge import Merged, remove_steps
 from ..setup.magic_status import judge
-from .step import remove
+from .step import parser, remove
 
 
 class EnvironmentMagic(Magic):
@@ -21,7 +22,7 @@ class EnvironmentMagic(Magic):
 
     They hold for this kernel and for the programs that it starts. A ``~/`` at the start of a
     value is home, on every machine; a folder that is put into a list is read as by
-    ``%cd_persist``. What looks like a secret is refused: that is ``%secret``'s.
+    ``%cd_persist``. A value that looks like a secret is refused: use ``%secret``.
 
     Examples
     --------
@@ -30,75 +31,80 @@ class EnvironmentMagic(Magic):
         %env_persist OMP_NUM_THREADS=4
         %env_persist HF_HOME=~/models TOKENIZERS_PARALLELISM=false
         %env_persist "GREETING=good morning"
-        %env_persist --prepend PATH=~/bin      # also --append; the folder stands there once
-        %env_persist --unset OMP_NUM_THREADS   # out of the environment and of the setup cell
-        %env_persist                           # what is remembered, and whether it holds
-
-    Options
-    -------
-    ``-q``: say nothing. ``-o``: return the outcome. ``--no-record``: do not remember it.
-    ``--dry-run``: only say what differs.
+        %env_persist --prepend PATH=~/bin      # also --append; it is there once
+        %env_persist --unset OMP_NUM_THREADS   # also from the setup cell
+        %env_persist                           # what is recorded, and whether it holds
     """
 
     name = "env_persist"
-    offers = ("--prepend", "--append", "--unset")
+
+    @classmethod
+    def parser(cls) -> Parser:
+        """Return the arguments that the step is read from."""
+        return parser()
 
     def bare(self, call: Call) -> Any:
-        """Show each variable and how it stands; or take variables out."""
-        if call.words:
-            return self._unset([word for word in call.words if word != "--unset"], call)
+        """Show each variable and whether it holds; or remove variables."""
+        arguments = parser().parse_words(call.words)[1]
+        if arguments.mode == "unset":
+            return self._unset(arguments.variables, call)
         parts = self.session.standing(self.name)
         if not parts:
-            say("No variable is remembered in this notebook. For instance: %env_persist NAME=VALUE")
+            say("This notebook sets no variables yet. For example: %env_persist NAME=VALUE")
             return parts
-        rows: List[Any] = []
-        for part in parts:
-            verdict = judge(part, self.host)
-            why = "" if verdict.state == "ok" else verdict.message
-            rows.append((verdict.state, " ".join(part.arguments()), why))
-        show(Report((), tuple(rows)))
+        verdicts = [(part, judge(part, self.host)) for part in parts]
+        show(
+            Report(
+                rows=tuple(
+                    (v.state, " ".join(part.arguments()), "" if v.state == "ok" else v.message)
+                    for part, v in verdicts
+                )
+            )
+        )
         return parts
 
     def _unset(self, names: List[str], call: Call) -> List[str]:
-        """Take variables out of the environment and out of what is recorded."""
-        known = self.session.standing(self.name)
-        wrong = [name for name in names if "=" in name or name.startswith("-")]
-        if wrong or not names:
-            raise usage_error("%env_persist --unset takes names.", "For instance: --unset NAME")
-        if "dry_run" in call.flags:
-            say(f"dry run: would take out {', '.join(names)}")
-            return names
-        gone = [
-            name for name in names if remove(self.host, name, [s for s in known if _of(s, name)])
-        ]
-        dropped: List[str] = []
-        if "no_record" not in call.flags:
-            dropped = self.session.edit(lambda lines: _without(lines, names))
-        standing = self.session.standing(self.name)
-        left = any(_of(step, name) for step in standing for name in names)
-        if "quiet" not in call.flags:
-            say(
-                f"{', '.join(gone)} taken out" if gone else f"{', '.join(names)} was not set",
-                *([f"forgotten: {', '.join(dropped)}"] if dropped else []),
-                *(["To take it out of the setup cell, delete its line."] if left else []),
+        """Remove variables from the environment and from what is recorded."""
+        if not names or any("=" in name for name in names):
+            raise usage_error(
+                "%env_persist --unset takes names.", "For example: --unset NAME", code="no-name"
             )
-        return gone
+        if "dry_run" in call.flags:
+            say(f"dry run: would remove {', '.join(names)}")
+            return names
+        recorded = self.session.standing(self.name)
+        removed = [
+            name
+            for name in names
+            if remove(self.host, name, [step for step in recorded if _sets(step, name)])
+        ]
+        forgotten: List[str] = []
+        if "no_record" not in call.flags:
+            forgotten = self.session.edit(lambda lines: _without(lines, names))
+        recorded = self.session.standing(self.name)
+        if "quiet" not in call.flags:
+            is_left = any(_sets(step, name) for step in recorded for name in names)
+            say(
+                f"{', '.join(removed)} removed" if removed else f"{', '.join(names)} was not set",
+                *([f"forgotten: {', '.join(forgotten)}"] if forgotten else []),
+                *(["Its line is in the setup cell still: delete it there."] if is_left else []),
+            )
+        return removed
 
     def complete(self, line: str, symbol: str) -> List[str]:
-        """Names of variables that are set, and options."""
+        """Return names of variables that are set, and options."""
         if symbol.startswith("-") or not symbol:
             return super().complete(line, symbol)
-        plain = "--unset" in line.split()
-        names = sorted(name for name in os.environ if name.startswith(symbol))
-        return [name if plain else f"{name}=" for name in names]
+        end = "" if "--unset" in line.split() else "="
+        return sorted(f"{name}{end}" for name in os.environ if name.startswith(symbol))
 
 
-def _of(step: Any, name: str) -> bool:
-    return any(one == name for one, _ in step.variables)
+def _sets(step: Any, name: str) -> bool:
+    return any(name == variable for variable, _ in step.variables)
 
 
 def _without(lines: Sequence[Line], names: Sequence[str]) -> Merged:
-    """The lines without the variables of these names, entries of their lists too."""
+    """Return the lines without the variables of these names, entries of their lists too."""
     parts = parts_of("env_persist", [line.step for line in lines])
-    keys = [key for part in parts if any(_of(part, name) for name in names) for key in part.keys]
+    keys = {key for part in parts if any(_sets(part, name) for name in names) for key in part.keys}
     return remove_steps(lines, "env_persist", frozenset(keys)) if keys else (list(lines), ())

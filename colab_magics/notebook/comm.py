@@ -1,4 +1,4 @@
-"""Asking the front-end extension, from inside the running cell.
+"""Ask the front-end extension, from inside the running cell.
 
 The question is a ``comm_open`` of target ``colab_magics``. A comm message back would be read only
 after the cell, so the extension answers with an ``input_reply`` on stdin, which the kernel can
@@ -19,23 +19,21 @@ from .servers import own
 
 #: Seconds that the first answer may take; absence costs this once for each client.
 PATIENCE = 2.0
-#: Seconds that one which is there may take: large notebooks, slow disks.
+#: Seconds that later ones may take: large notebooks, slow disks.
 SAVING = 20.0
 #: Seconds for a question that changes nothing.
 READING = 5.0
-
-#: Where the extension stands in an environment.
-_PLACE = Path("share", "jupyter", "labextensions", "colab-magics")
-
-#: How often one that was silent is greeted again, and for how many seconds: a tab may have slept.
+#: How often a silent client is greeted again, and for how many seconds: a tab may have slept.
 AGAIN = (2, 0.5)
 
-#: Client session → greetings without an answer; 0 once one was answered.
+#: The folder of the extension in an environment.
+_FOLDER = Path("share", "jupyter", "labextensions", "colab-magics")
+#: Client session -> greetings without an answer; 0 once there was an answer.
 _SILENT: Dict[str, int] = {}
 
 
 def present(host: Host) -> bool:
-    """Whether the extension answers in the window that asked; found out once, then remembered."""
+    """Tell whether the extension answers in the window that asked; the answer is remembered."""
     client = host.client
     kernel = getattr(host.shell, "kernel", None)
     if not host.may_ask or not client or getattr(kernel, "stdin_socket", None) is None:
@@ -43,43 +41,40 @@ def present(host: Host) -> bool:
     silent = _SILENT.get(client)
     if silent == 0:
         return True
-    often, patience = AGAIN
-    if silent is not None and silent > often:
+    retries, patience = AGAIN
+    if silent is not None and silent > retries:
         return False
-    answer = _ask(kernel, uuid.uuid4().hex, "hello", PATIENCE if silent is None else patience, {})
+    answer = _ask(kernel, "hello", PATIENCE if silent is None else patience, {})
     _SILENT[client] = 0 if answer else (silent or 0) + 1
     return answer is not None
 
 
 def absence() -> str:
-    """Why the extension may not answer, and what to do: it belongs beside the server."""
+    """Return why the extension may not answer, and what to do: its place is beside the server."""
     server = own()
     python = server.python if server else None
     if python is None:
         return "the extension is missing: pip install colab-magics in the server's environment"
-    if (python.parent.parent / _PLACE).is_dir():
+    if (python.parent.parent / _FOLDER).is_dir():
         return "this page has not loaded the extension: reload it; jupyter labextension list"
     return f"the extension is missing beside the server: {python} -m pip install colab-magics"
 
 
 def ask(host: Host, action: str, **data: Any) -> Optional[Dict[str, Any]]:
-    """The extension's answer where it is `present`, or None where none came in time."""
+    """Return the answer of the extension, which is `present`, or None where none came in time."""
     kernel = host.shell.kernel
-    if action != "read":
-        patience = PATIENCE if data.get("now") is False else SAVING  # a button can be missed
-        return _ask(kernel, uuid.uuid4().hex, action, patience, data)
-    for _ in range(2):  # asking changes nothing, so a busy page may be asked again
-        answer = _ask(kernel, uuid.uuid4().hex, action, READING, data)
-        if answer is not None:
-            return answer
-    return None
+    if action == "read":  # asking changes nothing, so a busy page may be asked again
+        return _ask(kernel, action, READING, data) or _ask(kernel, action, READING, data)
+    patience = PATIENCE if data.get("now") is False else SAVING  # a button can be missed
+    return _ask(kernel, action, patience, data)
 
 
 def _ask(
-    kernel: Any, nonce: str, action: str, patience: float, data: Dict[str, Any]
+    kernel: Any, action: str, patience: float, data: Dict[str, Any]
 ) -> Optional[Dict[str, Any]]:
     from ipykernel.comm import Comm
 
+    nonce = uuid.uuid4().hex
     data = {"action": action, "nonce": nonce, "patience": patience, **data}
     comm = Comm(target_name="colab_magics", data=data)
     try:
@@ -89,13 +84,12 @@ def _ask(
 
 
 def _answer(kernel: Any, nonce: str, patience: float) -> Optional[Dict[str, Any]]:
-    """The first message on stdin that carries our nonce; late answers to others are dropped."""
-    socket = kernel.stdin_socket
-    until = time.monotonic() + patience
+    """Return the first message on stdin with our nonce; late answers to others are dropped."""
+    socket, until = kernel.stdin_socket, time.monotonic() + patience
     while True:
-        left = max(0.0, until - time.monotonic())
-        if not socket.poll(int(1000 * min(left, 0.05))):
-            if not left:
+        remaining = max(0.0, until - time.monotonic())
+        if not socket.poll(int(1000 * min(remaining, 0.05))):
+            if not remaining:
                 return None
             continue
         try:

@@ -1,4 +1,4 @@
-"""A notebook file as text, edited cell by cell. Pure: bytes in, bytes out.
+"""A notebook file as text, edited cell by cell.
 
 Only the cells that change are written anew; every other byte stays: key order, indent, unknown
 metadata, the format's minor version, line endings. Source: the nbformat 4 documentation.
@@ -10,12 +10,14 @@ import json
 import re
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
+from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
+from ..core import files
 from ..core.errors import NotebookError
-from .json_edit import leading, member, members, parse
+from .json_edit import decode, leading_space, scan_list, scan_object, set_member, skip_space
 from .metadata_keys import KEY, changed
-from .shape import malformed
 
 #: Metadata of a new setup cell. It is known by the marker in its text alone, since front ends copy
 #: metadata when a cell is split or copied. What it prints depends on the machine, so nbval is
@@ -23,17 +25,21 @@ from .shape import malformed
 ROLE = {KEY: {"role": "setup", "version": 1}, "tags": ["nbval-ignore-output"]}
 
 _ID = "colab-magics-setup"
-#: What of a cell may be large.
+#: The parts of a cell that may be large.
 _LARGE = {"outputs": list, "attachments": dict}
+#: Keys that are read here, with the types that the format gives their values.
+_NOTEBOOK = {"nbformat_minor": int, "metadata": dict, "cells": list}
+_METADATA = {"kernelspec": dict, "language_info": dict}
+_CELL = {"source": (str, list), "metadata": dict, "outputs": list}
 
-#: Says of a cell's text whether it is a setup cell.
+#: Tells whether the text of a cell is that of a setup cell.
 Test = Callable[[str], bool]
 
 
 @dataclass(frozen=True)
 class _Style:
-    """How a program has written a file: a step of indentation (None: all in one line), its line
-    ending, whether it leaves no space behind a colon.
+    """How a program writes JSON: the indentation of a level (None: all in one line), the line
+    ending, whether it puts no space behind a colon.
     """
 
     indent: Optional[str]
@@ -42,30 +48,28 @@ class _Style:
 
     @classmethod
     def of(cls, text: str) -> _Style:
-        """The style of a whole file."""
-        found, end = re.match(r"\{\r?\n([ \t]+)", text), text.find("\n")
+        indented, end = re.match(r"\{\r?\n([ \t]+)", text), text.find("\n")
         return cls(
-            indent=found.group(1) if found else None,
+            indent=indented.group(1) if indented else None,
             newline="\r\n" if text[end - 1 : end] == "\r" else "\n",
             compact=bool(re.match(r'\s*\{\s*"[^"]*":\S', text)),
         )
 
-    def line(self, depth: int) -> str:
-        """What begins a line at this depth."""
-        return "" if self.indent is None else self.newline + self.indent * depth
+    def line(self, level: int) -> str:
+        """Return the line ending and the indentation of a level."""
+        return "" if self.indent is None else self.newline + self.indent * level
 
 
 @dataclass(frozen=True)
 class Document:
-    """A notebook as the pieces of its file: what stands before its cells, each of them, what
-    stands before each and behind the last, and what stands behind them.
+    """A notebook: the bytes of its file before, in and behind the list of cells.
 
-    ``heads`` are the cells less what may be large in them: outputs and attachments.
+    ``inner`` alternates between what separates cells and a cell, and begins and ends with what
+    separates. ``heads`` are the cells without what may be large in them: outputs and attachments.
     """
 
     before: bytes
-    pieces: Tuple[Union[bytes, memoryview], ...]
-    gaps: Tuple[bytes, ...]
+    inner: Tuple[Union[bytes, memoryview], ...]
     behind: bytes
     heads: Tuple[Dict[str, Any], ...]
     minor: int
@@ -73,39 +77,43 @@ class Document:
     style: _Style
 
     @classmethod
+    def load(cls, path: Path) -> Document:
+        """Read the notebook of a file; `NotebookError` where that cannot be."""
+        return cls.parse(files.read(path), path.name)
+
+    @classmethod
     def parse(cls, data: bytes, name: str) -> Document:
         """Read a notebook; `NotebookError` where it is not JSON, or not nbformat 4."""
         try:
             text = data.decode("utf-8")
-            whole, listed = parse(text, "cells", _head)
-            problem = malformed(whole)
+            notebook, bounds = _read(text)
+            problem = _problem(notebook)
         except (ValueError, RecursionError):
             raise NotebookError(
-                f"{name} is not a notebook: it is not JSON.", "Check that it is the right file."
+                f"{name} is not a notebook: it is not JSON.",
+                "Check that it is the right file.",
+                code="not-json",
             ) from None
-        if problem or listed is None:
+        if problem:
             raise NotebookError(
                 f"{name} is not a notebook of format 4: {problem}.",
                 "Open it in Jupyter and save it, or: jupyter nbconvert --to notebook",
+                code="not-format-4",
             )
-        bounds = [listed.inside, *(at for span in listed.spans for at in span), listed.end]
-        cuts = _byte_offsets(text, bounds)
-        view = memoryview(data)
+        cuts, view = _byte_offsets(text, bounds), memoryview(data)
         return cls(
             before=data[: cuts[0]],
-            pieces=tuple(view[a:b] for a, b in zip(cuts[1::2], cuts[2:-1:2])),
-            gaps=tuple(data[a:b] for a, b in zip(cuts[::2], cuts[1::2])),
+            inner=tuple(view[start:end] for start, end in zip(cuts, cuts[1:])),
             behind=data[cuts[-1] :],
-            heads=tuple(whole["cells"]),
-            minor=whole.get("nbformat_minor", 0),
-            metadata=whole.get("metadata") or {},
+            heads=tuple(notebook["cells"]),
+            minor=notebook.get("nbformat_minor", 0),
+            metadata=notebook.get("metadata", {}),
             style=_Style.of(text),
         )
 
     def encode(self) -> bytes:
-        """The bytes of the file."""
-        inner = (part for pair in zip(self.gaps, self.pieces) for part in pair)
-        return b"".join([self.before, *inner, self.gaps[-1], self.behind])
+        """Return the bytes of the file."""
+        return b"".join([self.before, *self.inner, self.behind])
 
     @property
     def text(self) -> str:
@@ -113,182 +121,190 @@ class Document:
         return self.encode().decode("utf-8")
 
     def cell(self, at: int) -> Dict[str, Any]:
-        """One cell, with all that is in it."""
-        found: Dict[str, Any] = json.loads(str(self.pieces[at], "utf-8"))
-        return found
+        """Return one cell, outputs and attachments included."""
+        cell: Dict[str, Any] = json.loads(str(self.inner[2 * at + 1], "utf-8"))
+        return cell
 
     @property
     def cells(self) -> Tuple[Dict[str, Any], ...]:
-        """All cells, with all that is in them."""
-        return tuple(map(self.cell, range(len(self.pieces))))
+        """All cells, outputs and attachments included."""
+        return tuple(map(self.cell, range(len(self.heads))))
 
-    # ------------------------------------------------------------------ cells
     @staticmethod
     def source(cell: Dict[str, Any]) -> str:
-        """The text of a cell, whichever of the two ways it is stored."""
+        """Return the text of a cell, which is stored as a string or as a list of lines."""
         source = cell.get("source", "")
         return source if isinstance(source, str) else "".join(source)
 
     def setup_index(self, is_setup: Test) -> Optional[int]:
-        """Which cell is the setup cell; two are refused, since neither can be preferred."""
-        found = [
-            i
-            for i, cell in enumerate(self.heads)
+        """Return which cell is the setup cell; two are refused, since neither can be preferred."""
+        places = [
+            at
+            for at, cell in enumerate(self.heads)
             if cell.get("cell_type") == "code" and is_setup(self.source(cell))
         ]
-        if len(found) > 1:
-            raise several([i + 1 for i in found])
-        return found[0] if found else None
+        if len(places) > 1:
+            raise several([at + 1 for at in places])
+        return places[0] if places else None
 
     def setup_text(self, is_setup: Test) -> Optional[str]:
-        """The text of the setup cell, or None where there is none."""
+        """Return the text of the setup cell, or None where there is none."""
         at = self.setup_index(is_setup)
         return None if at is None else self.source(self.heads[at])
 
     def with_setup(self, text: Optional[str], is_setup: Test) -> Document:
-        """The notebook with this setup cell at its place (at the top, if new), or without one."""
+        """Return the notebook with this setup cell, a new one on top, or without one (None)."""
         at = self.setup_index(is_setup)
         if text is None:
-            return self if at is None else self.without(at)
+            return self if at is None else self._without(at)
         if at is None:
-            return self.inserted(0, self._new(text))
+            return self._with_first(text)
         if self.source(self.heads[at]) == text:
             return self
-        return self.replaced(at, {**self.cell(at), "source": _lines(text)})
+        return self.with_cells([(at, {**self.cell(at), "source": text.splitlines(True)})])
 
-    def with_kept(self, what: str, value: Optional[str]) -> Document:
-        """The notebook with this kept in its metadata, or without it; see `metadata_keys`."""
-        done = self
-        for key, now in changed(self.metadata, what, value).items():
-            done = done._with_member(key, now)
-        return done
+    def with_cells(self, cells: Iterable[Tuple[int, Dict[str, Any]]]) -> Document:
+        """Return the notebook with other cells in these places; the others keep their bytes."""
+        inner, heads, same = list(self.inner), list(self.heads), True
+        for at, cell in cells:  # one at a time: they may be large
+            if cell != self.cell(at):
+                inner[2 * at + 1], heads[at], same = self._dump(cell), _head(cell), False
+        return self if same else replace(self, inner=tuple(inner), heads=tuple(heads))
 
-    def _with_member(self, key: str, value: Any) -> Document:
-        """With another value in the metadata; None: with none. Nothing if there is no metadata."""
+    def with_kept(self, name: str, value: Optional[str]) -> Document:
+        """Return the notebook with this value of `metadata_keys`, or without it (None)."""
         before = self.before.decode("utf-8")
-        text = before + self.behind.decode("utf-8")  # a notebook of no cells
-        _, start, end = members(text, text.index("{")).get("metadata", (0, 0, 0))
-        if text[start:end][:1] != "{":
-            return self
-        start, end, piece = member(text, start, key, self._value(value, text, start))
-        cut = len(before) + (len(piece) - (end - start) if end <= len(before) else 0)
-        text = text[:start] + piece + text[end:]
-        metadata = json.loads(text)["metadata"]
-        first, last = _encode(text[:cut]), _encode(text[cut:])
+        text, metadata = before + self.behind.decode("utf-8"), self.metadata  # of no cells
+        for key, part in changed(metadata, name, value).items():
+            member = scan_object(text, text.index("{"))[1].get("metadata")
+            if member is None:
+                return self
+            # Where the object is empty: at the level of a notebook's metadata.
+            line = leading_space(text, member.start) or self.style.line(2)
+            value_text = None if part is None else self._dumps(part, line)
+            new = set_member(text, member.start, key, value_text)
+            if member.start < len(before):
+                before = new[: len(before) + len(new) - len(text)]
+            text, metadata = new, json.loads(new)["metadata"]
+        first, last = _encode(before), _encode(text[len(before) :])
         return replace(self, before=first, behind=last, metadata=metadata)
 
-    def _value(self, value: Any, text: str, at: int) -> Optional[str]:
-        """A value as this file would write it into the object that begins there; None: none."""
-        if value is None:
-            return None
-        # Where the object is empty: at the depth of a notebook's metadata.
-        before = leading(text, at) or self.style.line(2)
-        inner = self.style.indent
-        new = self._json(value, indent=inner)
-        return new.replace("\n", before) if inner else new
-
-    def _new(self, text: str) -> Dict[str, Any]:
+    def _with_first(self, source: str) -> Document:
+        """Return the notebook with a new setup cell on top."""
         cell: Dict[str, Any] = {"cell_type": "code", "execution_count": None}
         if self.minor >= 5:
             cell["id"] = _ID
-        return {**cell, "metadata": ROLE, "outputs": [], "source": _lines(text)}
-
-    # ------------------------------------------------------------------ edits of the cells
-    def replaced(self, at: int, cell: Dict[str, Any]) -> Document:
-        """The notebook with another cell in this place."""
-        return self.with_cells([(at, cell)])
-
-    def with_cells(self, new: Iterable[Tuple[int, Dict[str, Any]]]) -> Document:
-        """The notebook with other cells in these places; the others keep their bytes."""
-        pieces, heads = list(self.pieces), list(self.heads)
-        same = True
-        for at, cell in new:
-            if cell != self.cell(at):
-                pieces[at], heads[at], same = self._dump(cell), _head(cell), False
-        return self if same else replace(self, pieces=tuple(pieces), heads=tuple(heads))
-
-    def inserted(self, at: int, cell: Dict[str, Any]) -> Document:
-        """The notebook with one more cell, before the one that stands at this place."""
-        count = len(self.pieces)
-        if count:
-            behind = min(at + 1, count)  # which gap stands behind it, or before it if it is last
-            between = b"," + self._between()
-            gaps = (*self.gaps[:behind], between, *self.gaps[behind:])
+        cell.update(metadata=ROLE, outputs=[], source=source.splitlines(True))
+        new, inner, line = self._dump(cell), self.inner, self.style.line
+        if self.heads:
+            # The white space between two cells of this file.
+            space = bytes(inner[2]).partition(b",")[2] if len(self.heads) > 1 else inner[0]
+            inner = (inner[0], new, b"," + space, *inner[1:])
         else:
-            gaps = (self.style.line(2).encode(), self.style.line(1).encode())
-        return replace(
-            self,
-            pieces=(*self.pieces[:at], self._dump(cell), *self.pieces[at:]),
-            heads=(*self.heads[:at], _head(cell), *self.heads[at:]),
-            gaps=gaps,
-        )
+            inner = (line(2).encode(), new, line(1).encode())
+        return replace(self, inner=inner, heads=(_head(cell), *self.heads))
 
-    def without(self, at: int) -> Document:
-        """The notebook without the cell in this place."""
-        count = len(self.pieces)
-        gap = min(at + 1, count - 1)  # the one behind it, or before it if it is the last
-        return replace(
-            self,
-            pieces=(*self.pieces[:at], *self.pieces[at + 1 :]),
-            heads=(*self.heads[:at], *self.heads[at + 1 :]),
-            gaps=(*self.gaps[:gap], *self.gaps[gap + 1 :]) if count > 1 else (b"",),
-        )
-
-    # ------------------------------------------------------------------ the file's own style
-    def _between(self) -> bytes:
-        """The white space that stands between two cells of this file."""
-        return self.gaps[1].partition(b",")[2] if len(self.pieces) > 1 else self.gaps[0]
+    def _without(self, at: int) -> Document:
+        """Return the notebook without a cell, and without the comma behind it, or before it."""
+        inner, cell, count = self.inner, 2 * at + 1, len(self.heads)
+        if count == 1:
+            inner = (b"",)
+        else:
+            start = cell if at < count - 1 else cell - 1
+            inner = (*inner[:start], *inner[start + 2 :])
+        return replace(self, inner=inner, heads=(*self.heads[:at], *self.heads[at + 1 :]))
 
     def _dump(self, cell: Dict[str, Any]) -> bytes:
-        """A cell as this file would write it, at the depth of the list of cells."""
-        style = self.style
-        separators = (",", ":") if style.compact else None
-        text = self._json(cell, indent=style.indent, separators=separators)
-        return _encode(text if style.indent is None else text.replace("\n", style.line(2)))
+        """Return a cell as this file would write it in its list of cells."""
+        separators = (",", ":") if self.style.compact else None
+        return _encode(self._dumps(cell, self.style.line(2), separators=separators))
 
-    def _json(self, value: Any, **options: Any) -> str:
-        text = json.dumps(value, ensure_ascii=False, **options)
-        # Few texts need to know it, and to search a large file takes a while.
-        return text if text.isascii() or not self._escapes else json.dumps(value, **options)
+    def _dumps(self, value: Any, line: str, **options: Any) -> str:
+        style = self.style
+        text = json.dumps(value, indent=style.indent, ensure_ascii=False, **options)
+        if not text.isascii() and self._escapes:
+            text = json.dumps(value, indent=style.indent, **options)
+        return text if style.indent is None else text.replace("\n", line)
 
     @cached_property
     def _escapes(self) -> bool:
-        """Whether the file spells letters beyond ASCII as escapes."""
+        """Whether the file writes other letters as escapes; few texts need this slow search."""
         data = self.encode()
         return data.isascii() and b"\\u" in data
 
 
 def several(numbers: Sequence[int]) -> NotebookError:
-    """What is said where more than one cell, counted from 1, is the setup cell."""
+    """Return the error of a notebook in which these cells, counted from 1, are setup cells."""
     return NotebookError(
         f"Cells {' and '.join(map(str, numbers))} are both setup cells; nothing was written.",
         "Delete the one that you do not want.",
+        code="two-setup-cells",
     )
 
 
-def _lines(text: str) -> List[str]:
-    return text.splitlines(keepends=True)
+def _encode(text: str) -> bytes:
+    """Return the bytes; half a surrogate pair, which UTF-8 cannot hold, is escaped as in JSON."""
+    return text.encode("utf-8", "backslashreplace")
+
+
+def _read(text: str) -> Tuple[Any, List[int]]:
+    """Read a JSON text, and where its list of cells is: its start, each cell's, and its end."""
+    bounds: List[int] = []
+
+    def read(key: str, text: str, at: int) -> Tuple[Any, int]:
+        if key != "cells" or text[at : at + 1] != "[":
+            return decode(text, at)
+        items, spans, end = scan_list(text, at, _head)
+        bounds[:] = [at + 1, *(bound for span in spans for bound in span), end - 1]
+        return items, end
+
+    at = skip_space(text, 0)
+    if text[at : at + 1] != "{":
+        return json.loads(text), []
+    notebook, _, end = scan_object(text, at, read)
+    if skip_space(text, end) != len(text):
+        raise ValueError("there is more than one value")
+    return notebook, bounds
+
+
+def _byte_offsets(text: str, places: Sequence[int]) -> List[int]:
+    """Return where places of a text, in rising order, are in its bytes."""
+    if text.isascii():
+        return list(places)
+    sizes = (len(text[a:b].encode("utf-8")) for a, b in zip([0, *places], places))
+    return list(accumulate(sizes))
 
 
 def _head(cell: Any) -> Any:
-    """A cell less what may be large in it, if that is of the form that it should have."""
+    """Return a cell without what may be large in it, where that has the type that it should."""
     if not isinstance(cell, dict):
         return cell
     return {k: v for k, v in cell.items() if not isinstance(v, _LARGE.get(k, ()))}
 
 
-def _encode(text: str) -> bytes:
-    """Half a character, which stood there as an escape, is one again: Python's is JSON's."""
-    return text.encode("utf-8", "backslashreplace")
+def _problem(notebook: Any) -> str:
+    """Return which value is not as format 4 has it; empty: all that are read here are.
+
+    Keys that are unknown, or that only others read, may hold anything.
+    """
+    if not isinstance(notebook, dict) or notebook.get("nbformat") != 4:
+        return "nbformat is not 4"
+    if "cells" not in notebook:
+        return "it has no cells"
+    problem = _wrong_type(notebook, _NOTEBOOK, "the notebook")
+    problem = problem or _wrong_type(notebook.get("metadata", {}), _METADATA, "its metadata")
+    cells = () if problem else enumerate(notebook["cells"], 1)
+    problems = (_wrong_type(cell, _CELL, f"cell {number}") for number, cell in cells)
+    return problem or next(filter(None, problems), "")
 
 
-def _byte_offsets(text: str, places: Sequence[int]) -> List[int]:
-    """Where places of a text, in rising order, stand in its bytes."""
-    if text.isascii():
-        return list(places)
-    found, at, last = [], 0, 0
-    for place in places:
-        at += len(text[last:place].encode("utf-8"))
-        found.append(at)
-        last = place
-    return found
+def _wrong_type(values: Any, types: Dict[str, Any], name: str) -> str:
+    if not isinstance(values, dict):
+        return f"{name} is no object"
+    for key, kind in types.items():
+        if key in values and not isinstance(values[key], kind):
+            return f"{key} of {name} has the wrong type"
+    source = values.get("source") if "source" in types else None
+    if isinstance(source, list) and not all(isinstance(line, str) for line in source):
+        return f"source of {name} has the wrong type"
+    return ""

@@ -1,4 +1,4 @@
-"""Where things stand in a text that is JSON, so that it can be changed in one place alone."""
+"""Where values begin and end in a JSON text, so that one can be changed and all else stays."""
 
 from __future__ import annotations
 
@@ -6,117 +6,107 @@ import json
 import re
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 
+_DECODER = json.JSONDecoder()
 _SPACE = re.compile(r"[ \t\r\n]*")
-_decode = json.JSONDecoder().raw_decode
+
+#: A start and an end in a text.
+Span = Tuple[int, int]
 
 
-class Listed(NamedTuple):
-    """Where a list begins (behind its bracket) and ends (before it), and where each item stands."""
+class Member(NamedTuple):
+    """Where a key of an object begins, and where its value begins and ends."""
 
-    inside: int
+    key: int
+    start: int
     end: int
-    spans: List[Tuple[int, int]]
 
 
-def parse(text: str, key: str, reduce: Callable[[Any], Any]) -> Tuple[Any, Optional[Listed]]:
-    """A text that is JSON, and where the list stands that is the value of a key; None: there is
-    none. `ValueError` where it is not JSON. Each item of that list is reduced as it is read, so
-    that what nobody needs of a large one is never there at once.
+def decode(text: str, at: int) -> Tuple[Any, int]:
+    """Read the value that begins at a place; also return where it ends."""
+    return _DECODER.raw_decode(text, at)
+
+
+def skip_space(text: str, at: int) -> int:
+    """Return where the white space at a place ends."""
+    match = _SPACE.match(text, at)
+    return match.end() if match else at
+
+
+def scan_object(
+    text: str,
+    at: int,
+    read: Callable[[str, str, int], Tuple[Any, int]] = lambda _, text, at: decode(text, at),
+) -> Tuple[Dict[str, Any], Dict[str, Member], int]:
+    """Read the object that begins at a place: its values, where each is, and where it ends.
+
+    Of a key that is there twice the last one counts. ``read(key, text, at)`` reads a value and
+    returns where it ends. ``ValueError`` where the text is not JSON.
     """
-    at = _skip(text, 0)
-    if text[at : at + 1] != "{":
-        return json.loads(text), None
-    whole: Dict[str, Any] = {}
-    listed: Optional[Listed] = None
-    at = _skip(text, at + 1)
+    values: Dict[str, Any] = {}
+    members: Dict[str, Member] = {}
+    at = skip_space(text, at + 1)
     while text[at : at + 1] != "}":
-        if whole:
-            at = _behind(text, at, ",")
+        if members:
+            at = _skip_sign(text, at, ",")
         if text[at : at + 1] != '"':
             raise ValueError("a key is missing")
-        name, at = _decode(text, at)
-        at = _behind(text, at, ":")
-        if name == key and text[at : at + 1] == "[":
-            whole[name], listed = _items(text, at, reduce)
-            at = listed.end + 1
-        else:
-            whole[name], at = _decode(text, at)
-            listed = None if name == key else listed
-        at = _skip(text, at)
-    if _skip(text, at + 1) != len(text):
-        raise ValueError("something stands behind it")
-    return whole, listed
+        key_at = at
+        key, at = decode(text, at)
+        start = _skip_sign(text, at, ":")
+        values[key], end = read(key, text, start)
+        members[key] = Member(key_at, start, end)
+        at = skip_space(text, end)
+    return values, members, at + 1
 
 
-def _items(text: str, at: int, reduce: Callable[[Any], Any]) -> Tuple[List[Any], Listed]:
-    """The list that begins here."""
-    inside = at + 1
-    found: List[Any] = []
-    spans: List[Tuple[int, int]] = []
-    at = _skip(text, inside)
+def scan_list(
+    text: str, at: int, reduce: Callable[[Any], Any]
+) -> Tuple[List[Any], List[Span], int]:
+    """Read the list that begins at a place: its items, where each is, and where it ends.
+
+    Each item is reduced as it is read: the parts that nobody needs of a large list are never in
+    memory together.
+    """
+    items: List[Any] = []
+    spans: List[Span] = []
+    at = skip_space(text, at + 1)
     while text[at : at + 1] != "]":
         if spans:
-            at = _behind(text, at, ",")
-        item, end = _decode(text, at)
-        found.append(reduce(item))
+            at = _skip_sign(text, at, ",")
+        item, end = decode(text, at)
+        items.append(reduce(item))
         spans.append((at, end))
-        at = _skip(text, end)
-    return found, Listed(inside, at, spans)
+        at = skip_space(text, end)
+    return items, spans, at + 1
 
 
-def members(text: str, at: int) -> Dict[str, Tuple[int, int, int]]:
-    """Key → where it stands, and where its value does, of the object that begins here; the last one
-    counts. A key may be spelled with escapes.
-    """
-    found = {}
-    at = _skip(text, at + 1)
-    while text[at] == '"':
-        named = at
-        key, at = _decode(text, at)
-        start = _skip(text, _skip(text, at) + 1)
-        end = _decode(text, start)[1]
-        found[key] = (named, start, end)
-        at = _skip(text, end)
-        at = _skip(text, at + 1) if text[at] == "," else at
-    return found
-
-
-def leading(text: str, at: int) -> str:
-    """The white space before the first member of the object that begins here; empty: none."""
-    first = _skip(text, at + 1)
+def leading_space(text: str, at: int) -> str:
+    """Return the white space before the first key of the object at a place; empty: no key."""
+    first = skip_space(text, at + 1)
     return text[at + 1 : first] if text[first] == '"' else ""
 
 
-def member(text: str, at: int, key: str, value: Optional[str]) -> Tuple[int, int, str]:
-    """Where to put what, so that the object that begins here has this value; None: has it not."""
-    found = members(text, at)
-    if key not in found and value is not None:
-        first = _skip(text, at + 1)
-        if text[first] != '"':
-            return at, first + 1, f'{{"{key}": {value}}}'
-        return at + 1, at + 1, f'{leading(text, at)}"{key}": {value},'
-    if key not in found:
-        return at, at, ""
-    named, start, end = found[key]
+def set_member(text: str, at: int, key: str, value: Optional[str]) -> str:
+    """Return the text with a value (as JSON) for a key of the object at a place; None: no key."""
+    _, members, end = scan_object(text, at)
+    if key not in members:
+        if value is None:
+            return text
+        if not members:
+            return f'{text[:at]}{{"{key}": {value}}}{text[end:]}'
+        return f'{text[: at + 1]}{leading_space(text, at)}"{key}": {value},{text[at + 1 :]}'
+    key_at, start, end = members[key]
     if value is not None:
-        return start, end, value
-    start = named
-    after = _skip(text, end)
-    if text[after] == ",":
-        return start, _skip(text, after + 1), ""
-    before = text.rindex(",", at, start) if len(found) > 1 else at + 1
-    return before, end, ""
+        return text[:start] + value + text[end:]
+    behind = skip_space(text, end)
+    if text[behind] == ",":
+        return text[:key_at] + text[skip_space(text, behind + 1) :]
+    before = text.rindex(",", at, key_at) if len(members) > 1 else at + 1
+    return text[:before] + text[end:]
 
 
-def _behind(text: str, at: int, sign: str) -> int:
-    """Where it goes on behind a comma or a colon that must stand here."""
-    at = _skip(text, at)
+def _skip_sign(text: str, at: int, sign: str) -> int:
+    at = skip_space(text, at)
     if text[at : at + 1] != sign:
         raise ValueError(f"{sign} is missing")
-    return _skip(text, at + 1)
-
-
-def _skip(text: str, at: int) -> int:
-    found = _SPACE.match(text, at)
-    assert found is not None  # noqa: S101 - it matches the empty string
-    return found.end()
+    return skip_space(text, at + 1)

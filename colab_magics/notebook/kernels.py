@@ -1,4 +1,4 @@
-"""The kernels that a Jupyter server runs, and ending or restarting one.
+"""The kernels that a Jupyter server runs, and how they are ended.
 
 Source: the REST interface of Jupyter Server (``api/sessions``, ``api/kernels``).
 """
@@ -18,15 +18,17 @@ from .servers import Server
 #: Seconds that a kernel has to end.
 PATIENCE = 20.0
 
+_CONNECTION_FILE = re.compile(r"kernel-([0-9a-f]{8}-[0-9a-f-]{27})\.json")
+
 
 @dataclass(frozen=True)
 class Running:
     """A kernel of a server.
 
-    ``names`` are the notebooks that it is of, none for one that was left; ``state`` as the server
-    says (``idle``, ``busy``, ``starting``); ``last`` when it was last used, in seconds since 1970;
-    ``sessions`` the ids of what has it open; ``pid`` None where the process is not found; ``pages``
-    how many are connected to it.
+    ``names`` are its notebooks, none for one that has lost its own; ``state`` as the server says
+    (``idle``, ``busy``, ``starting``); ``last`` when it was last used, in seconds since 1970;
+    ``sessions`` the ids of what has it open; ``pid`` None where there is no such process here;
+    ``pages`` how many are connected to it.
     """
 
     kernel: str
@@ -39,83 +41,78 @@ class Running:
 
     @property
     def name(self) -> str:
-        """What a person calls it."""
+        """Its name for people."""
         return ", ".join(self.names) or f"no notebook ({self.kernel[:8]})"
 
     @property
     def quiet(self) -> bool:
-        """Whether nothing runs on it. One that no page has ever used says ``starting`` for ever."""
+        """Whether nothing runs on it; one that no page has ever used stays at ``starting``."""
         return self.state == "idle" or (self.state == "starting" and not self.pages)
 
     def idle(self, now: float) -> float:
-        """For how many seconds nothing was run on it; 0 while something is."""
+        """Return for how many seconds nothing was run on it; 0 while something is."""
         return max(0.0, now - self.last) if self.quiet else 0.0
 
 
 def running(server: Server) -> List[Running]:
-    """All kernels of a server, by their names. `ServerError` where it does not say."""
+    """Return all kernels of a server, by their names; `ServerError` where it does not say."""
     kernels, sessions = server.ask("GET", "api/kernels"), server.ask("GET", "api/sessions")
-    pids = _pids()
-    found = []
+    pids, result = _pids(), []
     for kernel in kernels:
         identity = str(kernel["id"])
-        mine = [one for one in sessions if (one.get("kernel") or {}).get("id") == identity]
-        found.append(
+        own = [x for x in sessions if (x.get("kernel") or {}).get("id") == identity]
+        result.append(
             Running(
                 kernel=identity,
-                names=tuple(sorted({str(one.get("path") or one.get("name")) for one in mine})),
+                names=tuple(sorted({str(x.get("path") or x.get("name")) for x in own})),
                 state=str(kernel.get("execution_state", "")),
-                last=_seconds(str(kernel.get("last_activity", ""))),
-                sessions=tuple(str(one["id"]) for one in mine),
+                last=_timestamp(str(kernel.get("last_activity", ""))),
+                sessions=tuple(str(session["id"]) for session in own),
                 pid=pids.get(identity),
-                pages=int(kernel.get("connections", 1)),  # one that is not counted may be there
+                pages=int(kernel.get("connections", 1)),  # where they are not counted: one
             )
         )
-    return sorted(found, key=lambda one: (not one.names, one.name))
+    return sorted(result, key=lambda kernel: (not kernel.names, kernel.name))
 
 
 def stop(server: Server, kernels: Sequence[Running]) -> List[Running]:
-    """End kernels as "Shut Down" does in a front end; gives those that have not ended."""
-    for one in kernels:
-        for session in one.sessions:
+    """End kernels as "Shut Down" does in a front end; return those that have not ended."""
+    for kernel in kernels:
+        for session in kernel.sessions:
             _delete(server, f"api/sessions/{session}")
-        if any(now.kernel == one.kernel for now in running(server)):
-            _delete(server, f"api/kernels/{one.kernel}")
-    until = time.monotonic() + PATIENCE
-    left = list(kernels)
-    while left and time.monotonic() < until:
-        known, pids = {one.kernel for one in running(server)}, _pids()
-        left = [one for one in left if one.kernel in known or one.kernel in pids]
-        time.sleep(0.05 if left else 0)
-    return left
+        if any(other.kernel == kernel.kernel for other in running(server)):
+            _delete(server, f"api/kernels/{kernel.kernel}")
+    until, alive = time.monotonic() + PATIENCE, list(kernels)
+    while alive and time.monotonic() < until:
+        known = {kernel.kernel for kernel in running(server)} | {*_pids()}
+        alive = [kernel for kernel in alive if kernel.kernel in known]
+        time.sleep(0.05 if alive else 0)
+    return alive
 
 
 def _delete(server: Server, path: str) -> None:
-    """One that is gone meanwhile is an error to the server; whether it is, is looked for after."""
     try:
         server.ask("DELETE", path, PATIENCE)
     except ServerError as error:
-        if error.code not in {"failed", "late"}:
+        if error.code not in {"failed", "late"}:  # it may be gone already: checked afterwards
             raise
 
 
 def _pids() -> Dict[str, int]:
-    """Kernel → its process, by the connection file that each was started with."""
+    """Return kernel -> its process, by the connection file that each was started with."""
     import psutil
 
-    named = re.compile(r"kernel-([0-9a-f]{8}-[0-9a-f-]{27})\.json")
-    found: Dict[str, int] = {}
+    pids: Dict[str, int] = {}
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            for word in process.cmdline():
-                match = named.search(word)
+            for match in map(_CONNECTION_FILE.search, process.cmdline()):
                 if match:  # a program of the kernel may have the same word, and is younger
-                    found.setdefault(match.group(1), process.pid)
-    return found
+                    pids.setdefault(match.group(1), process.pid)
+    return pids
 
 
-def _seconds(text: str) -> float:
-    """Of the server's ``2026-11-24T01:02:03.456789Z``."""
+def _timestamp(text: str) -> float:
+    """Return the seconds since 1970 of the server's ``2026-11-24T01:02:03.456789Z``."""
     try:
         return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
     except ValueError:

@@ -1,4 +1,4 @@
-"""Where the kernel's notebook is, judged by evidence; never by a guess that could lose edits.
+"""Which notebook the kernel runs, by evidence; never by a guess that could lose edits.
 
 ``colab-magics run`` names its kernel's connection file in the folder that it shares with it, so
 that an executor started inside the notebook, which inherits the variable, does not match.
@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Callable, Optional
 from urllib.parse import unquote, urlsplit
 
-from ..core import files
 from ..core.errors import NotebookError
 from ..core.host import Host
 from .document import Document
 from .servers import own
 
-#: Names the folder that ``colab-magics run`` shares with the kernel it started.
+#: The variable with the folder that ``colab-magics run`` shares with the kernel it started.
 RUN_VARIABLE = "COLAB_MAGICS_RUN"
 
 _SERVER_KERNEL = re.compile(r"kernel-([0-9a-f]{8}-[0-9a-f-]{27})\.json")
@@ -27,7 +26,7 @@ _SERVER_KERNEL = re.compile(r"kernel-([0-9a-f]{8}-[0-9a-f-]{27})\.json")
 
 @dataclass(frozen=True)
 class Site:
-    """What kind of place this is, and what says so.
+    """The kind of place that a cell runs in, and what says so.
 
     ``run`` (colab-magics run), ``executor``, ``terminal``, or a front end: ``jupyter`` (JupyterLab
     or Notebook), ``vscode``, ``colab``, or ``front end`` where it does not say which.
@@ -48,7 +47,7 @@ class Site:
 
 @dataclass(frozen=True)
 class Place:
-    """Which file the notebook is, None where that is not known, and by which evidence."""
+    """The file of the notebook, None where that is not known, and what says so."""
 
     path: Optional[Path]
     evidence: str
@@ -56,9 +55,8 @@ class Place:
 
 @dataclass(frozen=True)
 class RunningCell:
-    """The cell that is running: its text, whether it is to become the setup cell.
-
-    ``test`` says of a text whether it is a setup cell.
+    """The cell that is running, and whether it says ``%setup write``; ``test`` tells a setup cell
+    by its text.
     """
 
     text: str
@@ -72,12 +70,11 @@ class RunningCell:
 
 
 def locate(host: Host) -> Site:
-    """What kind of place the current request comes from; asks nobody."""
+    """Return the kind of place that the current request comes from; nobody is asked."""
     if getattr(host.shell, "kernel", None) is None:
         return Site("terminal", "there is no kernel: IPython itself")
-    connection = _connection_file()
-    shared = os.environ.get(RUN_VARIABLE)
-    if shared and connection and _names(Path(shared), connection):
+    connection, shared = _connection_file(), os.environ.get(RUN_VARIABLE)
+    if shared and connection and _is_shared_with(Path(shared), connection):
         return Site("run", "started by colab-magics run", Path(shared))
     metadata = host.request.get("metadata", {})
     served = _SERVER_KERNEL.fullmatch(connection.name) if connection else None
@@ -96,50 +93,49 @@ def locate(host: Host) -> Site:
 
 
 def place(host: Host, site: Site) -> Place:
-    """Which notebook it is; asks the Jupyter server, for 2 s at most."""
+    """Return which notebook it is; asks the Jupyter server, for 2 s at most."""
     cell = str(host.request.get("metadata", {}).get("cellId", ""))
     if site.kind == "vscode":
-        named = host.shell.user_ns.get("__vsc_ipynb_file__")
-        path = Path(str(named)) if named else _path_of(cell)
+        name = host.shell.user_ns.get("__vsc_ipynb_file__")
+        path = Path(str(name)) if name else _path_of(cell)
         return Place(path, "named by VS Code" if path else "VS Code has no file of it")
     if site.kind == "colab":
         return Place(None, "in the browser; this machine has no file of it")
     if site.kind == "jupyter":
-        return _session(site.kernel, cell) or _started_as(cell)
+        return _place_by_session(site.kernel, cell) or _place_at_start(cell)
     return Place(None, "")
 
 
-def _session(kernel: str, cell: str) -> Optional[Place]:
-    """By the server's sessions: a notebook that was renamed has its new name there."""
+def _place_by_session(kernel: str, cell: str) -> Optional[Place]:
+    """Ask the server: a notebook that was renamed has its new name there."""
     server = own() if kernel else None
-    found = [server.file(path) for path in server.paths(kernel)] if server else []
-    if len(found) > 1:  # several notebooks on one kernel: the one that holds the cell
-        found = [path for path in found if _holds(path, cell)]
-    if server is None or len(found) != 1:
+    if server is None:
         return None
-    return Place(found[0], f"a session of the Jupyter server at {server.url}")
+    paths = [server.file(path) for path in server.paths(kernel)]
+    if len(paths) > 1:  # several notebooks on one kernel
+        paths = [path for path in paths if _has_cell(path, cell)]
+    if len(paths) != 1:
+        return None
+    return Place(paths[0], f"a session of the Jupyter server at {server.url}")
 
 
-def _started_as(cell: str) -> Place:
-    """By the name at the kernel's start, where that file still holds the running cell."""
-    name = os.environ.get("JPY_SESSION_NAME", "")
-    path = Path(name)
-    if path.is_absolute() and path.suffix == ".ipynb" and _holds(path, cell):
+def _place_at_start(cell: str) -> Place:
+    """Take the name at the kernel's start, where that file still holds the running cell."""
+    path = Path(os.environ.get("JPY_SESSION_NAME", ""))
+    if path.is_absolute() and path.suffix == ".ipynb" and _has_cell(path, cell):
         return Place(path, "its name when the kernel started; it holds the running cell")
     return Place(None, "no server says which file it is")
 
 
-def _holds(path: Path, cell: str) -> bool:
-    """Whether a file has a cell of this id."""
+def _has_cell(path: Path, cell: str) -> bool:
     try:
-        cells = Document.parse(files.read(path), path.name).heads
+        return bool(cell) and any(head.get("id") == cell for head in Document.load(path).heads)
     except NotebookError:
         return False
-    return bool(cell) and any(one.get("id") == cell for one in cells)
 
 
 def _path_of(uri: str) -> Optional[Path]:
-    """The path in ``vscode-notebook-cell://HOST/path/nb.ipynb#W2s`` (HOST: a remote, or none)."""
+    """Return the path in ``vscode-notebook-cell://HOST/path/nb.ipynb#W2s`` (HOST may be empty)."""
     path = unquote(urlsplit(uri).path)
     if not path.startswith("/") or not path.endswith(".ipynb"):  # never saved yet
         return None
@@ -155,9 +151,8 @@ def _connection_file() -> Optional[Path]:
         return None
 
 
-def _names(shared: Path, connection: Path) -> bool:
+def _is_shared_with(shared: Path, connection: Path) -> bool:
     try:
-        named = (shared / "kernel").read_text(encoding="utf-8")
-        return Path(named) == connection.resolve()
+        return Path((shared / "kernel").read_text(encoding="utf-8")) == connection.resolve()
     except OSError:
         return False

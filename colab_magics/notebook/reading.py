@@ -1,4 +1,4 @@
-"""The running notebook as a whole: as it stands in the front end, else as its file has it."""
+"""Read the running notebook: as it is in the front end, else as its file has it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional
 
-from ..core import files
 from ..core.errors import NotebookError
 from ..core.host import Host
 from .colab_message import notebook
@@ -18,50 +17,29 @@ from .servers import own
 from .writers.run import FILE, exchange_read
 
 
-# ---------------------------------------------------------------------- metadata
-# Reading what is kept in the metadata of the running notebook (see `metadata_keys`).
-#
-# Read from the file where the kernel knows it, since asking a page takes longer; written through
-# the writers.
-def read_kept(host: Host, site: Site, what: str) -> Optional[str]:
-    """What the running notebook keeps of that name; None where it does not, or it is not known
-    which notebook it is (an executor does not say).
+def read_kept(host: Host, site: Site, name: str) -> Optional[str]:
+    """Return a value of `metadata_keys` of the running notebook; None: none, or not known which.
+
+    Read from the file where the kernel knows it, since asking a page takes longer.
     """
     if site.shared is not None:
-        return exchange_read(site.shared, what)
+        return exchange_read(site.shared, name)
     if site.kind == "colab":
-        return KEPT[what]((notebook() or {}).get("metadata"))
+        return KEPT[name]((notebook() or {}).get("metadata"))
     path = place(host, site).path
     if path is not None:
         with suppress(NotebookError):
-            return _in_file(path, what)
+            return KEPT[name](Document.load(path).metadata)
     if site.kind == "jupyter" and present(host):
-        answer = ask(host, "read") or {}
-        text = answer.get(what)
+        text = (ask(host, "read") or {}).get(name)
         return text if isinstance(text, str) else None
     return None
 
 
-def holds(path: str, what: str, value: Optional[str]) -> Optional[bool]:
-    """Whether the file that a front end names keeps this; None where that cannot be seen."""
-    server = own()
-    if server is None:
-        return None
-    try:
-        return _in_file(server.file(path), what) == value
-    except NotebookError:
-        return False
-
-
-def _in_file(path: Path, what: str) -> Optional[str]:
-    return KEPT[what](Document.parse(files.read(path), path.name).metadata)
-
-
-# ---------------------------------------------------------------------- reading
 class Whole(NamedTuple):
-    """A notebook: its text, its name (empty: not known), its file on this machine, if there is one.
+    """A notebook, its name (empty: not known), and its file, if it has one on this machine.
 
-    ``live``: what is not saved yet is in it.
+    ``live``: changes that are not saved yet are in it.
     """
 
     document: Document
@@ -71,7 +49,7 @@ class Whole(NamedTuple):
 
 
 def file_of(host: Host, site: Site) -> Optional[Path]:
-    """The file of the running notebook, or None where none is known on this machine."""
+    """Return the file of the running notebook, or None where none is known on this machine."""
     if site.shared is not None:
         text = exchange_read(site.shared, FILE)
         return Path(text) if text else None
@@ -79,40 +57,36 @@ def file_of(host: Host, site: Site) -> Optional[Path]:
 
 
 def read_whole(host: Host, site: Site) -> Optional[Whole]:
-    """The running notebook; None where nothing says which it is, or nobody gives it."""
+    """Return the running notebook; None where nothing says which it is, or nobody has it."""
     if site.kind == "colab":
-        found = notebook()
-        return None if found is None else _live(found, _named(found), None)
+        content = notebook()
+        return None if content is None else _live(content, _colab_name(content), None)
     path = file_of(host, site)
     if site.kind == "jupyter" and present(host):
         answer = ask(host, "whole") or {}
-        server, where = own(), str(answer.get("path", ""))
-        if path is None and server is not None and where:
-            path = server.file(where)
+        server, server_path = own(), str(answer.get("path", ""))
+        if path is None and server is not None and server_path:
+            path = server.file(server_path)
         if isinstance(answer.get("notebook"), dict):
-            return _live(answer["notebook"], Path(where.rpartition(":")[2]).name, path)
-    if path is None:
-        return None
-    return Whole(Document.parse(files.read(path), path.name), path.name, path, live=False)
+            return _live(answer["notebook"], Path(server_path.rpartition(":")[2]).name, path)
+    return None if path is None else Whole(Document.load(path), path.name, path, live=False)
 
 
-def _live(found: Dict[str, Any], name: str, path: Optional[Path]) -> Whole:
-    """What a front end gave, in the text in which Jupyter Server saves it."""
+def _live(content: Dict[str, Any], name: str, path: Optional[Path]) -> Whole:
+    """Return the content of a front end, in the text in which Jupyter Server saves it."""
     import nbformat
 
-    node = nbformat.from_dict(found)
+    node = nbformat.from_dict(content)
     for cell in node.get("cells", ()):
         if cell.get("cell_type") == "code":  # a cell that is running has none yet
             cell.setdefault("execution_count", None)
             cell.setdefault("outputs", [])
-    text = str(nbformat.v4.writes(node)) + "\n"
-    return Whole(
-        Document.parse(text.encode("utf-8"), name or "the notebook"), name, path, live=True
-    )
+    data = f"{nbformat.v4.writes(node)}\n".encode()
+    return Whole(Document.parse(data, name or "the notebook"), name, path, live=True)
 
 
-def _named(found: Dict[str, Any]) -> str:
-    """The name that Colab keeps in some notebooks; empty where it does not."""
-    about = found.get("metadata", {}).get("colab", {})
-    name = about.get("name") if isinstance(about, dict) else None
+def _colab_name(content: Dict[str, Any]) -> str:
+    """Return the name that Colab puts into some notebooks, or the empty text."""
+    colab = content.get("metadata", {}).get("colab", {})
+    name = colab.get("name") if isinstance(colab, dict) else None
     return name if isinstance(name, str) and name.endswith(".ipynb") else ""

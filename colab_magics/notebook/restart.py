@@ -1,4 +1,4 @@
-"""Restarting the kernel through the front-end extension, which then goes on with the cells.
+"""Restart the kernel through the front-end extension, which then goes on with the cells.
 
 The kernel cannot restart itself and stay with its notebook. The extension can, and it alone knows
 which cells were under way. Measured on ipykernel 6.29 and 7.4: a restart begins with an interrupt,
@@ -22,7 +22,7 @@ ENDING = 5.0
 
 
 def offer(host: Host, reason: str, about: str) -> Optional[Dict[str, Any]]:
-    """Have a button drawn below the running cell that restarts and goes on; the answer, if any.
+    """Have a button below the running cell that restarts and goes on; return the answer, if any.
 
     ``about`` says in a word or two what the restart is for.
     """
@@ -32,14 +32,12 @@ def offer(host: Host, reason: str, about: str) -> Optional[Dict[str, Any]]:
 def restart(
     host: Host, reason: str, about: str, kernel: str = "", alone: bool = False
 ) -> Optional[Dict[str, Any]]:
-    """Have the kernel restarted now; None where that is under way, so that the cell may end.
+    """Restart the kernel; return None where that is under way, so that the cell may end.
 
-    ``kernel`` is the name of another one, which the notebook is switched to instead; ``alone``:
-    no cell is run then.
-
-    A second time for the same reason, in what a restart has run, is refused. Otherwise it gives
-    the answer of the extension, whose ``status`` says why there is no restart. To be called as
-    the last act of a cell: what is queued behind it is refused from now on.
+    Otherwise return the answer of the extension, whose ``status`` says why there is no restart; a
+    second one for the same reason, in cells that a restart has run, is refused. ``kernel``: switch
+    the notebook to the kernel of this name instead. ``alone``: run no cell afterwards. To be called
+    as the last act of a cell: what is queued behind it is refused from now on.
     """
     data = {"reason": reason, "about": about, "kernel": kernel, "alone": alone, "now": True}
 
@@ -50,40 +48,39 @@ def restart(
             answer = {"status": "late"}
         return answer
 
-    return _leave(host, begin)
+    return _until_interrupted(host, begin)
 
 
 def restart_by_server(host: Host, server: Server, kernel: str) -> None:
-    """Have the Jupyter server restart this kernel, so that the cell may end; nothing is run then.
+    """Have the Jupyter server restart this kernel, for pages without the extension.
 
-    `NotebookError` where that is not under way. To be called as the last act of a cell.
-
-    For pages without the extension: they hear nothing of it, and one that runs a cell in the
-    moment in which the new kernel starts may miss what that shows.
+    `NotebookError` where that is not under way. To be called as the last act of a cell; no cell is
+    run afterwards. The page is not told: where it runs a cell in the moment in which the new
+    kernel starts, it may miss what that shows.
     """
-    path = f"api/kernels/{kernel}/restart"
 
     def begin() -> NoReturn:
         try:
-            server.ask("POST", path, GRACE)  # cut off by the interrupt, as above
+            server.ask("POST", f"api/kernels/{kernel}/restart", GRACE)  # cut off by the interrupt
         except ServerError as error:
             if error.code != "late":
                 raise
         raise late()
 
-    _leave(host, begin)
+    _until_interrupted(host, begin)
 
 
 def late() -> NotebookError:
-    """The error of a restart that was asked for, and has not come."""
+    """Return the error of a restart that was asked for, and has not come."""
     return NotebookError(
         "The kernel has not been restarted yet; it may still be, and then its variables are lost.",
-        "Save what you need of them, or restart it in the front end's menu.",
+        "Save those that you need, or restart it in the front end's menu.",
+        code="restart-late",
     )
 
 
-def _leave(host: Host, begin: Callable[[], Dict[str, Any]]) -> Optional[Dict[str, Any]]:
-    """What ``begin`` gives where the kernel does not end meanwhile, else None."""
+def _until_interrupted(host: Host, begin: Callable[[], Dict[str, Any]]) -> Optional[Dict[str, Any]]:
+    """Refuse queued cells; return what ``begin`` returns, or None where it was interrupted."""
     accept = _refuse_queue(host.shell.kernel, GRACE + ENDING)
     try:
         answer = begin()
@@ -98,7 +95,7 @@ def _leave(host: Host, begin: Callable[[], Dict[str, Any]]) -> Optional[Dict[str
 
 
 def _refuse_queue(kernel: Any, seconds: float) -> Callable[[], None]:
-    """Abort every execute request for a while; returns what accepts them again.
+    """Abort every execute request for a while; return a function that accepts them again.
 
     A kernel internal: where it is not as expected, nothing is refused.
     """

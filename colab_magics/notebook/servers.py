@@ -3,6 +3,9 @@
 A server writes itself down in the runtime folder (``jpserver-PID.json``) and sets
 ``JPY_PARENT_PID`` for its kernels. Executors set that variable too, so it proves nothing alone:
 the kernel's own id, from its connection file, has to be among the server's sessions.
+
+Requests go over TCP, TLS or a unix socket, through no proxy, and follow no redirect: the token
+goes to the server that has written it down, and nowhere else.
 """
 
 from __future__ import annotations
@@ -18,41 +21,33 @@ from pathlib import Path
 from typing import Any, Callable, Dict, List, Optional, Tuple
 from urllib.parse import unquote, urlsplit
 
-from ..core import files
-from ..core.errors import NotebookError, ServerError
-from .document import Document
+from ..core.errors import ServerError
 
-# ---------------------------------------------------------------------- asking
-# One request to a Jupyter server, over TCP, TLS or a unix socket.
-#
-# No proxy stands in between, and no redirect is followed: the token goes to the server that has
-# written it down, and nowhere else.
-
-#: A server without a token asks for this pair instead, by which it tells us from a web page.
+#: A server without a token wants this pair instead, which a foreign web page cannot send.
 _NO_PAGE = {"Cookie": "_xsrf=colab_magics", "X-XSRFToken": "colab_magics"}
 
-#: Why there is no answer → what failed, and what to do.
-_SAID = {
+#: The code of a `ServerError` -> what failed, and what to do.
+_PROBLEMS = {
     "refused": (
         "refuses this kernel ({status}).",
         "A password alone lets no kernel in: start it with JUPYTER_TOKEN set; now, use its page.",
     ),
-    "failed": ("answers with an error ({status}).", "Look into what it has logged."),
+    "failed": ("answers with an error ({status}).", "Read what it has logged."),
     "late": ("did not answer in time.", "It may still do what it was asked: look at its page."),
     "certificate": (
         "has a certificate that is not trusted here.",
-        "Name its authority's file in SSL_CERT_FILE, or use its page.",
+        "Set SSL_CERT_FILE to its authority's file, or use its page.",
     ),
-    "away": ("does not answer.", "Is it still there? jupyter server list"),
+    "away": ("does not answer.", "List the servers that run: jupyter server list"),
 }
 
 
-class _Unix(HTTPConnection):
-    """To a socket that stands in a folder."""
+class _UnixConnection(HTTPConnection):
+    """A connection to a unix socket."""
 
-    def __init__(self, place: str, timeout: float) -> None:
+    def __init__(self, path: str, timeout: float) -> None:
         super().__init__("localhost", timeout=timeout)
-        self._path = unquote(place)
+        self._path = unquote(path)
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
@@ -60,72 +55,26 @@ class _Unix(HTTPConnection):
         self.sock.connect(self._path)
 
 
-class _Tls(HTTPConnection):
-    """To a server with a certificate, which may be its own where it is on this machine."""
+class _TlsConnection(HTTPConnection):
+    """A connection to a server whose certificate may be self-signed if it is on this machine."""
 
     default_port = 443
 
     def connect(self) -> None:
         super().connect()
-        if _here(self.sock):
-            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context = ssl.create_default_context()
+        if _is_local(self.sock):
             context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        else:
-            context = ssl.create_default_context()
         self.sock = context.wrap_socket(self.sock, server_hostname=self.host)
 
 
-_WAYS: Dict[str, Callable[..., HTTPConnection]] = {
+_CONNECTIONS: Dict[str, Callable[..., HTTPConnection]] = {
     "http": HTTPConnection,
-    "https": _Tls,
-    "http+unix": _Unix,
+    "https": _TlsConnection,
+    "http+unix": _UnixConnection,
 }
 
 
-def request(url: str, token: str, method: str, path: str, seconds: float) -> Any:
-    """What the server at a URL answers, True where that is nothing; else `ServerError`.
-
-    Each step of it may take so many seconds.
-    """
-    parts = urlsplit(url)
-    headers: Dict[str, str] = {**_NO_PAGE, **({"Authorization": f"token {token}"} if token else {})}
-    try:
-        with closing(_WAYS[parts.scheme](parts.netloc, timeout=seconds)) as connection:
-            connection.request(method, parts.path + path, headers=headers)
-            answer = connection.getresponse()
-            return _read(url, answer.status, answer.read())
-    except ssl.SSLCertVerificationError:
-        raise _error("certificate", url) from None
-    except socket.timeout:
-        raise _error("late", url) from None
-    except (OSError, HTTPException, LookupError, ValueError):  # or no address at all
-        raise _error("away", url) from None
-
-
-def _here(connected: socket.socket) -> bool:
-    """Whether both ends are on this machine: only then their addresses are the same."""
-    return bool(connected.getpeername()[0] == connected.getsockname()[0])
-
-
-def _read(url: str, status: int, body: bytes) -> Any:
-    if status in (401, 403) or 300 <= status < 400:  # it leads a browser to where one logs in
-        raise _error("refused", url, status)
-    try:
-        if status >= 400:
-            raise ValueError
-        return json.loads(body) if body else True
-    except ValueError:
-        raise _error("failed", url, status) from None
-
-
-def _error(why: str, url: str, status: int = 0) -> ServerError:
-    what, hint = _SAID[why]
-    error = ServerError(f"The Jupyter server at {url} {what.format(status=status)}", hint)
-    error.code = why
-    return error
-
-
-# ---------------------------------------------------------------------- servers
 @dataclass(frozen=True)
 class Server:
     """One server, as it has written itself down."""
@@ -143,110 +92,95 @@ class Server:
         return Path(self.entry.get("root_dir") or self.entry.get("notebook_dir") or "/")
 
     def file(self, path: str) -> Path:
-        """The file that one of its paths means; ``RTC:`` stands before those edited together."""
+        """Return the file of one of its paths; ``RTC:`` precedes those that are edited together."""
         return Path(self.root, path.rpartition(":")[2])
 
     @property
     def alive(self) -> bool:
-        """Whether its process is there; where that cannot be told, it counts as there."""
+        """Whether its process runs."""
+        import psutil  # comes with ipykernel
+
         pid = self.entry.get("pid")
-        if not isinstance(pid, int):
-            return False
-        if os.name == "nt":
-            return True  # os.kill would end it there
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return True
+        return isinstance(pid, int) and psutil.pid_exists(pid)
 
     @property
     def python(self) -> Optional[Path]:
-        """The interpreter that runs it, and so the environment that its extensions stand in."""
-        try:
-            import psutil  # comes with ipykernel
+        """The interpreter that runs it: its extensions are in the same environment."""
+        import psutil
 
-            word = Path(psutil.Process(self.entry["pid"]).cmdline()[0])
-        except Exception:  # gone, not ours to look at, or no psutil
+        try:
+            program = Path(psutil.Process(self.entry["pid"]).cmdline()[0])
+        except (psutil.Error, LookupError):
             return None
-        return word if "python" in word.name and word.is_absolute() else None
+        return program if "python" in program.name and program.is_absolute() else None
 
     def ask(self, method: str, path: str, seconds: float = 2.0) -> Any:
-        """What its REST interface answers, True where that is nothing; else `ServerError`."""
-        return request(self.url, str(self.entry.get("token") or ""), method, path, seconds)
+        """Return what its REST interface answers, True for nothing; `ServerError` where it fails.
+
+        Each step of the request may take so many seconds.
+        """
+        parts, token = urlsplit(self.url), self.entry.get("token")
+        headers = {**_NO_PAGE, **({"Authorization": f"token {token}"} if token else {})}
+        try:
+            with closing(_CONNECTIONS[parts.scheme](parts.netloc, timeout=seconds)) as connection:
+                connection.request(method, parts.path + path, headers=headers)
+                answer = connection.getresponse()
+                return _read(self.url, answer.status, answer.read())
+        except ssl.SSLCertVerificationError:
+            raise _error("certificate", self.url) from None
+        except socket.timeout:
+            raise _error("late", self.url) from None
+        except (OSError, HTTPException, LookupError, ValueError):  # or the URL is none
+            raise _error("away", self.url) from None
 
     def sessions(self) -> Optional[List[Dict[str, Any]]]:
-        """What it has open; None where it does not say."""
+        """Return what it has open; None where it does not say."""
         try:
-            found = self.ask("GET", "api/sessions")
+            sessions = self.ask("GET", "api/sessions")
         except ServerError:
             return None
-        return found if isinstance(found, list) else None
+        return sessions if isinstance(sessions, list) else None
 
     def paths(self, kernel: str) -> Tuple[str, ...]:
-        """The notebooks that it runs on this kernel, by their names of now."""
+        """Return the notebooks that it runs on this kernel, by their current names."""
         return tuple(
-            str(one.get("path", ""))
-            for one in self.sessions() or ()
-            if one.get("type") == "notebook" and (one.get("kernel") or {}).get("id") == kernel
+            str(session.get("path", ""))
+            for session in self.sessions() or ()
+            if session.get("type") == "notebook"
+            and (session.get("kernel") or {}).get("id") == kernel
         )
 
 
 def servers() -> List[Server]:
-    """The servers of this user that are alive."""
+    """Return the servers of this user that are alive."""
     from jupyter_core.paths import jupyter_runtime_dir
 
-    found = []
+    entries = []
     # nbserver: the classic Notebook, up to version 6
-    for entry in sorted(Path(jupyter_runtime_dir()).glob("*server-*.json")):
+    for path in sorted(Path(jupyter_runtime_dir()).glob("*server-*.json")):
         try:
-            found.append(Server(dict(json.loads(entry.read_text(encoding="utf-8")))))
+            entries.append(Server(dict(json.loads(path.read_text(encoding="utf-8")))))
         except (OSError, ValueError):
             continue
-    return [server for server in found if server.alive]
+    return [server for server in entries if server.alive]
 
 
 def own() -> Optional[Server]:
-    """The server that started this kernel, as far as the variable that it sets tells."""
+    """Return the server that started this kernel, as far as the variable that it sets tells."""
     parent = os.environ.get("JPY_PARENT_PID")
     return next((server for server in servers() if str(server.entry["pid"]) == parent), None)
 
 
 def colab() -> Optional[Server]:
-    """Colab's own server, which its machine reaches by an address of two variables."""
+    """Return Colab's own server; two variables have the address."""
     host, port = os.environ.get("COLAB_JUPYTER_IP"), os.environ.get("KMP_TARGET_PORT")
     return Server({"url": f"http://{host}:{port}/"}) if host and port else None
 
 
-def _plain(text: str) -> str:
-    """Text with one kind of line end, as the front end gives and takes it."""
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def saved_as(path: str, text: Optional[str], old: Optional[str]) -> Optional[bool]:
-    """Whether the file that a front end names holds a cell of this text (None: none of the old).
-
-    Looked up at the server that started this kernel; None where that cannot be found out, as
-    where the server is on another machine.
-    """
-    server = own()
-    if server is None:
-        return None
-    file = server.file(path)
-    try:
-        cells = Document.parse(files.read(file), file.name).heads
-    except NotebookError:
-        return False
-    there = [_plain(Document.source(cell)) for cell in cells]
-    return old not in there if text is None else text in there
-
-
 def held_by(path: Path) -> Optional[str]:
-    """Which running Jupyter server has this notebook open, or may have; None where none does.
+    """Return which running Jupyter server has this notebook open, or may have; None: no server.
 
-    A server that is alive and does not say counts as holding it.
+    A server that is alive and does not say counts as having it open.
     """
     for server in servers():
         if server.root.resolve() not in path.resolve().parents:
@@ -254,13 +188,35 @@ def held_by(path: Path) -> Optional[str]:
         sessions = server.sessions()
         if sessions is None:
             return f"the Jupyter server at {server.url} does not say what it has open"
-        if any(_same(server.file(str(one.get("path", ""))), path) for one in sessions):
+        if any(_is_same(server.file(str(session.get("path", ""))), path) for session in sessions):
             return f"it is open at {server.url}"
     return None
 
 
-def _same(one: Path, other: Path) -> bool:
+def _is_same(path: Path, other: Path) -> bool:
     try:
-        return one.samefile(other)
+        return path.samefile(other)
     except OSError:
         return False
+
+
+def _is_local(connected: socket.socket) -> bool:
+    """Tell whether both ends are on this machine: only then their addresses are the same."""
+    return bool(connected.getpeername()[0] == connected.getsockname()[0])
+
+
+def _read(url: str, status: int, body: bytes) -> Any:
+    if status in (401, 403) or 300 <= status < 400:  # a redirect leads to where a person logs in
+        raise _error("refused", url, status)
+    try:
+        if status >= 400:
+            raise ValueError
+        return json.loads(body) if body else True
+    except ValueError:
+        raise _error("failed", url, status) from None
+
+
+def _error(code: str, url: str, status: int = 0) -> ServerError:
+    problem, hint = _PROBLEMS[code]
+    message = f"The Jupyter server at {url} {problem.format(status=status)}"
+    return ServerError(message, hint, code=code)

@@ -27,7 +27,7 @@ def main() -> None:
 
     from colab_magics.core.host import Host
     from colab_magics.drive.rclone.mount import Mount
-    from colab_magics.drive.step import standing
+    from colab_magics.drive.step import find_mounted
 
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
@@ -55,7 +55,7 @@ def main() -> None:
             )
             far.end(home)
             ours()
-            alive = milliseconds(lambda: standing(host, home / "drive"))
+            alive = milliseconds(lambda: find_mounted(host, home / "drive"))
             shell = InteractiveShell.instance()
             shell.run_line_magic("load_ext", "colab_magics")
             os.environ["HOME"] = str(home)
@@ -64,7 +64,7 @@ def main() -> None:
             print(f"%drive, the whole magic, healthy: {whole:.1f} ms (promised: under 50)")
             for pid in far.processes(home):
                 os.kill(pid, 9)
-            dead = milliseconds(lambda: standing(host, home / "drive"))
+            dead = milliseconds(lambda: find_mounted(host, home / "drive"))
             print(
                 f"how it stands, healthy: {alive:.1f} ms, dead: {dead:.1f} ms (promised: under 50)"
             )

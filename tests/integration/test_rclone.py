@@ -101,21 +101,21 @@ def test_mounted_written_flushed_and_unmounted(drive: Drive) -> None:
     """The lines of a whole life; a second mount does nothing; files are there when it says so."""
     child = drive.child()
     child("%drive mount -q")
-    assert child("%drive mount") == "far: (alias) was already at ~/drive"
+    assert child("%drive mount") == "far: (alias) is already mounted at ~/drive"
     child("%cd_persist drive:")
     child(
         "open('a.txt', 'w').write('hello'); import os; os.mkdir('b'); open('b/c', 'w').write('1')"
     )
-    assert child("%drive flush") == "all is sent to far: (alias)"
+    assert child("%drive flush") == "everything is sent to far: (alias)"
     assert drive.arrived() == ["a.txt", "c"]
     child("open('late', 'w').write('2')")
     shown = child("%drive")
     assert shown in (
-        "far: (alias) was already at ~/drive, 1 file (1 B) to send",
-        "far: (alias) was already at ~/drive",
+        "far: (alias) is already mounted at ~/drive, 1 file (1 B) to send",
+        "far: (alias) is already mounted at ~/drive",
     )
     said = child("%drive unmount")
-    assert said == "all is sent to far: (alias), which is no longer at ~/drive"
+    assert said == "everything is sent to far: (alias), which is no longer mounted at ~/drive"
     assert drive.arrived() == ["a.txt", "c", "late"]
     assert not (drive.home / "drive").exists() and far.mounts(drive.home) == []
     assert far.processes(drive.home) == []
@@ -174,8 +174,8 @@ def test_one_that_was_killed_comes_back_with_what_it_had(drive: Drive, long: boo
         started = time.monotonic()
         child("try: os.listdir(root)\nexcept OSError: pass")
         assert time.monotonic() - started < 5, "a reader does not hang"
-        assert "is back at ~/drive" in child("%drive")
-        assert child("%drive flush") == "all is sent to far: (alias)"
+        assert "is mounted again at ~/drive" in child("%drive")
+        assert child("%drive flush") == "everything is sent to far: (alias)"
         assert {*closed} - {*drive.arrived()} == set(), n
 
 
@@ -200,7 +200,7 @@ def test_what_a_kill_has_cut_off(newest: Drive) -> None:
     for about in cache.rglob("new"):
         (about.parent / "both").write_text("")
     shown = child("%drive")
-    assert "is back at ~/drive" in shown
+    assert "is mounted again at ~/drive" in shown
     assert "a crash cut off 1 file: ~/.cache/colab-magics/drive/" in shown
     child("%drive unmount")
     assert (newest.remote / "new").read_text() == "x" * 100
@@ -218,14 +218,18 @@ def test_one_that_died_is_left_and_gone_back_into(newest: Drive) -> None:
     child("%cd_persist drive:project")
     child("open('kept', 'w').write('1')")
     newest.kill()
-    assert "far: (alias) is back at ~/drive" in child("%drive")
+    assert "far: (alias) is mounted again at ~/drive" in child("%drive")
     assert child("print(os.getcwd(), open('kept').read())") == f"{newest.files}/project 1"
     newest.kill()
-    assert child("%cd_persist drive:project").splitlines()[0].startswith("far: (alias) is back at")
+    assert (
+        child("%cd_persist drive:project")
+        .splitlines()[0]
+        .startswith("far: (alias) is mounted again at")
+    )
     assert child("print(open('kept').read())") == "1"
     newest.kill()
     shown = child("# colab_magics:setup v1\n%drive mount\n%cd_persist drive:project")
-    assert "far: (alias) is back at ~/drive" in shown
+    assert "far: (alias) is mounted again at ~/drive" in shown
     assert child("print(open('kept').read())") == "1"
 
 
@@ -237,8 +241,8 @@ def test_the_next_kernel_finds_it(newest: Drive) -> None:
     first.process.send_signal(signal.SIGKILL)
     first.process.wait()
     second = newest.child()
-    assert "far: (alias) was already at ~/drive" in second("%drive mount")
-    assert "all is sent" in second("%drive unmount")
+    assert "far: (alias) is already mounted at ~/drive" in second("%drive mount")
+    assert "everything is sent" in second("%drive unmount")
     assert newest.arrived() == ["one"]
 
 
@@ -251,9 +255,9 @@ def test_after_the_machine_has_gone_down(newest: Drive) -> None:
     shown = newest.child()("%drive mount --dry-run")
     assert shown == "dry run: differs: far: (alias) went down with 1 file (1 B) not sent"
     shown = newest.child()("%drive")
-    assert shown == "far: (alias) is back at ~/drive; 1 file (1 B) left from before: sent now"
+    assert shown == "far: (alias) is mounted again at ~/drive; 1 file (1 B) from before sent"
     assert newest.arrived() == ["one"]
-    assert newest.child()("%drive") == "far: (alias) was already at ~/drive"
+    assert newest.child()("%drive") == "far: (alias) is already mounted at ~/drive"
 
 
 def test_what_is_open_or_in_use_stays(newest: Drive) -> None:
@@ -271,7 +275,7 @@ def test_what_is_open_or_in_use_stays(newest: Drive) -> None:
     assert answer.error == "DriveError" and "in use by a program" in answer.message
     assert child(f"print(os.listdir({str(newest.files)!r}))") == "['open']"
     child("other.kill(); other.wait()")
-    assert "all is sent" in child("%drive unmount")
+    assert "everything is sent" in child("%drive unmount")
     assert newest.arrived() == ["open"]
 
 
@@ -287,7 +291,7 @@ def test_remotes_that_are_servers(newest: Drive, tmp_path: Path, kind: str) -> N
         child = newest.child()
         child(f"{line} -q")
         child(f"open({str(newest.files / 'data.csv')!r}, 'w').write('a,b' * 1000)")
-        assert "all is sent to cloud:" in child("%drive unmount")
+        assert "everything is sent to cloud:" in child("%drive unmount")
         (there,) = (tmp_path / "served").rglob("data.csv")
         assert there.stat().st_size == 3000
         assert child(line).startswith("cloud:")
@@ -311,8 +315,8 @@ def test_a_server_that_is_gone(newest: Drive, tmp_path: Path) -> None:
 
 
 def test_a_token_that_has_expired(newest: Drive, tmp_path: Path) -> None:
-    """A remote that lets rclone in no more: said with what to do, and the mount stays with what it
-    has; after a new login it is back, and what was written meanwhile is sent.
+    """A remote that does not accept rclone's login: said with what to do, and the mount stays with
+    what it has; after a new login it is back, and what was written meanwhile is sent.
     """
     served = tmp_path / "served"
     served.mkdir()
@@ -327,17 +331,17 @@ def test_a_token_that_has_expired(newest: Drive, tmp_path: Path) -> None:
             until(lambda: child.attempt("%drive").error)
             answer = child.attempt(line)
             assert answer.error == "DriveError", line
-            assert "cloud: (webdav) lets rclone in no more" in answer.message
+            assert "cloud: (webdav) does not accept rclone's login" in answer.message
             assert "401" in answer.message and "rclone config reconnect cloud:" in answer.message
-        assert "lets rclone in no more" in child("%drive mount --dry-run")
+        assert "does not accept rclone's login" in child("%drive mount --dry-run")
         assert far.mounts(newest.home), "it stays"
         newest.configure(cloud=other)
         shown = child("%drive")
         assert shown == (
-            "cloud: (webdav) is back at ~/drive; 1 file (1 B) left from before: sent now"
+            "cloud: (webdav) is mounted again at ~/drive; 1 file (1 B) from before sent"
         )
         assert (served / "one").read_text() == "1"
-        assert "all is sent" in child("%drive unmount")
+        assert "everything is sent" in child("%drive unmount")
 
 
 def test_two_kernels_that_mount_at_once(newest: Drive) -> None:
@@ -358,9 +362,9 @@ def test_a_flush_says_how_much_is_left(newest: Drive) -> None:
     child("%drive mount -q")
     child(f"open({str(newest.files / 'large')!r}, 'wb').write(bytes(12_000_000))")
     child(
-        "from pathlib import Path\nfrom colab_magics.drive.providers import Wanted\n"
+        "from pathlib import Path\nfrom colab_magics.drive.providers import Request\n"
         "from colab_magics.drive.rclone.provider import Rclone\nsaid = []\n"
-        "Rclone().flush(None, Wanted(Path.home() / 'drive'), said.append)"
+        "Rclone().flush(None, Request(Path.home() / 'drive'), said.append)"
     )
     said = child("print(*dict.fromkeys(said), sep='\\n')").splitlines()
     assert said[0] == "1 file (12.0 MB) to send"
@@ -371,14 +375,14 @@ def test_a_flush_says_how_much_is_left(newest: Drive) -> None:
 def test_one_that_may_only_be_read_says_so(newest: Drive) -> None:
     """``read-only`` stands in the line."""
     child = newest.child(RCLONE_READ_ONLY="true")
-    assert child("%drive mount").splitlines()[0] == "far: (alias) is at ~/drive, read-only"
+    assert child("%drive mount").splitlines()[0] == "far: (alias) is mounted at ~/drive, read-only"
 
 
 @pytest.mark.parametrize(
     ("before", "line", "error"),
     [
-        ("open(files, 'w').close()", "", "a file stands there"),
-        ("os.symlink('/tmp', files)", "", "a link stands there"),
+        ("open(files, 'w').close()", "", "a file is there"),
+        ("os.symlink('/tmp', files)", "", "a link is there"),
         ("os.mkdir(files); open(files + '/mine', 'w').close()", "", "the drive would hide"),
         ("", "--remote nowhere:", "rclone has no remote nowhere:"),
         ("", "--remote 'https://x:y@z'", "is no remote"),
@@ -416,9 +420,9 @@ def test_several_remotes_and_mounted_by_somebody_else(newest: Drive) -> None:
     with subprocess.Popen(command, env=environment):
         while not far.mounts(newest.home):
             time.sleep(0.01)
-        assert "mounted by somebody else" in child("%drive mount --remote near:")
+        assert "by another program" in child("%drive mount --remote near:")
         answer = child.attempt("%drive unmount")
-        assert answer.error == "DriveError" and "Only they can flush it" in answer.message
+        assert answer.error == "DriveError" and "Flush and unmount it there" in answer.message
         far.end(newest.home)
 
 
@@ -428,7 +432,7 @@ def test_without_rclone_or_a_remote_the_stand_in_comes_at_once(newest: Drive) ->
     child = newest.child()
     shown = child("%drive mount -v").splitlines()
     assert shown[0].startswith("Not Google Drive: ~/drive/MyDrive is a folder on this machine")
-    assert "not rclone: no remote of rclone is configured" in shown
+    assert "not rclone: rclone has no remote" in shown
     child("%drive unmount")
     bare = newest.child(PATH="/nowhere")
     bare("from colab_magics.drive.rclone import provider; provider.program = lambda: None")

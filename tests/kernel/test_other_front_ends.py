@@ -125,7 +125,7 @@ def test_colab_without_its_browser(kernel: Kernel, how: str) -> None:
     page.play_ok(1)
     page.play_ok(0)
     assert "%cd_persist a" in page.cells[0]
-    assert "look whether it is there" in page.play_ok(2).text
+    assert "check that it is in the notebook" in page.play_ok(2).text
 
 
 def test_colab_gets_its_own_restart_button(kernel: Kernel) -> None:

@@ -218,7 +218,7 @@ def test_a_restart_that_may_still_come_is_no_refusal(page: Page, ask: Ask) -> No
     try:
         shown = page.run("%session restart").text
         assert "has not been restarted yet; it may still be" in shown and "refused" not in shown
-        assert "Save what you need" in shown and psutil.pid_exists(kernel)
+        assert "Save those that you need" in shown and psutil.pid_exists(kernel)
     finally:
         os.kill(server, signal.SIGCONT)
     until(lambda: not psutil.pid_exists(kernel))

@@ -97,10 +97,24 @@ def test_goes_back(run: Cells, work: Path) -> None:
     assert run.steps() == ["%cd_persist data"]
 
 
-def test_nowhere_to_go_back_to(run: Cells) -> None:
-    """With no directory before this one, ``-`` is refused."""
+@pytest.mark.parametrize(
+    ("line", "code", "text"),
+    [
+        ("nowhere", "no-folder", "nowhere: No such file or directory."),
+        ("file.txt", "no-folder", "file.txt: Not a directory."),
+        ("data other", "usage", "other is one argument too many"),
+        ("--dataa", "unknown-option", "%cd_persist has no option --dataa."),
+        ("-", "no-previous", "there is no directory to go back to"),
+    ],
+)
+def test_bad_lines(run: Cells, work: Path, line: str, code: str, text: str) -> None:
+    """A line that leads nowhere is refused, and nothing changes."""
+    (work / "file.txt").touch()
     run.shell.user_ns["_dh"] = [os.getcwd()]
-    assert type(run.attempt("%cd_persist -").error) is UsageError
+    error = run.attempt(f"%cd_persist {line}").error
+    assert type(error) is UsageError and getattr(error, "code", "") == code
+    assert text in str(error)
+    assert Path.cwd() == work and run.steps() == []
 
 
 def test_ipythons_history_of_directories_stays_true(run: Cells, work: Path) -> None:
@@ -116,7 +130,7 @@ def test_a_directory_that_vanished_can_be_left(run: Cells, work: Path) -> None:
     (work / "gone").mkdir()
     os.chdir("gone")
     (work / "gone").rmdir()
-    assert "gone" in run("%cd_persist")
+    assert "was deleted" in run("%cd_persist")
     run("%cd_persist data")
     assert Path.cwd() == work / "data"
 

@@ -16,8 +16,8 @@ from support.cells import Cells
 from colab_magics.core.errors import DriveError
 from colab_magics.core.host import Host
 from colab_magics.core.registry import load
-from colab_magics.drive import colab
-from colab_magics.drive.providers import PROVIDERS, Provider, Wanted, root
+from colab_magics.drive import colab, providers
+from colab_magics.drive.providers import PROVIDERS, Provider, Request, root
 
 COLABS_REQUEST: Dict[str, Any] = {
     "header": {"session": "one"},
@@ -60,14 +60,14 @@ def test_mounting_makes_the_shape_of_a_drive(run: Cells, home: Path) -> None:
 @pytest.mark.skipif(Path("/content").is_dir(), reason="this machine has Colab's /content")
 def test_alone_it_mounts_under_home(run: Cells, home: Path) -> None:
     """Where there is no ``/content``, the drive is ``~/drive``, and recorded without a place."""
-    assert "No drive is there" in run("%drive")
+    assert "No drive is mounted" in run("%drive")
     run("%drive mount")
     assert (home / "drive" / "MyDrive").is_dir()
     assert run.steps() == ["%drive mount"]
     assert honest(run("%drive"))
     run("%drive unmount")
     assert not (home / "drive" / "MyDrive").exists()
-    assert "No drive is there" in run("%drive")
+    assert "No drive is mounted" in run("%drive")
 
 
 def test_mounting_again_changes_nothing(run: Cells, home: Path) -> None:
@@ -153,6 +153,29 @@ def test_two_mount_points_are_two_lines(run: Cells) -> None:
     assert run.steps() == ["%drive mount ~/d", "%drive mount ~/e"]
 
 
+@pytest.mark.parametrize(
+    ("line", "code", "text"),
+    [
+        ("mout", "unknown-command", "%drive has no command mout. Did you mean mount?"),
+        ("mount --form x", "unknown-option", "Did you mean --from?"),
+        ("mount --provider foldr", "unknown-choice", "there is no provider foldr. Did you mean"),
+        ("mount one two", "usage", "two is one argument too many"),
+        ("mount drive:x", "on-itself", "a drive cannot be mounted on itself"),
+        ("mount --remote https://x:y@z", "no-remote", "is no remote"),
+        ("mount --provider folder --remote x:", "no-provider", "folder: it takes no --remote"),
+        ("mount --provider colab", "no-provider", "colab: this is not a Colab machine"),
+        ("mount --from nowhere", "no-source", "There is no folder ~/work/nowhere"),
+        ("flush", "not-mounted", "%drive flush: no drive is mounted there"),
+        ("unmount ~/x", "not-mounted", "%drive unmount: no drive is mounted there"),
+    ],
+)
+def test_bad_lines(run: Cells, line: str, code: str, text: str) -> None:
+    """A line that cannot be is refused, with what to do, and nothing is recorded."""
+    error = run.attempt(f"%drive {line}").error
+    assert getattr(error, "code", "") == code and text in str(error)
+    assert "\n" in str(error) and run.steps() == []
+
+
 # ---------------------------------------------------------------------- Colab
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
@@ -165,7 +188,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     mark.write_text("vm\n")
     mounts.write_text("proc /proc proc rw,nosuid,nodev,noexec,relatime 0 0\n")
     monkeypatch.setattr(colab, "VM_MARK", mark)
-    monkeypatch.setattr(colab, "MOUNTS", mounts)
+    monkeypatch.setattr(providers, "MOUNTS", mounts)
     monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab-external_20261101")
     monkeypatch.delenv("VERTEX_PRODUCT", raising=False)
     stub = importlib.import_module("google.colab.drive")
@@ -195,7 +218,7 @@ def mounts(stub: Any) -> List[Dict[str, Any]]:
 def test_with_a_person_it_mounts(person: Cells, machine: Any, home: Path) -> None:
     """With Colab's page there, Drive is mounted once, and the line stands for the next time."""
     shown = person("%drive mount ~/d")
-    assert f"Google Drive is at {home}/d" in shown
+    assert f"Google Drive is mounted at {home}/d" in shown
     assert mounts(machine) == [{"mountpoint": f"{home}/d", "force_remount": False}]
     assert person.steps() == ["%drive mount ~/d"]
     person("%cd_persist drive:")
@@ -207,9 +230,9 @@ def test_a_healthy_mount_asks_nothing(person: Cells, machine: Any, home: Path) -
     person("%drive mount ~/d")
     machine.CALLS.clear()
     shown = person("%drive mount ~/d")
-    assert f"Google Drive was already at {home}/d, nothing asked" in shown
+    assert f"Google Drive is already mounted at {home}/d" in shown
     asked_by(person, {"content": {"allow_stdin": False}})
-    assert "nothing asked" in person("%drive mount ~/d")
+    assert "is already mounted" in person("%drive mount ~/d")
     assert machine.CALLS == []
 
 
@@ -227,8 +250,7 @@ def test_without_a_person_it_fails_at_once(
 ) -> None:
     """Where nobody is known to be there, Colab is not called: one error, with the way out."""
     reply = asked_by(run, request_).attempt("%drive mount ~/d")
-    assert isinstance(reply.error, DriveError)
-    assert "Nobody is there" in str(reply.error)
+    assert isinstance(reply.error, DriveError) and reply.error.code == "no-person"
     assert "--provider folder" in str(reply.error)
     assert machine.CALLS == []
     assert not (home / "d").exists()
@@ -236,15 +258,11 @@ def test_without_a_person_it_fails_at_once(
 
 
 @pytest.mark.parametrize(
-    ("failure", "what", "hint"),
+    ("failure", "code", "hint"),
     [
-        ("mount failed", "could not mount", "Disconnect and delete runtime"),
-        (
-            "Error: credential propagation was unsuccessful",
-            "did not get your permission",
-            "tick every box",
-        ),
-        ("something new", "something new", "again"),
+        ("mount failed", "mount-failed", "Disconnect and delete runtime"),
+        ("Error: credential propagation was unsuccessful", "no-permission", "tick every box"),
+        ("something new", "drive", "again"),
     ],
 )
 def test_colabs_failures_become_advice(
@@ -253,7 +271,7 @@ def test_colabs_failures_become_advice(
     home: Path,
     monkeypatch: pytest.MonkeyPatch,
     failure: str,
-    what: str,
+    code: str,
     hint: str,
 ) -> None:
     """Colab's known failures are said in words that help; nothing is remembered."""
@@ -262,8 +280,7 @@ def test_colabs_failures_become_advice(
     kind = _message.MessageError if "credential" in failure else ValueError
     monkeypatch.setattr(machine, "FAILURE", kind(failure))
     reply = person.attempt("%drive mount ~/d")
-    assert isinstance(reply.error, DriveError)
-    assert what in reply.error.message
+    assert isinstance(reply.error, DriveError) and reply.error.code == code
     assert hint in reply.error.hint
     assert "Traceback" not in reply.shown
     assert person.steps() == []
@@ -322,12 +339,12 @@ def test_a_flush_on_colab_mounts_again(person: Cells, machine: Any, home: Path) 
     person("%cd_persist drive:project\nopen('file', 'w').write('x')")
     machine.CALLS.clear()
     shown = person("%drive flush")
-    assert "gone for a moment" in shown and f"flushed and is at {home}/d again" in shown
+    assert "gone for a moment" in shown and f"flushed and is mounted at {home}/d again" in shown
     assert [name for name, _ in machine.CALLS] == ["flush_and_unmount", "mount"]
     assert Path.cwd() == home / "d" / "MyDrive" / "project" and Path("file").read_text() == "x"
     machine.CALLS.clear()
     reply = asked_by(person, {}).attempt("%drive flush")
-    assert isinstance(reply.error, DriveError) and "nobody is there" in str(reply.error)
+    assert isinstance(reply.error, DriveError) and reply.error.code == "no-person"
     assert machine.CALLS == [] and Path("file").read_text() == "x"
 
 
@@ -400,8 +417,7 @@ def test_why_colab_cannot_be_used_is_said(
 def test_a_space_in_the_path_is_refused(person: Cells, machine: Any) -> None:
     """Colab mounts no path with a space: said before it is asked."""
     reply = person.attempt("%drive mount '~/my drive' --provider colab")
-    assert isinstance(reply.error, DriveError)
-    assert "space" in str(reply.error)
+    assert isinstance(reply.error, DriveError) and "a path with a space" in reply.error.message
     assert machine.CALLS == []
 
 
@@ -423,14 +439,14 @@ class Here:
 
     def mount(self) -> None:
         """Mount it."""
-        self.provider.mount(self.host, Wanted(self.point), self.said.append)
+        self.provider.mount(self.host, Request(self.point), self.said.append)
 
     @property
     def message(self) -> Optional[str]:
         """The line on how it stands, or None."""
-        state = self.provider.state(self.host, Wanted(self.point))
+        state = self.provider.state(self.host, Request(self.point))
         assert state is None or state.healthy
-        return state.message if state else None
+        return state.describe() if state else None
 
 
 @pytest.fixture(params=list(PROVIDERS))
@@ -446,6 +462,7 @@ def here(
     if request.param == "rclone":
         if far.missing():
             pytest.skip(far.missing())
+        monkeypatch.setattr(providers, "MOUNTS", Path("/proc/mounts"))
         far.configure(home / "rclone.conf", far=far.folder(home / "far"))
         monkeypatch.setenv("RCLONE_CONFIG", str(home / "rclone.conf"))
         monkeypatch.setenv("XDG_CACHE_HOME", str(home / ".cache"))
@@ -453,7 +470,7 @@ def here(
         (home / "Library" / "CloudStorage" / "GoogleDrive-me@example.org" / "My Drive").mkdir(
             parents=True
         )
-    assert one.provider.available(one.host, Wanted(one.point)) is None
+    assert one.provider.available(one.host, Request(one.point)) is None
     yield one
     far.end(home)
 
@@ -484,7 +501,7 @@ def test_provider_loses_no_file(here: Here, home: Path) -> None:
     """A file survives unmounting: here, or in the cloud, and one line says how it ended."""
     here.mount()
     (here.point / "MyDrive" / "file").write_text("x")
-    said = here.provider.unmount(here.host, Wanted(here.point), here.said.append)
+    said = here.provider.unmount(here.host, Request(here.point), here.said.append)
     assert said and "\n" not in said
     assert [path.read_text() for path in home.rglob("file")] == ["x"]
 
@@ -492,7 +509,7 @@ def test_provider_loses_no_file(here: Here, home: Path) -> None:
 def test_provider_can_be_mounted_after_unmounting(here: Here) -> None:
     """Unmounting leaves nothing that would stop the next mount."""
     here.mount()
-    here.provider.unmount(here.host, Wanted(here.point), here.said.append)
+    here.provider.unmount(here.host, Request(here.point), here.said.append)
     assert here.message is None
     here.mount()
     assert here.message
@@ -532,9 +549,9 @@ def test_drive_for_desktop_is_linked(run: Cells, home: Path) -> None:
     files = home / "Library" / "CloudStorage" / "GoogleDrive-me@example.org" / "Meine Ablage"
     files.mkdir(parents=True)
     (files / "data").write_text("1")
-    assert "Google Drive for desktop is at ~/d/MyDrive" in run("%drive mount ~/d")
+    assert "Google Drive for desktop is mounted at ~/d/MyDrive" in run("%drive mount ~/d")
     assert (home / "d" / "MyDrive" / "data").read_text() == "1"
-    assert "was already at" in run("%drive mount ~/d")
+    assert "is already mounted at" in run("%drive mount ~/d")
     assert "uploads by itself" in run("%drive flush ~/d")
     run("%drive unmount ~/d")
     assert not (home / "d" / "MyDrive").exists() and (files / "data").read_text() == "1"

@@ -10,7 +10,10 @@ from types import ModuleType
 from typing import Iterator
 
 import pytest
+from IPython.core.error import UsageError
 from support.cells import Cells
+
+from colab_magics.core.redact import forget_secrets
 
 #: Put together here, so that nothing in this file looks like a token to those who scan it.
 TOKEN = "hf" + "_" + "Zq3Xv7Lm9Tb2Kc5Wd8Rf1Hg4Jp6Ns0Yt7U"
@@ -23,8 +26,9 @@ def clean(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     for name in NAMES:
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
-    monkeypatch.setattr("colab_magics.core.redact._SECRETS", set())
+    forget_secrets()
     yield
+    forget_secrets()
     for name in NAMES:
         os.environ.pop(name, None)
 
@@ -104,10 +108,10 @@ def test_folders_are_read_as_by_other_magics(run: Cells, home: Path) -> None:
 def test_unset(run: Cells) -> None:
     """Out of the environment and of what is remembered; others on the line stay."""
     run("%env_persist COLOUR=blue SIZE=1")
-    assert first(run("%env_persist --unset COLOUR --dry-run")) == "dry run: would take out COLOUR"
+    assert first(run("%env_persist --unset COLOUR --dry-run")) == "dry run: would remove COLOUR"
     assert "COLOUR" in os.environ
     assert run("%env_persist --unset COLOUR").split("\n")[:2] == [
-        "COLOUR taken out",
+        "COLOUR removed",
         "forgotten: %env_persist COLOUR=blue",
     ]
     assert "COLOUR" not in os.environ and run.steps() == ["%env_persist SIZE=1"]
@@ -151,7 +155,7 @@ def test_a_secret_is_refused(run: Cells, line: str) -> None:
     assert "7f3a" not in shown and TOKEN[3:] not in shown
     assert dict(os.environ) == before and run.steps() == []
     if "not closed" not in shown:
-        assert "%secret set" in shown and "Take it out of the cell" in shown
+        assert "%secret set" in shown and "Delete it from the cell" in shown
 
 
 @pytest.mark.parametrize("line", ["TOKENIZERS_PARALLELISM=false", "MAX_TOKENS=512", "KEY_FILE=~/k"])
@@ -168,8 +172,8 @@ def test_what_only_sounds_like_one_is_set(
 @pytest.mark.parametrize(
     ("line", "hint"),
     [
-        ("PATH=/x", "To add: --prepend PATH=FOLDER"),
-        ("--prepend PYTHONPATH=/x", "this kernel read it at its start"),
+        ("PATH=/x", "To add to it: --prepend PATH=FOLDER"),
+        ("--prepend PYTHONPATH=/x", "this kernel does not see the change"),
         ("CUDA_VISIBLE_DEVICES=0", "torch is imported already"),
         ("COLOUR=blue", ""),
     ],
@@ -189,9 +193,9 @@ def test_what_comes_too_late_is_said(
 @pytest.mark.parametrize(
     ("line", "hint"),
     [
-        ("PLACE=$HOME/x", "for home write PLACE=~/x"),
-        ("PLACE=${HOME}", "for home write PLACE=~"),
-        ("--prepend FOLDERS=$HOME/bin", "for home write FOLDERS=~/bin"),
+        ("PLACE=$HOME/x", "For home write PLACE=~/x"),
+        ("PLACE=${HOME}", "For home write PLACE=~"),
+        ("--prepend FOLDERS=$HOME/bin", "For home write FOLDERS=~/bin"),
         ("COLOUR=a$b", "write in a cell: os.environ['COLOUR'] = 'a$b'"),
         ("""'COLOUR={"a": [1, 2]}'""", """os.environ['COLOUR'] = '{"a": [1, 2]}'"""),
     ],
@@ -206,28 +210,30 @@ def test_what_no_line_can_say(run: Cells, line: str, hint: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "says"),
+    ("line", "code", "text"),
     [
-        ("COLOUR", "is not NAME=VALUE"),
-        ("1X=2", "is not NAME=VALUE"),
-        ("=x", "is not NAME=VALUE"),
-        ("--prepend", "no folder is named"),
-        ("--append FOLDERS=", "no folder is named"),
-        ("--prepend --append A=b", "not allowed with"),
-        ("--unset", "takes names"),
-        ("FOLDERS=/x:$FOLDERS", "--prepend FOLDERS=FOLDER"),
+        ("COLOUR", "no-entry", "'COLOUR' is not NAME=VALUE"),
+        ("1X=2", "no-entry", "'1X' is not NAME=VALUE"),
+        ("=x", "no-entry", "'' is not NAME=VALUE"),
+        ("--prepend", "no-folder", "--prepend: no folder is named"),
+        ("--append FOLDERS=", "no-folder", "--append: no folder is named"),
+        ("--prepend --append A=b", "usage", "not allowed with"),
+        ("--unset", "no-name", "--unset takes names"),
+        ("--unste X", "unknown-option", "Did you mean --unset?"),
+        ("FOLDERS=/x:$FOLDERS", "old-value", "--prepend FOLDERS=FOLDER"),
     ],
 )
-def test_bad_lines(run: Cells, line: str, says: str) -> None:
+def test_bad_lines(run: Cells, line: str, code: str, text: str) -> None:
     """A line that means nothing is refused in one line, with what to type."""
-    reply = run.attempt(f"%env_persist {line}")
-    assert type(reply.error).__name__ == "UsageError" and says in str(reply.error)
+    error = run.attempt(f"%env_persist {line}").error
+    assert type(error) is UsageError and getattr(error, "code", "") == code
+    assert text in str(error)
     assert run.steps() == []
 
 
 def test_bare_shows_how_they_stand(run: Cells) -> None:
     """Alone it shows each variable with ok or differs, and changes nothing."""
-    assert "No variable is remembered" in run("%env_persist")
+    assert "sets no variables yet" in run("%env_persist")
     run("%env_persist COLOUR=blue SIZE=1")
     os.environ["SIZE"] = "2"
     rows = [line.split() for line in run("%env_persist").split("\n")]

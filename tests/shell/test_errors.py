@@ -30,7 +30,7 @@ BAD = [
     ("%pin --torch-backend", "--torch-backend"),
     ("%%pin\n# nothing\n", "no requirement"),
     ("%cd_persist nowhere", "nowhere"),
-    ("%cd_persist bad.txt", "not a folder"),
+    ("%cd_persist bad.txt", "Not a directory"),
     ("%cd_persist 'a", "quote"),
     ("%cd_persist one two", "two"),
     ("%cd_persist drive:project", "no drive"),
@@ -41,7 +41,7 @@ BAD = [
     ("%drive mount --from nowhere", "nowhere"),
     ("%drive mount drive:x", "itself"),
     ("%drive mount one two", "two"),
-    ("%drive unmount", "nothing is there"),
+    ("%drive unmount", "no drive is mounted"),
     ("%drive frobnicate", "frobnicate"),
     ("%gpu require --memory blue", "blue"),
     ("%gpu require --memory", "--memory"),
@@ -166,7 +166,7 @@ def test_notebook_of_a_running_server(
     run("%cd_persist data")
     before = on_disk(home)
     error = refused(run, f"%setup write {files}/fine.ipynb")
-    assert "fine.ipynb was left alone" in error.message
+    assert "fine.ipynb was not written" in error.message
     assert "s3cret" not in str(error)
     assert on_disk(home) == before
     assert run.steps() == ["%cd_persist data"]

@@ -46,7 +46,7 @@ def answering(
 def why(url: str, seconds: float = 5.0) -> str:
     """Why there is no answer."""
     with pytest.raises(ServerError) as caught:
-        servers.request(url, "secret", "GET", "api/sessions", seconds)
+        servers.Server({"url": url, "token": "secret"}).ask("GET", "api/sessions", seconds)
     assert url in str(caught.value) and "secret" not in str(caught.value)
     assert str(caught.value).count("\n") == 1
     return caught.value.code
@@ -55,9 +55,9 @@ def why(url: str, seconds: float = 5.0) -> str:
 def test_an_answer_is_read() -> None:
     """JSON as what it says; nothing at all is True."""
     with answering(200, b"[1]") as url:
-        assert servers.request(url, "", "GET", "api", 5) == [1]
+        assert servers.Server({"url": url}).ask("GET", "api", 5) == [1]
     with answering(204) as url:
-        assert servers.request(url, "", "GET", "api", 5) is True
+        assert servers.Server({"url": url}).ask("GET", "api", 5) is True
 
 
 @pytest.mark.parametrize(
@@ -99,6 +99,6 @@ def test_a_certificate_of_its_own_is_for_this_machine_only(
 ) -> None:
     """At the other end of a wire it proves nothing, and the token is not sent."""
     with answering(200, b"[]", certified=tmp_path) as url:
-        assert servers.request(url, "secret", "GET", "api", 5) == []
-        monkeypatch.setattr(servers, "_here", lambda connected: False)
+        assert servers.Server({"url": url, "token": "secret"}).ask("GET", "api", 5) == []
+        monkeypatch.setattr(servers, "_is_local", lambda connected: False)
         assert why(url) == "certificate"

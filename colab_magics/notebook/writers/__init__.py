@@ -28,6 +28,5 @@ WRITERS = (
 def writer_for(
     host: Host, site: Site, cell: RunningCell
 ) -> Tuple[Optional[Writer], Tuple[Tuple[str, str], ...]]:
-    """The first writer that applies (or None), and (name, reason) of those before it."""
-    writer, reasons = choose(WRITERS, lambda part: part.available(host, site, cell))
-    return writer, tuple(reasons)
+    """Return the first writer that applies (or None), and (name, reason) of those before it."""
+    return choose(WRITERS, lambda part: part.available(host, site, cell))

@@ -10,44 +10,44 @@ from ..locate import RunningCell, Site
 
 
 class Writer(ABC):
-    """Reads and writes the setup cell of one notebook, and what is kept in its metadata."""
+    """Reads and writes the setup cell of one notebook, and values in its metadata."""
 
     name: str
     #: Whether it replaces the running cell, which takes effect only when that cell has ended.
     in_place = False
     #: Whether `keep` can be called.
     can_keep = False
-    #: Whether the front end said that it has saved, which it is believed only where nobody can see.
+    #: Whether the front end reports that it has saved; it counts only where `saved` is None.
     told = False
 
     def available(self, host: Host, site: Site, cell: RunningCell) -> Optional[str]:
-        """None where it applies to the running cell, else why not."""
+        """Return None where it applies to the running cell, else why not."""
         return "it is made for a notebook that was named"
 
     @abstractmethod
     def read(self) -> Optional[str]:
-        """The text of the setup cell, or None where there is none yet."""
+        """Return the text of the setup cell, or None where there is none yet."""
 
     @abstractmethod
     def put(self, text: Optional[str], expected: Optional[str]) -> str:
-        """Put the text (None: take the cell out) where ``expected`` stands, and say how it ended.
+        """Replace the setup cell ``expected`` by the text (None: by nothing); return the result.
 
-        Ends as ``saved`` (read back from the file), ``written`` (not proved) or ``shown`` (to be
-        copied); raises `Conflict` where the cell is not ``expected`` any more.
+        ``saved`` (read back from the file), ``written`` (not proved) or ``shown`` (to be copied).
+        `Conflict` where the cell is not ``expected`` any more.
         """
 
     @property
     def saved(self) -> Optional[bool]:
-        """Whether the file is as it was put, by now; None: not known."""
+        """Whether the file is by now as it was put; None: not known."""
         return None
 
-    def keep(self, what: str, value: Optional[str]) -> str:
-        """Put a value of `metadata_keys` into the notebook's metadata (None: take it out).
+    def keep(self, name: str, value: Optional[str]) -> str:
+        """Set a value of `metadata_keys` in the notebook (None: remove it); return the result.
 
-        Ends as ``saved``, ``written`` or ``kept`` (by the run, until its end).
+        ``saved``, ``written`` or ``kept`` (by ``colab-magics run``, until its end).
         """
         raise NotImplementedError
 
     def follow_up(self) -> str:
-        """What became of the text, asked when a later cell ends; empty: there is nothing to say."""
+        """Return what became of the text, once a later cell ends; empty: nothing to report."""
         return ""

@@ -23,25 +23,22 @@ class FileWriter(Writer):
     def __init__(self, path: Path, is_setup: Callable[[str], bool]) -> None:
         self.path, self._is_setup = path, is_setup
         self._data = b""
-        self._document: Optional[Document] = None
 
     def read(self) -> Optional[str]:
-        """See `Writer`."""
+        """Return the text of the setup cell in the file."""
         self._data = files.read(self.path)
-        self._document = Document.parse(self._data, self.path.name)
-        return self._document.setup_text(self._is_setup)
+        return Document.parse(self._data, self.path.name).setup_text(self._is_setup)
 
     def put(self, text: Optional[str], expected: Optional[str]) -> str:
-        """See `Writer`: ``saved``, proved by reading back."""
+        """Replace what was read last; ``saved``, proved by reading back."""
         holder = held_by(self.path)
         if holder:
             raise NotebookError(
-                f"{self.path.name} was left alone: {holder}.",
+                f"{self.path.name} was not written: {holder}.",
                 "Close it there, or type %setup write in an empty first cell of it.",
+                code="open-elsewhere",
             )
-        if self._document is None:
-            self.read()
-        assert self._document is not None  # noqa: S101
-        changed = self._document.with_setup(text, self._is_setup)
+        document = Document.parse(self._data, self.path.name)
+        changed = document.with_setup(text, self._is_setup)
         files.replace(self.path, changed.encode(), expected=self._data)
         return "saved"

@@ -18,17 +18,17 @@ from .base import Writer
 
 
 class InPlaceWriter(Writer):
-    """Replaces the running cell, where that cell is the setup cell or asks to become it."""
+    """Replaces the running cell, where that cell is the setup cell or says ``%setup write``."""
 
     name = "in place"
     in_place = True
-    #: The front ends of which it is known that they replace.
+    #: The front ends that are known to replace it.
     kinds: Tuple[str, ...] = ("jupyter", "vscode")
     shell: Any
     cell: RunningCell
 
     def available(self, host: Host, site: Site, cell: RunningCell) -> Optional[str]:
-        """None where a front end runs the setup cell, or a cell that says ``%setup write``."""
+        """Return None where a front end runs the setup cell, or a cell that says so."""
         if site.kind not in self.kinds:
             return f"not in this front end ({site.kind})"
         if not cell.is_setup and not cell.becomes_setup:
@@ -37,74 +37,74 @@ class InPlaceWriter(Writer):
         return None
 
     def read(self) -> Optional[str]:
-        """See `Writer`: the running cell, if it is the setup cell."""
+        """Return the running cell, if it is the setup cell."""
         return self.cell.text if self.cell.is_setup else None
 
     def put(self, text: Optional[str], expected: Optional[str]) -> str:
-        """See `Writer`: ``written``; the front end replaces the cell when it ends."""
+        """Have the front end replace the cell when it ends: ``written``."""
         self.shell.set_next_input(text or "", replace=True)
         return "written"
 
 
-# ---------------------------------------------------------------------- Colab
-# Colab may put the text into a new cell below instead of replacing the running one (its front end
-# is not public). Its own copy of the notebook says which, once the cell has ended.
 class ColabWriter(InPlaceWriter):
-    """Like `InPlaceWriter`; knows the other cells, and says what became of the text."""
+    """An `InPlaceWriter` that knows the other cells, and reports what became of the text.
+
+    Colab may put the text into a new cell below the running one instead of replacing that: its
+    front end is not public. Its own copy of the notebook tells, once the cell has ended.
+    """
 
     name = "colab"
     kinds = ("colab",)
 
     def read(self) -> Optional[str]:
-        """See `Writer`; `NotebookError` where another cell is the setup cell already."""
+        """Return the running cell, if it is the setup cell; `NotebookError` if another one is."""
         places = self._places(texts())
         if len(places) > 1:
             raise several(places)
         if places and not self.cell.is_setup:
             raise NotebookError(
                 f"Cell {places[0]} is the setup cell already.",
-                "Run that one, it takes in what is new; this cell can go.",
+                "Run that cell: it takes in what is new. Delete this one.",
+                code="other-setup-cell",
             )
         return super().read()
 
     def follow_up(self) -> str:
-        """What became of the text, asked when a later cell ends."""
+        """Return what became of the text, once a later cell ends."""
         cells = texts()
         if cells is None:
-            return "Setup cell: look whether it is there; this session of Colab does not say"
-        left = [i + 1 for i, text in enumerate(cells) if text.strip() == self.cell.text.strip()]
-        new = [i for i in self._places(cells) if i not in left]
+            return "Setup cell: check that it is in the notebook; this session of Colab cannot tell"
+        old = [i + 1 for i, text in enumerate(cells) if text.strip() == self.cell.text.strip()]
+        new = [i for i in self._places(cells) if i not in old]
         if not new:
-            return "Setup cell: Colab did not take it. Type %setup write in an empty cell again"
-        if left:
+            return "Setup cell: Colab did not insert it. Type %setup write in an empty cell again"
+        if old:
             return (
                 f"Setup cell: Colab put it below, as cell {new[0]}. "
-                f"Move that one to the top, and delete cell {left[0]}"
+                f"Move that one to the top, and delete cell {old[0]}"
             )
         first = "" if new[0] == 1 else ": move it to the top"
         return f"Setup cell: seen in the notebook, cell {new[0]}{first}"
 
     def _places(self, cells: Optional[List[str]]) -> List[int]:
-        """The numbers of the setup cells, from 1; none where Colab does not say."""
+        """Return the numbers of the setup cells, from 1; none where Colab does not tell."""
         return [i + 1 for i, text in enumerate(cells or ()) if self.cell.test(text)]
 
 
-# ---------------------------------------------------------------------- show
-# The text of the setup cell, to copy: where nothing can write it, someone asked for it.
 class ShowWriter(Writer):
-    """Prints the cell for ``%setup write``; there is no notebook that it could read."""
+    """Prints the cell, to be copied, for ``%setup write`` where no other writer applies."""
 
     name = "show"
 
     def available(self, host: Host, site: Site, cell: RunningCell) -> Optional[str]:
-        """None where ``%setup write`` was typed and no other writer applies."""
+        """Return None where ``%setup write`` was typed."""
         return None if cell.becomes_setup else "this cell does not say %setup write"
 
     def read(self) -> Optional[str]:
-        """See `Writer`."""
+        """Return None: there is no notebook that it could read."""
         return None
 
     def put(self, text: Optional[str], expected: Optional[str]) -> str:
-        """See `Writer`: ``shown``; printed plainly, so that it is copied as it stands."""
+        """Print the text: ``shown``."""
         print(printable(text or ""))
         return "shown"

@@ -14,16 +14,16 @@ from ...core.host import Host
 from ..locate import RunningCell, Site
 from .base import Writer
 
-#: The file of the setup cell in the shared folder; what is kept in metadata stands there by name.
+#: The file of the setup cell in the shared folder; values of the metadata are files beside it.
 CELL = "setup-cell"
-#: Names the notebook's own file.
+#: The file with the path of the notebook.
 FILE = "notebook-file"
-#: Says what a cell that failed asks for: JSON of the error's name, its reason, and a Python.
+#: The file with what a failed cell asks for: JSON of the error's name, its reason, and a Python.
 RESTART = "restart"
 
 
 def exchange_read(shared: Path, name: str = CELL) -> Optional[str]:
-    """Read the setup cell, or what is kept (see `metadata_keys`); None where there is none."""
+    """Return the setup cell, or a value of `metadata_keys`; None where there is none."""
     try:
         return (shared / name).read_bytes().decode("utf-8", "surrogatepass")
     except FileNotFoundError:
@@ -31,13 +31,12 @@ def exchange_read(shared: Path, name: str = CELL) -> Optional[str]:
 
 
 def exchange_write(shared: Path, text: Optional[str], name: str = CELL) -> None:
-    """Put the setup cell or what is kept (None: none), whole or not at all."""
-    if text is None:
-        if (shared / name).exists():
-            (shared / name).unlink()
-        return
-    # A name that is not UTF-8 has halves of characters here.
-    save(shared / name, text.encode("utf-8", "surrogatepass"))
+    """Write the setup cell, or a value (None: none), at once or not at all."""
+    if text is not None:
+        # A name that is not UTF-8 has halves of characters here.
+        save(shared / name, text.encode("utf-8", "surrogatepass"))
+    elif (shared / name).exists():
+        (shared / name).unlink()
 
 
 class RunWriter(Writer):
@@ -48,22 +47,22 @@ class RunWriter(Writer):
     shared: Path
 
     def available(self, host: Host, site: Site, cell: RunningCell) -> Optional[str]:
-        """None in a kernel that ``colab-magics run`` has started."""
+        """Return None in a kernel that ``colab-magics run`` has started."""
         if site.shared is None:
             return "not started by colab-magics run"
         self.shared = site.shared
         return None
 
     def read(self) -> Optional[str]:
-        """See `Writer`."""
+        """Return the text of the setup cell in the shared folder."""
         return exchange_read(self.shared)
 
     def put(self, text: Optional[str], expected: Optional[str]) -> str:
-        """See `Writer`: ``written``, since the file is saved when the run ends."""
+        """Write the setup cell; ``written``, since the file is saved when the run ends."""
         exchange_write(self.shared, text)
         return "written"
 
-    def keep(self, what: str, value: Optional[str]) -> str:
-        """See `Writer`: ``kept`` until the run ends."""
-        exchange_write(self.shared, value, what)
+    def keep(self, name: str, value: Optional[str]) -> str:
+        """Write a value; ``kept`` until the run ends."""
+        exchange_write(self.shared, value, name)
         return "kept"
