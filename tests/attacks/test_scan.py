@@ -14,7 +14,6 @@ from urllib.parse import quote
 
 import pytest
 
-from colab_magics.core import errors
 from colab_magics.core.errors import SourceError
 from colab_magics.core.redact import register_secret
 from colab_magics.github.secret_scan import check_file, check_notebook
@@ -139,7 +138,7 @@ OUTPUTS: Dict[str, Writes] = {
 @pytest.fixture(autouse=True)
 def known(monkeypatch: pytest.MonkeyPatch) -> None:
     """One secret is known here."""
-    monkeypatch.setattr(errors, "_HIDDEN", set())
+    monkeypatch.setattr("colab_magics.core.redact._SECRETS", set())
     register_secret(KNOWN)
 
 

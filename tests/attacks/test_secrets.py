@@ -200,7 +200,7 @@ def test_programs_are_started_in_one_place() -> None:
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """A git server that looks, at each request, into the arguments of all processes."""
-    monkeypatch.setattr(errors, "_HIDDEN", set())
+    monkeypatch.setattr("colab_magics.core.redact._SECRETS", set())
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "gitconfig"))
@@ -374,7 +374,7 @@ def test_a_known_secret_is_not_recorded(run: Cells, write: Callable[[str], str])
 
 def test_an_index_that_answers_with_its_login(monkeypatch: pytest.MonkeyPatch) -> None:
     """The password of --index-auth alone is hidden too: an index may put it into a version."""
-    monkeypatch.setattr(errors, "_HIDDEN", set())
+    monkeypatch.setattr("colab_magics.core.redact._SECRETS", set())
     monkeypatch.setenv("INDEX_LOGIN", f"somebody:{CANARY}")
     authenticated({"index-url": "https://h.test/simple", "index-auth": "INDEX_LOGIN"})
     assert CANARY not in redact(f"demo 1.0+{CANARY} installed")

@@ -30,7 +30,7 @@ EVIL = "repository=evil/repo&branch=main&path=nb.ipynb"
 @pytest.fixture
 def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[GitHub]:
     """GitHub with a repository of the user's and one of somebody else's."""
-    monkeypatch.setattr(errors, "_HIDDEN", set())
+    monkeypatch.setattr("colab_magics.core.redact._SECRETS", set())
     monkeypatch.setattr(contents, "_LAST", {})
     monkeypatch.delenv("GITHUB_TOKEN", raising=False)
     monkeypatch.setenv("GH_TOKEN", TOKEN)

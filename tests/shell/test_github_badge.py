@@ -20,7 +20,7 @@ from colab_magics.github.urls import Target
 @pytest.fixture(autouse=True)
 def nobody_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     """GitHub does not answer, and no token is there."""
-    monkeypatch.setattr(errors, "_HIDDEN", set())
+    monkeypatch.setattr("colab_magics.core.redact._SECRETS", set())
     for name in ("GH_TOKEN", "GITHUB_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("GITHUB_API_URL", "http://127.0.0.1:9")

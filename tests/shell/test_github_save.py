@@ -13,10 +13,8 @@ from doubles.github_api import TOKEN, GitHub, Repo
 from support.cells import Cells
 from support.notebooks import code, notebook, whole
 
-from colab_magics.core import errors
 from colab_magics.core.errors import NotebookError, SourceError
 from colab_magics.github import contents
-from colab_magics.secret import stores
 
 LEAK = "ghp_" + "a1B2" * 9
 
@@ -24,8 +22,7 @@ LEAK = "ghp_" + "a1B2" * 9
 @pytest.fixture(autouse=True)
 def canary(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The token is in the environment; what is known of secrets is forgotten behind each test."""
-    monkeypatch.setattr(errors, "_HIDDEN", set())
-    monkeypatch.setattr(stores, "_SILENT", [])
+    monkeypatch.setattr("colab_magics.core.redact._SECRETS", set())
     monkeypatch.setattr(contents, "_LAST", {})
     monkeypatch.delenv("GITHUB_TOKEN", raising=False)
     monkeypatch.delenv("MINE", raising=False)
@@ -396,7 +393,7 @@ def test_which_token_is_used(
     said = failed(run, "%github save")
     assert "GH_TOKEN is not set" in said and "%secret set GH_TOKEN" in said
     github.asked.clear()
-    assert "take it out of the cell" in failed(run, f"%github save --token {LEAK}")
+    assert "remove it from the cell" in failed(run, f"%github save --token {LEAK}")
     assert github.asked == []
 
 
