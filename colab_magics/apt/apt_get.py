@@ -112,9 +112,7 @@ class _AptGet:
             )
 
     def _run(
-        self,
-        command: Sequence[str],
-        holds: Callable[[Sequence[str]], bool] = lambda lines: False,
+        self, command: Sequence[str], holds: Callable[[Sequence[str]], bool] = lambda lines: False
     ) -> Finished:
         if self._prefix:  # sudo drops the variables of its caller
             variables = [f"{name}={value}" for name, value in _VARIABLES.items()]

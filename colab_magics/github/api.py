@@ -37,11 +37,8 @@ class Part(Dict[str, Any]):
 
 def not_github() -> SourceError:
     """Return the error for an answer of something else, such as the login page of a network."""
-    return SourceError(
-        "The answer is not from GitHub's interface.",
-        "Check the network and GITHUB_API_URL.",
-        code="not-github",
-    )
+    message = "The answer is not from GitHub's interface."
+    return SourceError(message, "Check the network and GITHUB_API_URL.", code="not-github")
 
 
 class Refused(SourceError):
@@ -109,11 +106,8 @@ class Api:
         try:
             # A repository that was renamed redirects to its new name, on the same host.
             if not anonymous and origin(url) != self._origin:
-                raise SourceError(
-                    f"GitHub redirects to {host}; that was not followed.",
-                    "Check GITHUB_API_URL.",
-                    code="redirect",
-                )
+                message = f"GitHub redirects to {host}; that was not followed."
+                raise SourceError(message, "Check GITHUB_API_URL.", code="redirect")
             return self._session.send(method, url, sign, json=json, headers=headers)
         except (requests.RequestException, ValueError):  # no address; a token that is no ASCII
             hint = "Check the network and GITHUB_API_URL, and run it again."
@@ -129,33 +123,25 @@ class Api:
             message = f"{subject} does not exist, or it is private."
             hint = "Check the name; a private one needs a token: %secret set GH_TOKEN"
         else:
-            default = ("GitHub answered {status}.", "Run it again later.")
-            words = {"subject": subject, "name": self.name or "GH_TOKEN", "status": status}
-            message, hint = (part.format(**words) for part in _MESSAGES.get(status, default))
+            template = _MESSAGES.get(status, f"GitHub answered {status}.\nRun it again later.")
+            words = {"subject": subject, "name": self.name or "GH_TOKEN"}
+            message, hint = (part.format(**words) for part in template.split("\n"))
         details = f"GitHub says: {text}" if text else ""
         return Refused(response.status, message, hint, details)
 
 
 #: Status → message and hint.
 _MESSAGES = {
-    401: (
-        "GitHub refused the token {name}.",
-        "It may have expired. Create one at github.com/settings/tokens: %secret set {name}",
-    ),
-    403: (
-        "{subject}: the token {name} may not do that.",
-        "A fine-grained token needs permission to write; a classic one the scope repo, or gist.",
-    ),
-    404: (
-        "{subject} does not exist, or the token {name} may not see it.",
-        "Check the name, and what the token may see.",
-    ),
-    409: ("{subject} was being changed by somebody else.", "Run it again."),
-    413: (
-        "{subject}: that is too large for GitHub's interface; nothing was saved.",
-        "Leave the outputs out: --strip. Or push it with git.",
-    ),
-    422: ("{subject}: GitHub does not accept that.", "Its reason is below."),
+    401: "GitHub refused the token {name}.\nIt may have expired. Create one at "
+    "github.com/settings/tokens: %secret set {name}",
+    403: "{subject}: the token {name} may not do that.\nA fine-grained token needs permission to "
+    "write; a classic one the scope repo, or gist.",
+    404: "{subject} does not exist, or the token {name} may not see it.\nCheck the name, and what "
+    "the token may see.",
+    409: "{subject} was being changed by somebody else.\nRun it again.",
+    413: "{subject}: that is too large for GitHub's interface; nothing was saved.\nLeave the "
+    "outputs out: --strip. Or push it with git.",
+    422: "{subject}: GitHub does not accept that.\nIts reason is below.",
 }
 
 

@@ -123,11 +123,8 @@ class _Worker:
                 place.rmdir()  # empty; some systems do not rename over it
             fresh.rename(place)
         except OSError as error:
-            raise SourceError(
-                f"{label} cannot be created: {error.strerror}.",
-                "Choose another folder.",
-                code="no-folder",
-            ) from None
+            message = f"{label} cannot be created: {error.strerror}."
+            raise SourceError(message, "Choose another folder.", code="no-folder") from None
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
         at = Repository(place, place / ".git").label
@@ -156,7 +153,7 @@ class _Worker:
             self._git(folder, "fetch", "--progress", "--tags", "--force", *self._depth, "origin")
         self._check_out(repository, self._find_commit(folder))
         after = replace(repository).label
-        lacked = " and ".join(sorted(spec.extras - repository.extras))
+        lacked = " and ".join(sorted(spec.extras - repository.record[2]))
         if after != before:
             hint = "" if spec.update or not spec.commit else "As recorded; to move on: --update"
             return self._finish("applied", f"{spec.label}: {before} -> {after}", hint)
@@ -221,11 +218,8 @@ class _Worker:
             # One that is on no branch any more: most servers still send it by its name.
             if self._has(folder, commit) or not self._fetch(folder, commit).status:
                 return commit
-            raise SourceError(
-                f"{spec.repository} no longer has the commit {commit[:7]} that is recorded.",
-                "To take what it is now: --update",
-                code="no-commit",
-            )
+            message = f"{spec.repository} no longer has the commit {commit[:7]} that is recorded."
+            raise SourceError(message, "To take what it is now: --update", code="no-commit")
         names = [f"refs/remotes/origin/{spec.ref or 'HEAD'}"]
         names += [f"refs/tags/{spec.ref}", spec.ref] if spec.ref else []
         for name in names:
@@ -262,7 +256,7 @@ class _Worker:
             raise
         if on_branch:
             git(folder, "branch", "-q", f"--set-upstream-to=origin/{branch}")
-        extras = self.spec.extras | repository.extras  # what was fetched once is updated too
+        extras = self.spec.extras | repository.record[2]  # what was fetched once is updated too
         if "submodules" in extras:
             self._update_submodules(folder)
         if "large files" in extras:
@@ -293,10 +287,7 @@ class _Worker:
 
     def _pull_large_files(self, folder: Path) -> None:
         if self._git.attempt(folder, "lfs", "version").status:
-            raise SourceError(
-                "git-lfs is not installed, which --lfs needs.",
-                "Install it: %apt git-lfs",
-                code="no-git-lfs",
-            )
+            message = "git-lfs is not installed, which --lfs needs."
+            raise SourceError(message, "Install it: %apt git-lfs", code="no-git-lfs")
         self._git(folder, "lfs", "install", "--local")
         self._git(folder, "lfs", "pull")

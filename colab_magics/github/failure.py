@@ -59,8 +59,9 @@ _NO_SUBMODULE = (
 _SUBMODULE = re.compile(r"Failed to clone '([^']+)'|submodule path '(?:[^']*\.cloning/)?([^']+)'")
 
 
-def classify_failure(address: Address, text: str) -> Cause:
-    """Return the cause that git's output names."""
+def classify_failure(address: Address, errors: Sequence[str]) -> Cause:
+    """Return the cause that git's own errors name; what a server says is not among them."""
+    text = "\n".join(errors)
     for cause, pattern in _PATTERNS.items():
         if re.search(pattern, text) and (cause != Cause.SSH or address.scheme in ("", "ssh")):
             return cause
@@ -69,15 +70,15 @@ def classify_failure(address: Address, text: str) -> Cause:
 
 def explain_failure(address: Address, lines: Sequence[str], has_token: bool) -> SourceError:
     """Return the error for a command that failed, with what to do."""
-    text, name = "\n".join(lines), address.repository
-    cause = classify_failure(address, text)
-    words = {"name": name, "ref": address.ref, "host": address.host or name, "path": ""}
+    errors = [line for line in lines if line.startswith(("fatal:", "error:"))]
+    cause, details = classify_failure(address, errors), errors[-3:]
     message, code = _MESSAGES[cause], cause.value
-    details = [line for line in lines if line.startswith(("fatal:", "error:"))][-3:]
-    submodule = _SUBMODULE.search(text)
+    name, folder = address.repository, address.name
+    words = {"name": name, "folder": folder, "ref": address.ref, "host": address.host or name}
+    submodule = _SUBMODULE.search("\n".join(errors))
     if submodule:
         message, code = _NO_SUBMODULE, "submodule"
-        lacks = cause == Cause.NO_REF or "did not contain" in text
+        lacks = cause == Cause.NO_REF or "did not contain" in submodule.string
         words["reason"] = "no longer has the commit" if lacks else "cannot be read"
         words["path"] = submodule[1] or submodule[2]
     elif cause == Cause.REFUSED and has_token:
@@ -86,5 +87,5 @@ def explain_failure(address: Address, lines: Sequence[str], has_token: bool) -> 
         details = [line.strip() for line in lines if line.startswith(("\t", "        "))][:5]
     elif cause in (Cause.SSH, Cause.OTHER):
         details = [*lines[-6:]]
-    message, hint = message.format(**words, folder=address.name).split("\n")
+    message, hint = (part.format(**words) for part in message.split("\n"))
     return SourceError(message, hint, "\n".join(details), code=code)

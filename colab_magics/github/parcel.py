@@ -57,7 +57,8 @@ def pack(
         name, data = _read(folder, word)
         if notebook is None or folder / name != notebook.path:
             is_notebook = name.endswith(".ipynb")
-            packed[name] = _copy(Document.parse(data, name), strip, "") if is_notebook else data
+            data = _copy(Document.parse(data, name), strip, "") if is_notebook else data
+            packed.setdefault(name, data)
     if not packed:
         raise NotebookError(
             "It is not known which notebook this is.",

@@ -57,23 +57,10 @@ class Repository:
         return f"{short} ({self.branch})" if self.branch else short
 
     @cached_property
-    def _record(self) -> Sequence[str]:
-        return [*self._read(RECORD).splitlines(), "", ""]
-
-    @property
-    def ref(self) -> str:
-        """Return the ref that we checked out last; empty where we never did, or without one."""
-        return self._record[0]
-
-    @property
-    def commit(self) -> str:
-        """Return the commit that we checked out last; empty where we never did."""
-        return self._record[1]
-
-    @property
-    def extras(self) -> FrozenSet[str]:
-        """Return what was fetched with that commit: see `CloneSpec.extras`."""
-        return frozenset(filter(None, self._record[2:]))
+    def record(self) -> Tuple[str, str, FrozenSet[str]]:
+        """Return the ref and the commit that we checked out last, and the extras; or nothing."""
+        ref, commit, *extras = [*self._read(RECORD).splitlines(), "", ""]
+        return ref, commit, frozenset(filter(None, extras))
 
     @property
     def published(self) -> str:

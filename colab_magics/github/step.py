@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import ClassVar, FrozenSet, List, Optional, Tuple
 
@@ -44,14 +45,8 @@ class CloneStep(CloneSpec):
         """See `Step`: what a line leaves open stays as it was recorded."""
         if not isinstance(old, CloneStep) or old.repository != self.repository:
             return self
-        return replace(
-            self,
-            ref=self.ref or old.ref,
-            depth=self.depth or old.depth,
-            submodules=self.submodules or old.submodules,
-            lfs=self.lfs or old.lfs,
-            token=self.token or old.token,
-        )
+        names = ("ref", "depth", "submodules", "lfs", "token")
+        return replace(self, **{name: getattr(self, name) or getattr(old, name) for name in names})
 
     def check(self, host: Host) -> Verdict:
         """See `Step`: it is there, at the commit; read from its files."""
@@ -66,7 +61,7 @@ class CloneStep(CloneSpec):
         if self.update or not self._is_current(repository):
             goal = self.commit[:7] or self.ref or "the newest"
             return Verdict("differs", f"at {repository.label}, not {goal}")
-        lacks = " and ".join(sorted(self.extras - repository.extras))
+        lacks = " and ".join(sorted(self.extras - repository.record[2]))
         if lacks:
             return Verdict("differs", f"{self.label} was cloned without its {lacks}")
         return Verdict("ok", f"{self.label}: already at {repository.label}")
@@ -78,9 +73,8 @@ class CloneStep(CloneSpec):
         """
         if self.commit or not repository.head:
             return repository.head == self.commit
-        if not self.ref or repository.ref == self.ref:
-            return True
-        return repository.resolve(self.ref) == repository.head
+        is_ours = not self.ref or repository.record[0] == self.ref
+        return is_ours or repository.resolve(self.ref) == repository.head
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Clone it, or move a clone that nobody has changed."""
@@ -92,7 +86,7 @@ class CloneStep(CloneSpec):
         A person's own commit may be nowhere else yet.
         """
         repository = open_repository(self.place(host))
-        commit = repository.commit or repository.published if repository is not None else ""
+        commit = repository.record[1] or repository.published if repository is not None else ""
         return replace(self, commit=commit or self.commit, update=False)
 
 
@@ -102,6 +96,7 @@ def _describe_place(place: Path, label: str) -> str:
     return "not cloned"
 
 
+@lru_cache(maxsize=1)  # a line is parsed several times
 def parser() -> Parser:
     """Return the arguments of ``%github``."""
     tree = Parser("%github")

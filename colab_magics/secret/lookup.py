@@ -22,9 +22,6 @@ PLACES = {
     "dotenv": "colab_magics.secret.places:Dotenv",
     "prompt": "colab_magics.secret.places:Prompt",
 }
-#: Those in which ``%secret set`` stores, the best first.
-STORES = ("keyring", "file")
-
 #: Why a place of another host does not apply.
 ELSEWHERE = "not here"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -47,22 +44,6 @@ class Place:
 
     def get(self, host: Host, name: str) -> Optional[str]:
         """Return the secret, None where there is none; raise `Unanswered` where it refuses."""
-        raise NotImplementedError
-
-
-class Store(Place):
-    """A place in which ``%secret set`` stores one."""
-
-    def set(self, name: str, value: str) -> None:
-        """Store a secret, in place of an earlier one."""
-        raise NotImplementedError
-
-    def delete(self, name: str) -> bool:
-        """Delete a secret; return whether there was one."""
-        raise NotImplementedError
-
-    def names(self) -> List[str]:
-        """Return the names of those that we stored."""
         raise NotImplementedError
 
 
@@ -109,18 +90,6 @@ def value(host: Host, name: str) -> str:
             code="secret-name",
         )
     return find(host, name)[0]
-
-
-def choose_store(name: str = "") -> Store:
-    """Return the store of that name, else the best one that can be used here."""
-    for key in [name] if name else STORES:
-        store: Store = load(PLACES[key])()
-        reason = store.available(Host())
-        if reason is None:
-            return store
-    raise SourceError(
-        f"{store.label} cannot be used: {reason}.", "Take --to off the line.", code="no-store"
-    )
 
 
 def _missing(

@@ -11,9 +11,10 @@ from ..core.errors import SourceError
 from ..core.redact import register_secret
 from ..extension.magic import Call, Magic
 from ..extension.output import say, show
-from .lookup import STORES, Store, Unanswered, choose_store
+from .lookup import Unanswered
 from .places import ask
 from .step import parser
+from .stores import STORES, Store, choose_store
 
 
 class SecretMagic(Magic):

@@ -11,7 +11,8 @@ from ..core.errors import usage_error
 from ..core.host import Host
 from ..core.redact import register_secret
 from ..core.steps import Outcome, Progress, Step, Verdict
-from .lookup import PLACES, STORES, find, is_name
+from .lookup import PLACES, find, is_name
+from .stores import STORES
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,6 @@ class SecretStep(Step):
 def parser() -> Parser:
     """Return the arguments of ``%secret``."""
     tree = Parser("%secret", description="Set environment variables, and remember their names.")
-    tree.add_argument("names", nargs="*", metavar="NAME")
     tree.add_argument(
         "--from",
         dest="source",
@@ -88,7 +88,6 @@ def parser() -> Parser:
         help=f"look only there: {', '.join(PLACES)}",
     )
     store = tree.add_command("set", "Ask you for a secret, and store it on this machine.")
-    store.add_argument("names", nargs="*", metavar="NAME")
     store.add_argument(
         "--to",
         type=Choice("%secret set", "store", STORES),
@@ -97,8 +96,9 @@ def parser() -> Parser:
         help=f"{' or '.join(STORES)}; without it the first that can be used",
     )
     tree.add_command("list", "List the names of the stored secrets.")
-    delete = tree.add_command("delete", "Delete a stored secret.")
-    delete.add_argument("names", nargs="*", metavar="NAME")
+    tree.add_command("delete", "Delete a stored secret.")
+    for command in (tree, store, tree.commands["delete"]):
+        command.add_argument("names", nargs="*", metavar="NAME")
     return tree
 
 

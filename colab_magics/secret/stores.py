@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Type, Union
 
-from ..core.errors import NotOwn
+from ..core.errors import NotOwn, SourceError
 from ..core.file_lock import alone
 from ..core.files import config_file, read_own, save
 from ..core.host import Host
 from ..core.process import within
-from .lookup import ELSEWHERE, Store, Unanswered
+from .lookup import ELSEWHERE, Place, Unanswered
 
 #: Seconds to wait for the keyring, which may ask a person to unlock it, and for the file's lock.
 PATIENCE = 30.0
@@ -23,7 +23,7 @@ _OPEN: List[str] = []
 _SILENT = "it does not answer; it may wait to be unlocked"
 
 
-class Keyring(Store):
+class Keyring(Place):
     """macOS Keychain, Windows Credential Locker, or a Secret Service; needs ``keyring``."""
 
     name = "keyring"
@@ -55,7 +55,7 @@ class Keyring(Store):
         self._save_names({*self.names(), name})
 
     def delete(self, name: str) -> bool:
-        """See `Store`."""
+        """Delete a secret; return whether there was one."""
         if _call("get_password", name) is None:
             return False
         _call("delete_password", name)
@@ -63,7 +63,7 @@ class Keyring(Store):
         return True
 
     def names(self) -> List[str]:
-        """See `Store`."""
+        """Return the names of those that we stored."""
         return sorted(json.loads(_call("get_password", _NAMES) or "[]"))
 
     def _save_names(self, names: Any) -> None:
@@ -91,7 +91,7 @@ def _call(function: str, *values: str) -> Any:
         raise Unanswered(type(error).__name__) from None
 
 
-class File(Store):
+class File(Place):
     """A file that only this user can read."""
 
     name = "file"
@@ -102,17 +102,17 @@ class File(Store):
         return _read().get(name)
 
     def set(self, name: str, value: str) -> None:
-        """See `Store`."""
+        """Store a secret, in place of an earlier one."""
         with _editing() as secrets:
             secrets[name] = value
 
     def delete(self, name: str) -> bool:
-        """See `Store`."""
+        """Delete a secret; return whether there was one."""
         with _editing() as secrets:
             return secrets.pop(name, None) is not None
 
     def names(self) -> List[str]:
-        """See `Store`."""
+        """Return the names of those that we stored."""
         return sorted(_read())
 
 
@@ -154,3 +154,19 @@ def _editing() -> Iterator[Dict[str, str]]:
                 save(path, json.dumps(secrets, indent=1))
     except OSError as error:
         raise Unanswered(f"{path} cannot be written: {error.strerror}") from None
+
+
+Store = Union[Keyring, File]
+#: The best first.
+STORES: Dict[str, Type[Store]] = {"keyring": Keyring, "file": File}
+
+
+def choose_store(name: str = "") -> Store:
+    """Return the store of that name, else the best one that can be used here."""
+    for key in [name] if name else STORES:
+        store: Store = STORES[key]()
+        reason = store.available(Host())
+        if reason is None:
+            return store
+    hint = "Leave --to out."
+    raise SourceError(f"{store.label} cannot be used: {reason}.", hint, code="no-store")

@@ -19,7 +19,7 @@ from colab_magics.core import redact
 from colab_magics.core.errors import SourceError
 from colab_magics.core.registry import load
 from colab_magics.secret import places, stores
-from colab_magics.secret.lookup import PLACES, Store, value
+from colab_magics.secret.lookup import PLACES, value
 
 CANARY = "canary-7f3a+/=&<x>"
 #: Put together here, so that nothing in this file looks like a token to those who scan it.
@@ -338,7 +338,7 @@ def test_a_keyring_that_never_answers(home: Path, backend: Any) -> None:
 @pytest.mark.parametrize("name", ["file"])
 def test_a_place_keeps_what_it_is_given(name: str, run: Cells) -> None:
     """Any value comes back as it is: line ends, quotes, other scripts."""
-    place: Store = load(PLACES[name])()
+    place: stores.Store = load(PLACES[name])()
     for text in ("a\nb", "\"'\\", "ключ", " "):
         place.set("TOKEN", text)
         assert place.get(None, "TOKEN") == text  # type: ignore[arg-type]
