@@ -126,7 +126,7 @@ def open_repository(folder: Path) -> Optional[Repository]:
 def _is_ours(path: Path) -> bool:
     """Tell whether this user, or root, owns a file, and the link to it if there is one."""
     try:
-        return all(is_own(stat) or stat.st_uid == 0 for stat in (path.lstat(), path.stat()))
+        return all(is_own(info) or info.st_uid == 0 for info in (path.lstat(), path.stat()))
     except OSError:
         return False
 

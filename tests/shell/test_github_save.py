@@ -473,8 +473,16 @@ def test_what_answers_is_not_github(
 
 def test_slips_of_the_line(run: Cells, github: GitHub, nb: Path) -> None:
     """A ``UsageError`` each, before anything is asked."""
-    for words in ("", "me/work --branch a..b", "me/work --path ../x", "--gist --pr", "--what"):
-        assert "UsageError" in failed(run, f"%github save {words}")
+    for words, name in (
+        ("", "unknown-repository"),
+        ("me/work --branch a..b", "branch"),
+        ("me/work --path ../x", "path"),
+        ("me/work ../x", "file"),
+        ("--gist --pr", "gist-branch"),
+        ("--what", "unknown-option"),
+    ):
+        error = run.attempt(f"%github save {words}").error
+        assert type(error).__name__ == "UsageError" and getattr(error, "code", "") == name
     assert github.asked == []
 
 
