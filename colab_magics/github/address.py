@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from ..core.controls import has_controls
 from ..core.errors import usage_error
 from ..core.redact import register_secret, userinfo_spans
 from ..core.secret_scan import find, looks_secret
@@ -18,7 +19,7 @@ _URL = re.compile(
 #: User names in a URL that say nothing about who it is.
 _ANYBODY = ("git", "x-access-token")
 #: What git accepts as the name of a ref, and could not take for an option.
-_REF = re.compile(r"(?!-)(?!.*(\.\.|@\{|//))[^\s~^:?*\[\\]+(?<![./])")
+_REF = re.compile(r"(?![-/.])(?!.*(\.\.|@\{|//|/\.))[^\s~^:?*\[\\]+(?<![./])")
 
 
 class Address(NamedTuple):
@@ -39,7 +40,7 @@ class Address(NamedTuple):
             )
         _refuse_secret(match["repository"])
         ref = match["ref"] or ""
-        if ref and not _REF.fullmatch(ref):
+        if ref and not is_ref(ref):
             raise usage_error(f"%github: {ref} cannot be a ref.", "Check it.", code="ref")
         return cls(match["repository"], ref)
 
@@ -68,6 +69,11 @@ class Address(NamedTuple):
     def name(self) -> str:
         """Return the folder that it is cloned into."""
         return re.sub(r"\.git$", "", re.split(r"[/:]", self.repository.rstrip("/"))[-1])
+
+
+def is_ref(text: str) -> bool:
+    """Tell whether git accepts this as a branch, a tag or a commit."""
+    return _REF.fullmatch(text) is not None and not has_controls(text)
 
 
 def _refuse_secret(url: str) -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from pathlib import Path
 from typing import ClassVar, FrozenSet, List, Optional, Tuple
 
 from ..core.arguments import Parser
 from ..core.errors import usage_error
 from ..core.host import Host
-from ..core.redact import register_secret
 from ..core.steps import Outcome, Progress, Step, Verdict
-from ..secret.lookup import is_name
+from ..secret.lookup import check_name
 from .address import Address, is_same
 from .clone import CloneSpec, clone_or_update
 from .repository import MOVING, SHA, Repository, open_repository
@@ -53,7 +51,8 @@ class CloneStep(CloneSpec):
         place = self.place(host)
         repository = open_repository(place)
         if repository is None:
-            return Verdict("differs", _describe_place(place, self.label))
+            occupied = place.exists() and (not place.is_dir() or any(place.iterdir()))
+            return Verdict("differs", f"{self.label} is not a clone" if occupied else "not cloned")
         if not is_same(repository.origin, self.address.url):
             return Verdict("differs", f"{self.label} is a clone of something else")
         if (repository.git / MOVING).exists():
@@ -88,12 +87,6 @@ class CloneStep(CloneSpec):
         repository = open_repository(self.place(host))
         commit = repository.record[1] or repository.published if repository is not None else ""
         return replace(self, commit=commit or self.commit, update=False)
-
-
-def _describe_place(place: Path, label: str) -> str:
-    if place.exists() and (not place.is_dir() or any(place.iterdir())):
-        return f"{label} is not a clone"
-    return "not cloned"
 
 
 @lru_cache(maxsize=1)  # a line is parsed several times
@@ -132,7 +125,7 @@ def parser() -> Parser:
         command.add_argument("--path", default="", type=check_path, help="in the repository")
     for command in tree.commands.values():
         command.add_argument(
-            "--token", type=_check_token, default="", metavar="NAME", help="a secret with a token"
+            "--token", type=check_name, default="", metavar="NAME", help="a secret with a token"
         )
     return tree
 
@@ -155,17 +148,6 @@ def _check_depth(text: str) -> int:
         hint = "For instance: --depth 1"
         raise usage_error("%github: --depth takes a number of commits.", hint, code="depth")
     return int(text)
-
-
-def _check_token(text: str) -> str:
-    if text and not is_name(text):
-        register_secret(text)
-        raise usage_error(
-            "%github: --token takes the name of a secret; remove the token from the cell.",
-            "Store it: %secret set GH_TOKEN, then --token GH_TOKEN",
-            code="secret-value",
-        )
-    return text
 
 
 def parse(words: List[str]) -> Optional[CloneStep]:

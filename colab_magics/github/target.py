@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import List, NamedTuple, Optional, Tuple
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
-from ..core.controls import has_controls
 from ..core.errors import usage_error
 from ..core.redact import register_secret
+from .address import is_ref
 from .repository import open_repository
 
 #: ``owner/name``, as GitHub allows it.
 REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]*/(?!\.{1,2}$)[\w.-]+", re.ASCII)
-_BRANCH = re.compile(r"(?![-/.])(?!.*(\.\.|@\{|//|/\.))[^\s~^:?*\[\\\x00-\x20]+(?<![./])")
 _ORIGIN = re.compile(r"(?:\w+://)?(?:[^/@]+@)?github\.com[:/](.+?)(\.git)?/?")
 _GIST = re.compile(r"[0-9a-f]{5,64}")
 
@@ -42,7 +41,7 @@ class Target(NamedTuple):
         target = cls(**{key: value for key, value in parse_qsl(text or "") if key in cls._fields})
         valid = (
             (not target.repository or REPOSITORY.fullmatch(target.repository))
-            and (not target.branch or _is_branch(target.branch))
+            and (not target.branch or is_ref(target.branch))
             and (not target.path or _is_path(target.path))
             and (not target.gist or _GIST.fullmatch(target.gist))
             and target.to in ("", "pull", "gist")
@@ -117,7 +116,7 @@ class Source(NamedTuple):
 
 def check_branch(text: str) -> str:
     """Return a branch that was typed, or none; ``UsageError`` where git would refuse it."""
-    if text and not _is_branch(text):
+    if text and not is_ref(text):
         raise usage_error(f"%github: {text} cannot be a branch.", "Check --branch.", code="branch")
     return text
 
@@ -131,10 +130,6 @@ def check_path(text: str) -> str:
             code="path",
         )
     return text
-
-
-def _is_branch(text: str) -> bool:
-    return _BRANCH.fullmatch(text) is not None and not has_controls(text)
 
 
 def _is_path(path: str) -> bool:

@@ -80,16 +80,21 @@ def find(
     raise _missing(host, name, searched, skipped, source)
 
 
-def value(host: Host, name: str) -> str:
-    """Return a secret for another magic, such as the token of ``--token NAME``."""
-    if not is_name(name):
-        register_secret(name)
+def check_name(text: str) -> str:
+    """Return a name, as ``--token`` takes it, or none; ``UsageError`` where it may be a secret."""
+    if text and not is_name(text):
+        register_secret(text)
         raise usage_error(
             "That is not the name of a secret. If it is the secret, remove it from the cell.",
             "Store it: %secret set NAME, and name it: --token NAME",
-            code="secret-name",
+            code="secret-value",
         )
-    return find(host, name)[0]
+    return text
+
+
+def value(host: Host, name: str) -> str:
+    """Return a secret for another magic, such as the token of ``--token NAME``."""
+    return find(host, check_name(name))[0]
 
 
 def _missing(

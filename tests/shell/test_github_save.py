@@ -395,7 +395,7 @@ def test_which_token_is_used(
     said = failed(run, "%github save")
     assert "GH_TOKEN is not set" in said and "%secret set GH_TOKEN" in said
     github.asked.clear()
-    assert "remove the token from the cell" in failed(run, f"%github save --token {LEAK}")
+    assert "remove it from the cell" in failed(run, f"%github save --token {LEAK}")
     assert github.asked == []
 
 
