@@ -1,4 +1,4 @@
-"""What dpkg's database says is installed: read from its file, no process is started."""
+"""Read what is installed from dpkg's database, without starting a process."""
 
 from __future__ import annotations
 
@@ -6,116 +6,107 @@ import re
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
+from ..core.errors import usage_error
+
 #: The database; tests set it to one of their own.
 STATUS = Path("/var/lib/dpkg/status")
 
 #: By Debian's policy, so that no option, pattern or path can be meant.
-_WANTED = re.compile(
+_PACKAGE = re.compile(
     r"(?P<name>[a-z0-9][a-z0-9+.-]+)(:(?P<arch>[a-z0-9][a-z0-9-]*))?(=(?P<version>[\w.+~:*-]+))?"
 )
-#: What was wanted, whether it needs to be installed again, its state; held back counts like others.
+#: Selection (held back counts too), whether a reinstallation is required, and state.
 _USABLE = re.compile(r"\w+ ok (installed|triggers-(pending|awaited))")
 
 
 class Package(NamedTuple):
-    """A package as it was asked for, or as it is installed."""
+    """A package as it is typed, or as it is installed."""
 
     name: str
     arch: str = ""
     version: str = ""
 
-    def holds(self, found: Package) -> bool:
-        """Whether an installed package is this one; a version may end in a ``*``, as for apt.
+    @classmethod
+    def parse(cls, text: str) -> Package:
+        """Parse ``name``, ``name:arch`` or ``name=version``; raise ``UsageError`` for all else.
+
+        apt would take a ``-`` at the end of a name for a removal.
+        """
+        match = _PACKAGE.fullmatch(text)
+        if match is None or match["name"].endswith("-") or "*" in (match["version"] or "")[:-1]:
+            raise usage_error(
+                f"{text!r} is not the name of a package.",
+                "For instance: %apt ffmpeg",
+                code="package-name",
+            )
+        return cls(match["name"], match["arch"] or "", match["version"] or "")
+
+    def matches(self, installed: Package) -> bool:
+        """Tell whether an installed package is this one; a version may end in ``*``, as for apt.
 
         Without an architecture the machine's own is meant, as by apt.
         """
-        arch = _native() if self.arch in {"", "native"} else self.arch
-        if arch not in {"", "any", found.arch} and found.arch != "all":
+        arch = _native_arch() if self.arch in {"", "native"} else self.arch
+        if arch not in {"", "any", installed.arch} and installed.arch != "all":
             return False
         if self.version.endswith("*"):
-            return found.version.startswith(self.version[:-1])
-        return self.version in {"", found.version}
+            return installed.version.startswith(self.version[:-1])
+        return self.version in {"", installed.version}
 
 
-def wanted(text: str) -> Optional[Package]:
-    """``name``, ``name:arch``, ``name=version`` taken apart; None where it is no such thing.
-
-    apt would take a ``-`` at the end of a name for a removal.
-    """
-    found = _WANTED.fullmatch(text)
-    if found is None or found.group("name").endswith("-") or "*" in (found["version"] or "")[:-1]:
-        return None
-    return Package(found.group("name"), found.group("arch") or "", found.group("version") or "")
-
-
-def installed(names: Sequence[str]) -> Optional[Dict[str, List[Package]]]:
-    """What is installed of these names, or provides them; None where dpkg is not at home."""
+def find_installed(names: Sequence[str]) -> Optional[Dict[str, List[Package]]]:
+    """Return what is installed under each name, or provides it; None where there is no dpkg."""
     try:
-        entries = _entries(names)
+        entries = _read_entries(names)
     except OSError:
         return None
-    found: Dict[str, List[Package]] = {name: [] for name in names}
+    installed: Dict[str, List[Package]] = {name: [] for name in names}
     provided: Dict[str, List[Package]] = {name: [] for name in names}
     for fields in entries:
         if not _USABLE.fullmatch(fields["status"]):
             continue
-        one = Package(fields["package"], fields["architecture"], fields["version"])
-        if one.name in found:
-            found[one.name].append(one)
-        for name, version in _provided(fields["provides"]).items():
-            if name in provided:
-                provided[name].append(Package(name, one.arch, version))
-    return {name: found[name] or provided[name] for name in names}
+        name, arch = fields["package"], fields["architecture"]
+        installed.get(name, []).append(Package(name, arch, fields["version"]))
+        for entry in filter(None, fields["provides"].split(",")):
+            virtual, _, version = entry.strip().partition(" (= ")
+            virtual = virtual.partition(":")[0]
+            provided.get(virtual, []).append(Package(virtual, arch, version.rstrip(")")))
+    return {name: installed[name] or provided[name] for name in names}
 
 
-def half_unpacked() -> List[str]:
-    """What dpkg was cut off at while it unpacked: it is whole only when installed once more.
+def find_half_unpacked() -> List[str]:
+    """Return the packages that dpkg was unpacking when it was killed: they need a reinstallation.
 
-    Named with its architecture, unless it is for all.
+    Named with their architecture, unless that is ``all``.
     """
     try:
-        entries = _entries([" reinstreq "])
+        entries = _read_entries([" reinstreq "])
     except OSError:
         return []
-    broken = [fields for fields in entries if " reinstreq " in fields["status"]]
     return [
-        one["package"]
-        if one["architecture"] == "all"
-        else f"{one['package']}:{one['architecture']}"
-        for one in broken
+        f"{fields['package']}:{fields['architecture']}".replace(":all", "")
+        for fields in entries
+        if " reinstreq " in fields["status"]
     ]
 
 
-def _entries(words: Sequence[str]) -> List[Dict[str, str]]:
-    """The fields of each entry that holds one of these words, as dpkg has noted it last."""
+def _read_entries(words: Sequence[str]) -> List[Dict[str, str]]:
+    """Return the fields of each entry that contains one of the words, the newest of a package.
+
+    Newer than the database is dpkg's journal: it is not empty while dpkg works, or was killed.
+    """
     texts = STATUS.read_text(encoding="utf-8", errors="replace").split("\n\n")
-    texts += [file.read_text(encoding="utf-8", errors="replace") for file in _journal()]
-    last: Dict[Tuple[str, str], Dict[str, str]] = {}
+    journal = sorted(path for path in STATUS.parent.glob("updates/*") if path.name.isdigit())
+    texts += [path.read_text(encoding="utf-8", errors="replace") for path in journal]
+    newest: Dict[Tuple[str, str], Dict[str, str]] = {}
     for text in texts:
         if any(word in text for word in words):
-            fields = _fields(text)
-            last[fields["package"], fields["architecture"]] = fields
-    return list(last.values())
+            fields = _parse_fields(text)
+            newest[fields["package"], fields["architecture"]] = fields
+    return list(newest.values())
 
 
-def _journal() -> List[Path]:
-    """What dpkg has noted since it last wrote its database: where it is at work, or was cut off."""
-    folder = STATUS.parent / "updates"
-    if not folder.is_dir():
-        return []
-    return sorted(file for file in folder.iterdir() if file.name.isdigit())
-
-
-def _native() -> str:
-    """The machine's own architecture where there are others too; empty where it is the only one."""
-    try:
-        return (STATUS.parent / "arch").read_text(encoding="ascii").split("\n")[0].strip()
-    except OSError:
-        return ""
-
-
-def _fields(stanza: str) -> Dict[str, str]:
-    """The fields of a stanza that are asked for here."""
+def _parse_fields(stanza: str) -> Dict[str, str]:
     fields = dict.fromkeys(("package", "status", "architecture", "version", "provides"), "")
     for line in stanza.split("\n"):
         name, colon, value = line.partition(": ")
@@ -124,10 +115,9 @@ def _fields(stanza: str) -> Dict[str, str]:
     return fields
 
 
-def _provided(text: str) -> Dict[str, str]:
-    """Each virtual name of a ``Provides`` field, and its version where it has one."""
-    found: Dict[str, str] = {}
-    for entry in filter(None, text.split(",")):
-        name, _, version = entry.strip().partition(" (= ")
-        found[name.partition(":")[0]] = version.rstrip(")")
-    return found
+def _native_arch() -> str:
+    """Return the machine's own architecture; empty where it is the only one."""
+    try:
+        return (STATUS.parent / "arch").read_text(encoding="ascii").split("\n")[0].strip()
+    except OSError:
+        return ""

@@ -1,4 +1,4 @@
-"""``%apt`` as a step: packages of the system (Debian, Ubuntu), by dpkg's own database."""
+"""``%apt`` as a step: packages of the system (Debian, Ubuntu), checked in dpkg's database."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 from ..core.arguments import Parser
-from ..core.errors import SourceError, usage_error
+from ..core.errors import SourceError
 from ..core.host import Host
 from ..core.steps import Outcome, Progress, Step, Verdict
-from .dpkg import Package, installed, wanted
+from .dpkg import Package, find_installed
 
-#: Seconds to wait for another apt, which most often has soon ended: where somebody may be there to
+#: Seconds to wait for another apt, which usually ends soon: where a person may be present to
 #: interrupt that, and where nobody is.
 WAIT, WAIT_ALONE = 120, 60
+
+Installed = Dict[str, List[Package]]
 
 
 @dataclass(frozen=True)
 class AptStep(Step):
-    """Packages as they were typed; a version stands there only if a person wrote it.
+    """Packages as they were typed; a version only where a person wrote one.
 
-    Archives drop old versions, so that one frozen unasked would be a line that fails next month.
+    Archives drop old versions: one that we recorded would be a line that fails next month.
     """
 
     packages: Tuple[str, ...]
@@ -34,121 +36,112 @@ class AptStep(Step):
 
     @property
     def keys(self) -> FrozenSet[str]:
-        """See `Step`: the names, with the architecture where one was typed."""
+        """Return the names, with the architecture where one was typed."""
         return frozenset(map(_key, self.packages))
 
     def parts(self) -> Sequence[AptStep]:
-        """One step for each package."""
+        """Return one step for each package."""
         return tuple(AptStep((text,)) for text in self.packages)
 
     def joined(self, other: Step) -> Optional[Step]:
-        """All packages on one line, those that were there in their places."""
+        """Return all packages on one line; earlier ones stay in their places."""
         if not isinstance(other, AptStep):
             return None
-        return replace(self, packages=_once(*self.packages, *other.packages))
+        return replace(self, packages=_unique(*self.packages, *other.packages))
 
     def without(self, keys: FrozenSet[str]) -> Optional[Step]:
         """See `Step`."""
-        left = tuple(text for text in self.packages if _key(text) not in keys)
-        return AptStep(left) if left else None
+        rest = tuple(text for text in self.packages if _key(text) not in keys)
+        return AptStep(rest) if rest else None
 
     def check(self, host: Host) -> Verdict:
         """See `Step`."""
-        found = self._installed()
-        if found is None:
-            return Verdict("cannot tell", "there is no apt here")
-        bad = [_differs(text, found[_wanted(text).name]) for text in self._missing(found)]
-        if bad:
-            return Verdict("differs", "; ".join(bad))
-        count = len(self.packages)
-        said = "1 package" if count == 1 else f"{count} packages"
-        return Verdict("ok", f"{said} already there, nothing to do")
+        installed = self._find_installed()
+        if installed is None:
+            return Verdict("cannot tell", "apt is not on this machine")
+        missing = self._select_missing(installed)
+        if missing:
+            return Verdict("differs", "; ".join(_describe(text, installed) for text in missing))
+        if len(self.packages) == 1:
+            return Verdict("ok", "1 package is already installed")
+        return Verdict("ok", f"{len(self.packages)} packages are already installed")
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
-        """Install what is missing, and read in dpkg's database that it is there."""
+        """Install what is missing, and check in dpkg's database that it is there."""
         from .apt_get import install
 
-        before = self._installed()
-        missing = self.packages if before is None else self._missing(before)
+        before = self._find_installed()
+        missing = self.packages if before is None else self._select_missing(before)
         install(missing, progress, wait=WAIT if host.may_ask else WAIT_ALONE)
-        found = self._installed() or {}
-        still = self._missing(found)
-        if still:
+        installed = self._find_installed() or {}
+        absent = self._select_missing(installed)
+        if absent:
             raise SourceError(
-                f"apt-get succeeded, and {' '.join(still)} is not installed all the same.",
-                _other(still[0], found),
+                f"apt-get reported success, but {' '.join(absent)} is not installed.",
+                f"See what it prints in a terminal: sudo apt-get install {' '.join(absent)}",
+                code="not-installed",
             )
-        said = [_seen(text, found) for text in missing]
-        more = f" and {len(said) - 4} more" if len(said) > 4 else ""
-        return Outcome("applied", f"{', '.join(said[:4])}{more} installed", self)
+        names = [_label(text, installed) for text in missing]
+        more = f" and {len(names) - 4} more" if len(names) > 4 else ""
+        return Outcome("applied", f"{', '.join(names[:4])}{more} installed", self)
 
     def note(self, host: Host) -> str:
-        """The version that is there, where one package was typed without any."""
-        found = self._installed()
-        if found is None or len(self.packages) != 1 or _wanted(self.packages[0]).version:
+        """Return the installed version, for a single package that was typed without one."""
+        installed = self._find_installed()
+        if installed is None or len(self.packages) != 1 or "=" in self.packages[0]:
             return ""
-        seen = _seen(self.packages[0], found)
-        return seen if " " in seen else ""
+        label = _label(self.packages[0], installed)
+        return label if " " in label else ""
 
-    def _installed(self) -> Optional[Dict[str, List[Package]]]:
-        return installed([_wanted(text).name for text in self.packages])
+    def _find_installed(self) -> Optional[Installed]:
+        return find_installed([Package.parse(text).name for text in self.packages])
 
-    def _missing(self, found: Dict[str, List[Package]]) -> Tuple[str, ...]:
-        """Those of which nothing that is installed is what was asked for."""
-        asked = [(text, _wanted(text)) for text in self.packages]
-        return tuple(
-            text
-            for text, one in asked
-            if not any(one.holds(have) for have in found.get(one.name, []))
-        )
-
-
-def _wanted(text: str) -> Package:
-    one = wanted(text)
-    if one is None:
-        raise usage_error(f"{text!r} is no name of a package.", "For instance: %apt ffmpeg")
-    return one
+    def _select_missing(self, installed: Installed) -> Tuple[str, ...]:
+        return tuple(text for text in self.packages if not _matching(text, installed))
 
 
 def _key(text: str) -> str:
     return text.partition("=")[0]
 
 
-def _once(*texts: str) -> Tuple[str, ...]:
-    """Each package once, where it stood first, as it was written last."""
+def _unique(*texts: str) -> Tuple[str, ...]:
+    """Return each package once: at its first place, as it was written last."""
     return tuple({_key(text): text for text in texts}.values())
 
 
-def _differs(text: str, found: Sequence[Package]) -> str:
-    one = _wanted(text)
-    if one.version and found:
-        return f"{one.name} is {found[0].version}, not {one.version}"
+def _matching(text: str, installed: Installed) -> List[Package]:
+    package = Package.parse(text)
+    return [other for other in installed.get(package.name, []) if package.matches(other)]
+
+
+def _label(text: str, installed: Installed) -> str:
+    """Return ``ffmpeg 7:5.1.4``; the name alone for a virtual package, which has no version."""
+    packages = _matching(text, installed)
+    return f"{_key(text)} {packages[0].version}".strip() if packages else _key(text)
+
+
+def _describe(text: str, installed: Installed) -> str:
+    package = Package.parse(text)
+    others = installed[package.name]
+    if package.version and others:
+        return f"{package.name} is {others[0].version}, not {package.version}"
     return f"{_key(text)} is not installed"
 
 
-def _other(text: str, found: Dict[str, List[Package]]) -> str:
-    """What to do about a package that apt takes for installed."""
-    one = _wanted(text)
-    for have in found.get(one.name, []):
-        if have.arch != one.arch and one._replace(arch="any").holds(have):
-            return f"It is there for another architecture. Name that: %apt {one.name}:{have.arch}"
-    return f"See what it says in a terminal: sudo apt-get install {text}"
-
-
-def _seen(text: str, found: Dict[str, List[Package]]) -> str:
-    """``ffmpeg 7:5.1.4``; of a virtual package, which has none, the name alone."""
-    one = _wanted(text)
-    versions = [have.version for have in found[one.name] if one.holds(have)]
-    return f"{_key(text)} {versions[0]}".strip() if versions else _key(text)
+def parser() -> Parser:
+    """Return the arguments of ``%apt``."""
+    tree = Parser("%apt")
+    tree.add_argument(
+        "packages", nargs="*", metavar="PACKAGE", help="name, name:architecture or name=version"
+    )
+    return tree
 
 
 def parse(words: List[str]) -> Optional[AptStep]:
-    """The packages that a line asks for; None for a bare line."""
-    parser = Parser("%apt", usage="%apt PACKAGE[=VERSION] ...")
-    parser.add_argument("packages", nargs="*")
-    texts = parser.parse_args(words).packages
-    if texts[:1] == ["install"]:  # as one types it in a terminal
-        texts = texts[1:]
+    """Return the packages that a line installs; None for a bare line."""
+    if words[:1] == ["install"]:  # as one types it in a terminal
+        words = words[1:]
+    texts = parser().parse_words(words)[1].packages
     for text in texts:
-        _wanted(text)
-    return AptStep(_once(*texts)) if texts else None
+        Package.parse(text)
+    return AptStep(_unique(*texts)) if texts else None

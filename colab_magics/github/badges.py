@@ -6,37 +6,28 @@ front page), and Kaggle's "Open in Kaggle" badge.
 
 from __future__ import annotations
 
-from typing import Tuple
 from urllib.parse import quote
+
+_COLAB = "https://colab.research.google.com"
+_BINDER = "https://mybinder.org"
+_KAGGLE = "https://kaggle.com"
 
 
 def badges(repository: str, ref: str, path: str) -> str:
-    """The markdown of the three badges, one a line."""
-    blob = _blob(repository, ref, path)
-    binder = f"https://mybinder.org/v2/gh/{repository}/{quote(ref, safe='')}"
-    lines: Tuple[Tuple[str, str, str], ...] = (
-        (
-            "Open In Colab",
-            "https://colab.research.google.com/assets/colab-badge.svg",
-            colab(repository, ref, path),
-        ),
-        (
-            "Binder",
-            "https://mybinder.org/badge_logo.svg",
-            f"{binder}?labpath={quote(path, safe='')}",
-        ),
-        (
-            "Open in Kaggle",
-            "https://kaggle.com/static/images/open-in-kaggle.svg",
-            f"https://kaggle.com/kernels/welcome?src=https://github.com/{blob}",
-        ),
+    """Return the markdown of the three badges, one a line."""
+    binder = f"{_BINDER}/v2/gh/{repository}/{quote(ref, safe='')}?labpath={quote(path, safe='')}"
+    kaggle = f"{_KAGGLE}/kernels/welcome?src=https://github.com/{_blob(repository, ref, path)}"
+    lines = (
+        ("Open In Colab", f"{_COLAB}/assets/colab-badge.svg", colab(repository, ref, path)),
+        ("Binder", f"{_BINDER}/badge_logo.svg", binder),
+        ("Open in Kaggle", f"{_KAGGLE}/static/images/open-in-kaggle.svg", kaggle),
     )
     return "\n".join(f"[![{name}]({image})]({url})" for name, image, url in lines)
 
 
 def colab(repository: str, ref: str, path: str) -> str:
-    """The address that opens a notebook of a repository in Colab."""
-    return f"https://colab.research.google.com/github/{_blob(repository, ref, path)}"
+    """Return the address that opens a notebook of a repository in Colab."""
+    return f"{_COLAB}/github/{_blob(repository, ref, path)}"
 
 
 def _blob(repository: str, ref: str, path: str) -> str:

@@ -1,4 +1,4 @@
-"""Where lines of a notebook clone to: what stands there, another machine will have too."""
+"""The folders that a notebook's lines clone into: on another machine these will exist too."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from ..extension.hooks import Hook
 
 
 class Clones(Hook):
-    """Finds them in what is recorded, or to be."""
+    """Finds the clones in what is recorded, or to be recorded."""
 
     def clones(self) -> Iterator[Path]:
-        """Their folders; the notebook is read where this kernel's own lines are not enough."""
+        """Yield their folders; the notebook is read only after this kernel's own lines."""
         session = self.session
         own = parts_of("github", [step for step, _ in (*session.pending, *session.cell)])
         step: Any
         for steps in (lambda: own, lambda: session.standing("github")):
             for step in steps():
-                with suppress(*bad_input()):  # on a drive that is not there
+                with suppress(*bad_input()):  # on a drive that is not mounted
                     yield step.place(session.host)

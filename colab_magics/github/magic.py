@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any, List
+from typing import Any
 
+from ..core.arguments import Parser
 from ..core.display import Report
 from ..core.registry import load
-from ..core.steps import Outcome, parse
+from ..core.steps import Outcome
 from ..extension.magic import Call, Magic
 from ..extension.output import say, show
 from ..setup.magic_status import judge
+from .step import parse, parser
 
-#: What is done now and not recorded: first word → what does it, imported when it is first used.
+#: The commands that are not recorded, imported when they are first used.
 COMMANDS = {
-    "badge": "colab_magics.github.magic_open:badge",
+    "badge": "colab_magics.github.magic_badge:badge",
     "open": "colab_magics.github.magic_open:open_notebook",
     "save": "colab_magics.github.magic_save:save",
 }
@@ -27,9 +29,9 @@ class GithubMagic(Magic):
     git server will do; for a private repository name the secret that holds a token (see
     ``%secret``).
 
-    ``save`` sends the notebook as it stands before you where the front end gives it, else its
+    ``save`` sends the notebook as it is in front of you where the front end gives it, else its
     file; FILES of its folder too, in the same commit. Nothing is sent where a cell or an output
-    holds a secret, or where GitHub has it like that already. Where it was saved is remembered in
+    contains a secret, or where GitHub has it like that already. Where it was saved is remembered in
     the notebook's metadata. The token is the secret GH_TOKEN, else GITHUB_TOKEN.
 
     Examples
@@ -42,7 +44,7 @@ class GithubMagic(Magic):
         %github clone owner/name --update         # move on, and record the new commit
         %github clone owner/name --install        # and %pin -e name
         %github clone https://gitlab.com/owner/name.git --depth 1
-        %github                                   # how the remembered ones stand
+        %github                                   # the remembered ones, and their commits
         %github save owner/name                   # this notebook; later: %github save
         %github save owner/name data.csv --path notebooks/nb.ipynb --message "Results"
         %github save --pr                         # as a pull request: the open one, or a new one
@@ -51,54 +53,36 @@ class GithubMagic(Magic):
         %github open https://github.com/owner/name/blob/main/nb.ipynb copy.ipynb
         %github badge                             # Open in Colab, Binder, Kaggle
         %github badge owner/name --path nb.ipynb --commit
-
-    Options
-    -------
-    ``save``: ``--branch B`` (made if it is missing), ``--path P`` in the repository, ``--message
-    M``, ``--pr``, ``--gist``, ``--strip`` (what is sent has no outputs), ``--token NAME``.
-    ``badge``: ``--commit`` for the present commit instead of the branch.
-    ``clone``: ``--depth N``: only the last commits. ``--submodules``: with submodules. ``--lfs``:
-    with the large files of git-lfs.
-    All: ``-q``: say nothing. ``-o``: return the outcome. ``--dry-run``: only say what differs, or
-    would be sent. ``--no-record``: do not remember a clone.
     """
 
     name = "github"
-    offers = (
-        "clone", "badge", "open", "save", "--depth", "--submodules", "--lfs", "--token", "--update",
-        "--install", "--branch", "--path", "--commit", "--message", "--pr", "--gist", "--strip",
-    )  # fmt: skip
+
+    @classmethod
+    def parser(cls) -> Parser:
+        """Return the tree that the step is read by."""
+        return parser()
 
     def run(self, call: Call) -> Any:
-        """Clone, then install where that is asked for; or one of the other commands."""
-        if call.words and call.words[0] in COMMANDS:
+        """Clone, then install where that is asked for; or run one of the other commands."""
+        command, arguments = parser().parse_words(call.words)
+        if command in COMMANDS:
             self.no_body(call)
-            return load(COMMANDS[call.words[0]])(self, call)
+            return load(COMMANDS[command])(self, call, arguments)
         outcome = super().run(call)
-        if "--install" in call.words and isinstance(outcome, Outcome):
-            self._install(call)
+        step = parse([*call.words])
+        if step is not None and arguments.install and isinstance(outcome, Outcome):
+            from ..pin.magic import PinMagic
+
+            PinMagic(self.session).run(Call(("-e", step.label), call.flags))
         return outcome
 
     def bare(self, call: Call) -> Any:
-        """Show each clone and how it stands."""
-        if call.words:
-            return super().bare(call)
+        """Show each remembered clone and its commit."""
         parts = self.session.standing(self.name)
         if not parts:
             say("No repository is remembered here. For instance: %github clone owner/name")
             return parts
-        rows: List[Any] = []
-        for part in parts:
-            verdict = judge(part, self.host)
-            rows.append((verdict.state, part.repository, verdict.message))
+        verdicts = [(part.repository, judge(part, self.host)) for part in parts]
+        rows = ((verdict.state, name, verdict.message) for name, verdict in verdicts)
         show(Report((), tuple(rows)))
         return parts
-
-    def _install(self, call: Call) -> None:
-        """As ``%pin -e FOLDER`` would, with the flags of this line."""
-        from ..pin.magic import PinMagic
-        from .step import CloneStep
-
-        step = parse(self.name, call.words)
-        if isinstance(step, CloneStep):
-            PinMagic(self.session).run(Call(("-e", step.label), call.flags))

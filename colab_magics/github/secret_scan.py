@@ -3,80 +3,81 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Tuple
 
 from ..core.errors import SourceError
 from ..core.redact import redact_secrets
 from ..core.secret_scan import assigned, find, readings
 
-_TODO = (
-    "Take it out, clear that output (or --strip), and keep it with %secret; "
-    "where others may have seen it, make a new one."
-)
-
 
 def read(name: str, data: bytes) -> Dict[str, Any]:
-    """A notebook as it is sent; `SourceError` where an object in it has a key twice.
+    """Parse a notebook as it is sent; `SourceError` where an object in it has a key twice.
 
-    Of two values a reader sees the last, and both would be sent.
+    Readers see the last of two values, and both would be sent.
     """
 
-    def once(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
-        made = dict(pairs)
-        if len(made) != len(pairs):
+    def refuse_duplicates(pairs: List[Tuple[str, Any]]) -> Dict[str, Any]:
+        result = dict(pairs)
+        if len(result) != len(pairs):
             raise SourceError(
-                f"{name} has a key twice in one place; {_NOTHING}",
+                f"{name} has a key twice in one place; nothing was sent.",
                 "Open it in Jupyter and save it, which leaves one of them out.",
+                code="duplicate-key",
             )
-        return made
+        return result
 
-    found: Dict[str, Any] = json.loads(data, object_pairs_hook=once)
-    return found
+    notebook: Dict[str, Any] = json.loads(data, object_pairs_hook=refuse_duplicates)
+    return notebook
 
 
 def check_notebook(name: str, notebook: Dict[str, Any]) -> None:
-    """`SourceError` names the cell that holds a secret, in its text or its outputs."""
+    """Raise `SourceError` with the cell that holds a secret, in its text or its outputs."""
     for number, cell in enumerate(notebook.get("cells", ()), 1):
         for part in cell:
             texts = [*_texts(cell[part]), *(_joined(cell[part]) if part == "outputs" else ())]
-            held = _held(texts, code=part == "source")
-            if held:
+            secret = _find_secret(texts, is_code=part == "source")
+            if secret:
                 where = "" if part == "source" else f", in its {part}"
-                first = _first_line(cell)
-                raise SourceError(
-                    f"{name}: cell {number}{first}{where} holds {held}; {_NOTHING}", _TODO
-                )
+                raise _refusal(f"{name}: cell {number}{_first_line(cell)}{where}", secret)
     rest = {key: part for key, part in notebook.items() if key != "cells"}
-    held = _held([*_texts(rest), json.dumps(rest)])
-    if held:
-        raise SourceError(f"{name}: what is beside its cells holds {held}; {_NOTHING}", _TODO)
+    secret = _find_secret([*_texts(rest), json.dumps(rest)])
+    if secret:
+        raise _refusal(f"{name}: what is beside its cells", secret)
 
 
 def check_file(name: str, data: bytes) -> None:
-    """`SourceError` names the line of a file that holds a secret."""
+    """Raise `SourceError` with the line of a file that holds a secret."""
     if name.rpartition("/")[2].startswith((".env", "kaggle.json")):
-        raise SourceError(f"{name} is where secrets are kept; {_NOTHING}", "Leave it out.")
+        message = f"{name} is where secrets are stored; nothing was sent."
+        raise SourceError(message, "Leave it out.", code="secret")
     text = data.decode("utf-8", "replace")
-    held = _held([text], code=True)
-    if held:
-        lines = text.splitlines()
-        number = next((n for n, line in enumerate(lines, 1) if _held([line], code=True)), 1)
-        raise SourceError(f"{name}: line {number} holds {held}; {_NOTHING}", _TODO)
+    secret = _find_secret([text], is_code=True)
+    if secret:
+        lines = enumerate(text.splitlines(), 1)
+        number = next((n for n, line in lines if _find_secret([line], is_code=True)), 1)
+        raise _refusal(f"{name}: line {number}", secret)
 
 
 def check_text(name: str, text: str) -> None:
-    """`SourceError` where something that goes with the files, such as the message, holds one."""
-    if _held([text]):
-        raise SourceError(f"{name} holds {_held([text])}; {_NOTHING}", "Take it out of the cell.")
+    """Raise `SourceError` where something that goes with the files, as the message, holds one."""
+    secret = _find_secret([text])
+    if secret:
+        raise _refusal(name, secret)
 
 
-_NOTHING = "nothing was sent."
+def _refusal(place: str, secret: str) -> SourceError:
+    return SourceError(
+        f"{place} holds {secret}; nothing was sent.",
+        "Remove it, clear that output (or --strip), and store it with %secret; where others may "
+        "have seen it, make a new one.",
+        code="secret",
+    )
 
 
-def _held(texts: Iterator[str] | List[str], code: bool = False) -> str:
-    """What of a secret is in these texts, in words; empty where nothing is.
+def _find_secret(texts: Iterable[str], is_code: bool = False) -> str:
+    """Return what kind of secret these texts hold; empty where they hold none.
 
-    In code it may be what a name is given that says so: ``password = "..."``.
+    In code it may be the value of a name that says so: ``password = "..."``.
     """
     for text in texts:
         for reading in readings(text):
@@ -85,53 +86,50 @@ def _held(texts: Iterator[str] | List[str], code: bool = False) -> str:
             kinds = find(reading)
             if kinds:
                 return f"what looks like {kinds[0]}"
-        name = assigned(text) if code else ""
+        name = assigned(text) if is_code else ""
         if name:
             return f"what looks like a secret, given to {name}"
     return ""
 
 
 def _joined(outputs: Any) -> Iterator[str]:
-    """The texts of all outputs of a cell as one, since a program may print in pieces; each stream's
-    own, too, since two are mixed, and what is shown as HTML or another kind of text.
+    """Yield the texts of a cell's outputs as one, since a program may print in pieces.
+
+    Those of each stream too, which may be mixed, and of each kind of text, such as HTML.
     """
     pieces: Dict[str, List[str]] = {}
     for output in outputs if isinstance(outputs, list) else ():
-        data = output.get("data") if isinstance(output, dict) else None
+        if not isinstance(output, dict):
+            continue
+        data, text = output.get("data"), output.get("text")
         if isinstance(data, dict):
             text = data.get("text/plain")
-            for kind in data:
-                if kind.startswith("text/"):
-                    pieces.setdefault(kind, []).extend(_texts(data[kind]))
-        elif isinstance(output, dict):
-            text = output.get("text")
-            pieces.setdefault(f"stream {output.get('name')}", []).extend(_texts(text))
+            kinds = {kind: data[kind] for kind in data if kind.startswith("text/")}
         else:
-            continue
-        pieces.setdefault("all", []).extend(_texts(text))
+            kinds = {f"stream {output.get('name')}": text}
+        for kind, part in {**kinds, "all": text}.items():
+            pieces.setdefault(kind, []).extend(_texts(part))
     yield from dict.fromkeys("".join(texts) for texts in pieces.values() if len(texts) > 1)
 
 
 def _texts(part: Any) -> Iterator[str]:
-    """All texts in a part of a notebook; lines that were taken apart are one text again."""
+    """Yield all texts in a part of a notebook; a list of lines is one text."""
     if isinstance(part, str):
         yield part
-    elif isinstance(part, list) and part and all(isinstance(one, str) for one in part):
+    elif isinstance(part, list) and part and all(isinstance(line, str) for line in part):
         yield "".join(part)
     elif isinstance(part, list):
-        for one in part:
-            yield from _texts(one)
+        for item in part:
+            yield from _texts(item)
     elif isinstance(part, dict):
-        for key, one in part.items():
+        for key, item in part.items():
             yield from _texts(key)
-            # JSON that a front end draws is one text as it is read, whatever its parts are.
-            yield json.dumps(one) if key == "application/json" or key.endswith("+json") else ""
-            yield from _texts(one)
+            # A front end draws JSON as one text, whatever its parts are.
+            yield json.dumps(item) if key == "application/json" or key.endswith("+json") else ""
+            yield from _texts(item)
 
 
 def _first_line(cell: Dict[str, Any]) -> str:
-    """The first line of a cell, by which it is found; none that holds what is not to be shown."""
+    """Return the first line of a cell, by which it is found; empty where it holds a secret."""
     lines = redact_secrets("".join(cell.get("source", ""))).strip().splitlines()
-    if not lines or _held(lines[:1], code=True):
-        return ""
-    return f" ({lines[0][:50]})"
+    return f" ({lines[0][:50]})" if lines and not _find_secret(lines[:1], is_code=True) else ""

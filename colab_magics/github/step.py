@@ -1,35 +1,25 @@
-"""``%github clone`` as a step: a repository in a folder, at a commit."""
+"""``%github clone`` as a step: a repository in a folder, at a commit; and the magic's arguments."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
+from functools import lru_cache
 from typing import ClassVar, FrozenSet, List, Optional, Tuple
 
 from ..core.arguments import Parser
 from ..core.errors import usage_error
 from ..core.host import Host
-from ..core.redact import register_secret
 from ..core.steps import Outcome, Progress, Step, Verdict
-from ..secret.lookup import is_name
-from .repository import MOVING, SHA, Repository, at
-from .urls import Address, same
+from ..secret.lookup import check_name
+from .address import Address, is_same
+from .clone import CloneSpec, clone_or_update
+from .repository import MOVING, SHA, Repository, open_repository
+from .target import REPOSITORY, check_branch, check_path
 
 
 @dataclass(frozen=True)
-class CloneStep(Step):
-    """``commit`` is what was checked out; a line that is typed has none yet."""
-
-    repository: str
-    ref: str = ""
-    folder: str = ""
-    depth: int = 0
-    submodules: bool = False
-    lfs: bool = False
-    token: str = ""
-    commit: str = ""
-    #: Move on to what the ref is now; said in a line, and not recorded.
-    update: bool = False
+class CloneStep(CloneSpec):
+    """A clone, with the commit that was checked out."""
 
     word: ClassVar[str] = "github"
     rank: ClassVar[int] = 40
@@ -39,134 +29,134 @@ class CloneStep(Step):
         address = f"{self.repository}@{self.ref}" if self.ref else self.repository
         words = ["clone", address, *([self.folder] if self.folder else [])]
         words += ["--depth", str(self.depth)] if self.depth else []
-        words += ["--submodules"] if self.submodules else []
-        words += ["--lfs"] if self.lfs else []
-        words += ["--update"] if self.update else []
+        flags = {"submodules": self.submodules, "lfs": self.lfs, "update": self.update}
+        words += [f"--{name}" for name, is_set in flags.items() if is_set]
         words += ["--token", self.token] if self.token else []
         return (*words, *(("--commit", self.commit) if self.commit else ()))
 
     @property
     def keys(self) -> FrozenSet[str]:
-        """See `Step`: one folder holds one repository."""
-        return frozenset({self.folder or self.address.name})
-
-    @property
-    def address(self) -> Address:
-        """The repository."""
-        return Address(self.repository, self.ref)
-
-    @property
-    def extras(self) -> FrozenSet[str]:
-        """What is to come with the commit, in words."""
-        asked = {"submodules": self.submodules, "large files": self.lfs}
-        return frozenset(name for name, wanted in asked.items() if wanted)
-
-    def place(self, host: Host) -> Path:
-        """Where it is on this host."""
-        return host.resolve(self.folder or self.address.name)
+        """See `Step`: one folder contains one repository."""
+        return frozenset({self.label})
 
     def after(self, old: Step) -> Step:
         """See `Step`: what a line leaves open stays as it was recorded."""
         if not isinstance(old, CloneStep) or old.repository != self.repository:
             return self
-        return replace(
-            self,
-            ref=self.ref or old.ref,
-            depth=self.depth or old.depth,
-            submodules=self.submodules or old.submodules,
-            lfs=self.lfs or old.lfs,
-            token=self.token or old.token,
-        )
+        names = ("ref", "depth", "submodules", "lfs", "token")
+        return replace(self, **{name: getattr(self, name) or getattr(old, name) for name in names})
 
     def check(self, host: Host) -> Verdict:
         """See `Step`: it is there, at the commit; read from its files."""
         place = self.place(host)
-        found = at(place)
-        if found is None:
-            full = place.exists() and (not place.is_dir() or any(place.iterdir()))
-            return Verdict("differs", f"{self.label} is no clone" if full else "not cloned")
-        if not same(found.origin, self.address.url):
+        repository = open_repository(place)
+        if repository is None:
+            occupied = place.exists() and (not place.is_dir() or any(place.iterdir()))
+            return Verdict("differs", f"{self.label} is not a clone" if occupied else "not cloned")
+        if not is_same(repository.origin, self.address.url):
             return Verdict("differs", f"{self.label} is a clone of something else")
-        if (found.git / MOVING).exists():
-            return Verdict("differs", f"{self.label} was being changed when that was cut off")
-        if self.update or not self._meant(found):
+        if (repository.git / MOVING).exists():
+            return Verdict("differs", f"an update of {self.label} was interrupted")
+        if self.update or not self._is_current(repository):
             goal = self.commit[:7] or self.ref or "the newest"
-            return Verdict("differs", f"at {found.said}, not {goal}")
-        lacks = " and ".join(sorted(self.extras - found.brought))
+            return Verdict("differs", f"at {repository.label}, not {goal}")
+        lacks = " and ".join(sorted(self.extras - repository.record[2]))
         if lacks:
-            return Verdict("differs", f"{self.label} came without its {lacks}")
-        return Verdict("ok", f"{self.label}: already at {found.said}")
+            return Verdict("differs", f"{self.label} was cloned without its {lacks}")
+        return Verdict("ok", f"{self.label}: already at {repository.label}")
 
-    def _meant(self, found: Repository) -> bool:
-        """Whether a clone is at the commit; where none is recorded, whether it was made so.
+    def _is_current(self, repository: Repository) -> bool:
+        """Tell whether a clone is at the commit; without a recorded one, whether we cloned it so.
 
         A line that names a branch is not moved by what the branch has become since.
         """
-        if self.commit or not found.head:
-            return found.head == self.commit
-        if not self.ref or found.seen[0] == self.ref:
-            return True
-        return found.means(self.ref) == found.head
+        if self.commit or not repository.head:
+            return repository.head == self.commit
+        is_ours = not self.ref or repository.record[0] == self.ref
+        return is_ours or repository.resolve(self.ref) == repository.head
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
-        """Clone it, or move a clone on that nobody has changed."""
-        from .clone import brought
+        """Clone it, or move a clone that nobody has changed."""
+        return clone_or_update(self, host, progress)
 
-        return brought(self, host, progress)
+    def recorded(self, host: Host) -> Step:
+        """Return the step with the commit that we checked out, or that the server is known to have.
 
-    def recorded(self, host: Host) -> Optional[Step]:
-        """See `Step`: with the commit that we checked out, or that the server is known to have.
-
-        A commit of a person's own may be nowhere else yet.
+        A person's own commit may be nowhere else yet.
         """
-        found = at(self.place(host))
-        commit = found.seen[1] or found.published if found is not None else ""
+        repository = open_repository(self.place(host))
+        commit = repository.record[1] or repository.published if repository is not None else ""
         return replace(self, commit=commit or self.commit, update=False)
 
-    @property
-    def label(self) -> str:
-        """The folder as people see it."""
-        return self.folder or self.address.name
+
+@lru_cache(maxsize=1)  # a line is parsed several times
+def parser() -> Parser:
+    """Return the arguments of ``%github``."""
+    tree = Parser("%github")
+    clone = tree.add_command("clone", "Clone a repository, and remember it with its commit.")
+    clone.add_argument("repository", type=Address.parse, help="OWNER/NAME[@REF], or a git URL")
+    clone.add_argument("folder", nargs="?", default="")
+    clone.add_argument(
+        "--depth", type=_check_depth, default=0, metavar="N", help="only the last N commits"
+    )
+    clone.add_argument("--submodules", action="store_true", help="with submodules")
+    clone.add_argument("--lfs", action="store_true", help="with the large files of git-lfs")
+    clone.add_argument("--update", action="store_true", help="move to what the ref is now")
+    clone.add_argument("--install", action="store_true", help="and %%pin -e the folder")
+    clone.add_argument(
+        "--commit", type=_check_commit, default="", metavar="SHA", help="as it is recorded"
+    )
+    save = tree.add_command("save", "Save this notebook, and files of its folder, to GitHub.")
+    save.add_argument("words", nargs="*", metavar="OWNER/REPO|FILE")
+    save.add_argument("--message", "-m", default="", metavar="TEXT", help="of the commit")
+    save.add_argument("--pr", action="store_true", help="as a pull request")
+    save.add_argument("--gist", action="store_true", help="to a secret gist")
+    save.add_argument("--strip", action="store_true", help="without outputs")
+    open_ = tree.add_command("open", "Fetch a notebook; no other file is overwritten.")
+    open_.add_argument("url", help="an address on GitHub, or OWNER/REPO/PATH.ipynb[@REF]")
+    open_.add_argument("path", nargs="?", default="")
+    badge = tree.add_command("badge", "Make the badges that open this notebook elsewhere.")
+    badge.add_argument(
+        "repository", nargs="?", default="", metavar="OWNER/REPO", type=_check_repository
+    )
+    badge.add_argument("--commit", action="store_true", help="the present commit of the branch")
+    for command, text in ((save, "created if it is missing"), (badge, "without it, as saved")):
+        command.add_argument("--branch", default="", type=check_branch, help=text)
+        command.add_argument("--path", default="", type=check_path, help="in the repository")
+    for command in tree.commands.values():
+        command.add_argument(
+            "--token", type=check_name, default="", metavar="NAME", help="a secret with a token"
+        )
+    return tree
+
+
+def _check_repository(text: str) -> str:
+    if text and not REPOSITORY.fullmatch(text):
+        raise usage_error(f"%github: {text} is not OWNER/REPO.", "Check it.", code="repository")
+    return text
+
+
+def _check_commit(text: str) -> str:
+    if text and not SHA.fullmatch(text):
+        hint = "Otherwise write owner/name@COMMIT."
+        raise usage_error("%github: --commit takes a full commit.", hint, code="commit")
+    return text
+
+
+def _check_depth(text: str) -> int:
+    if not text.isdecimal():
+        hint = "For instance: --depth 1"
+        raise usage_error("%github: --depth takes a number of commits.", hint, code="depth")
+    return int(text)
 
 
 def parse(words: List[str]) -> Optional[CloneStep]:
-    """The repository that a line asks for; None for the other commands."""
-    if words[:1] != ["clone"]:
+    """Return the clone that a line asks for; None for the other commands."""
+    command, arguments = parser().parse_words(words)
+    if command != "clone":
         return None
-    parser = Parser("%github", usage=_USAGE)
-    parser.add_argument("repository")
-    parser.add_argument("folder", nargs="?", default="")
-    parser.add_argument("--depth", type=int, default=0)
-    for flag in ("--submodules", "--lfs", "--update", "--install"):  # the magic installs
-        parser.add_argument(flag, action="store_true")
-    parser.add_argument("--token", default="")
-    parser.add_argument("--commit", default="")
-    found = parser.parse_intermixed_args(words[1:])
-    address = Address.read(found.repository)
-    if found.token and not is_name(found.token):
-        register_secret(found.token)
-        raise usage_error(
-            "%github: --token takes the name of a secret; take the token out of the cell.",
-            "Keep it: %secret set GH_TOKEN, then --token GH_TOKEN",
-        )
-    if found.commit and not SHA.fullmatch(found.commit):
-        raise usage_error("%github: --commit takes a whole commit.", "Else write owner/name@COMMIT")
-    if found.depth < 0:
-        raise usage_error("%github: --depth takes a number above 0.", "Such as: --depth 1")
-    named = "" if found.folder == address.name else found.folder
-    return CloneStep(
-        *address,
-        folder=named,
-        depth=found.depth,
-        submodules=found.submodules,
-        lfs=found.lfs,
-        token=found.token,
-        commit=found.commit,
-        update=found.update,
-    )
-
-
-_USAGE = (
-    "%github clone OWNER/NAME[@REF] [DIR] [--depth N] [--submodules] [--lfs] [--token SECRET] "
-    "[--update] [--install]"
-)
+    values = {name: value for name, value in vars(arguments).items() if name != "install"}
+    address = values.pop("repository")
+    if values["folder"] == address.name:
+        values["folder"] = ""
+    return CloneStep(address.repository, address.ref, **values)

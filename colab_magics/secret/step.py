@@ -6,18 +6,18 @@ import os
 from dataclasses import dataclass, replace
 from typing import ClassVar, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
-from ..core import secret_scan
-from ..core.arguments import Parser
+from ..core.arguments import Choice, Parser, suggest
 from ..core.errors import usage_error
 from ..core.host import Host
 from ..core.redact import register_secret
 from ..core.steps import Outcome, Progress, Step, Verdict
 from .lookup import PLACES, find, is_name
+from .stores import STORES
 
 
 @dataclass(frozen=True)
 class SecretStep(Step):
-    """Names, never values; an empty ``source`` means wherever they are."""
+    """Names, never values; an empty ``source`` means any place."""
 
     names: Tuple[str, ...]
     source: str = ""
@@ -39,71 +39,101 @@ class SecretStep(Step):
         return [replace(self, names=(name,)) for name in self.names]
 
     def joined(self, other: Step) -> Optional[Step]:
-        """See `Step`: those of one source stand on one line."""
+        """See `Step`: those of one source share a line."""
         if not isinstance(other, SecretStep) or other.source != self.source:
             return other if self.keys == other.keys else None
         return replace(self, names=tuple(dict.fromkeys((*self.names, *other.names))))
 
     def without(self, keys: FrozenSet[str]) -> Optional[Step]:
         """See `Step`."""
-        left = tuple(name for name in self.names if name not in keys)
-        return replace(self, names=left) if left else None
+        rest = tuple(name for name in self.names if name not in keys)
+        return replace(self, names=rest) if rest else None
 
     def check(self, host: Host) -> Verdict:
         """See `Step`: what is in the environment holds, wherever it came from."""
         missing = [name for name in self.names if not os.environ.get(name)]
         for name in set(self.names) - set(missing):
             register_secret(os.environ[name])
+        names = missing or self.names
+        subject = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
         if missing:
-            return Verdict("differs", f"{', '.join(missing)} {_are(missing)} not set")
-        already = "already" if host.shell is not None else "here"
-        return Verdict("ok", f"{', '.join(self.names)} {_are(self.names)} set {already}")
+            return Verdict("differs", f"{subject} not set")
+        return Verdict("ok", f"{subject} already set")
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Look each one up, and set them once all are found."""
-        found: Dict[str, str] = {}
-        said: Dict[str, List[str]] = {}
+        values: Dict[str, str] = {}
+        names: Dict[str, List[str]] = {}
         for name in self.names:
             if not os.environ.get(name):
                 progress(f"looking for {name}")
-                found[name], place = find(host, name, self.source or "auto")
-                said.setdefault(place.called, []).append(name)
-        os.environ.update(found)
-        message = "; ".join(f"{', '.join(n)} set, from {place}" for place, n in said.items())
-        typed = said.get("you", [])
-        hint = f"Kept for this kernel only. Longer: %secret set {typed[0]}" if typed else ""
+                values[name], place = find(host, name, self.source or "auto")
+                names.setdefault(place.label, []).append(name)
+        os.environ.update(values)
+        message = "; ".join(f"{', '.join(names[label])} set, from {label}" for label in names)
+        typed = names.get("you", [])
+        hint = f"Only for this kernel. To store it: %secret set {typed[0]}" if typed else ""
         return Outcome("applied", message, self, hint)
 
 
-def _are(names: Sequence[str]) -> str:
-    return "is" if len(names) == 1 else "are"
+def parser() -> Parser:
+    """Return the arguments of ``%secret``."""
+    tree = Parser("%secret", description="Set environment variables, and remember their names.")
+    tree.add_argument(
+        "--from",
+        dest="source",
+        type=Choice("%secret", "place", ["auto", *PLACES]),
+        default="",
+        metavar="PLACE",
+        help=f"look only there: {', '.join(PLACES)}",
+    )
+    store = tree.add_command("set", "Ask you for a secret, and store it on this machine.")
+    store.add_argument(
+        "--to",
+        type=Choice("%secret set", "store", STORES),
+        default="",
+        metavar="STORE",
+        help=f"{' or '.join(STORES)}; without it the first that can be used",
+    )
+    tree.add_command("list", "List the names of the stored secrets.")
+    tree.add_command("delete", "Delete a stored secret.")
+    for command in (tree, store, tree.commands["delete"]):
+        command.add_argument("names", nargs="*", metavar="NAME")
+    return tree
 
 
-def refused(words: Sequence[str], takes: str = "%secret takes names") -> Exception:
-    """The error for words that are no names: each may be a secret, and is not shown."""
+def parse(words: List[str]) -> Optional[SecretStep]:
+    """Return the secrets that a line sets; None for a bare line and the commands."""
+    values = [word for word in words if _may_be_value(word)]
+    if values:  # before a parser repeats them
+        raise _refuse(values)
+    command, arguments = parser().parse_words(words)
+    if command in ("set", "delete") and len(arguments.names) != 1:
+        raise _refuse(arguments.names[1:])
+    if command or not words:
+        return None
+    if not arguments.names:
+        raise _refuse([])
+    names = tuple(dict.fromkeys(arguments.names))
+    return SecretStep(names, "" if arguments.source == "auto" else arguments.source)
+
+
+def _may_be_value(word: str) -> bool:
+    """Tell whether a word may be a secret: it is no name, and no option or a misspelt one."""
+    option, equals, choice = word.partition("=")
+    if equals and option in ("--from", "--to"):
+        return not is_name(choice)
+    return not is_name(word) and not suggest(word, ("--from", "--to"))
+
+
+def _refuse(words: Sequence[str]) -> Exception:
+    """Return the error for words that are no names; each may be a secret, and is not shown."""
     for word in words:
         register_secret(word)
         register_secret(word.partition("=")[2])
     return usage_error(
-        f"{takes}, such as HF_TOKEN; if a secret stands in this cell, take it out, and clear the "
-        "cell's output and history.",
-        "Then keep it, which asks you for it: %secret set NAME",
+        "%secret takes names, such as HF_TOKEN; set and delete take one name. If the cell contains "
+        "a secret, remove it, and clear the cell's output and history.",
+        "Then store it: %secret set NAME asks you for it",
+        code="secret-value",
     )
-
-
-def parse(words: List[str]) -> Optional[SecretStep]:
-    """The secrets that a line asks for; None for a bare line and the commands."""
-    found = [word for word in words if secret_scan.find(word.lstrip("-"))]
-    if found:  # wherever it stands, before a parser repeats it
-        raise refused(found)
-    if not words or words[0] in {"set", "list", "delete"}:
-        return None
-    parser = Parser("%secret", usage="%secret NAME... [--from PLACE]")
-    parser.add_argument("names", nargs="+")
-    parser.add_argument("--from", dest="source", choices=["auto", *PLACES], default="")
-    parsed = parser.parse_args(words)
-    wrong = [name for name in parsed.names if not is_name(name)]
-    if wrong:
-        raise refused(wrong)
-    names = tuple(dict.fromkeys(parsed.names))
-    return SecretStep(names, "" if parsed.source == "auto" else parsed.source)

@@ -519,7 +519,7 @@ def test_a_dotenv_in_a_folder_of_others(
     code = (
         "try:\n"
         "    found, place = lookup.find(Host(start=where), 'TOKEN', 'dotenv')\n"
-        "    print('found', found, place.called)\n"
+        "    print('found', found, place.label)\n"
         "except ColabMagicsError as error:\n"
         "    print('refused', error.details)\n"
     )

@@ -11,9 +11,9 @@ from typing import Tuple
 
 import pytest
 
+from colab_magics.github.address import Address
 from colab_magics.github.git import Git
-from colab_magics.github.repository import Repository, at
-from colab_magics.github.urls import Address
+from colab_magics.github.repository import Repository, open_repository
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32" or shutil.which("git") is None, reason="elsewhere: POSIX with git"
@@ -47,7 +47,7 @@ def clone(tmp_path: Path) -> Path:
 
 def known(found: Repository) -> Tuple[object, ...]:
     """All that is read of one."""
-    return found.origin, found.branch, found.head, found.means("v1"), found.published
+    return found.origin, found.branch, found.head, found.resolve("v1"), found.published
 
 
 @pytest.mark.parametrize("packed", [False, True])
@@ -57,7 +57,7 @@ def test_a_linked_work_tree_is_read(clone: Path, tmp_path: Path, packed: bool) -
     if packed:
         git(clone, "pack-refs", "--all")
     head = git(clone, "rev-parse", "HEAD")
-    linked, main = at(tmp_path / "linked"), at(clone)
+    linked, main = open_repository(tmp_path / "linked"), open_repository(clone)
     assert main is not None and known(main) == (URL, "main", head, head, head)
     assert linked is not None and known(linked) == (URL, "other", head, head, "")
     assert linked.git == clone / ".git" / "worktrees" / "linked"
@@ -72,9 +72,13 @@ def test_a_submodule_of_another_place_is_read(clone: Path, tmp_path: Path) -> No
     ):
         (tmp_path / name).mkdir()
         (tmp_path / name / ".git").write_text(text)
-    found = at(tmp_path / "sub")
+    found = open_repository(tmp_path / "sub")
     assert found is not None and found.origin == URL
-    assert at(tmp_path / "bad") is None and at(tmp_path / "no") is None and at(tmp_path) is None
+    assert (
+        open_repository(tmp_path / "bad") is None
+        and open_repository(tmp_path / "no") is None
+        and open_repository(tmp_path) is None
+    )
 
 
 #: A git that knows refs in tables, as 2.45 does; where it is asked of others it answers nothing.
@@ -101,7 +105,7 @@ def test_refs_in_tables_are_git_s_to_read(
     program.write_text(_REFTABLE.format(git=clone / ".git", sha=sha, other=other, url=URL))
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
-    found = at(clone)
+    found = open_repository(clone)
     assert found is not None and known(found) == (URL, "main", sha, sha, "")
 
 
@@ -143,7 +147,7 @@ def test_nothing_of_a_repository_is_run(clone: Path, tmp_path: Path, setting: st
         (clone / ".git" / "objects" / tag[:2] / tag[2:]).unlink()
     else:
         git(clone, "config", setting, f"!{value}" if setting.startswith("alias.") else value)
-    found = at(clone)
+    found = open_repository(clone)
     assert found is not None and found.head and known(found)[1] == "main"
     if setting != "partial":
         run = Git(Address("o/r", ""))

@@ -198,7 +198,7 @@ def test_a_redirect_of_githubs(
     assert (len(home.asked) == 2) == (expected == "home") or expected == "loop"
     signed = home.secrets
     with suppress(SourceError):
-        api.plain(f"{home.at}/begin")
+        api.download(f"{home.at}/begin")
     assert other.secrets == 0 and home.secrets == signed
 
 
@@ -352,7 +352,10 @@ def test_no_number_of_a_servers_is_more_than_one(number: str) -> None:
     assert http._seconds(number) in (0.0, 1.0)
     assert http._seconds(f"Mon, 01 Jan {number} 00:00:00 GMT") == 0.0
     for until in (number, "9" * 18):
-        assert api._limit({"X-RateLimit-Reset": until}, True)[1] == "Run it again after a while."
+        assert (
+            api._explain_limit({"X-RateLimit-Reset": until}, True)[1]
+            == "Run it again after a while."
+        )
     changed = {"Last-Modified": f"Mon, 01 Jan {number[:12]} 00:00:00 GMT", "Date": "x"}
     assert http.strong_tag(changed) == ""
 

@@ -20,7 +20,7 @@ from support.notebooks import notebook
 
 from colab_magics.core import errors
 from colab_magics.github import contents, magic_save
-from colab_magics.github.urls import Target
+from colab_magics.github.target import Target
 
 __all__ = ["bare", "run"]
 

@@ -45,8 +45,13 @@ def test_run_saves_its_notebook_and_remembers_where(
     assert done.returncode == 0, done.stderr
     first, second = shown(path)
     assert "one.ipynb saved to me/work, branch main: " in first
-    assert "Remembered in the notebook" in first and "As the file was before this run" in first
-    assert "nothing was sent" not in first and "me/work, branch main has one.ipynb" in second
+    assert (
+        "Remembered in the notebook" in first
+        and "This is the file as it was before this run" in first
+    )
+    assert (
+        "nothing was sent" not in first and "me/work, branch main already has one.ipynb" in second
+    )
     kept = whole(path)["metadata"]["colab_magics"]
     assert kept == {"github": "repository=me/work&branch=main&path=one.ipynb"}
     assert sent(github, "one.ipynb")["metadata"]["colab_magics"] == kept
@@ -76,7 +81,7 @@ def test_colab_gives_the_notebook_and_an_executor_none(
         page.cells[1] += " --path a/b.ipynb"
         text = page.play_ok(1).text
         assert "a/b.ipynb saved to me/work" in text and "for this kernel" in text
-        assert "me/work, branch main has b.ipynb as it is here" in page.play_ok(2).text
+        assert "me/work, branch main already has b.ipynb like this" in page.play_ok(2).text
         found = sent(github, "a/b.ipynb")
         assert ["".join(cell["source"]) for cell in found["cells"]][1:] == page.cells
     with started(machine, folder, served=False) as kernel:

@@ -53,10 +53,10 @@ def test_what_is_there_starts_nothing(
     """What dpkg has holds: no process, no network; the line is remembered with its version."""
     database("ffmpeg", version="7:5.1")
     database("sox")
-    assert run("%apt ffmpeg").startswith("1 package already there, nothing to do")
+    assert run("%apt ffmpeg").startswith("1 package is already installed")
     (line,) = run.steps()
     assert line.split("#")[0].rstrip() == "%apt ffmpeg" and line.endswith("# ffmpeg 7:5.1")
-    assert run("%apt install sox ffmpeg").startswith("2 packages already there, nothing to do")
+    assert run("%apt install sox ffmpeg").startswith("2 packages are already installed")
     assert len(run.steps()) == 1 and "sox" in run.steps()[0]
     shown = run("%apt")
     assert [line.split()[:2] for line in shown.split("\n")] == [["ok", "ffmpeg"], ["ok", "sox"]]
@@ -116,11 +116,26 @@ def test_what_dpkg_was_cut_off_at_counts(run: Cells, database: Database) -> None
     assert state(run, "tool").startswith("differs")
 
 
-@pytest.mark.parametrize("line", ["../x", "-y", "tool-", "Tool", "a=b=c", "'tool=1 2'", "x*"])
-def test_what_is_no_package(run: Cells, nothing_starts: None, line: str) -> None:
+@pytest.mark.parametrize(
+    ("line", "code", "text"),
+    [
+        ("../x", "package-name", "'../x' is not the name of a package."),
+        ("-y", "unknown-option", "%apt has no option -y."),
+        ("--dry-rum x", "unknown-option", "%apt has no option --dry-rum. Did you mean --dry-run?"),
+        ("tool-", "package-name", "'tool-' is not the name of a package."),
+        ("Tool", "package-name", "'Tool' is not the name of a package."),
+        ("a=b=c", "package-name", "'a=b=c' is not the name of a package."),
+        ("'tool=1 2'", "package-name", "'tool=1 2' is not the name of a package."),
+        ("x*", "package-name", "'x*' is not the name of a package."),
+    ],
+)
+def test_what_is_no_package(
+    run: Cells, nothing_starts: None, line: str, code: str, text: str
+) -> None:
     """Nothing that could be an option, a path, a pattern or a removal reaches apt."""
-    reply = run.attempt(f"%apt {line}")
-    assert type(reply.error).__name__ == "UsageError" and run.steps() == []
+    error = run.attempt(f"%apt {line}").error
+    assert type(error).__name__ == "UsageError" and run.steps() == []
+    assert (getattr(error, "code", ""), str(error).split("\n")[0]) == (code, text)
 
 
 def test_without_apt(run: Cells, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -128,9 +143,8 @@ def test_without_apt(run: Cells, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     monkeypatch.setattr(dpkg, "STATUS", tmp_path / "none")
     monkeypatch.setenv("PATH", str(tmp_path))
     reply = run.attempt("%apt ffmpeg=7 sox")
-    assert isinstance(reply.error, SourceError)
-    assert reply.error.message == "There is no apt on this machine."
-    assert reply.error.hint == "Install it by this system's own means: ffmpeg sox"
+    assert isinstance(reply.error, SourceError) and reply.error.code == "no-apt"
+    assert reply.error.hint == "Install it with this system's own tools: ffmpeg sox"
     for name, way in (("brew", "!brew install"), ("conda", "!conda install -y -c conda-forge")):
         (tmp_path / name).write_text("#!/bin/sh\n")
         (tmp_path / name).chmod(0o755)

@@ -14,7 +14,7 @@ from support.cells import Cells
 from support.notebooks import notebook
 
 from colab_magics.core import errors
-from colab_magics.github.urls import Target
+from colab_magics.github.target import Target
 
 
 @pytest.fixture(autouse=True)
@@ -87,19 +87,25 @@ def test_the_present_commit(run: Cells, nb: Path, monkeypatch: pytest.MonkeyPatc
         clone(Path.cwd())
         assert f"/blob/{repo.branches['work']}/sub/nb.ipynb" in run("%github badge --commit")
         assert [one.signed for one in github.asked] == [False]
-        with pytest.raises(errors.SourceError, match="is not there, or it is private"):
+        with pytest.raises(errors.SourceError, match="does not exist, or it is private"):
             run("%github badge o/none --path nb.ipynb --commit")
     finally:
         github.close()
 
 
-def test_what_is_not_known_is_asked_for(run: Cells) -> None:
+@pytest.mark.parametrize(
+    ("line", "code", "text"),
+    [
+        ("", "unknown-repository", "%github badge: it is not known where this notebook is on "),
+        ("o/r", "unknown-notebook", "%github badge: it is not known which notebook this is."),
+        ("nonsense --path x.ipynb", "repository", "%github: nonsense is not OWNER/REPO."),
+        ("o/r --path ../x.ipynb", "path", "%github: ../x.ipynb cannot be a file of a repository."),
+        ("o/r --branch a..b", "branch", "%github: a..b cannot be a branch."),
+        ("--comit", "unknown-option", "%github badge has no option --comit. Did you mean --commit"),
+    ],
+)
+def test_what_is_not_known_is_asked_for(run: Cells, line: str, code: str, text: str) -> None:
     """Which repository, which path: a ``UsageError`` that says what to type."""
-    for line, said in (
-        ("%github badge", "where this notebook is on GitHub"),
-        ("%github badge o/r", "which notebook this is"),
-        ("%github badge nonsense --path x.ipynb", "is no OWNER/REPO"),
-        ("%github badge o/r --path ../x.ipynb", "can be no file of a repository"),
-    ):
-        with pytest.raises(UsageError, match=said):
-            run(line)
+    error = run.attempt(f"%github badge {line}").error
+    assert isinstance(error, UsageError) and getattr(error, "code", "") == code
+    assert str(error).startswith(text)

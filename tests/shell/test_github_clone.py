@@ -142,9 +142,9 @@ def test_submodules_that_are_asked_for_later(run: Cells, server: Server) -> None
     server.commit("model", README="with lib")
     run(f"%github clone {url}")
     commit = head("model")
-    assert "came without its submodules" in run(f"%github clone {url} --submodules --dry-run")
+    assert "was cloned without its submodules" in run(f"%github clone {url} --submodules --dry-run")
     shown = run(f"%github clone {url} --submodules")
-    assert shown == f"model: submodules brought, at {commit[:7]} (main)"
+    assert shown == f"model: submodules fetched, at {commit[:7]} (main)"
     assert Path("model/lib/code").read_text() == "x"
     for line in (f"{url} --submodules", url):
         assert "already at" in run(f"%github clone {line}")
@@ -158,7 +158,7 @@ def test_submodules_that_are_asked_for_later(run: Cells, server: Server) -> None
 
 @pytest.mark.parametrize(
     ("name", "commit", "said"),
-    [("private", "", "cannot be read"), ("inner", "1" * 40, "has no such commit any more")],
+    [("private", "", "cannot be read"), ("inner", "1" * 40, "no longer has the commit")],
 )
 def test_a_submodule_that_fails_is_named(
     run: Cells, server: Server, name: str, commit: str, said: str
@@ -197,7 +197,7 @@ def test_large_files(run: Cells, server: Server) -> None:
     run(f"%github clone {url} whole --lfs --token GH_TOKEN")
     assert Path("whole/weights.bin").read_bytes() == data
     assert "already at" in run(f"%github clone {url} whole --lfs --token GH_TOKEN")
-    assert "large files brought" in run(f"%github clone {url} small --lfs --token GH_TOKEN")
+    assert "large files fetched" in run(f"%github clone {url} small --lfs --token GH_TOKEN")
     assert Path("small/weights.bin").read_bytes() == data
 
 
@@ -230,7 +230,7 @@ def test_an_unnamed_file_of_a_person_is_not_overwritten(run: Cells, server: Serv
     Path("model/notes").write_text("mine")
     reply = run.attempt(f"%github clone {url} --update")
     assert isinstance(reply.error, SourceError)
-    assert "holds files of yours" in reply.error.message and "notes" in reply.error.details
+    assert reply.error.code == "would-overwrite" and "notes" in reply.error.details
     assert Path("model/notes").read_text() == "mine" and head("model") == old
     assert "already at" in run(f"%github clone {url}")
 
@@ -247,7 +247,7 @@ def test_an_ignored_file_of_a_person_is_not_overwritten(run: Cells, server: Serv
     server.commit("model")
     reply = run.attempt(f"%github clone {url} --update")
     assert isinstance(reply.error, SourceError)
-    assert "holds files of yours" in reply.error.message and "config.yml" in reply.error.details
+    assert reply.error.code == "would-overwrite" and "config.yml" in reply.error.details
     assert Path("model/config.yml").read_text() == "mine" and head("model") == old
 
 
@@ -259,10 +259,10 @@ def test_what_is_in_the_way_is_left_alone(run: Cells, server: Server) -> None:
     Path("file").write_text("1")
     for line in (url, f"{url} file"):
         reply = run.attempt(f"%github clone {line}")
-        assert isinstance(reply.error, SourceError) and "left alone" in reply.error.message
+        assert isinstance(reply.error, SourceError) and reply.error.code == "occupied"
     run(f"%github clone {url} good")
     reply = run.attempt(f"%github clone {other} good")
-    assert isinstance(reply.error, SourceError) and "clone of" in reply.error.message
+    assert isinstance(reply.error, SourceError) and reply.error.code == "occupied"
     assert left() == ["file", "good", "model"] and Path("model/mine").read_text() == "1"
     assert len(run.steps()) == 1
     os.symlink("nowhere", "link")
@@ -284,7 +284,7 @@ def test_a_private_one_needs_its_token(run: Cells, server: Server) -> None:
         refused = run.attempt(f"%github clone {url} --token WRONG")
     finally:
         del os.environ["WRONG"]
-    assert isinstance(refused.error, SourceError) and "with that token" in refused.error.message
+    assert isinstance(refused.error, SourceError) and refused.error.code == "refused"
     assert left() == [] and run.steps() == []
     shown = run(f"%github clone {url} --token GH_TOKEN")
     assert run.steps() == [f"%github clone {url} --token GH_TOKEN --commit {head('private')}"]
@@ -395,29 +395,33 @@ def test_a_token_on_the_line_is_refused(run: Cells, server: Server) -> None:
     ):
         reply = run.attempt(f"%github clone {line}")
         assert type(reply.error).__name__ == "UsageError"
-        assert "%secret set" in str(reply.error) and "9b1e4d" not in str(reply.error)
+        assert getattr(reply.error, "code", "") == "secret-value" and "9b1e4d" not in str(
+            reply.error
+        )
         redact.forget_secrets()
     assert run.steps() == [] and left() == []
 
 
 # ---------------------------------------------------------------------- what fails
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "code", "text"),
     [
-        ("model.git@nope", "has no nope"),
-        ("model.git@abcdef1 --depth 1", "has no abcdef1 among the last commits"),
-        ("absent.git", "is not there, or it is private"),
-        ("empty.git", "is empty"),
-        ("model.git --commit " + "0" * 40, "no longer has the commit 0000000"),
+        ("model.git@nope", "no-ref", "has no nope."),
+        ("model.git@abcdef1 --depth 1", "no-ref", "has no abcdef1 among the last commits."),
+        ("absent.git", "refused", "does not exist, or it is private."),
+        ("empty.git", "no-ref", "is empty: it has no commit yet."),
+        ("model.git --commit " + "0" * 40, "no-commit", "no longer has the commit 0000000"),
     ],
 )
-def test_what_the_server_does_not_have(run: Cells, server: Server, line: str, said: str) -> None:
+def test_what_the_server_does_not_have(
+    run: Cells, server: Server, line: str, code: str, text: str
+) -> None:
     """One line that says it; nothing is left, and nothing is remembered."""
     server.make("model", README="hello")
     git(server.folder, "init", "-q", "--bare", "empty.git")
     reply = run.attempt(f"%github clone {server.at}/{line}")
-    assert isinstance(reply.error, SourceError) and said in reply.error.message
-    assert left() == [] and run.steps() == []
+    assert isinstance(reply.error, SourceError) and text in reply.error.message
+    assert reply.error.code == code and left() == [] and run.steps() == []
 
 
 def test_a_server_that_goes_half_way(run: Cells, server: Server) -> None:
@@ -425,14 +429,13 @@ def test_a_server_that_goes_half_way(run: Cells, server: Server) -> None:
     url = server.make("model", blob=os.urandom(400_000).hex())
     server.die = 100_000
     reply = run.attempt(f"%github clone {url} deep/down")
-    assert isinstance(reply.error, SourceError) and "stopped half way" in reply.error.message
+    assert isinstance(reply.error, SourceError) and reply.error.code == "offline"
     assert left() == []
     server.die = 0
     run(f"%github clone {url} deep/down")
     reply = run.attempt("%github clone http://127.0.0.1:9/x.git")
-    assert (
-        isinstance(reply.error, SourceError) and "127.0.0.1:9 did not answer" in reply.error.message
-    )
+    assert isinstance(reply.error, SourceError) and reply.error.code == "offline"
+    assert reply.error.message.startswith("127.0.0.1:9 did not answer")
 
 
 def test_a_server_that_says_nothing_more(
@@ -443,7 +446,7 @@ def test_a_server_that_says_nothing_more(
     url = server.make("model", blob=os.urandom(400_000).hex())
     server.stall = 100_000
     reply = run.attempt(f"%github clone {url}")
-    assert isinstance(reply.error, SourceError) and "stopped half way" in reply.error.message
+    assert isinstance(reply.error, SourceError) and reply.error.code == "offline"
     assert left() == []
 
 
@@ -452,7 +455,7 @@ def test_ssh_that_does_not_get_in(run: Cells, monkeypatch: pytest.MonkeyPatch) -
     said = "echo Host key verification failed. >&2; false #"
     monkeypatch.setenv("GIT_SSH_COMMAND", said)
     reply = run.attempt("%github clone git@example.org:o/n.git")
-    assert isinstance(reply.error, SourceError) and "cannot be read by ssh" in reply.error.message
+    assert isinstance(reply.error, SourceError) and reply.error.code == "ssh"
     assert "Host key verification failed." in reply.error.details
 
 
@@ -475,21 +478,26 @@ def test_no_folder_for_the_lock(
 
 
 @pytest.mark.parametrize(
-    "line",
+    ("line", "code", "text"),
     [
-        "clone",
-        "clone http://[x/y",
-        "clone nothing",
-        "clone o/n@a..b",
-        "clone o/n --depth -1",
-        "clone -o/n",
-        "clobber x",
+        ("clone", "usage", "%github clone: the following arguments are required: repository"),
+        ("clone http://[x/y", "url", "%github: that is not a URL."),
+        ("clone nothing", "repository", "%github: nothing is not a repository."),
+        ("clone o/n@a..b", "ref", "%github: a..b cannot be a ref."),
+        ("clone o/n --depth -1", "depth", "%github: --depth takes a number of commits."),
+        ("clone o/n --commit 12ab", "commit", "%github: --commit takes a full commit."),
+        ("clone -o/n", "usage", "%github clone: the following arguments are required"),
+        ("clone o/n --submodule", "unknown-option", "%github clone has no option --submodule. Did"),
+        ("clon o/n", "unknown-command", "%github has no command clon. Did you mean clone?"),
+        ("save --gist --pr", "gist-branch", "%github save: a gist has no branches."),
+        ("open x.ipynb", "notebook-address", "%github open: x.ipynb is not a notebook on GitHub."),
     ],
 )
-def test_bad_lines(run: Cells, line: str) -> None:
+def test_bad_lines(run: Cells, line: str, code: str, text: str) -> None:
     """Each is one line that says what is wrong."""
-    reply = run.attempt(f"%github {line}")
-    assert type(reply.error).__name__ == "UsageError" and left() == []
+    error = run.attempt(f"%github {line}").error
+    assert type(error).__name__ == "UsageError" and left() == []
+    assert getattr(error, "code", "") == code and str(error).startswith(text)
 
 
 def test_without_git(run: Cells, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -536,13 +544,12 @@ def cut_off(run: Cells, patch: pytest.MonkeyPatch, url: str, work: Callable[[], 
     with patch.context() as patched:
         patched.setattr(Git, "__call__", dies)
         run.attempt(f"%github clone {url} --update")
-    assert "cut off" in run(f"%github clone {url} --dry-run")
+    assert "was interrupted" in run(f"%github clone {url} --dry-run")
 
 
 def finish(error: object) -> None:
     """Type the command that an error names."""
-    assert isinstance(error, SourceError)
-    assert "was being changed when that was cut off; it was left alone" in error.message
+    assert isinstance(error, SourceError) and error.code == "interrupted"
     subprocess.run(error.hint.partition(": !")[2], shell=True, check=True)
 
 
@@ -588,7 +595,7 @@ def test_edits_after_a_kill_stay(
     git(Path("model"), "add", "staged", "f3")
     for line in (f"%github clone {url} --update", f"%github clone {url} --update"):
         reply = run.attempt(line)
-        assert isinstance(reply.error, SourceError) and "left alone" in reply.error.message
+        assert isinstance(reply.error, SourceError) and reply.error.code == "interrupted"
         assert reply.error.details.split() == ["M", "f1", "M", "f2", "M", "f3", "A", "staged"]
         assert {name: Path("model", name).read_text() for name in mine} == mine
         assert head("model") == old
@@ -612,9 +619,7 @@ def test_killed_before_and_after_git_moved(
     cut_off(run, monkeypatch, url, lambda: None)
     for line in (f"%github clone {url} --update", f"%github clone {url} --update"):
         reply = run.attempt(line)
-        assert (
-            isinstance(reply.error, SourceError) and "holds files of yours" in reply.error.message
-        )
+        assert isinstance(reply.error, SourceError) and reply.error.code == "would-overwrite"
         assert Path("model/notes").read_text() == "mine"
     assert "already at" in run(f"%github clone {url}")
     Path("model/notes").unlink()

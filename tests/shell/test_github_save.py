@@ -15,7 +15,6 @@ from support.notebooks import code, notebook, whole
 
 from colab_magics.core.errors import NotebookError, SourceError
 from colab_magics.github import contents
-from colab_magics.secret import stores
 
 LEAK = "ghp_" + "a1B2" * 9
 
@@ -24,7 +23,6 @@ LEAK = "ghp_" + "a1B2" * 9
 def canary(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The token is in the environment; what is known of secrets is forgotten behind each test."""
     monkeypatch.setattr("colab_magics.core.redact._SECRETS", set())
-    monkeypatch.setattr(stores, "_SILENT", [])
     monkeypatch.setattr(contents, "_LAST", {})
     monkeypatch.delenv("GITHUB_TOKEN", raising=False)
     monkeypatch.delenv("MINE", raising=False)
@@ -90,13 +88,13 @@ def test_saved_remembered_and_not_sent_again(
     commit = repo.branches["main"]
     assert shown[0] == f"work/nb.ipynb saved to me/work, branch main: {commit[:7]}"
     assert shown[1] == "https://github.com/me/work/blob/main/work/nb.ipynb"
-    assert "the next time, %github save is enough" in shown[2]
+    assert "next time, type %github save" in shown[2]
     assert read(repo, "work/nb.ipynb")["cells"] == whole(nb)["cells"]
     assert repo.messages[commit] == "Save nb.ipynb" and "README.md" in repo.files()
     kept = read(repo, "work/nb.ipynb")["metadata"]["colab_magics"]["github"]
     assert kept == "repository=me/work&branch=main&path=work/nb.ipynb"
     shown = run("%github save").splitlines()
-    assert shown[0] == "me/work, branch main has nb.ipynb as it is here; nothing was sent"
+    assert shown[0] == "me/work, branch main already has nb.ipynb like this; nothing was sent"
     assert repo.branches["main"] == commit and len(github.changes) == 1
     nb.write_text(nb.read_text().replace("print(1)", "print(2)"))
     run('%github save --message "Second thoughts"')
@@ -141,7 +139,7 @@ def test_files_of_the_folder_go_in_one_commit(run: Cells, repo: Repo, nb: Path) 
     assert shown.startswith("deep/data/x.csv saved to me/work") and len(repo.commits) == 3
     assert "is not in the notebook's folder" in failed(run, "%github save ../x")
     assert "is a folder" in failed(run, "%github save data")
-    assert "is not there" in failed(run, "%github save nothing.csv")
+    assert "does not exist" in failed(run, "%github save nothing.csv")
 
 
 def test_a_missing_branch_is_made_from_the_default_one(run: Cells, repo: Repo, nb: Path) -> None:
@@ -150,7 +148,7 @@ def test_a_missing_branch_is_made_from_the_default_one(run: Cells, repo: Repo, n
     assert shown.splitlines()[0] == "Branch feature/x is new"
     assert set(repo.files("feature/x")) == {"README.md", "nb.ipynb"}
     assert "nb.ipynb" not in repo.files()
-    assert "branch feature/x has nb.ipynb" in run("%github save")
+    assert "branch feature/x already has nb.ipynb" in run("%github save")
     shown = run("%github save --path 'a b/ü.ipynb'")
     assert shown.splitlines()[1].endswith("/me/work/blob/feature/x/a%20b/%C3%BC.ipynb")
 
@@ -193,7 +191,7 @@ def test_what_changed_there_since_is_said(run: Cells, repo: Repo, nb: Path) -> N
     assert "had changed there" not in run("%github save me/work")
     repo.commit("main", {"nb.ipynb": b"theirs"})
     shown = run("%github save")
-    assert "nb.ipynb had changed there since your last save; that is in " in shown
+    assert "nb.ipynb had changed there since your last save: see " in shown
     assert "https://github.com/me/work/commits/main" in shown
     nb.write_text(nb.read_text().replace("print(1)", "print(2)"))
     assert "had changed there" not in run("%github save")
@@ -225,10 +223,10 @@ def test_a_repository_that_was_renamed(run: Cells, github: GitHub, repo: Repo, n
     """GitHub's own redirect is followed and the new name remembered; to another host it is not."""
     github.moved["/repos/me/old"] = "/repos/me/work"
     run("%github save me/old")
-    assert "me/work, branch main has" in run("%github save")
+    assert "me/work, branch main already has" in run("%github save")
     github.moved["/repos/me/gone"] = "http://localhost:1/repos/me/gone"
     said = failed(run, "%github save me/gone")
-    assert "GitHub sends on to localhost; that was not followed" in said
+    assert "GitHub redirects to localhost; that was not followed" in said
 
 
 def test_dry_run_sends_nothing(run: Cells, github: GitHub, repo: Repo, nb: Path) -> None:
@@ -272,11 +270,11 @@ def test_a_pull_request_is_opened_once(run: Cells, github: GitHub, repo: Repo, n
     assert repo.pulls[0]["title"] == "Look at this" and "nb.ipynb" not in repo.files()
     assert "Pull request #1 has it already" in run("%github save")
     nb.write_text(nb.read_text().replace("print(1)", "print(2)"))
-    assert "Pull request #1 has it now" in run("%github save")
+    assert "Pull request #1 updated" in run("%github save")
     assert read(repo, branch="save-nb")["cells"][1]["source"] == ["print(2)"]
     repo.branches["main"] = repo.branches["save-nb"]
     repo.pulls[0]["state"] = "closed"
-    assert "has nb.ipynb as it is here; nothing to propose" in run("%github save")
+    assert "already has nb.ipynb like this; nothing to propose" in run("%github save")
     nb.write_text(nb.read_text().replace("print(2)", "print(3)"))
     assert "Pull request #2 opened" in run("%github save")
     assert "save-nb-2" in repo.branches
@@ -315,9 +313,11 @@ def test_a_repository_after_a_gist(run: Cells, github: GitHub, repo: Repo, nb: P
     """Both are remembered; what is named last is where it goes."""
     run("%github save --gist")
     run("%github save me/work")
-    assert "me/work, branch main has" in run("%github save")
-    assert "The gist has it" not in run("%github save --gist")  # it holds the repository now
-    assert "The gist has it as it is here" in run("%github save")
+    assert "me/work, branch main already has" in run("%github save")
+    assert "The gist already has it" not in run(
+        "%github save --gist"
+    )  # it holds the repository now
+    assert "The gist already has it like this" in run("%github save")
     assert len(github.gists) == 1
 
 
@@ -342,7 +342,7 @@ def test_what_holds_a_secret_is_not_sent(
     notebook(nb, "x = 1")
     Path(".env").write_text("A=1")
     Path("a.txt").write_text(f"\n{LEAK}")
-    assert "where secrets are kept" in failed(run, "%github save .env")
+    assert "where secrets are stored" in failed(run, "%github save .env")
     assert "a.txt: line 2 holds" in failed(run, "%github save a.txt")
     assert "The message holds" in failed(run, "%github save --message my-own-word")
     assert github.asked == []
@@ -395,7 +395,7 @@ def test_which_token_is_used(
     said = failed(run, "%github save")
     assert "GH_TOKEN is not set" in said and "%secret set GH_TOKEN" in said
     github.asked.clear()
-    assert "take it out of the cell" in failed(run, f"%github save --token {LEAK}")
+    assert "remove it from the cell" in failed(run, f"%github save --token {LEAK}")
     assert github.asked == []
 
 
@@ -412,8 +412,8 @@ ANSWERS: List[Tuple[int, Dict[str, str], str]] = [
     (403, {}, "me/work: the token GH_TOKEN may not do that"),
     (403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "99"}, "rate limit is used up"),
     (429, {"Retry-After": "60"}, "rate limit is used up"),
-    (404, {}, "me/work is not there, or the token GH_TOKEN may not see it"),
-    (422, {}, "me/work: GitHub does not take that"),
+    (404, {}, "me/work does not exist, or the token GH_TOKEN may not see it"),
+    (422, {}, "me/work: GitHub does not accept that"),
     (502, {}, "GitHub answered 502"),
 ]
 
@@ -433,7 +433,7 @@ def test_what_github_refuses(
 def test_who_may_only_read(run: Cells, github: GitHub, repo: Repo, nb: Path) -> None:
     """Said before anything is sent."""
     repo.writable = False
-    assert "you may read it, and not write there" in failed(run, "%github save me/work")
+    assert "you may read it, but not write to it" in failed(run, "%github save me/work")
     assert github.changes == []
 
 
@@ -442,7 +442,7 @@ def test_nobody_answers(run: Cells, nb: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("GITHUB_API_URL", "http://127.0.0.1:9")
     assert "127.0.0.1 did not answer" in failed(run, "%github save me/work")
     monkeypatch.setenv("GITHUB_API_URL", "http://api.example.org")
-    assert "GITHUB_API_URL is no https address" in failed(run, "%github save me/work")
+    assert "GITHUB_API_URL is not an https address" in failed(run, "%github save me/work")
 
 
 STRANGE = [b"<html>log in</html>", b"[]", b"{}", b'{"files": null}', b"null", b'{"sha": "<html>']
@@ -465,7 +465,7 @@ def test_what_answers_is_not_github(
             "badge me/work --path nb.ipynb --commit",
         ):
             said = failed(run, f"%github {line}")
-            assert "not GitHub's interface" in said or "no such notebook" in said, line
+            assert "is not from GitHub's interface" in said or "no such notebook" in said, line
             assert "Traceback" not in said
     finally:
         github.close()
@@ -473,8 +473,16 @@ def test_what_answers_is_not_github(
 
 def test_slips_of_the_line(run: Cells, github: GitHub, nb: Path) -> None:
     """A ``UsageError`` each, before anything is asked."""
-    for words in ("", "me/work --branch a..b", "me/work --path ../x", "--gist --pr", "--what"):
-        assert "UsageError" in failed(run, f"%github save {words}")
+    for words, name in (
+        ("", "unknown-repository"),
+        ("me/work --branch a..b", "branch"),
+        ("me/work --path ../x", "path"),
+        ("me/work ../x", "file"),
+        ("--gist --pr", "gist-branch"),
+        ("--what", "unknown-option"),
+    ):
+        error = run.attempt(f"%github save {words}").error
+        assert type(error).__name__ == "UsageError" and getattr(error, "code", "") == name
     assert github.asked == []
 
 
@@ -499,7 +507,7 @@ def test_opened_once_and_never_over_another_file(run: Cells, github: GitHub, the
     Path("a b.ipynb").unlink()
     assert Path("nb.ipynb").read_bytes() == there.files()["a/nb.ipynb"]
     assert not any(one.signed for one in github.asked), "a token where none is needed"
-    assert "nb.ipynb is there already, the same" in run("%github open o/r/a/nb.ipynb")
+    assert "nb.ipynb is already here, the same" in run("%github open o/r/a/nb.ipynb")
     url = "https://github.com/o/r/blob/feature/x/a/nb.ipynb"
     said = failed(run, f"%github open {url}")
     assert "nb.ipynb is there and differs; it was left alone" in said and "copy.ipynb" in said
@@ -537,7 +545,7 @@ def test_what_is_no_notebook_is_not_saved(run: Cells, there: Repo) -> None:
     assert "o/r has no y.ipynb at v9, or it is private" in failed(
         run, "%github open o/r/y.ipynb@v9"
     )
-    assert "names no notebook" in failed(run, "%github open https://example.org/nb.ipynb")
+    assert "is not a notebook on GitHub" in failed(run, "%github open https://example.org/nb.ipynb")
     assert list(Path().iterdir()) == []
 
 

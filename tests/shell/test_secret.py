@@ -18,8 +18,8 @@ from support.cells import Cells, Child
 from colab_magics.core import redact
 from colab_magics.core.errors import SourceError
 from colab_magics.core.registry import load
-from colab_magics.secret import stores
-from colab_magics.secret.lookup import PLACES, Kept, value
+from colab_magics.secret import places, stores
+from colab_magics.secret.lookup import PLACES, value
 
 CANARY = "canary-7f3a+/=&<x>"
 #: Put together here, so that nothing in this file looks like a token to those who scan it.
@@ -34,7 +34,7 @@ def forgetful(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.setattr(redact, "_SECRETS", set())
-    monkeypatch.setattr(stores, "_SILENT", [])
+    monkeypatch.setattr(places, "_TIMEOUTS", [])
     yield
     for name in ("TOKEN", "OTHER"):
         os.environ.pop(name, None)
@@ -65,7 +65,7 @@ def test_from_the_environment(run: Cells, monkeypatch: pytest.MonkeyPatch) -> No
     """What the kernel was started with holds; the name is remembered, the value shown nowhere."""
     monkeypatch.setenv("TOKEN", CANARY)
     shown = run("%secret TOKEN")
-    assert shown.splitlines()[0] == "TOKEN is set already"
+    assert shown.splitlines()[0] == "TOKEN is already set"
     assert run.steps() == ["%secret TOKEN"]
     run("again = %secret TOKEN -o")
     assert run.shell.user_ns["again"].status == "unchanged"
@@ -95,9 +95,9 @@ def test_missing_says_where_was_looked_and_what_to_do(run: Cells) -> None:
     reply = run.attempt("%secret OTHER TOKEN")
     assert isinstance(reply.error, SourceError)
     assert reply.error.message == (
-        "TOKEN is not set; looked at the environment, your file of secrets, .env."
+        "TOKEN is not set; searched the environment, your file of secrets, .env."
     )
-    assert reply.error.hint == "Keep it on this machine: %secret set TOKEN"
+    assert reply.error.hint == "Store it on this machine: %secret set TOKEN"
     assert "OTHER" not in os.environ and run.steps() == []
     nowhere(reply.shown)
 
@@ -145,8 +145,8 @@ def test_from_colab(run: Cells, userdata: Any) -> None:
 @pytest.mark.parametrize(
     ("state", "says"),
     [
-        ("absent", "looked at the environment, Colab's secrets"),
-        ("none", "looked at the environment, Colab's secrets"),
+        ("absent", "searched the environment, Colab's secrets"),
+        ("none", "searched the environment, Colab's secrets"),
         ("refused", "may not see it"),
     ],
 )
@@ -197,7 +197,7 @@ def test_from_kaggle(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_typed_by_a_person_for_this_kernel(run: Cells, typed: List[str]) -> None:
     """Who is there is asked last; what is typed is kept for this kernel; how to keep it."""
     shown = run("%secret TOKEN")
-    assert "TOKEN set, from you" in shown and "Longer: %secret set TOKEN" in shown
+    assert "TOKEN set, from you" in shown and "To store it: %secret set TOKEN" in shown
     assert os.environ["TOKEN"] == CANARY and typed == []
     nowhere(shown)
 
@@ -210,7 +210,7 @@ def test_in_a_terminal_the_question_has_its_own_line(
     monkeypatch.setattr(getpass, "getpass", lambda prompt: asked.append(prompt) or CANARY)
     for terminal in (True, False):
         monkeypatch.setattr(sys, "stdout", SimpleNamespace(isatty=lambda found=terminal: found))
-        stores.ask("TOKEN")
+        places.ask("TOKEN")
     assert asked == ["\r\x1b[KTOKEN (not shown): ", "TOKEN (not shown): "]
 
 
@@ -222,24 +222,24 @@ def test_nobody_is_asked_who_is_not_there(run: Cells, monkeypatch: pytest.Monkey
         assert isinstance(run.attempt("%secret TOKEN").error, SourceError)
     run.shell.kernel = SimpleNamespace(get_parent=lambda channel: {})
     reply = run.attempt("%secret set TOKEN")
-    assert isinstance(reply.error, SourceError) and "Nobody is there" in reply.error.message
+    assert isinstance(reply.error, SourceError) and reply.error.code == "nobody"
 
 
-# ---------------------------------------------------------------------- kept ones
+# ---------------------------------------------------------------------- stored ones
 def test_a_new_value_counts_at_once(run: Cells, typed: List[str]) -> None:
     """Where the old one is set, which is looked at first, the new one takes its place here too."""
     os.environ["TOKEN"] = "expired"
     said = run("%secret set TOKEN --to file")
     assert said.endswith("It replaces the value that TOKEN had in this kernel")
     assert os.environ["TOKEN"] == CANARY
-    assert run("%secret TOKEN").splitlines()[0] == "TOKEN is set already"
+    assert run("%secret TOKEN").splitlines()[0] == "TOKEN is already set"
     nowhere(said)
 
 
 def test_kept_in_a_file_of_ones_own(run: Cells, typed: List[str], home: Path) -> None:
     """Set, listed without its value, found in the next kernel, deleted; nobody else can read it."""
     said = run("%secret set TOKEN --to file")
-    assert "TOKEN is kept in your file of secrets" in said
+    assert "TOKEN is stored in your file of secrets" in said
     (path,) = home.rglob("secrets.json")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
@@ -276,7 +276,7 @@ def test_kept_in_the_keyring(
     monkeypatch.setattr(keyring, "get_keyring", Ring)
     for name in ("get_password", "set_password", "delete_password"):
         monkeypatch.setattr(keyring, name, getattr(Ring(), name))
-    assert "TOKEN is kept in the keyring" in run("%secret set TOKEN")
+    assert "TOKEN is stored in the keyring" in run("%secret set TOKEN")
     assert held["colab-magics", "TOKEN"] == CANARY
     assert run("%secret list") == "TOKEN  in the keyring"
     assert "TOKEN set, from the keyring" in run("%secret TOKEN")
@@ -300,9 +300,9 @@ def test_a_keyring_that_is_switched_off(
     why; all else is found where it is.
     """
     backend(name)
-    assert "TOKEN is kept in your file of secrets" in run("%secret set TOKEN")
+    assert "TOKEN is stored in your file of secrets" in run("%secret set TOKEN")
     reply = run.attempt("%secret set TOKEN --to keyring")
-    assert isinstance(reply.error, SourceError) and "cannot be used" in reply.error.message
+    assert isinstance(reply.error, SourceError) and reply.error.code == "no-store"
     assert "TOKEN set, from your file of secrets" in run("%secret TOKEN")
     assert os.environ["TOKEN"] == CANARY
     assert run("%secret delete TOKEN") == "TOKEN is no longer in your file of secrets"
@@ -313,7 +313,7 @@ def test_a_keyring_that_swallows_it(run: Cells, typed: List[str], backend: Any) 
     backend("doubles.keyrings.Swallows")
     reply = run.attempt("%secret set TOKEN")
     assert isinstance(reply.error, SourceError)
-    assert reply.error.message == "TOKEN was not kept: the keyring cannot be used."
+    assert reply.error.message == "TOKEN was not stored: the keyring cannot be used."
     assert reply.error.hint == "Try: --to file"
     nowhere(reply.shown, str(reply.error))
 
@@ -338,7 +338,7 @@ def test_a_keyring_that_never_answers(home: Path, backend: Any) -> None:
 @pytest.mark.parametrize("name", ["file"])
 def test_a_place_keeps_what_it_is_given(name: str, run: Cells) -> None:
     """Any value comes back as it is: line ends, quotes, other scripts."""
-    place: Kept = load(PLACES[name])()
+    place: stores.Store = load(PLACES[name])()
     for text in ("a\nb", "\"'\\", "ключ", " "):
         place.set("TOKEN", text)
         assert place.get(None, "TOKEN") == text  # type: ignore[arg-type]
@@ -357,7 +357,7 @@ def test_a_file_that_is_damaged_is_said(
     for line in ("%secret set OTHER --to file", "%secret delete OTHER"):
         reply = run.attempt(line)
         assert isinstance(reply.error, SourceError)
-        assert reply.error.hint == "Put that right, then run it again."
+        assert reply.error.hint == "Fix that, then run it again."
         assert f"{path} cannot be read" in reply.error.details and str(path) not in str(reply.error)
     assert path.read_bytes() == held
     Path(".env").write_text(f"OTHER={CANARY}\n")
@@ -426,7 +426,7 @@ def test_a_value_that_is_typed_in_the_cell_is_refused(run: Cells) -> None:
     """``NAME=value`` is no name: what to do is said, and the value is not repeated."""
     reply = run.attempt(f"%secret TOKEN='{CANARY}'")
     assert type(reply.error).__name__ == "UsageError"
-    assert "take it out" in str(reply.error) and "%secret set NAME" in str(reply.error)
+    assert getattr(reply.error, "code", "") == "secret-value"
     assert "TOKEN" not in os.environ and run.steps() == []
     nowhere(reply.shown, str(reply.error))
 
@@ -450,8 +450,32 @@ def test_a_token_is_no_name(run: Cells, line: str) -> None:
     """What has the shape of a token is refused wherever it stands, and shown nowhere."""
     reply = run.attempt(line.format(LITERAL))
     assert type(reply.error).__name__ == "UsageError" and run.steps() == []
-    assert "take it out, and clear the cell's output and history" in str(reply.error)
+    assert "remove it, and clear the cell's output and history" in str(reply.error)
     nowhere(reply.shown, str(reply.error))
+
+
+@pytest.mark.parametrize(
+    ("line", "code", "text"),
+    [
+        ("TOKEN --from nowhere", "unknown-choice", "%secret: there is no place nowhere."),
+        ("TOKEN --from kagle", "unknown-choice", "%secret: there is no place kagle. Did you"),
+        (
+            "TOKEN --form env",
+            "unknown-option",
+            "%secret has no option --form. Did you",
+        ),
+        ("set TOKEN --to flie", "unknown-choice", "%secret set: there is no store flie. Did you"),
+        ("list TOKEN", "usage", "%secret list: TOKEN is one argument too many."),
+        ("set", "secret-value", "%secret takes names"),
+        ("delete A B", "secret-value", "%secret takes names"),
+        ("--from env", "secret-value", "%secret takes names"),
+    ],
+)
+def test_slips_of_the_line(run: Cells, line: str, code: str, text: str) -> None:
+    """Each is a ``UsageError`` that names what is wrong."""
+    error = run.attempt(f"%secret {line}").error
+    assert type(error).__name__ == "UsageError" and getattr(error, "code", "") == code
+    assert str(error).startswith(text)
 
 
 def test_a_value_behind_the_name(run: Cells, typed: List[str]) -> None:
@@ -459,10 +483,10 @@ def test_a_value_behind_the_name(run: Cells, typed: List[str]) -> None:
     for value_ in ("the7f3avalue", "--the7f3avalue", "two 7f3a-words"):
         reply = run.attempt(f"%secret set MY_TOKEN {value_} --to file")
         assert type(reply.error).__name__ == "UsageError"
-        assert "takes one name, such as HF_TOKEN" in str(reply.error)
+        assert getattr(reply.error, "code", "") == "secret-value"
         nowhere(reply.shown, str(reply.error))
-    assert typed == [CANARY] and "No secret is kept" in run("%secret list")
-    assert "MY_TOKEN is kept" in run("%secret set MY_TOKEN --to file")
+    assert typed == [CANARY] and "No secret is stored" in run("%secret list")
+    assert "MY_TOKEN is stored" in run("%secret set MY_TOKEN --to file")
 
 
 def test_for_other_magics_it_is_named(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -472,7 +496,7 @@ def test_for_other_magics_it_is_named(run: Cells, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("TOKEN", CANARY)
     assert value(Host(), "TOKEN") == CANARY
     assert redact.redact(f"x{CANARY}y") == "x****y"
-    with pytest.raises(Exception, match="no name of a secret") as caught:
+    with pytest.raises(Exception, match="not the name of a secret") as caught:
         value(Host(), CANARY)
     nowhere(str(caught.value))
 

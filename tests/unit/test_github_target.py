@@ -13,7 +13,7 @@ from colab_magics.core.errors import SourceError
 from colab_magics.github.badges import badges
 from colab_magics.github.contents import sha_of
 from colab_magics.github.secret_scan import check_file, check_notebook
-from colab_magics.github.urls import Source, Target, check_branch, check_path, in_folder
+from colab_magics.github.target import Source, Target, check_branch, check_path, find_target
 from colab_magics.notebook.document import Document
 from colab_magics.notebook.metadata_keys import KEPT
 
@@ -56,7 +56,7 @@ TOKEN = "ghp_" + "a1B2" * 9
 )
 def test_what_a_line_names(text: str, means: Any) -> None:
     """Addresses as GitHub, Colab and nbviewer show them, and the short form."""
-    assert Source.read(text)[:4] == means
+    assert Source.parse(text)[:4] == means
 
 
 @pytest.mark.parametrize(
@@ -78,23 +78,23 @@ def test_what_a_line_names(text: str, means: Any) -> None:
 def test_what_names_no_notebook(text: str) -> None:
     """It is an error of the line, before anything is asked."""
     with pytest.raises(UsageError):
-        Source.read(text)
+        Source.parse(text)
 
 
 def test_a_token_in_an_address_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     """What GitHub's Raw button puts behind ``?`` for private files is said nowhere."""
     monkeypatch.setattr(redact, "_SECRETS", set())
     with pytest.raises(UsageError) as caught:
-        Source.read("https://raw.githubusercontent.com/o/r/main/x.txt?token=GHSAT0CANARY")
+        Source.parse("https://raw.githubusercontent.com/o/r/main/x.txt?token=GHSAT0CANARY")
     assert "CANARY" not in str(caught.value)
     assert redact.redact_secrets("GHSAT0CANARY") == "****"
 
 
 def test_a_branch_with_slashes() -> None:
     """An address does not show where the branch ends, so that each way is tried, shortest first."""
-    source = Source.read("https://github.com/o/r/blob/feature/x/nb.ipynb")
+    source = Source.parse("https://github.com/o/r/blob/feature/x/nb.ipynb")
     assert source.splits() == [("feature", "x/nb.ipynb"), ("feature/x", "nb.ipynb")]
-    assert Source.read("o/r/x/nb.ipynb@feature").splits() == [("feature", "x/nb.ipynb")]
+    assert Source.parse("o/r/x/nb.ipynb@feature").splits() == [("feature", "x/nb.ipynb")]
 
 
 def test_what_is_kept_is_read_back_and_anything_else_is_nothing() -> None:
@@ -132,9 +132,9 @@ def test_the_clone_that_a_notebook_lies_in(tmp_path: Path, origin: str) -> None:
         (git / name).mkdir(parents=True)
     (git / "HEAD").write_text("ref: refs/heads/feature/x\n")
     (git / "config").write_text(f'[remote "origin"]\n\turl = {origin}\n')
-    assert in_folder(tmp_path / "a/nb.ipynb") == Target("o/r", "feature/x", "a/nb.ipynb")
+    assert find_target(tmp_path / "a/nb.ipynb") == Target("o/r", "feature/x", "a/nb.ipynb")
     (git / "config").write_text('[remote "origin"]\n\turl = https://gitlab.com/o/r.git\n')
-    assert in_folder(tmp_path / "a/nb.ipynb") is None
+    assert find_target(tmp_path / "a/nb.ipynb") is None
 
 
 def test_badges_have_the_official_forms() -> None:
@@ -203,6 +203,6 @@ def test_a_secret_that_is_known_is_found_in_every_form(monkeypatch: pytest.Monke
         check_notebook("nb.ipynb", {"cells": [cell(secret.splitlines(keepends=True))]})
     with pytest.raises(SourceError, match=r"data\.csv: line 2 holds"):
         check_file("data.csv", f"a\n{TOKEN}\n".encode())
-    with pytest.raises(SourceError, match="where secrets are kept"):
+    with pytest.raises(SourceError, match="where secrets are stored"):
         check_file("a/.env.local", b"A=1")
     check_notebook("nb.ipynb", {"cells": [cell("x = 1", {"output_type": "x"})], "metadata": {}})
