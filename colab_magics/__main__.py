@@ -39,7 +39,7 @@ def _exit(status: int) -> None:
 def _run_command(arguments: Optional[List[str]]) -> int:
     import io
 
-    from .core.errors import bad_input
+    from .core.errors import input_errors
     from .core.system_errors import explain_system_errors
 
     for stream in (sys.stdout, sys.stderr):
@@ -53,7 +53,7 @@ def _run_command(arguments: Optional[List[str]]) -> int:
     except KeyboardInterrupt:
         _print("interrupted", sys.stderr)
         return INTERRUPTED
-    except bad_input() as error:
+    except input_errors() as error:
         for text in (f"error: {error}", getattr(error, "details", "")):
             if text:
                 _print(text, sys.stderr)
@@ -118,12 +118,12 @@ def _parser() -> argparse.ArgumentParser:
 def _version(text: str) -> str:
     import argparse
 
-    from .core.errors import bad_input
+    from .core.errors import input_errors
     from .pin.environments.interpreters import version_of
 
     try:
         return version_of(text)
-    except bad_input() as error:
+    except input_errors() as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 

@@ -10,7 +10,7 @@ from typing import List, Sequence, Tuple
 
 from .core import files
 from .core.arguments import split
-from .core.errors import NotebookError, bad_input
+from .core.errors import NotebookError, input_errors
 from .core.host import Host
 from .core.steps import parse as parse_step
 from .notebook.document import Document
@@ -78,7 +78,7 @@ def _parse_entry(line: str) -> Entry:
     word, _, rest = line[1:].partition(" ")
     try:
         step = parse_step(word, split(rest).words) if line.startswith("%") else None
-    except bad_input() as error:
+    except input_errors() as error:
         raise NotebookError(*str(error).split("\n", 1), code="bad-line") from None
     if step is None:
         hint = "For instance: '%drive mount'"

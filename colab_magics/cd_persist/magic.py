@@ -41,7 +41,7 @@ class DirectoryMagic(Magic):
 
     def run(self, call: Call) -> Any:
         """Change the directory, and add it to IPython's own history of directories."""
-        self.no_body(call)
+        self.refuse_body(call)
         step = self._previous() if call.words == ("-",) else parse(self.name, call.words)
         if not isinstance(step, DirectoryStep):
             return self.bare(call)
@@ -50,7 +50,7 @@ class DirectoryMagic(Magic):
             if message and "quiet" not in call.flags:
                 say(message)
         before = self.host.cwd
-        outcome = self.perform(step, call)
+        outcome = self.apply_step(step, call)
         if before is not None and before != self.host.cwd:
             self.host.shell.user_ns.setdefault("_dh", [before]).append(Path.cwd())
         return outcome

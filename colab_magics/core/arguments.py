@@ -168,6 +168,8 @@ class Parser(argparse.ArgumentParser):
         return "", arguments
 
     def _refuse(self, word: str) -> NoReturn:
+        if word in self.commands:
+            self.error(f"options go behind the command: {word} ...")
         if word.startswith("-"):
             kind, known = "option", [*self._option_string_actions, *FLAGS]
         elif self.commands:

@@ -193,8 +193,8 @@ def usage_error(message: str, hint: str = "", *, code: str = "usage") -> Excepti
     return error
 
 
-def bad_input() -> Tuple[Type[Exception], ...]:
-    """The errors that a line itself can be guilty of, for ``except bad_input():``."""
+def input_errors() -> Tuple[Type[Exception], ...]:
+    """The errors that a line itself can be guilty of, for ``except input_errors():``."""
     from IPython.core.error import UsageError
 
     return (ColabMagicsError, UsageError)

@@ -62,7 +62,7 @@ def read_origin(distribution: metadata.Distribution) -> Optional[Origin]:
     return parse_origin(distribution.read_text("direct_url.json"))
 
 
-def portable() -> str:
+def portable_requirement() -> str:
     """Return what installs this very version on any machine; empty for a local copy."""
     try:
         url = _own_source()

@@ -100,7 +100,7 @@ class Step(ABC):
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Make it hold, or raise."""
 
-    def foreseen(self, host: Host, progress: Progress) -> Report:
+    def preview(self, host: Host, progress: Progress) -> Report:
         """Report what `apply` would do, changing nothing; unlike `check`, it may take seconds."""
         verdict = self.check(host)
         return Report((f"dry run: {verdict.state}: {verdict.message}",))
@@ -150,7 +150,7 @@ def parts_of(word: str, steps: Iterable[Optional[Step]]) -> List[Step]:
     return [part for step in steps if step and step.word == word for part in step.parts()]
 
 
-def perform(step: Step, host: Host, progress: Progress) -> Outcome:
+def apply_step(step: Step, host: Host, progress: Progress) -> Outcome:
     """Apply a step unless it already holds."""
     verdict = step.check(host)
     if verdict.state == "ok":

@@ -10,7 +10,7 @@ from ..core.arguments import Parser, split
 from ..core.display import Report
 from ..core.errors import usage_error
 from ..core.host import Host
-from ..core.steps import Outcome, Step, parse, perform
+from ..core.steps import Outcome, Step, apply_step, parse
 from .output import Status
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ class Magic:
     name: ClassVar[str]
     #: Flags that this magic understands and others do not.
     own_flags: ClassVar[Tuple[str, ...]] = ()
-    #: Words that Tab offers after the name, where there is no `parser`.
-    offers: ClassVar[Tuple[str, ...]] = ()
 
     def __init__(self, session: Session) -> None:
         self.session = session
@@ -58,29 +56,29 @@ class Magic:
 
     def run(self, call: Call) -> Any:
         """Do what the line says; by default: the step that it means."""
-        self.no_body(call)
+        self.refuse_body(call)
         step = parse(self.name, call.words)
-        return self.bare(call) if step is None else self.perform(step, call)
+        return self.bare(call) if step is None else self.apply_step(step, call)
 
     def bare(self, call: Call) -> Any:
         """Show the state, and change nothing."""
         raise usage_error(f"%{self.name}: nothing to do.", f"Type %{self.name}? for examples.")
 
-    def no_body(self, call: Call) -> None:
+    def refuse_body(self, call: Call) -> None:
         """Refuse the body of a cell."""
         if call.body is not None and call.body.strip():
             raise usage_error(f"%%{self.name} takes no body.", f"Use %{self.name}, one line.")
 
-    def perform(self, step: Step, call: Call) -> Optional[Outcome]:
+    def apply_step(self, step: Step, call: Call) -> Optional[Outcome]:
         """Apply a step, show the outcome, and keep the step for the setup cell."""
         quiet = "quiet" in call.flags
         with Status(self.host, quiet) as status:
             if "dry_run" in call.flags:
-                status.done(step.foreseen(self.host, status))
+                status.done(step.preview(self.host, status))
                 return None
             for hook in self.session.hooks:
                 hook.step_begins(step)
-            outcome = perform(step, self.host, status)
+            outcome = apply_step(step, self.host, status)
         status.done(None if quiet else self.report(outcome, call))
         for hook in self.session.hooks:
             hook.step_ended(step, outcome, call.flags)
@@ -99,21 +97,16 @@ class Magic:
         return Report(tuple(text for text in (outcome.message, outcome.hint) if text))
 
     @classmethod
-    def parser(cls) -> Optional[Parser]:
-        """Return the tree of commands and options, where the magic has one."""
-        return None
+    def parser(cls) -> Parser:
+        """Return the tree of the magic's commands and options."""
+        return Parser(f"%{cls.name}")
 
     @classmethod
     def help(cls) -> str:
         """Return the help: the docstring, then usage and options from the tree."""
-        parser = cls.parser()
-        text = inspect.cleandoc(cls.__doc__ or "")
-        return f"{text}\n\n{parser.format_tree()}" if parser is not None else text
+        return f"{inspect.cleandoc(cls.__doc__ or '')}\n\n{cls.parser().format_tree()}"
 
     def complete(self, line: str, symbol: str) -> List[str]:
         """Return what Tab offers for a half-typed word."""
-        parser = self.parser()
-        if parser is None:
-            return [word for word in self.offers if word.startswith(symbol)]
         words = line.split()[1:]
-        return parser.complete(words[:-1] if symbol else words, symbol)
+        return self.parser().complete(words[:-1] if symbol else words, symbol)

@@ -9,14 +9,14 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple
 
-from ..core.errors import bad_input
+from ..core.errors import input_errors
 from ..core.host import Context, Host
 from ..core.redact import holds_secret
 from ..core.steps import Step, parts_of
 from ..notebook.comm import present
 from ..notebook.locate import RunningCell, Site, locate, place
 from ..notebook.writers.base import Writer
-from ..record.cell import Line, is_expanded, is_setup, parse, sound_text
+from ..record.cell import Line, is_expanded, is_setup, parse, render_verified
 from ..record.merge import Entry, Merged
 from ..record.record import edit
 from .hooks import Hooks
@@ -28,7 +28,7 @@ from .pending import Pending, edit_entries
 _ATTRIBUTE = "_colab_magics_session"
 
 
-def session_of(shell: Any) -> Session:
+def get_session(shell: Any) -> Session:
     """Return the session of a shell; it outlives reloading the extension."""
     if not hasattr(shell, _ATTRIBUTE):
         setattr(shell, _ATTRIBUTE, Session(shell))
@@ -90,7 +90,7 @@ class Session(Context):
         return self.source or str(self.host.request.get("content", {}).get("code", ""))
 
     @property
-    def runs_setup(self) -> bool:
+    def is_setup_running(self) -> bool:
         """Whether the running cell is the setup cell."""
         return is_setup(self.running)
 
@@ -148,8 +148,8 @@ class Session(Context):
     def remember(self, step: Step) -> None:
         """Keep a step that succeeded, to be recorded when the cell ends."""
         try:
-            text = sound_text(step)
-        except bad_input() as error:
+            text = render_verified(step)
+        except input_errors() as error:
             say(f"Setup cell: not recorded. {error}")
             return
         if is_expanded(text):
@@ -177,6 +177,6 @@ class Session(Context):
             changes += edit(writer, lambda lines: change(lines or [])).changes
         return list(dict.fromkeys(changes))
 
-    def forget_cell(self) -> None:
+    def forget_setup_cell(self) -> None:
         """Forget the setup cell that was run: it is gone, or will be."""
         self.seen.pop(self.host.client, None)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..core.errors import bad_input
-from ..record.cell import Line, is_setup, only_setup, parse
+from ..core.errors import input_errors
+from ..record.cell import Line, is_replaceable, is_setup, parse
 from ..record.merge import merge
 from ..record.record import add, is_off
 from .notices import OFF
@@ -38,7 +38,7 @@ def end_cell(session: Session, result: Any) -> None:
         finish_earlier_notice()
         for hook in session.hooks:
             hook.cell_recorded(result)
-    except bad_input() as error:
+    except input_errors() as error:
         say(f"Setup cell: not written. {error}", *filter(None, [getattr(error, "details", "")]))
     else:
         if len(session.outer) < 2:  # a cell within another leaves it to that one
@@ -93,7 +93,7 @@ def _see_setup_cell(session: Session, failed: bool) -> None:
 
 def _reason_against_writing(session: Session, in_place: bool) -> str:
     """Return why there is nothing to write, or not in the running cell; empty where it may."""
-    if in_place and not only_setup(session.source):
+    if in_place and not is_replaceable(session.source):
         return "this cell has lines of yours. Use an empty cell"
     if in_place and session.host.client in session.seen and not is_setup(session.source):
         return "this notebook has a setup cell. Run that one: it takes in what is new"

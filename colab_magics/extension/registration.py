@@ -134,11 +134,11 @@ def transform_magics(transform: Callable[[List[str]], List[str]], lines: List[st
 
 def register(shell: Any) -> None:
     """Add the magics, their completion and the recording at the end of each cell."""
-    from .recorder import session_of
+    from .recorder import get_session
     from .recording import begin_cell, end_cell
 
     unregister(shell)
-    session = session_of(shell)
+    session = get_session(shell)
     undo = ExitStack()
     undo.callback(session.close)
     for name in MAGICS:

@@ -18,7 +18,7 @@ class Prefetch(Hook):
     def step_begins(self, step: Step) -> None:
         """Begin the downloads of the cell's other lines, once in each cell."""
         session = self.session
-        if self._begun or step.word == "fetch" or not session.runs_setup:
+        if self._begun or step.word == "fetch" or not session.is_setup_running:
             return
         if "%fetch" not in session.running:
             return

@@ -16,7 +16,7 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from ..core import secret_scan
 from ..core.controls import clean_name
-from ..core.errors import SourceError, bad_input, usage_error
+from ..core.errors import SourceError, input_errors, usage_error
 from ..core.host import Host
 from ..core.redact import redact_secrets, register_secret
 from ..core.registry import load
@@ -220,7 +220,7 @@ def _open_fsspec(scheme: str, place: str) -> Tuple[IO[bytes], int]:
     try:
         stream: Any = fsspec.open(f"{scheme}://{place}", "rb").open()
         return stream, int(getattr(stream, "size", None) or -1)
-    except bad_input():
+    except input_errors():
         raise
     except Exception as error:  # each file system has errors of its own
         message = f"{scheme}:// cannot be read: {type(error).__name__}."

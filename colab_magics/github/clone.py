@@ -163,7 +163,7 @@ class _Worker:
             return self._finish("applied", f"{spec.label}: {lacked} fetched, at {before}")
         return self._finish("unchanged", f"{spec.label}: still at {before}")
 
-    def _finish(self, status: str, message: str, hint: str = "") -> Outcome:
+    def _finish(self, status: OutcomeStatus, message: str, hint: str = "") -> Outcome:
         return Outcome(status, message, self.spec.recorded(self.host), hint)
 
     def _occupied(self, reason: str) -> SourceError:

@@ -6,7 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Iterator
 
-from ..core.errors import bad_input
+from ..core.errors import input_errors
 from ..core.steps import parts_of
 from ..extension.hooks import Hook
 
@@ -21,5 +21,5 @@ class Clones(Hook):
         step: Any
         for steps in (lambda: own, lambda: session.standing("github")):
             for step in steps():
-                with suppress(*bad_input()):  # on a drive that is not mounted
+                with suppress(*input_errors()):  # on a drive that is not mounted
                     yield step.place(session.host)

@@ -66,7 +66,7 @@ class GithubMagic(Magic):
         """Clone, then install where that is asked for; or run one of the other commands."""
         command, arguments = parser().parse_words(call.words)
         if command in COMMANDS:
-            self.no_body(call)
+            self.refuse_body(call)
             return load(COMMANDS[command])(self, call, arguments)
         outcome = super().run(call)
         step = parse([*call.words])

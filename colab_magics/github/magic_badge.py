@@ -9,7 +9,7 @@ from IPython.display import display
 
 from ..core.errors import usage_error
 from ..extension.magic import Call
-from ..notebook.reading import file_of
+from ..notebook.reading import notebook_file
 from .api import Api, not_github
 from .badges import badges
 from .magic_save import read_target
@@ -46,7 +46,7 @@ def _choose_target(magic: Any, arguments: Namespace) -> Target:
     """Return what is typed, else where it was saved, else the clone that contains the notebook."""
     base = Target()
     if not (arguments.repository and arguments.path):
-        file = file_of(magic.host, magic.session.site)
+        file = notebook_file(magic.host, magic.session.site)
         base = Target(path=file.name if file else "")
         for target in (find_target(file) if file else None, read_target(magic.session)):
             if target and target.repository and arguments.repository in ("", target.repository):

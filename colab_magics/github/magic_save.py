@@ -8,10 +8,10 @@ from urllib.parse import quote as escape
 
 from ..core.arguments import quote
 from ..core.display import Report, amount
-from ..core.errors import SourceError, bad_input, usage_error
+from ..core.errors import SourceError, input_errors, usage_error
 from ..extension.magic import Call
 from ..extension.output import Status, confirm
-from ..notebook.reading import read_kept, read_whole
+from ..notebook.reading import read_notebook, read_stored
 from . import gists
 from .contents import RemoteRepository
 from .magic_token import sign_in
@@ -56,7 +56,7 @@ def save(magic: Any, call: Call, arguments: Namespace) -> Optional[Record]:
 def read_target(session: Any) -> Target:
     """Return where this notebook was saved; empty where that is not known."""
     text = session.targets.get(session.host.client)  # newer than what could be written
-    return Target.decode(text or read_kept(session.host, session.site, "github"))
+    return Target.decode(text or read_stored(session.host, session.site, "github"))
 
 
 class _Save:
@@ -66,7 +66,7 @@ class _Save:
         self.session, self.host, self.arguments = magic.session, magic.host, arguments
         # The first step: from here on the token is known, and searched for in what is sent.
         self.api = sign_in(self.host, arguments.token)
-        notebook = read_whole(self.host, self.session.site)
+        notebook = read_notebook(self.host, self.session.site)
         self.remembered = read_target(self.session)
         self.has_name = notebook is None or bool(notebook.name)
         if notebook is not None and not notebook.name:  # Colab does not tell it to the kernel
@@ -218,12 +218,12 @@ class _Save:
             return []
         session.targets[session.host.client] = text
         writer = session.writer() if session.site.kind != "executor" else None
-        if writer is None or not writer.can_keep:
+        if writer is None or not writer.can_store:
             return ["Remembered for this kernel: next time, type %github save"]
         try:
             if writer.keep("github", text) != "written":  # else it is not on disk yet
                 session.targets.pop(session.host.client)
-        except bad_input() as error:
+        except input_errors() as error:
             return [f"Remembered for this kernel only. {str(error).splitlines()[0]}"]
         return ["Remembered in the notebook: next time, type %github save"]
 

@@ -30,7 +30,7 @@ class Parcel(NamedTuple):
         first = self.contents[0]
         if self.has_notebook:
             text = target._replace(gist="").encode() if target.repository else None
-            first = Document.parse(first, self.names[0]).with_kept("github", text).encode()
+            first = Document.parse(first, self.names[0]).with_stored("github", text).encode()
         folder = path.rpartition("/")[0]
         rest = [f"{folder}/{name}" if folder else name for name in self.names[1:]]
         return [File(*pair) for pair in zip([path, *rest], [first, *self.contents[1:]])]

@@ -15,7 +15,7 @@ from ..core.steps import Outcome, Step
 from ..extension.magic import Call, Magic
 from ..extension.output import say, show
 from ..extension.recorder import Session
-from ..notebook.reading import read_kept
+from ..notebook.reading import read_stored
 from .devices import advise, take_snapshot
 from .format import make_columns, make_detail_rows
 from .frameworks import describe_frameworks
@@ -96,16 +96,16 @@ class GpuMagic(Magic):
             print(json.dumps(as_json(), indent=1))
             return None
         snapshot = take_snapshot(detailed=True)
-        outcome = self.perform(GpuStep(snapshot), call)
+        outcome = self.apply_step(GpuStep(snapshot), call)
         if snapshot.gpus and "quiet" not in call.flags:
             show(Report((), make_detail_rows(snapshot.detailed)))
         return outcome
 
-    def perform(self, step: Step, call: Call) -> Optional[Outcome]:
+    def apply_step(self, step: Step, call: Call) -> Optional[Outcome]:
         """Apply a step, as every magic does; the driver is started once for all of it."""
         if isinstance(step, GpuLine) and step.snapshot is None:
             step = replace(step, snapshot=take_snapshot())
-        return super().perform(step, call)
+        return super().apply_step(step, call)
 
     def _run_cell(self, call: Call) -> None:
         """Run a cell that is passed as a text, as in a script that nbconvert made."""
@@ -188,14 +188,14 @@ def request_gpu(session: Session, name: Optional[str], dry_run: bool) -> str:
     if site.kind == "executor":
         return "Not requested: an executor runs the notebook, and nothing is written meanwhile"
     writer = session.writer()
-    if site.kind == "colab" or writer is None or not writer.can_keep:
+    if site.kind == "colab" or writer is None or not writer.can_store:
         raise NotebookError(
             "The metadata of this notebook cannot be written from here.",
             "In Colab: Runtime > Change runtime type; it is kept in the notebook there too.",
             code="no-metadata",
         )
     request = f"Colab is asked for {f'a {name}' if name else 'no'} GPU"
-    if read_kept(session.host, site, "gpu") == name:
+    if read_stored(session.host, site, "gpu") == name:
         return f"{request} already, nothing to do"
     if dry_run:
         return f"dry run: {request} then"

@@ -54,7 +54,7 @@ class JobsMagic(Magic):
 
     def run(self, call: Call) -> Any:
         """Run a command, or list the jobs."""
-        self.no_body(call)
+        self.refuse_body(call)
         if "dry_run" in call.flags:  # all magics take it, and here it would change nothing
             hint = "Type %jobs? for examples."
             raise usage_error("%jobs has no option --dry-run.", hint, code="unknown-option")

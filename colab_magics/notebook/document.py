@@ -171,7 +171,7 @@ class Document:
                 inner[2 * at + 1], heads[at], same = self._dump(cell), _head(cell), False
         return self if same else replace(self, inner=tuple(inner), heads=tuple(heads))
 
-    def with_kept(self, name: str, value: Optional[str]) -> Document:
+    def with_stored(self, name: str, value: Optional[str]) -> Document:
         """Return the notebook with this value of `metadata_keys`, or without it (None)."""
         before = self.before.decode("utf-8")
         text, metadata = before + self.behind.decode("utf-8"), self.metadata  # of no cells

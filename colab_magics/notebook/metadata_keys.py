@@ -29,12 +29,14 @@ def _read(name: str, metadata: Any) -> Optional[str]:
 
 
 #: Name of a value -> the function that reads it from the metadata.
-KEPT: Dict[str, Callable[[Any], Optional[str]]] = {name: partial(_read, name) for name in _PLACES}
+READERS: Dict[str, Callable[[Any], Optional[str]]] = {
+    name: partial(_read, name) for name in _PLACES
+}
 
 
 def changed(metadata: Mapping[str, Any], name: str, value: Optional[str]) -> Dict[str, Any]:
     """Return the keys to set for a value, with None for a key to remove; may be empty."""
-    if KEPT[name](metadata) == value:
+    if READERS[name](metadata) == value:
         return {}
     key, inner_key = _PLACES[name]
     part = {k: v for k, v in _part(metadata, key).items() if k != inner_key}

@@ -12,12 +12,12 @@ from .colab_message import notebook
 from .comm import ask, present
 from .document import Document
 from .locate import Site, place
-from .metadata_keys import KEPT
+from .metadata_keys import READERS
 from .servers import own
 from .writers.run import FILE, exchange_read
 
 
-def read_kept(host: Host, site: Site, name: str) -> Optional[str]:
+def read_stored(host: Host, site: Site, name: str) -> Optional[str]:
     """Return a value of `metadata_keys` of the running notebook; None: none, or not known which.
 
     Read from the file where the kernel knows it, since asking a page takes longer.
@@ -25,11 +25,11 @@ def read_kept(host: Host, site: Site, name: str) -> Optional[str]:
     if site.shared is not None:
         return exchange_read(site.shared, name)
     if site.kind == "colab":
-        return KEPT[name]((notebook() or {}).get("metadata"))
+        return READERS[name]((notebook() or {}).get("metadata"))
     path = place(host, site).path
     if path is not None:
         with suppress(NotebookError):
-            return KEPT[name](Document.load(path).metadata)
+            return READERS[name](Document.load(path).metadata)
     if site.kind == "jupyter" and present(host):
         text = (ask(host, "read") or {}).get(name)
         return text if isinstance(text, str) else None
@@ -48,7 +48,7 @@ class Whole(NamedTuple):
     live: bool
 
 
-def file_of(host: Host, site: Site) -> Optional[Path]:
+def notebook_file(host: Host, site: Site) -> Optional[Path]:
     """Return the file of the running notebook, or None where none is known on this machine."""
     if site.shared is not None:
         text = exchange_read(site.shared, FILE)
@@ -56,12 +56,12 @@ def file_of(host: Host, site: Site) -> Optional[Path]:
     return place(host, site).path
 
 
-def read_whole(host: Host, site: Site) -> Optional[Whole]:
+def read_notebook(host: Host, site: Site) -> Optional[Whole]:
     """Return the running notebook; None where nothing says which it is, or nobody has it."""
     if site.kind == "colab":
         content = notebook()
         return None if content is None else _live(content, _colab_name(content), None)
-    path = file_of(host, site)
+    path = notebook_file(host, site)
     if site.kind == "jupyter" and present(host):
         answer = ask(host, "whole") or {}
         server, server_path = own(), str(answer.get("path", ""))

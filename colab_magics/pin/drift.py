@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from ..core.errors import bad_input
+from ..core.errors import input_errors
 from ..record.cell import Line, is_setup
 from ..record.record import is_off
 from .environment import Installed, canonical_name, versions, why_not
@@ -60,7 +60,7 @@ def _pins(session: Any) -> Optional[List[str]]:
     """Return the requirements of the notebook; None if recording is off or it cannot be read."""
     try:
         lines = [*(session.lines()[0] or []), *(Line("", step) for step, _ in session.pending)]
-    except bad_input():
+    except input_errors():
         return None
     if is_off(lines):
         return None

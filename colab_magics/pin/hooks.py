@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Optional, Tuple
 
-from ..core.errors import bad_input
+from ..core.errors import input_errors
 from ..core.steps import Outcome, Step
 from ..extension.hooks import Hook
-from ..notebook.reading import read_kept
+from ..notebook.reading import read_stored
 
 if TYPE_CHECKING:
     from ..extension.recorder import Session
@@ -37,7 +37,7 @@ class LockKeeper(Hook):
 
     def lock_for(self, step: Any) -> Optional[Lock]:
         """Return the lock that holds this line of the running setup cell, or None."""
-        if step.word != "pin" or not self.session.runs_setup or step.renews:
+        if step.word != "pin" or not self.session.is_setup_running or step.renews:
             return None
         if self._lock is None:
             lock = read_lock(self.session)
@@ -56,7 +56,7 @@ class LockKeeper(Hook):
         """Note that pins may have changed, and whether the lock is not wanted."""
         if step.word == "pin":
             applied = outcome.status == "applied"
-            self._changed = self._changed or applied or not self.session.runs_setup
+            self._changed = self._changed or applied or not self.session.is_setup_running
             self._off = self._off or "no_lock" in flags
 
     def setup_edited(self) -> None:
@@ -75,7 +75,7 @@ def read_lock(session: Session) -> Optional[Lock]:
     """Return the notebook's lock; None if it has none, or wants none."""
     from .lock import OFF, Lock
 
-    text = read_kept(session.host, session.site, "lock")
+    text = read_stored(session.host, session.site, "lock")
     return Lock.decode(text) if text not in (None, OFF) else None
 
 
@@ -100,7 +100,7 @@ class UndoHistory(Hook):
         if isinstance(outcome, PinOutcome) and outcome.changes:
             from .magic_undo import save_lines
 
-            with suppress(*bad_input()):  # it is installed; recording reports its own errors
+            with suppress(*input_errors()):  # it is installed; recording reports its own errors
                 save_lines(self.session, outcome)
 
 

@@ -157,7 +157,7 @@ def last() -> Optional[History]:
     return None
 
 
-def keep_last(history: History) -> None:
+def save_history(history: History) -> None:
     """Save what a finished installation changed; that it can be undone is not worth an error."""
     with suppress(OSError):
         _write("history", asdict(history))

@@ -79,7 +79,7 @@ class PinMagic(Magic):
         if isinstance(step, PinStep):
             if "no_record" in call.flags:
                 step = replace(step, modes=step.modes | {"no_record"})
-            return self.perform(step, call)
+            return self.apply_step(step, call)
         if call.body is not None:
             raise usage_error("%%pin: no requirement in the body.", "Write one a line.")
         command, arguments = parser().parse_words(words)
@@ -126,7 +126,7 @@ class PinMagic(Magic):
             say(f"Left out, installed from a folder of this machine: {', '.join(local)}")
         if not names:
             raise usage_error("%pin freeze: nothing is imported yet.", "Or: %pin freeze --all")
-        return self.perform(PinStep(names), call)
+        return self.apply_step(PinStep(names), call)
 
     def _undo(self, call: Call) -> Any:
         from .magic_undo import undo_last

@@ -7,11 +7,11 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, List, Optional, Sequence
 
-from ..core.errors import ColabMagicsError, LockDiffers, NotebookError, bad_input, usage_error
+from ..core.errors import ColabMagicsError, LockDiffers, NotebookError, input_errors, usage_error
 from ..core.redact import holds_secret
 from ..extension.magic import Call
 from ..extension.output import Status, say
-from ..notebook.reading import read_kept
+from ..notebook.reading import read_stored
 from ..notebook.writers.base import Writer
 from .environment import versions
 from .environments.interpreters import runs
@@ -38,14 +38,14 @@ def lock(magic: Any, call: Call, arguments: Namespace) -> Optional[Lock]:
             "A line asks for another Python.", "Run the setup cell first.", code="other-python"
         )
     writer = session.writer()
-    if writer is None or not writer.can_keep:
+    if writer is None or not writer.can_store:
         raise NotebookError(
             "The lock cannot be saved from here: it is kept in the notebook's metadata.",
             "Open it in JupyterLab or Notebook 7, or: colab-magics run NOTEBOOK",
             code="no-metadata",
         )
     for step in pins if arguments.upgrade else ():
-        magic.perform(replace(step, modes=frozenset({"upgrade_all"})), call)
+        magic.apply_step(replace(step, modes=frozenset({"upgrade_all"})), call)
     old = None
     with suppress(ColabMagicsError):  # an unreadable one is replaced
         old = read_lock(session)
@@ -103,13 +103,13 @@ def renew(session: Session, off: bool, unused: str) -> None:
             "The lines were installed as they read; what they need was not held.",
         )
     writer = session.writer()
-    if writer is None or not writer.can_keep:
+    if writer is None or not writer.can_store:
         return
     try:
         _renew(session, writer, off)
     except KeyboardInterrupt:
         say("Lock: not made: interrupted.", _LATER)
-    except bad_input() as error:
+    except input_errors() as error:
         say("Lock: not made.", str(error).split("\n")[0], _LATER)
 
 
@@ -117,7 +117,7 @@ _LATER = "Make it later: %pin lock"
 
 
 def _renew(session: Session, writer: Writer, off: bool) -> None:
-    text = read_kept(session.host, session.site, "lock")
+    text = read_stored(session.host, session.site, "lock")
     if off and text != OFF:
         writer.keep("lock", OFF)
         say("Lock: none in this notebook from now on; again: %pin lock")

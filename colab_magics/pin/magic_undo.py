@@ -12,7 +12,7 @@ from ..extension.output import Status, say
 from ..record.cell import Line, parse, render_step
 from ..record.merge import Merged, merge, remove_steps
 from .integrity import present
-from .journal import History, keep_last, last
+from .journal import History, last, save_history
 from .loaded import mark, owned, restart, stale
 from .transaction import Changes, undo
 
@@ -34,7 +34,7 @@ def save_lines(session: Session, outcome: Outcome) -> None:
     lines = {key: (before.get(key, ""), text) for key, text in after.items()}
     lines = {key: texts for key, texts in lines.items() if texts[0] != texts[1]}
     places = {name: part.place(session.host) for part in parts for name in part.names}
-    keep_last(replace(history, lines=lines, places={k: v for k, v in places.items() if v}))
+    save_history(replace(history, lines=lines, places={k: v for k, v in places.items() if v}))
 
 
 def undo_last(session: Session, call: Call) -> Tuple[Optional[Changes], Optional[Exception]]:

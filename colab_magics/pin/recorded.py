@@ -21,7 +21,7 @@ def is_bare(text: str) -> bool:
     return not (need.specifier or need.url or need.extras)
 
 
-def taken_over(old: str, new: str) -> str:
+def update_version(old: str, new: str) -> str:
     """Return a recorded requirement with a new version, and the rest as it was.
 
     The rest is its extras, and that it names a local part such as ``+cu128``.

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Iterator, List, Tuple
 
 from ..core.arguments import split_comment
-from ..core.errors import ColabMagicsError, bad_input, usage_error
+from ..core.errors import ColabMagicsError, input_errors, usage_error
 from ..core.files import content
 from ..core.redact import userinfo_spans
 
@@ -141,7 +141,7 @@ def _checked(line: str, name: str, number: int) -> str:
     try:
         text = normal(line)
         requirement(text)
-    except bad_input():
+    except input_errors():
         raise usage_error(
             f"Entry {number} of {name} is not a requirement.",
             "Name another file.",

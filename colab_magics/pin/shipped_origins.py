@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Dict, Iterable, Set
 
 from ..core import files
-from ..core.errors import bad_input
+from ..core.errors import input_errors
 from ..core.origin import parse_origin
 from .environment import canonical_name, find
 from .integrity import name_of, origin_files
@@ -44,7 +44,7 @@ def _with_needs(names: Set[str]) -> Set[str]:
     while queue:
         distribution = find(queue.pop())
         for text in (distribution.requires or ()) if distribution else ():
-            with suppress(*bad_input()):
+            with suppress(*input_errors()):
                 need = requirement(text)
                 if need.url and canonical_name(need.name) not in result:
                     result.add(canonical_name(need.name))

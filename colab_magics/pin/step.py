@@ -32,7 +32,7 @@ from .installer import KERNEL
 from .journal import disturbs
 from .loaded import mark, restart, stale
 from .options import NONE, Options, add_options
-from .recorded import expanded, is_bare, pinned, spelled, survives, taken_over
+from .recorded import expanded, is_bare, pinned, spelled, survives, update_version
 from .requirements import carries_secret, key, normal, read_file, requirement, split_extras
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class PinStep(Step):
             return self
         if self.python not in ("", old.python):
             return self
-        items = (taken_over(*old.requirements, *self.requirements),)
+        items = (update_version(*old.requirements, *self.requirements),)
         return replace(self, items=items, options=old.options, python=old.python)
 
     def joined(self, other: Step) -> Optional[Step]:
@@ -236,9 +236,9 @@ class PinStep(Step):
             return done, summary(done.changes, needs.texts)
         return done, "installed already" if holds else "installed from the requested source"
 
-    def foreseen(self, host: Host, progress: Progress) -> Report:
+    def preview(self, host: Host, progress: Progress) -> Report:
         """See `Step`: the plan, or why there is none, below what differs."""
-        verdict = super().foreseen(host, progress)
+        verdict = super().preview(host, progress)
         needs, lock = self._recordable(host), host.context.lock_for(self)
         if runs(self.python) and not self._difference(needs, lock):
             return verdict
@@ -255,9 +255,9 @@ class PinStep(Step):
             from .install import rehearse
 
             return rehearse(needs, self.place(host), self.modes, progress, lock)
-        from .environments.make import foreseen, notebook_of
+        from .environments.make import notebook_of, preview
 
-        return foreseen(notebook_of(host), self.python, needs.texts, self.place(host))
+        return preview(notebook_of(host), self.python, needs.texts, self.place(host))
 
     def _recordable(self, host: Host) -> Wanted:
         """Return what is required; `ColabMagicsError` if a file is missing or no line can say it.

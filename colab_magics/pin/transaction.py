@@ -142,7 +142,7 @@ def _changes(before: Mapping[str, str], now: Journal) -> Changes:
 def _save_history(now: Journal, changes: Changes) -> None:
     if changes:
         sources = {name: url for name, url in now.origins.items() if name in changes}
-        journal.keep_last(History(changes, sources))
+        journal.save_history(History(changes, sources))
 
 
 def _after_failure(job: Job, now: Journal, error: BaseException) -> None:

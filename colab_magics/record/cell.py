@@ -14,8 +14,8 @@ from typing import Iterator, List, Optional, Sequence, Tuple
 
 from ..core.arguments import quote, split, split_comment, split_flags
 from ..core.controls import has_controls, visible
-from ..core.errors import NotebookError, bad_input
-from ..core.origin import portable
+from ..core.errors import NotebookError, input_errors
+from ..core.origin import portable_requirement
 from ..core.steps import STEPS, Step
 from ..core.steps import parse as parse_step
 
@@ -91,7 +91,7 @@ def _version(source: str) -> Optional[int]:
     return None
 
 
-def only_setup(source: str) -> bool:
+def is_replaceable(source: str) -> bool:
     """Return whether a cell has no line of the user's own, so that it may be replaced."""
     return all(
         not line.comment if line.step else is_head(line.text) or _WRITE.fullmatch(line.text.strip())
@@ -163,7 +163,7 @@ def _read(word: str, texts: Sequence[str]) -> Line:
     try:
         parts = split(code)
         step = parse_step(word, parts.words)
-    except bad_input() as error:
+    except input_errors() as error:
         return Line(text, problem=str(error).split("\n")[0])
     plain, comment = split_comment(code)
     typed = tuple(w for w in plain.split() if split_flags([w])[1]) if parts.flags else ()
@@ -218,7 +218,7 @@ def is_expanded(text: str) -> bool:
     return bool(set(text) & set("${}"))
 
 
-def sound_text(step: Step) -> str:
+def render_verified(step: Step) -> str:
     """Return the magic line of a step, or those of its parts; `NotebookError` as `_verified`."""
     if _reads_back(step, render_step(step)):
         return render_step(step)
@@ -251,16 +251,16 @@ def new_cell() -> List[Line]:
                 "#@title Setup: run this first, and again after a restart",
                 "# Brings back packages, Drive and folder. Safe to run twice. Edit freely.",
                 f"# colab_magics:setup v{FORMAT} - what is this? {_ABOUT}",
-                *install_lines(),
+                *bootstrap_lines(),
                 "%reload_ext colab_magics",
             )
         )
     )
 
 
-def install_lines() -> Tuple[str, ...]:
+def bootstrap_lines() -> Tuple[str, ...]:
     """Return the lines of a setup cell that install colab_magics where it is missing."""
-    source = portable()
+    source = portable_requirement()
     if not source:
         return ("# colab_magics came from a local copy: install it on a fresh machine first.",)
     if not _WORD.fullmatch(source):

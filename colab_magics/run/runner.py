@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, Dict, NamedTuple, Optional, Set, Tuple
 
 from ..core import files, folders
-from ..core.errors import NotebookError, bad_input
+from ..core.errors import NotebookError, input_errors
 from ..core.signals import SignalCounter, count_signals
 from ..notebook.document import Document
-from ..notebook.metadata_keys import KEPT
+from ..notebook.metadata_keys import READERS
 from ..notebook.servers import held_by
 from ..notebook.writers.run import FILE, RESTART, exchange_read, exchange_write
 from ..pin.environments.interpreters import runs, version_of
@@ -84,7 +84,7 @@ def _share(shared: Path, document: Document, text: Optional[str], path: Path) ->
     """Put what the kernel asks of its notebook into the folder that it shares with us."""
     exchange_write(shared, text)
     exchange_write(shared, str(path.resolve()), FILE)
-    for name, get in KEPT.items():
+    for name, get in READERS.items():
         exchange_write(shared, get(document.metadata), name)
 
 
@@ -172,8 +172,8 @@ class _Saved:
         )
         try:
             edited = done.with_setup(exchange_read(self.shared), is_setup)
-            for name in KEPT:
-                edited = edited.with_kept(name, exchange_read(self.shared, name))
+            for name in READERS:
+                edited = edited.with_stored(name, exchange_read(self.shared, name))
             return edited.encode(), ""
         except Exception as error:  # a notebook may have a form that nobody foresees
             text = f"{self.path.name}: {type(error).__name__} while its metadata were written."
@@ -276,7 +276,7 @@ def _take_restart(shared: Path) -> Optional[_Restart]:
         return restart._replace(python=version_of(restart.python) if restart.python else "")
     except (TypeError, ValueError):
         return None
-    except bad_input():
+    except input_errors():
         return None
 
 

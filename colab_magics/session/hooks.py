@@ -7,7 +7,7 @@ import time
 from typing import Any, Callable, Optional
 
 from ..core.display import duration
-from ..core.errors import bad_input
+from ..core.errors import input_errors
 from ..extension.hooks import Hook
 from ..extension.output import say
 from ..extension.recorder import Session
@@ -33,7 +33,7 @@ class TimeLeft(Hook):
             self._started = read_start()
         try:
             limit = read_limit(self._started, self._clock())
-        except bad_input():  # %session reports it
+        except input_errors():  # %session reports it
             return
         if limit is None or limit.notice is None or limit.notice >= self._last_notice:
             return

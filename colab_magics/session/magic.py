@@ -72,7 +72,7 @@ class SessionMagic(Magic):
 
     def run(self, call: Call) -> Any:
         """Run the command; without one, show the machine and the kernel."""
-        self.no_body(call)
+        self.refuse_body(call)
         command, arguments = self.parser().parse_words(call.words)
         return getattr(self, f"_{command or 'inspect'}")(arguments, call)
 

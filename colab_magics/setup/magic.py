@@ -47,7 +47,7 @@ class SetupMagic(Magic):
 
     def run(self, call: Call) -> Any:
         """Run the command of the line."""
-        self.no_body(call)
+        self.refuse_body(call)
         command, arguments = parser().parse_words(call.words)
         commands: Dict[str, Callable[[Call, Namespace], Any]] = {
             "": self._show,
@@ -167,7 +167,7 @@ class SetupMagic(Magic):
             name = " ".join(arguments.step) or "anything"
             raise usage_error(f"%setup forget: no line for {name}.", "See %setup.", code="no-line")
         if arguments.all:
-            self.session.forget_cell()
+            self.session.forget_setup_cell()
         return removed
 
     def _remove(self, selector: List[str]) -> List[str]:
@@ -177,7 +177,7 @@ class SetupMagic(Magic):
     def _auto(self, call: Call, arguments: Namespace) -> Any:
         """Turn recording on or off in this notebook."""
         if arguments.state == "off":
-            return self.perform(AutoOff(), call)
+            return self.apply_step(AutoOff(), call)
         self._remove(["auto"])
         say("Recording is on in this notebook.")
         return None

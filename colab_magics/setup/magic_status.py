@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import List, Sequence, Tuple
 
-from ..core.errors import bad_input
+from ..core.errors import input_errors
 from ..core.host import Host
 from ..core.redact import redact
 from ..core.steps import Step, Verdict
@@ -20,7 +20,7 @@ def judge(step: Step, host: Host) -> Verdict:
     try:
         with explain_system_errors():
             return step.check(host)
-    except bad_input() as error:
+    except input_errors() as error:
         return Verdict("differs", str(error).split("\n")[0])
 
 

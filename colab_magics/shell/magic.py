@@ -13,7 +13,7 @@ from weakref import WeakKeyDictionary
 
 from ..core.arguments import Choice, Parser, seconds, split_flags
 from ..core.display import Report, amount
-from ..core.errors import bad_input, usage_error
+from ..core.errors import input_errors, usage_error
 from ..extension.magic import Magic
 from ..extension.output import interrupted, say, show
 from .dialects import DIALECTS
@@ -154,7 +154,7 @@ class ShellMagic(Magic):
     def complete(self, line: str, symbol: str) -> List[str]:
         """Return options, as long as no command has begun."""
         text = line[: len(line) - len(symbol)].lstrip().partition(" ")[2]
-        with suppress(*bad_input()):  # a quote that is not closed yet
+        with suppress(*input_errors()):  # a quote that is not closed yet
             words, command = split_options(text)
             return [] if command else parser().complete(words, symbol)
         return []

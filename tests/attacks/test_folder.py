@@ -10,7 +10,7 @@ import pytest
 from doubles.index import make_wheel
 from doubles.watched import Watched, watch
 
-from colab_magics.core.errors import bad_input
+from colab_magics.core.errors import input_errors
 from colab_magics.pin.installer import Job
 from colab_magics.pin.requirements import read_file
 from colab_magics.pin.uv import Uv
@@ -76,6 +76,6 @@ def test_a_file_that_holds_no_requirements(text: str, tmp_path: Path) -> None:
     """Nothing of it is shown: the line of a stranger's notebook may name any file."""
     path = tmp_path / "any.txt"
     path.write_text(f"numpy==2.1.3{os.linesep}{text}")
-    with pytest.raises(bad_input()) as caught:
+    with pytest.raises(input_errors()) as caught:
         read_file(path)
     assert "canary-91" not in str(caught.value) and "any.txt" in str(caught.value)

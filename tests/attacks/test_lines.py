@@ -21,7 +21,7 @@ from colab_magics.cd_persist.step import DirectoryStep
 from colab_magics.cli import write
 from colab_magics.core.arguments import split
 from colab_magics.core.controls import has_controls
-from colab_magics.core.errors import NotebookError, bad_input
+from colab_magics.core.errors import NotebookError, input_errors
 from colab_magics.core.steps import STEPS
 from colab_magics.core.steps import parse as parse_step
 from colab_magics.github import gists
@@ -200,7 +200,7 @@ def test_a_rendered_line_is_that_step_or_is_refused(word: str, long: bool, held:
         try:
             step = parse_step(word, ODD_LINES[word](first, second))
             line = None if step is None else step_line(step)
-        except bad_input():
+        except input_errors():
             return
         if step is None or line is None:
             return
@@ -245,8 +245,8 @@ def test_a_cell_that_holds_such_a_line_already(line: str, char: str) -> None:
 )
 def test_the_line_that_installs_us(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A ``direct_url.json`` with more than an address in it gives a cell no line."""
-    monkeypatch.setattr(cell, "portable", lambda: url)
-    (line,) = cell.install_lines()
+    monkeypatch.setattr(cell, "portable_requirement", lambda: url)
+    (line,) = cell.bootstrap_lines()
     assert line.startswith("#") and line.isascii() and line.isprintable()
 
 

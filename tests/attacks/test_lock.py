@@ -305,10 +305,10 @@ def test_lines_of_constraints_are_what_they_say(
 
 def test_a_lock_in_metadata_of_any_type(held: Callable[[int, int], None]) -> None:
     """Metadata that is no text, at any level, is no lock; nothing is raised."""
-    from colab_magics.notebook.metadata_keys import KEPT
+    from colab_magics.notebook.metadata_keys import READERS
 
     values: List[Any] = [None, 7, [], {}, "x", {"colab_magics": None}, {"colab_magics": []}]
     values += [{"colab_magics": {"lock": value}} for value in (None, 7, [], {}, True)]
-    good_ = [value for value in values if KEPT["lock"](json.loads(json.dumps(value))) is None]
+    good_ = [value for value in values if READERS["lock"](json.loads(json.dumps(value))) is None]
     held(len(values), len(good_))
     assert good_ == values

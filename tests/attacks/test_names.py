@@ -17,7 +17,7 @@ from doubles.users import NOBODY, root_only
 from support.cells import Cells, new_shell
 
 from colab_magics.core.errors import NotOwn
-from colab_magics.extension.recorder import session_of
+from colab_magics.extension.recorder import get_session
 from colab_magics.jobs import store as jobs
 from colab_magics.jobs.job import find_job, list_jobs
 from colab_magics.jobs.store import FACTS, folder, list_names
@@ -302,7 +302,9 @@ def test_a_session_goes_with_its_shell() -> None:
         user_ns: Dict[str, Any] = {}
 
     shell = Shell()
-    assert session_of(shell) is session_of(shell) and session_of(Shell()) is not session_of(shell)
+    assert get_session(shell) is get_session(shell) and get_session(Shell()) is not get_session(
+        shell
+    )
     gone = weakref.ref(shell)
     del shell
     gc.collect()

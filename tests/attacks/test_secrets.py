@@ -19,7 +19,7 @@ from support.cells import Cells
 from colab_magics.core import errors, process
 from colab_magics.core.redact import holds_secret, redact, register_secret
 from colab_magics.core.secret_scan import find
-from colab_magics.extension.recorder import session_of
+from colab_magics.extension.recorder import get_session
 from colab_magics.pin.git_login import without_logins
 from colab_magics.pin.installer import Job
 from colab_magics.pin.options import authenticated
@@ -150,7 +150,7 @@ def verbose(run: Cells, home: Path, monkeypatch: pytest.MonkeyPatch) -> Cells:
     files.mkdir()
     (files / "x.7z").write_bytes(b"7z\xbc\xaf\x27\x1c" + bytes(100))
     (files / "x.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(100))
-    session_of(run.shell).host.places["drive"] = lambda: files
+    get_session(run.shell).host.places["drive"] = lambda: files
     if shutil.which("rclone"):
         configure(home / ".config/rclone/rclone.conf", far=folder(home / "far"))
     run("%xmode Verbose")
@@ -372,7 +372,7 @@ def test_a_known_secret_is_not_recorded(run: Cells, write: Callable[[str], str])
     run.shell.user_ns.update(address=f"https://h.test/?s={write(secret)}")
     register_secret(secret)
     run('%env_persist "ADDRESS={address}"')
-    session = session_of(run.shell)
+    session = get_session(run.shell)
     assert [*session.pending, *session.cell] == []
 
 

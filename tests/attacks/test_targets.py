@@ -159,9 +159,9 @@ def test_a_name_that_only_the_notebook_says(
 ) -> None:
     """Where the front end tells no name, the one that the metadata have is asked about."""
     opened("repository=me/work&path=thesis/final.ipynb")
-    read = magic_save.read_whole
+    read = magic_save.read_notebook
     monkeypatch.setattr(
-        magic_save, "read_whole", lambda *words: read(*words)._replace(name="", path=None)
+        magic_save, "read_notebook", lambda *words: read(*words)._replace(name="", path=None)
     )
     reply = run.attempt("%github save me/work")
     assert isinstance(reply.error, errors.SourceError) and not github.changes

@@ -68,10 +68,10 @@ def cells() -> Any:
 
 def share(shell: Any) -> None:
     """The sampler's own processor time at ten samples a second."""
-    from colab_magics.extension.recorder import session_of
+    from colab_magics.extension.recorder import get_session
     from colab_magics.gpu.magic_measure import Measuring
 
-    pid = session_of(shell).hooks.of(Measuring)._idle[-1].pid
+    pid = get_session(shell).hooks.of(Measuring)._idle[-1].pid
     before = _busy(pid)
     shell.run_cell(f"%%gpu -q -o\nimport time; time.sleep({IDLE})")
     used = 100 * (_busy(pid) - before) / IDLE

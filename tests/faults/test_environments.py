@@ -17,7 +17,7 @@ from support.cells import PACKAGE, Cells, new_shell
 from support.notebooks import notebook
 
 from colab_magics.core import system_errors
-from colab_magics.core.errors import ColabMagicsError, NotebookError, bad_input
+from colab_magics.core.errors import ColabMagicsError, NotebookError, input_errors
 from colab_magics.core.system_errors import explain_system_errors
 
 SETUP = "# colab_magics:setup v1\n%reload_ext colab_magics\n%cd_persist data"
@@ -185,7 +185,7 @@ def test_a_drive_that_is_dead(dead: Path, home: Path, held: Callable[[int, int],
 def test_a_magic_on_a_drive_that_is_dead(cells: Cells, dead: Path, line: str) -> None:
     """It says so in a line, or does without."""
     reply = cells.attempt(line.replace("{dead}", str(dead)))
-    assert reply.error is None or isinstance(reply.error, bad_input()), reply
+    assert reply.error is None or isinstance(reply.error, input_errors()), reply
     assert "Error in callback" not in reply.shown
 
 
@@ -216,7 +216,7 @@ def test_a_name_that_cannot_be(cells: Cells, line: str, name: str) -> None:
     """It is refused in a line, or taken for what it is; never a traceback."""
     word, _, rest = line[1:].partition(" ")
     reply = cells.attempt(f"get_ipython().run_line_magic({word!r}, {rest.format(name)!a});")
-    assert reply.error is None or isinstance(reply.error, bad_input()), reply
+    assert reply.error is None or isinstance(reply.error, input_errors()), reply
     assert "Error in callback" not in reply.shown
 
 

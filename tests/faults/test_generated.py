@@ -7,7 +7,6 @@ machine's own is reached, so that a line can do no harm.
 
 from __future__ import annotations
 
-import inspect
 import json
 import os
 import random
@@ -224,8 +223,8 @@ ENVIRONMENTS: Dict[str, Environment] = {
 def words_of(name: str) -> List[str]:
     """What this magic understands, by its help: its examples, their words, and its options."""
     magic = load(MAGICS[name])
-    text = inspect.cleandoc(magic.__doc__)
-    found = [*magic.offers, *re.findall(r"(?<![\w-])--?[a-z][\w-]*", text)]
+    text = magic.help()
+    found = [*magic.parser().commands, *re.findall(r"(?<![\w-])--?[a-z][\w-]*", text)]
     for line in re.findall(rf"^ *%%?{name}\b(.*)$", text, re.M):
         code = line.partition("  #")[0].strip()
         found += [code, *code.split()]

@@ -27,8 +27,8 @@ import sys
 from pathlib import Path
 from colab_magics.core.host import Host
 from colab_magics.pin.step import PinStep
-from colab_magics.core.steps import perform
-outcome = perform(PinStep(tuple(sys.argv[1:])), Host(start=Path.cwd()), lambda text: None)
+from colab_magics.core.steps import apply_step
+outcome = apply_step(PinStep(tuple(sys.argv[1:])), Host(start=Path.cwd()), lambda text: None)
 print(outcome.message)
 print(outcome.hint)
 """

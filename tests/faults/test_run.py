@@ -34,7 +34,7 @@ def _edit(data: bytes) -> bytes:
     outputs: List[Dict[str, object]] = [{"name": "stdout", "output_type": "stream", "text": ["y"]}]
     new = ((at, {**document.cell(at), "outputs": outputs}) for at in range(len(document.heads)))
     done = document.with_cells(new).with_setup("# one", lambda text: text.startswith("# "))
-    return done.with_kept("lock", "text").encode()
+    return done.with_stored("lock", "text").encode()
 
 
 def test_a_run_of_four_times_the_cells_is_no_more_than_eight_times_the_work() -> None:
@@ -58,7 +58,7 @@ def test_an_edit_needs_little_more_than_the_notebook_itself() -> None:
     tracemalloc.start()
     try:
         document = Document.parse(data, "x.ipynb")
-        document.with_setup("# one", lambda text: False).with_kept("lock", "text").encode()
+        document.with_setup("# one", lambda text: False).with_stored("lock", "text").encode()
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -26,11 +26,11 @@ import sys
 from pathlib import Path
 from colab_magics.core.host import Host
 from colab_magics.pin.step import PinStep
-from colab_magics.core.steps import perform
+from colab_magics.core.steps import apply_step
 import packaging.requirements, packaging.utils, colab_magics.pin.install
 print("ready", flush=True)
 sys.stdin.readline()
-outcome = perform(PinStep(tuple(sys.argv[1:])), Host(start=Path.cwd()), lambda text: None)
+outcome = apply_step(PinStep(tuple(sys.argv[1:])), Host(start=Path.cwd()), lambda text: None)
 print(outcome.message)
 print(outcome.hint)
 """

@@ -25,11 +25,11 @@ pytestmark = pytest.mark.once
 #: Installs as the magic does, and prints the reports that are shown meanwhile.
 SHOWN = """
 import json
-from colab_magics.extension.recorder import session_of
+from colab_magics.extension.recorder import get_session
 from colab_magics.core.steps import parse
 said = []
 step = parse("pin", {words!r})
-outcome = step.apply(session_of(get_ipython()).host, said.append)
+outcome = step.apply(get_session(get_ipython()).host, said.append)
 print(json.dumps([[str(one) for one in said if not isinstance(one, str)], outcome.hint]))
 """
 

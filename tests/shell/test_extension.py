@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any, Dict, List
 
 import pytest
+from IPython.core.error import UsageError
 from support.cells import Cells, new_shell
 
-from colab_magics.extension.recorder import session_of
+from colab_magics.core.registry import load
+from colab_magics.extension.recorder import get_session
+from colab_magics.extension.registration import MAGICS
 
 from .conftest import Distribution
 
@@ -85,10 +88,10 @@ def test_reloading_adds_nothing_twice(run: Cells) -> None:
 def test_reloading_makes_no_hook_twice(run: Cells) -> None:
     """A magic that is made anew finds its hooks of before: they are told of each cell once."""
     run("%gpu")
-    before = list(session_of(run.shell).hooks)
+    before = list(get_session(run.shell).hooks)
     run("%reload_ext colab_magics")
     run("%gpu")
-    assert session_of(run.shell).hooks == before and len({*map(type, before)}) == len(before)
+    assert get_session(run.shell).hooks == before and len({*map(type, before)}) == len(before)
 
 
 def test_loading_adds_every_magic(bare: Cells) -> None:
@@ -191,6 +194,27 @@ def test_tab_after_a_bare_name_offers_all(run: Cells) -> None:
     ):
         lines = {f"%{name} {word}" for word in expected}
         assert lines <= set(offered(run.shell, f"%{name} "))
+
+
+@pytest.mark.parametrize("name", list(MAGICS))
+def test_help_and_tab_have_each_command(run: Cells, name: str) -> None:
+    """``--help`` prints examples, and usage and options of each command; Tab offers them."""
+    tree = load(MAGICS[name]).parser()
+    shown = run(f"%{name} --help")
+    assert f"%{name} " in shown and "usage: " in shown
+    for command, parser in tree.commands.items():
+        assert f"usage: %{name} {command}" in shown
+        assert f"%{name} {command}" in offered(run.shell, f"%{name} {command[:2]}")
+        for option in (text for action in parser._actions for text in action.option_strings[:1]):
+            assert option in shown
+
+
+@pytest.mark.parametrize("name", sorted(MAGICS.keys() - {"secret"}))  # to it, it may be a secret
+def test_a_wrong_option_is_refused(run: Cells, name: str) -> None:
+    """An option that a magic lacks is a usage error with its code, and nothing is done."""
+    error = run.attempt(f"%{name} --nosuch").error
+    assert type(error) is UsageError
+    assert error.code == "unknown-option"  # type: ignore[attr-defined]
 
 
 def test_tab_offers_installed_versions(run: Cells, distribution: Distribution) -> None:

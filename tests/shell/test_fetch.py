@@ -948,11 +948,11 @@ def test_what_is_no_archive_leaves_nothing(run: Cells, server: Server, data: byt
 
 def test_a_glance_at_ten_thousand_files(run: Cells, server: Server) -> None:
     """It takes ten times as long at most as asking the system for each file."""
-    from colab_magics.extension.recorder import session_of
+    from colab_magics.extension.recorder import get_session
 
     url = server.put("/x.zip", archive(**{f"{n % 100}__{n}": str(n) for n in range(10_000)}))
     run(f"%fetch {url} data --unpack")
-    session = session_of(run.shell)
+    session = get_session(run.shell)
     (part,) = session.standing("fetch")
     files = [path for path in Path("data").rglob("*") if path.is_file()]
     assert len(files) == 10_000
@@ -1025,10 +1025,10 @@ def test_bare_shows_what_is_remembered(run: Cells, server: Server) -> None:
 
 def test_how_far_it_is_is_said_in_a_line(run: Cells, server: Server) -> None:
     """Of one file and of several, as it goes on."""
-    from colab_magics.extension.recorder import session_of
+    from colab_magics.extension.recorder import get_session
     from colab_magics.fetch.step import parse
 
-    host = session_of(run.shell).host
+    host = get_session(run.shell).host
     for count, expected in ((1, "data1/f0.bin: 2"), (3, "3 files: ")):
         urls = [server.put(f"/f{n}.bin", DATA, stall=250_000) for n in range(count)]
         server.go_on.clear()
@@ -1066,11 +1066,11 @@ def test_tab_offers_what_fits(run: Cells) -> None:
 
 def test_a_glance_is_enough(run: Cells, server: Server) -> None:
     """A few targets that hold are checked in some milliseconds."""
-    from colab_magics.extension.recorder import session_of
+    from colab_magics.extension.recorder import get_session
 
     urls = [server.put(f"/f{n}.bin", DATA) for n in range(4)]
     run(f"%fetch {' '.join(urls)} data/")
-    session = session_of(run.shell)
+    session = get_session(run.shell)
     parts, times = session.standing("fetch"), []
     for _ in range(10):
         begun = time.perf_counter()

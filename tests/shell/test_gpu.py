@@ -13,7 +13,7 @@ from doubles import nvml
 from doubles.torch import put_torch
 from support.cells import Cells, Child
 
-from colab_magics.extension.recorder import session_of
+from colab_magics.extension.recorder import get_session
 from colab_magics.gpu.magic import GpuMagic
 
 On = Callable[[str], Child]
@@ -446,7 +446,7 @@ def test_tab_offers_commands_options_and_choices(
     run: Cells, line: str, symbol: str, words: List[str]
 ) -> None:
     """All from one tree."""
-    assert GpuMagic(session_of(run.shell)).complete(line, symbol) == words
+    assert GpuMagic(get_session(run.shell)).complete(line, symbol) == words
 
 
 @pytest.fixture

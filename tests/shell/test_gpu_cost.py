@@ -163,9 +163,9 @@ def test_interrupted_while_it_runs(start: Start, tmp_path: Path) -> None:
 def sampler(child: Child) -> int:
     """The process that measures for a child, once it has measured."""
     find = (
-        "from colab_magics.extension.recorder import session_of\n"
+        "from colab_magics.extension.recorder import get_session\n"
         "from colab_magics.gpu.magic_measure import Measuring\n"
-        "print(session_of(get_ipython()).hooks.of(Measuring)._idle[-1].pid)"
+        "print(get_session(get_ipython()).hooks.of(Measuring)._idle[-1].pid)"
     )
     child("%%gpu -q\npass")
     return int(child(find))

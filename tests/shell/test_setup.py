@@ -11,7 +11,7 @@ from IPython.core.error import UsageError
 from support.cells import Cells
 
 from colab_magics.core.errors import NotebookError, SetupDiffers
-from colab_magics.extension.recorder import session_of
+from colab_magics.extension.recorder import get_session
 from colab_magics.record.cell import is_setup
 
 MARKER = "# colab_magics:setup v1 - what is this?"
@@ -290,6 +290,6 @@ def test_an_interrupt_while_recording_loses_no_line(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(session_of(run.shell), "writer", interrupted)
+        patch.setattr(get_session(run.shell), "writer", interrupted)
         run("%cd_persist data")
     assert run.steps() == ["%cd_persist data"]

@@ -18,7 +18,7 @@ from typing import Any, List, NoReturn, Tuple
 
 import uv
 
-from colab_magics.core.errors import bad_input
+from colab_magics.core.errors import input_errors
 
 from .cells import Cells, Reply, new_shell
 
@@ -69,7 +69,7 @@ def judge(reply: Reply) -> Tuple[bool, str]:
     error = reply.error
     if error is None:
         return "Error in callback" in reply.shown, reply.shown[-600:]
-    bad = not isinstance(error, bad_input())
+    bad = not isinstance(error, input_errors())
     frames = traceback.extract_tb(error.__traceback__)[:-5:-1] if bad else []
     way = " < ".join(f"{frame.filename[-40:]}:{frame.lineno}" for frame in frames)
     return bad, f"{type(error).__name__}: {error} {way}"

@@ -17,9 +17,9 @@ from colab_magics.core.steps import Step
 from colab_magics.record.cell import (
     FORMAT,
     Line,
+    is_replaceable,
     is_setup,
     new_cell,
-    only_setup,
     parse,
     render,
     render_step,
@@ -283,7 +283,7 @@ def test_a_newer_format_is_refused(version: int) -> None:
 )
 def test_only_our_own_lines_may_be_replaced(text: str, expected: bool) -> None:
     """A cell with code of the user, or a line that cannot be read, is not overwritten."""
-    assert only_setup(text) is expected
+    assert is_replaceable(text) is expected
 
 
 @given(st.lists(steps, max_size=5))

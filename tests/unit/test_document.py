@@ -88,7 +88,7 @@ def with_setup(data: bytes, text: Optional[str]) -> bytes:
 
 def with_lock(data: bytes, lock: Optional[str]) -> bytes:
     """The bytes of a notebook with this lock in its metadata, or with none."""
-    return read(data).with_kept("lock", lock).encode()
+    return read(data).with_stored("lock", lock).encode()
 
 
 def outside(data: bytes) -> bytes:

@@ -15,7 +15,7 @@ from colab_magics.github.contents import sha_of
 from colab_magics.github.secret_scan import check_file, check_notebook
 from colab_magics.github.target import Source, Target, check_branch, check_path, find_target
 from colab_magics.notebook.document import Document
-from colab_magics.notebook.metadata_keys import KEPT
+from colab_magics.notebook.metadata_keys import READERS
 
 GIST = "0123456789abcdef0123"
 TOKEN = "ghp_" + "a1B2" * 9
@@ -115,10 +115,10 @@ def test_what_is_kept_is_read_back_and_anything_else_is_nothing() -> None:
 def test_the_target_stands_beside_the_lock() -> None:
     """In the notebook's metadata; the lock stays, and so does the rest of the file."""
     text = '{"cells":[],"metadata":{"colab_magics":{"lock":"off"}},"nbformat":4,"nbformat_minor":5}'
-    document = Document.parse(text.encode(), "nb").with_kept("github", "repository=o/r")
+    document = Document.parse(text.encode(), "nb").with_stored("github", "repository=o/r")
     assert document.metadata == {"colab_magics": {"lock": "off", "github": "repository=o/r"}}
-    assert KEPT["github"](document.metadata) == "repository=o/r"
-    assert document.with_kept("github", None).metadata == {"colab_magics": {"lock": "off"}}
+    assert READERS["github"](document.metadata) == "repository=o/r"
+    assert document.with_stored("github", None).metadata == {"colab_magics": {"lock": "off"}}
 
 
 @pytest.mark.parametrize(

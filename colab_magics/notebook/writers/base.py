@@ -16,7 +16,7 @@ class Writer(ABC):
     #: Whether it replaces the running cell, which takes effect only when that cell has ended.
     in_place = False
     #: Whether `keep` can be called.
-    can_keep = False
+    can_store = False
     #: Whether the front end reports that it has saved; it counts only where `saved` is None.
     told = False
 

@@ -14,7 +14,7 @@ from ...core.host import Host
 from ..comm import absence, ask, present
 from ..document import Document, several
 from ..locate import RunningCell, Site
-from ..metadata_keys import KEPT
+from ..metadata_keys import READERS
 from ..servers import own
 from .base import Writer
 
@@ -35,7 +35,7 @@ class FrontEndWriter(Writer):
     """Writes through the extension in JupyterLab 4 and Notebook 7."""
 
     name = "front end"
-    can_keep = True
+    can_store = True
     host: Host
 
     def available(self, host: Host, site: Site, cell: RunningCell) -> Optional[str]:
@@ -75,7 +75,7 @@ class FrontEndWriter(Writer):
         """Set a value in the metadata of the model; ``saved`` where the file has it."""
         answer = self._ask("keep", what=name, value=value)
         path, is_saved = str(answer["path"]), bool(answer["saved"])
-        self._check = _file_check(path, lambda document: KEPT[name](document.metadata) == value)
+        self._check = _file_check(path, lambda document: READERS[name](document.metadata) == value)
         proof = self._wait(is_saved)
         return "saved" if proof or (proof is None and is_saved) else "written"
 

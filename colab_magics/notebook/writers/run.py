@@ -43,7 +43,7 @@ class RunWriter(Writer):
     """Writes for ``colab-magics run``; only this kernel writes, so there is no conflict."""
 
     name = "run"
-    can_keep = True
+    can_store = True
     shared: Path
 
     def available(self, host: Host, site: Site, cell: RunningCell) -> Optional[str]:

@@ -89,7 +89,7 @@ def ensure(
     return environment
 
 
-def foreseen(notebook: Path, version: str, texts: Sequence[str], line: Dict[str, str]) -> Report:
+def preview(notebook: Path, version: str, texts: Sequence[str], line: Dict[str, str]) -> Report:
     """Return the plan of `ensure` and then of the line; make and fetch nothing."""
     environment = find(name_of(notebook, version))
     if environment is not None:
