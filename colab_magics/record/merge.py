@@ -52,6 +52,11 @@ class _Group:
         self.changed: Dict[str, Step] = {}
         self.removed: Set[str] = set()
 
+    def accepts(self, part: Step) -> bool:
+        """Tell whether the line can hold the part; one of several steps cannot."""
+        several = self.line is not None and type(self.line.step) is not type(self.first)
+        return not several and self.first.joined(part) is not None
+
     def step(self) -> Optional[Step]:
         """Return what the line is to say, None if nothing."""
         rest = self.line.step if self.line is not None else None
@@ -106,8 +111,9 @@ class _Merger:
             self.new.append(group)
             self.kin[part.word].append(group)
         for home in homes:
-            home.changed.pop(key[1], None)
-            home.removed.add(key[1])
+            if home is not group:
+                home.changed.pop(key[1], None)
+                home.removed.add(key[1])
         group.removed.discard(key[1])
         group.changed[key[1]] = part
         self.parts[key], self.homes[key] = part, [group]
@@ -119,8 +125,7 @@ class _Merger:
         others: Iterable[_Group] = reversed(self.kin[part.word])
         if type(part).joined is Step.joined:  # a kind of which no two steps share a line
             others = ()
-        fits = (group for group in chain(homes, others) if group.first.joined(part) is not None)
-        return next(fits, None)
+        return next((group for group in chain(homes, others) if group.accepts(part)), None)
 
     def result(self) -> List[Line]:
         """Return the lines as they are now; new ones with the same place in order of rank."""

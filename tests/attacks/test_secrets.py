@@ -177,7 +177,7 @@ def test_ctrl_c_shows_no_environment(
     def interrupted(*words: object, **named: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(process, "_listen", interrupted)
+    monkeypatch.setattr(process._Output, "pass_on", interrupted)
     monkeypatch.setattr(process, "_stop", lambda started, lines, holds: process._finish(started))
     assert CANARY not in verbose.attempt(cell).shown
 

@@ -229,7 +229,9 @@ def test_a_bug_of_ours_is_seen_as_one() -> None:
         raise NotebookError("x")
 
 
-@pytest.mark.parametrize("number", system_errors._TODO)
+@pytest.mark.parametrize(
+    "number", [n for numbers in system_errors._HINTS.values() for n in numbers]
+)
 def test_what_the_system_refuses_is_said(number: int) -> None:
     """The error names what it is about, without its folder, and says what to do."""
     with pytest.raises(ColabMagicsError) as caught, explain_system_errors():

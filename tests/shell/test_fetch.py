@@ -518,7 +518,7 @@ def test_a_disk_that_fills_up(run: Cells, server: Server) -> None:
 def test_redirects_that_never_end(run: Cells, server: Server) -> None:
     """They are not followed for ever, nor to what is no web address."""
     server.put("/a.bin", to=server.at + "/a.bin")
-    assert "from address to address" in fails(run, f"%fetch {server.at}/a.bin").message
+    assert "redirects again and again" in fails(run, f"%fetch {server.at}/a.bin").message
     for to in ("file:///etc/passwd", "http://[bad", "http://host:port/", "http://host:99999/"):
         asked = len(server.asked)
         server.put("/a.bin", to=to)

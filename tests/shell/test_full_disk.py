@@ -137,7 +137,7 @@ def test_programs_in_the_background_outlive_the_folder(run: Cells, disk: Path) -
 @pytest.mark.parametrize("code", ["exit 3", "kill -KILL $$"])
 def test_a_job_that_fills_the_disk(run: Cells, disk: Path, code: str) -> None:
     """How it ended is known all the same, and that its log is not whole."""
-    run(f"%shell --background one cat /dev/zero > zeros; echo lost; {code}")
+    run(f"%shell --background one cat /dev/zero > zeros; yes lost | head -n 20000; {code}")
     until(lambda: not job("one").running)
     ended = job("one")
     assert ended.state == ("failed" if code == "exit 3" else "killed")

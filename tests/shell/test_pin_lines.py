@@ -29,7 +29,7 @@ URL = "https://me:hunter2@one.example/simple"
         ("numpy ==1", "space", "%pin: a space before ==1."),
         ("-e https://one.example/a", "not-a-folder", "%pin -e takes a folder."),
         ("a --index-auth hunter:2", "secret-typed", "the name of an environment variable"),
-        ("' -e x'", "usage", "Not a requirement: -e x"),
+        ("' -e x'", "not-a-requirement", "Not a requirement: -e x"),
         ("a --index-auth A", "no-index", "%pin: --index-auth, but no index to log in to."),
         ("a --python 3", "not-a-version", "--python 3: not a version."),
         ("a --python 3.7", "too-old", "--python 3.7 is too old: colab_magics runs on 3.8 and"),

@@ -95,8 +95,9 @@ def find(name: str) -> Optional[Environment]:
     """Return the environment of this name; None if it is not ready, or its record is not ours."""
     from packaging.version import Version
 
+    place = root()  # its `NotOwn` is an OSError too, and is not suppressed
     with suppress(OSError, ValueError, TypeError, RecursionError):
-        made = Environment(**json.loads(read_own(root() / name / "made.json")))
+        made = Environment(**json.loads(read_own(place / name / "made.json")))
         texts = (made.python, made.notebook, str(Version(made.version)))
         valid = all(isinstance(text, str) for text in texts) and isinstance(made.made, float)
         if valid and made.name == name in _folders() and _is_ours(made):
