@@ -112,6 +112,7 @@ def _repair(job: Job, old: Journal) -> Set[str]:
     here = integrity.present()
     lost = planned & old.before.keys() - here.keys()
     if not torn and not lost and not Installed().broken(planned):
+        integrity.discard(planned)
         return set()
     # What is there in another version by now stays as it is.
     new = {name: f"{name}=={here[name]}" for name in here if here[name] != old.before.get(name)}
@@ -121,6 +122,7 @@ def _repair(job: Job, old: Journal) -> Set[str]:
         job.with_line(old.line).install(list(dict.fromkeys([*old.options, *texts])))
     gone = {*torn, *lost} & old.before.keys() - integrity.present().keys()
     _put_back(job, old.options, _texts(old, gone))
+    integrity.discard(planned)
     return {*torn, *lost}
 
 

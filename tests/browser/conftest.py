@@ -14,8 +14,6 @@ PLAIN = ("lab", "notebook")
 TOGETHER = ("lab-rtc", "notebook-rtc")
 EVERY = (*PLAIN, *TOGETHER)
 
-VIEWPORT = {"width": 1200, "height": 1000}
-
 Open = Callable[..., Window]
 Servers = Callable[[str], Server]
 
@@ -86,33 +84,13 @@ def server(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Server]
     found.end_kernels()
 
 
-@pytest.fixture(scope="session")
-def profiles(chromium: Any) -> Callable[[Server], Any]:
-    """Return the browser profile of a server: it has the application's scripts in its cache."""
-    contexts: Dict[int, Any] = {}
-
-    def of(server: Server) -> Any:
-        if server.port not in contexts:
-            contexts[server.port] = chromium.new_context(viewport=VIEWPORT)
-        return contexts[server.port]
-
-    return of
-
-
 @pytest.fixture
-def open_notebook(
-    chromium: Any,
-    profiles: Callable[[Server], Any],
-    request: pytest.FixtureRequest,
-    server: Server,
-) -> Iterator[Open]:
+def open_notebook(chromium: Any, request: pytest.FixtureRequest, server: Server) -> Iterator[Open]:
     """Open a notebook of these cells in a window of its own: ``open_notebook(server, *cells)``.
 
-    Without cells the notebook ``name`` is opened as it is. ``before(page)`` is called first. The
-    first window uses the server's profile, each further one is another person's.
+    Without cells the notebook ``name`` is opened as it is. ``before(page)`` is called first.
     """
-    profile = profiles(server)
-    others: List[Any] = []
+    contexts = []
 
     def opened(
         server: Server,
@@ -127,10 +105,8 @@ def open_notebook(
         if cells:
             spec = {**KERNEL["kernelspec"], "name": kernel}
             notebook(path, *cells, minor=minor, kernelspec=spec)
-        context = profile
-        if profile.pages:
-            context = chromium.new_context(viewport=VIEWPORT)
-            others.append(context)
+        context = chromium.new_context(viewport={"width": 1200, "height": 1000})
+        contexts.append(context)
         page = context.new_page()
         before(page)
         window = Window(server, page, Path(path))
@@ -138,9 +114,7 @@ def open_notebook(
         return window
 
     yield opened
-    for page in profile.pages:
-        page.close()
-    for context in others:
+    for context in contexts:
         context.close()
 
 

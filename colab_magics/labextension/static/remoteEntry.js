@@ -198,8 +198,9 @@
       if (text === null) return notebook.deleteCell(index);
       const source = normalizeLineEnds(text);
       if (foreign) {
+        const replacement = { ...cell.toJSON(), source }; // a deleted cell has no content
         notebook.deleteCell(index);
-        notebook.insertCell(index, { ...cell.toJSON(), source });
+        notebook.insertCell(index, replacement);
       } else if (cell) cell.setSource(source);
       else {
         const metadata = { [TARGET]: ROLE, tags: TAGS };
