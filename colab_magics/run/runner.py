@@ -12,9 +12,9 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass, replace
-from itertools import count
+from itertools import count, groupby
 from pathlib import Path
-from typing import Any, Dict, NamedTuple, Optional, Set, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from ..core import files, folders
 from ..core.errors import NotebookError, input_errors
@@ -167,7 +167,7 @@ class _Saved:
         """
         document = self.document
         done = document.with_cells(
-            (at, {**document.cell(at), **new, "outputs": [*map(_as_stored, new["outputs"])]})
+            (at, {**document.cell(at), **new, "outputs": _as_stored(new["outputs"])})
             for at, new in ran.items()
         )
         try:
@@ -194,15 +194,29 @@ class _Saved:
         return changed
 
 
-def _as_stored(output: Dict[str, Any]) -> Dict[str, Any]:
-    """Return an output as it stands in a file: texts by lines, keys in order."""
-    stored: Dict[str, Any] = _sort_keys(output)
-    if isinstance(stored.get("text"), str):
-        stored["text"] = stored["text"].splitlines(True)
-    for kind, value in stored.get("data", {}).items():
-        if isinstance(value, str) and kind != "application/json":
-            stored["data"][kind] = value.splitlines(True)
+def _as_stored(outputs: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """Return outputs as front ends save them: texts by lines, keys in order, and what a stream
+    wrote in a row as one output, however many messages it came in.
+    """
+    stored: List[Dict[str, Any]] = []
+    for stream, group in groupby(map(_sort_keys, outputs), _stream_name):
+        in_a_row = list(group)
+        if stream:
+            text = "".join(output["text"] for output in in_a_row)
+            in_a_row = [{**in_a_row[0], "text": text}]
+        stored += in_a_row
+    for output in stored:
+        if isinstance(output.get("text"), str):
+            output["text"] = output["text"].splitlines(True)
+        for kind, value in output.get("data", {}).items():
+            if isinstance(value, str) and kind != "application/json":
+                output["data"][kind] = value.splitlines(True)
     return stored
+
+
+def _stream_name(output: Dict[str, Any]) -> str:
+    """Return which stream an output is of; empty for what is not text of one."""
+    return str(output["name"]) if isinstance(output.get("text"), str) else ""
 
 
 def _sort_keys(value: Any) -> Any:

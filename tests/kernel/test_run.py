@@ -47,6 +47,20 @@ def test_first_run_adds_the_setup_cell_the_third_changes_no_byte(
     assert f"{path} was not changed" in third.stdout
 
 
+def test_what_a_stream_wrote_in_a_row_is_one_output(machine: Machine, folder: Path) -> None:
+    """As front ends save it, however many messages it came in; what is between parts it."""
+    cell = (
+        "import sys\nfrom IPython.display import display\n"
+        "for part in 'ab':\n    print(part, end='', flush=True)\n"
+        "display(1)\nprint('c', flush=True)\nprint('d', file=sys.stderr, flush=True)"
+    )
+    path = notebook(folder / "nb.ipynb", cell)
+    assert machine.cli("run", path).returncode == 0
+    outputs = whole(path)["cells"][0]["outputs"]
+    assert [output.get("name") for output in outputs] == ["stdout", None, "stdout", "stderr"]
+    assert [output.get("text") for output in outputs] == [["ab"], None, ["c\n"], ["d\n"]]
+
+
 def test_a_failing_cell_ends_the_run_and_loses_nothing(machine: Machine, folder: Path) -> None:
     """Exit 1 with the cell's number and error; outputs so far and succeeded steps are saved."""
     path = notebook(
