@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.arguments import quote
-from ..extension.hooks import Hook
+from ..extension.session import Hook
 
 #: Set to ``off``, nothing is shown; ``%env_persist`` keeps that in a notebook.
 SETTING = "COLAB_MAGICS_CD_NOTICE"

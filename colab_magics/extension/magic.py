@@ -14,7 +14,7 @@ from ..core.steps import Outcome, Step, apply_step, parse
 from .output import Status
 
 if TYPE_CHECKING:
-    from .recorder import Session
+    from .session import Session
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from ..record.merge import merge
 from ..record.record import add, is_off
 from .notices import OFF
 from .output import say
-from .recorder import Session
 from .restart import restart_after
+from .session import Session
 
 
 def begin_cell(session: Session, info: Any) -> None:

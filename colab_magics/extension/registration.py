@@ -134,8 +134,8 @@ def transform_magics(transform: Callable[[List[str]], List[str]], lines: List[st
 
 def register(shell: Any) -> None:
     """Add the magics, their completion and the recording at the end of each cell."""
-    from .recorder import get_session
     from .recording import begin_cell, end_cell
+    from .session import get_session
 
     unregister(shell)
     session = get_session(shell)

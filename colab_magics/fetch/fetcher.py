@@ -12,7 +12,7 @@ from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequenc
 from ..core.display import amount, files
 from ..core.errors import ColabMagicsError, SourceError
 from ..core.host import Host
-from ..core.steps import Outcome, OutcomeStatus, Progress
+from ..core.steps import Progress
 from ..secret.lookup import value
 from .cache import Entry, digest, load, locked, part_path, save
 from .download import Arrival, Download
@@ -20,22 +20,22 @@ from .http import Web
 from .install import install_file, install_members, not_ours
 from .prefetch import take_over
 from .progress import Meter
-from .step import FetchStep, FetchSteps, Target, entry_key, inspect
+from .spec import FetchSpec, Target, entry_key, inspect
 from .urls import Request, read_url
 
 
 class Result(NamedTuple):
     """What became of one file; without ``step`` nothing is recorded."""
 
-    step: Optional[FetchStep]
+    step: Optional[FetchSpec]
     applied: bool
     message: str
     hint: str = ""
     size: int = 0
 
 
-def fetch_all(steps: Sequence[FetchStep], host: Host, progress: Progress) -> Outcome:
-    """Fetch the files of several steps; those that arrived stay if another one fails."""
+def fetch_all(steps: Sequence[FetchSpec], host: Host, progress: Progress) -> List[Result]:
+    """Fetch the files of several lines; those that arrived stay if another one fails."""
     meter = Meter()
     webs: Dict[str, Web] = {}
     for name in {step.token for step in steps}:  # here, since a person may be asked
@@ -56,10 +56,10 @@ def fetch_all(steps: Sequence[FetchStep], host: Host, progress: Progress) -> Out
             urls = tuple(request.typed for request in requests)
             save(entry_key(step, host), Entry(step.url, files=urls))
     _raise_first([future.exception() for future in results])
-    return _outcome([future.result() for future in results])
+    return [future.result() for future in results]
 
 
-def _list_jobs(step: FetchStep, host: Host, web: Web, meter: Meter) -> List[Job]:
+def _list_jobs(step: FetchSpec, host: Host, web: Web, meter: Meter) -> List[Job]:
     """Return the files that a URL stands for, as its server lists them if it is a list."""
     request = read_url(step.url)
     if not request.listing:
@@ -77,25 +77,6 @@ def _list_jobs(step: FetchStep, host: Host, web: Web, meter: Meter) -> List[Job]
             hint = "Fetch each by its own address, into a folder of its own."
             raise SourceError(message, hint, code="same-place")
     return [Job(replace(step, url=each.typed), each, host, web, meter) for each in requests]
-
-
-def _outcome(results: Sequence[Result]) -> Outcome:
-    steps = tuple(result.step for result in results if result.step is not None)
-    step = FetchSteps(steps) if len(steps) > 1 else steps[0] if steps else None
-    applied = [result for result in results if result.applied]
-    status: OutcomeStatus = "applied" if applied else "unchanged"
-    if len(results) == 1:
-        return Outcome(status, results[0].message, step, results[0].hint)
-    untouched = [result for result in results if result.hint]
-    present = len(results) - len(applied) - len(untouched)
-    parts = []
-    if applied:
-        size = amount(sum(result.size for result in applied))
-        parts.append(f"{files(len(applied))} fetched, {size}")
-    if present:
-        parts.append(f"{present} already there")
-    parts += [result.message for result in untouched[:3]]
-    return Outcome(status, "; ".join(parts), step, untouched[0].hint if untouched else "")
 
 
 def _raise_first(errors: Sequence[Optional[BaseException]]) -> None:
@@ -133,7 +114,7 @@ class Job:
     """One file to be fetched."""
 
     def __init__(
-        self, step: FetchStep, request: Request, host: Host, web: Web, meter: Meter
+        self, step: FetchSpec, request: Request, host: Host, web: Web, meter: Meter
     ) -> None:
         self.step, self.request, self.place = step, request, step.place(host)
         self._host, self._web, self._meter = host, web, meter

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, List
 
 from ..core.steps import Step, parts_of
-from ..extension.hooks import Hook
+from ..extension.session import Hook
 from ..record.cell import parse
 
 

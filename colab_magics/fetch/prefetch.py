@@ -20,7 +20,7 @@ from .cache import Entry, load, locked, part_path, save
 from .download import Arrival, Download
 from .http import Web
 from .progress import AT_ONCE, Track
-from .step import FetchStep, inspect
+from .spec import FetchSpec, inspect
 from .urls import read_url
 
 #: Seconds after which what a killed kernel has left in the cache is deleted.
@@ -29,7 +29,7 @@ _OLD = 86400.0
 _RUNNING: Dict[Path, EarlyDownload] = {}
 
 
-def begin(steps: Iterable[FetchStep], host: Host) -> List[EarlyDownload]:
+def begin(steps: Iterable[FetchSpec], host: Host) -> List[EarlyDownload]:
     """Begin to download the files of some lines, as far as that is possible now."""
     with suppress(OSError):
         for path in cache_folder("ahead").iterdir():
@@ -53,7 +53,7 @@ def end(downloads: Iterable[EarlyDownload]) -> None:
 
 
 def take_over(
-    step: FetchStep, host: Host, part: Path, track: Track, check: Callable[[], None]
+    step: FetchSpec, host: Host, part: Path, track: Track, check: Callable[[], None]
 ) -> Optional[Arrival]:
     """Wait for the early download of a file, and move it to ``part``; None if it is not complete.
 
@@ -78,7 +78,7 @@ def take_over(
 class EarlyDownload(threading.Thread):
     """The early download of one file, which does not keep the kernel from ending."""
 
-    def __init__(self, step: FetchStep, host: Host, turns: threading.Semaphore) -> None:
+    def __init__(self, step: FetchSpec, host: Host, turns: threading.Semaphore) -> None:
         super().__init__(daemon=True)
         self.step, self.place, self.track = step, step.place(host), Track("")
         self._host, self._turns, self._stopping = host, turns, threading.Event()
@@ -126,7 +126,7 @@ class EarlyDownload(threading.Thread):
         save(self._part, Entry())
 
 
-def _is_possible(step: FetchStep, host: Host) -> bool:
+def _is_possible(step: FetchSpec, host: Host) -> bool:
     """Tell whether a download can begin now: it needs no secret and no drive, and is new."""
     request = read_url(step.url)
     plain = request.url == step.url and request.page is None and request.open is None

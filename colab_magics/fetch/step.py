@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import posixpath
 import re
-from contextlib import suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
-from stat import S_ISDIR, S_ISREG
 from typing import (
+    TYPE_CHECKING,
     Any,
     ClassVar,
     FrozenSet,
     List,
-    Literal,
-    NamedTuple,
     Optional,
     Sequence,
     Tuple,
@@ -23,31 +17,25 @@ from typing import (
 )
 
 from ..core.arguments import Parser
-from ..core.display import files
+from ..core.display import amount, files
 from ..core.errors import usage_error
 from ..core.host import Host
 from ..core.redact import register_secret
-from ..core.steps import Outcome, Progress, Step, Verdict
+from ..core.steps import Outcome, OutcomeStatus, Progress, Step, Verdict
 from ..secret.lookup import is_name
-from .cache import Entry, compare, digest, load, save
+from .spec import FetchSpec, inspect, listed_steps
 from .urls import is_url, others_can_read, read_url
+
+if TYPE_CHECKING:
+    from .fetcher import Result
 
 #: What IPython would expand in a magic's line; a server reads both spellings alike.
 _EXPANDED = {"$": "%24", "{": "%7B", "}": "%7D"}
 
 
 @dataclass(frozen=True)
-class FetchStep(Step):
-    """One URL. ``sha256`` is that of the fetched file; a line that was typed may have none yet."""
-
-    url: str
-    dest: str = ""
-    sha256: str = ""
-    unpack: bool = False
-    strip: int = 0
-    token: str = ""
-    #: Ask for what the server has now. It is for one run, and not recorded.
-    update: bool = False
+class FetchStep(FetchSpec):
+    """One URL with a line of its own."""
 
     word: ClassVar[str] = "fetch"
     rank: ClassVar[int] = 60
@@ -61,46 +49,6 @@ class FetchStep(Step):
     def keys(self) -> FrozenSet[str]:
         """See `Step`: one place holds one file."""
         return frozenset({self.label()})
-
-    def label(self, name: str = "") -> str:
-        """Return the file as people see it; for an archive, where it would lie."""
-        if not self.in_folder and not self.unpack:
-            return _normalize(self.dest)
-        name = name or self.name
-        return _normalize(f"{self.dest}/{name}" if self.dest else name)
-
-    @property
-    def name(self) -> str:
-        """The name of the file, as far as the URL says."""
-        return read_url(self.url).name
-
-    @property
-    def several(self) -> bool:
-        """Whether the URL stands for a list of files."""
-        return read_url(self.url).several
-
-    @property
-    def in_folder(self) -> bool:
-        """Whether the line names a folder, and not the file itself."""
-        last = posixpath.basename(self.dest)
-        return not last or last.endswith(":") or last in {".", "..", "~"}
-
-    def settled(self, host: Host) -> FetchStep:
-        """Return the step as it is recorded: an existing folder ends in ``/``."""
-        dest = self.dest
-        if dest and not self.unpack and not self.in_folder:
-            with suppress(OSError):  # a name that is too long
-                dest += "/" * host.resolve(dest).is_dir()
-        if Path(dest).is_absolute():
-            spelled = host.spell(host.resolve(dest))
-            dest = spelled + "/" * dest.endswith("/") if ":" in spelled else dest
-        return replace(self, dest=dest)
-
-    def place(self, host: Host) -> Path:
-        """Return where the file is, or the archive would be, by the name that the URL says."""
-        if self.in_folder or self.unpack:
-            return host.resolve(self.dest or ".") / self.name
-        return host.resolve(self.dest)
 
     def after(self, old: Step) -> Step:
         """See `Step`: what a line leaves open stays as it was recorded."""
@@ -129,14 +77,6 @@ class FetchStep(Step):
         if step.several:
             return FetchSteps(listed_steps(step, host)).recorded(host)
         return step.recorded_file(host)
-
-    def recorded_file(self, host: Host) -> FetchStep:
-        """Return `recorded` of a settled step for one file."""
-        path, entry = remembered(self, host)
-        sha256 = entry.sha256 if entry.url == self.url else ""
-        renamed = not self.unpack and path.name != self.place(host).name
-        dest = self.label(path.name) if renamed else self.dest
-        return replace(self, dest=dest, sha256=sha256 or self.sha256, update=False)
 
 
 @dataclass(frozen=True)
@@ -179,7 +119,7 @@ class FetchSteps(Step):
         """Fetch them, some at once."""
         from .fetcher import fetch_all
 
-        return fetch_all(self.each, host, progress)
+        return _outcome(fetch_all(self.each, host, progress))
 
     def recorded(self, host: Host) -> Optional[Step]:
         """See `Step`."""
@@ -196,118 +136,23 @@ def _common_arguments(step: FetchStep) -> List[str]:
     return [*words, *(["--update"] if step.update else [])]
 
 
-def _normalize(path: str) -> str:
-    """Return one spelling of a path: ``./data//x`` is ``data/x``."""
-    prefix, colon, rest = path.rpartition(":")
-    plain = posixpath.normpath(rest)
-    return f"{prefix}:{plain.lstrip('/')}" if colon else plain
-
-
-# ---------------------------------------------------------------------- the state of a target
-Status = Literal["ok", "absent", "ours", "edited", "foreign"]
-
-
-class Target(NamedTuple):
-    """How a target is on this machine; ``ours`` is one of us that is to be fetched anew.
-
-    ``expected`` is the hash that a new file must have; ``complete``: all that was fetched is there.
-    """
-
-    status: Status
-    message: str
-    path: Path
-    entry: Entry
-    expected: str
-    complete: bool
-
-
-def entry_key(step: FetchStep, host: Host) -> Path:
-    """Return the path that a target is remembered under; what was unpacked has one of its own."""
-    place = step.place(host)
-    return place / ":unpacked" if step.unpack else place
-
-
-def remembered(step: FetchStep, host: Host) -> Tuple[Path, Entry]:
-    """Return where a file is, by the name that the server gave it, and what is remembered of it."""
-    place, entry = step.place(host), load(entry_key(step, host))
-    if step.unpack or not entry.name or entry.name == place.name or entry.url != step.url:
-        return place, entry
-    place = place.parent / entry.name
-    return place, load(place)
-
-
-def listed_steps(step: FetchStep, host: Host) -> Tuple[FetchStep, ...]:
-    """Return the files that a URL stands for; none if its server was not asked yet."""
-    entry = load(entry_key(step, host))
-    return tuple(replace(step, url=url) for url in entry.files) if entry.url == step.url else ()
-
-
-def inspect(step: FetchStep, host: Host) -> Target:
-    """Return the state of a target; a file is hashed only if its size or time has changed."""
-    path, entry = remembered(step, host)
-    known = entry.sha256 if entry.url == step.url else ""
-    expected = step.sha256 or ("" if step.update else known)
-    if step.unpack:
-        status, message, complete = _inspect_members(step, path, entry, expected)
-    else:
-        status, message, complete = _inspect_file(step, path, entry, expected)
-    label = step.label("" if step.unpack else path.name)
-    return Target(status, f"{label}{message}", path, entry, expected, complete)
-
-
-def _inspect_file(
-    step: FetchStep, path: Path, entry: Entry, expected: str
-) -> Tuple[Status, str, bool]:
-    try:
-        stat = path.stat()
-    except OSError:
-        if os.path.islink(path):  # noqa: PTH114 - of a name that is too long too
-            return "foreign", " is a link that leads nowhere", False
-        return "absent", " is not there", False
-    if not S_ISREG(stat.st_mode):
-        kind = "folder" if S_ISDIR(stat.st_mode) else "device or a pipe"
-        return "foreign", f" is a {kind}", False
-    stamp = stat.st_size, stat.st_mtime_ns
-    fresh = bool(entry.sha256) and stamp == (entry.size, entry.mtime_ns)
-    sha256 = entry.sha256
-    if not fresh and (entry.sha256 or step.sha256):
-        sha256 = digest(path)
-    if sha256 and sha256 == expected:
-        if not fresh:
-            tag = entry.tag if entry.sha256 == sha256 else ""
-            save(path, Entry(step.url, "", sha256, *stamp, tag))
-        return "ok", f" {_already(step)}", True
-    if not entry.sha256:
-        return "foreign", " is there and was not fetched", False
-    if sha256 != entry.sha256:
-        return "edited", " was changed since it was fetched", False
-    return "ours", _outdated(step), True
-
-
-def _inspect_members(
-    step: FetchStep, path: Path, entry: Entry, expected: str
-) -> Tuple[Status, str, bool]:
-    if not entry.sha256:
-        return "absent", " is not unpacked", False
-    missing, changed = compare(path.parent, entry.members)
-    count = files(len(entry.members))
-    if changed:
-        return "edited", f": {files(changed)} of {count} changed since they were unpacked", False
-    if missing:
-        return "ours", f": {files(missing)} of {count} missing", False
-    if expected != entry.sha256 or step.strip != entry.strip:
-        return "ours", _outdated(step), step.strip == entry.strip
-    return "ok", f": {count} {_already(step)}", True
-
-
-def _outdated(step: FetchStep) -> str:
-    return " is to be requested again" if step.update else " is not the file that this line names"
-
-
-def _already(step: FetchStep) -> str:
-    if step.update:  # with a hash, or it would be requested
-        return "already there, as --sha256 says; without that, --update asks for a newer one"
-    return "already there, nothing to do"
+def _outcome(results: Sequence[Result]) -> Outcome:
+    steps = tuple(result.step for result in results if isinstance(result.step, FetchStep))
+    step = FetchSteps(steps) if len(steps) > 1 else steps[0] if steps else None
+    applied = [result for result in results if result.applied]
+    status: OutcomeStatus = "applied" if applied else "unchanged"
+    if len(results) == 1:
+        return Outcome(status, results[0].message, step, results[0].hint)
+    untouched = [result for result in results if result.hint]
+    present = len(results) - len(applied) - len(untouched)
+    parts = []
+    if applied:
+        size = amount(sum(result.size for result in applied))
+        parts.append(f"{files(len(applied))} fetched, {size}")
+    if present:
+        parts.append(f"{present} already there")
+    parts += [result.message for result in untouched[:3]]
+    return Outcome(status, "; ".join(parts), step, untouched[0].hint if untouched else "")
 
 
 # ---------------------------------------------------------------------- reading a line

@@ -8,7 +8,7 @@ from typing import Any, Iterator
 
 from ..core.errors import input_errors
 from ..core.steps import parts_of
-from ..extension.hooks import Hook
+from ..extension.session import Hook
 
 
 class Clones(Hook):

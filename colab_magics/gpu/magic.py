@@ -14,7 +14,7 @@ from ..core.errors import NotebookError, usage_error
 from ..core.steps import Outcome, Step
 from ..extension.magic import Call, Magic
 from ..extension.output import say, show
-from ..extension.recorder import Session
+from ..extension.session import Session
 from ..notebook.reading import read_stored
 from .devices import advise, take_snapshot
 from .format import make_columns, make_detail_rows

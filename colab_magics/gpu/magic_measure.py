@@ -7,10 +7,9 @@ import time
 from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..core.errors import usage_error
-from ..extension.hooks import Hook
 from ..extension.magic import Call
 from ..extension.output import say, show
-from ..extension.recorder import Session
+from ..extension.session import Hook, Session
 from . import torch
 from .devices import advise, take_snapshot
 from .measurement import Cost

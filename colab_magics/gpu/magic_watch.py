@@ -12,9 +12,8 @@ from threading import Event, Thread
 from typing import Any, Callable, Optional
 
 from ..core.display import Report
-from ..extension.hooks import Hook
 from ..extension.output import say, show
-from ..extension.recorder import Session
+from ..extension.session import Hook, Session
 from .devices import advise, take_snapshot
 from .format import describe_gpus
 from .measurement import CostReport

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Set
+from typing import Any, Set
 
 from ..core.errors import CommandFailed
-from ..extension.hooks import Hook
 from ..extension.output import say
-
-if TYPE_CHECKING:
-    from ..extension.recorder import Session
+from ..extension.session import Hook, Session
 
 
 class EndedJobs(Hook):
@@ -25,8 +22,8 @@ class EndedJobs(Hook):
         """Report below a cell that no other cell runs."""
         if self.session.depth != 1 or not self.names:
             return
+        from .description import describe
         from .job import find_job
-        from .magic_start import describe
 
         for name in sorted(self.names):
             job = None

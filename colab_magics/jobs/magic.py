@@ -13,10 +13,11 @@ from ..core.errors import CommandFailed, usage_error
 from ..core.redact import redact_secrets
 from ..extension.magic import Call, Magic
 from ..extension.output import Status, say, show
+from .description import describe, list_notes
 from .job import Job, find_job, list_jobs
 from .launch import remove, stop
 from .magic_follow import follow, raise_unless_done, show_log, wait
-from .magic_start import describe, list_notes, mark_reported, parser
+from .magic_start import mark_reported, parser
 from .store import LOG, list_names, list_starts
 
 

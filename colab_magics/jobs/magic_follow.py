@@ -13,9 +13,9 @@ from ..core.host import Host
 from ..extension.output import interrupted, say
 from ..shell.magic_error import MEMORY_HINT, was_killed
 from ..shell.magic_output import View
+from .description import describe, shell_status
 from .job import Job, load_job
 from .log import LogReader, list_parts
-from .magic_start import describe, shell_status
 from .store import END
 
 #: Seconds between two checks of what a job has written, and of its processes.

@@ -6,6 +6,7 @@ import re
 import sys
 from functools import lru_cache
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from typing import (
     TYPE_CHECKING,
@@ -20,7 +21,7 @@ from typing import (
 )
 
 from ..core.origin import Origin, read_origin
-from .requirements import split_extras
+from .requirements import project_name, requirement, split_extras
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -192,6 +193,29 @@ def why_not(need: Requirement) -> Optional[str]:
         for reason in filter(None, map(why_not, _needs(entry.distribution, extra))):
             return f"{need.name}[{extra}]: {reason}"
     return None
+
+
+class Needs(NamedTuple):
+    """All that a line requires: requirements, editable folders, and option lines of files."""
+
+    texts: List[str]
+    folders: List[Path]
+    lines: List[str]
+
+    @property
+    def names(self) -> List[str]:
+        """The canonical names of the requirements."""
+        return [project_name(text) for text in self.texts]
+
+    def unmet(self) -> str:
+        """Return why some of it does not hold in this interpreter; empty if all of it does."""
+        reasons = (why_not(requirement(text)) for text in self.texts)
+        folders = (
+            f"{folder.name} is not installed editable"
+            for folder in self.folders
+            if not is_editable(folder)
+        )
+        return next(filter(None, chain(reasons, folders)), "")
 
 
 def _needs(distribution: metadata.Distribution, extra: str) -> Iterator[Requirement]:

@@ -8,7 +8,7 @@ from ..core.origin import read_origin
 from .environment import find, versions
 from .installer import KERNEL
 from .loaded import owned
-from .lock import with_needs
+from .lock_maker import with_needs
 
 #: What makes environments and is in all of them.
 _TOOLS = {"pip", "setuptools", "uv", "wheel"}

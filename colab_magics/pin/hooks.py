@@ -7,11 +7,9 @@ from typing import TYPE_CHECKING, Any, Optional, Tuple
 
 from ..core.errors import input_errors
 from ..core.steps import Outcome, Step
-from ..extension.hooks import Hook
-from ..notebook.reading import read_stored
+from ..extension.session import Hook, Session
 
 if TYPE_CHECKING:
-    from ..extension.recorder import Session
     from .drift import Snapshot
     from .lock import Lock
 
@@ -40,12 +38,14 @@ class LockKeeper(Hook):
         if step.word != "pin" or not self.session.is_setup_running or step.renews:
             return None
         if self._lock is None:
-            lock = read_lock(self.session)
+            from .lock import read_lock
+
+            lock = read_lock(self.session.host, self.session.site)
             self._lock = lock, _why_unusable(lock) if lock is not None else ""
         lock, reason = self._lock
         if lock is None:
             return None
-        from .lock import line_of
+        from .lock_maker import line_of
 
         if not reason and line_of(step, self.session.host) not in lock.lines:
             reason = "a line or a file was changed since it was made"
@@ -69,14 +69,6 @@ class LockKeeper(Hook):
             from .magic_lock import renew
 
             renew(self.session, self._off, self._reason)
-
-
-def read_lock(session: Session) -> Optional[Lock]:
-    """Return the notebook's lock; None if it has none, or wants none."""
-    from .lock import OFF, Lock
-
-    text = read_stored(session.host, session.site, "lock")
-    return Lock.decode(text) if text not in (None, OFF) else None
 
 
 def _why_unusable(lock: Lock) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Dict, FrozenSet, List, Optional, Sequence, Set
 from ..core.display import Report
 from ..core.errors import InstallFailed
 from ..core.steps import Progress
-from .environment import canonical_name, find, why_not
+from .environment import Needs, canonical_name, find, why_not
 from .installer import KERNEL, Job
 from .integrity import origin_files
 from .journal import locked
@@ -22,11 +22,10 @@ from .transaction import Changes, Done, Work, carry_out, verify
 
 if TYPE_CHECKING:
     from .lock import Lock
-    from .step import Wanted
 
 
 def install(
-    wanted: Wanted,
+    needs: Needs,
     line: Dict[str, str],
     options: FrozenSet[str],
     progress: Progress,
@@ -39,13 +38,13 @@ def install(
     a time: another is waited for.
     """
     with locked(progress) as inherited:
-        job = _job(wanted, line, options, progress, lock, inherited)
+        job = _job(needs, line, options, progress, lock, inherited)
         # While the old RECORDs are there.
         loaded, unmet = owned(job.installed), job.installed.broken()
         work = Work(
-            tuple(wanted.texts),
-            tuple(wanted.lines),
-            lambda: _install(job, wanted, options, lock),
+            tuple(needs.texts),
+            tuple(needs.lines),
+            lambda: _install(job, needs, options, lock),
         )
         done = carry_out(job, work)
         new = job.installed.broken() - unmet if done.changes or done.repaired else ()
@@ -53,26 +52,26 @@ def install(
 
 
 def rehearse(
-    wanted: Wanted,
+    needs: Needs,
     line: Dict[str, str],
     options: FrozenSet[str],
     progress: Progress,
     lock: Optional[Lock] = None,
 ) -> Report:
     """Return what `install` would do, changing nothing; `InstallFailed` where it would fail."""
-    job = _job(wanted, line, options, progress, lock)
+    job = _job(needs, line, options, progress, lock)
     try:
-        plan = job.rehearse(*_arguments(wanted, options))
+        plan = job.rehearse(*_arguments(needs, options))
     except InstallFailed as error:
         raise _with_lock(error, lock) from None
     if plan is None:
         return Report(("This pip cannot tell what it would do: that takes pip 22.2 or later.",))
     notes = [*job.notes, *job.advise(plan)]
-    return table(plan, wanted.names, job.installed.versions(), notes)
+    return table(plan, needs.names, job.installed.versions(), notes)
 
 
 def _job(
-    wanted: Wanted,
+    needs: Needs,
     line: Dict[str, str],
     options: FrozenSet[str],
     progress: Progress,
@@ -81,42 +80,42 @@ def _job(
 ) -> Job:
     """Return the job, with what the lock holds it to, unless it would break the kernel."""
     hold = "allow_kernel_changes" not in options
-    _guard(wanted.texts if hold else ())
+    _guard(needs.texts if hold else ())
     job = Job(progress, inherited, line, hold)
     if lock is not None:
-        urls = {canonical_name(need.name): need.url for need in map(requirement, wanted.texts)}
+        urls = {canonical_name(need.name): need.url for need in map(requirement, needs.texts)}
         job.locked += lock.constraints({name: url for name, url in urls.items() if url})
     return job
 
 
-def _install(job: Job, wanted: Wanted, options: FrozenSet[str], lock: Optional[Lock]) -> None:
+def _install(job: Job, needs: Needs, options: FrozenSet[str], lock: Optional[Lock]) -> None:
     """Have the installer do it, and check what it has done."""
     origins = origin_files()
     try:
-        job.install(*_arguments(wanted, options), first=wanted.names)
+        job.install(*_arguments(needs, options), first=needs.names)
     except InstallFailed as error:
         raise _with_lock(error, lock) from None
-    by_url = [need.name for need in map(requirement, wanted.texts) if need.url]
-    remove_shipped(origins, by_url, _editable_folders(wanted))
-    verify(job, wanted.lines)
+    by_url = [need.name for need in map(requirement, needs.texts) if need.url]
+    remove_shipped(origins, by_url, _editable_folders(needs))
+    verify(job, needs.lines)
 
 
 def _arguments(
-    wanted: Wanted, options: FrozenSet[str]
+    needs: Needs, options: FrozenSet[str]
 ) -> Tuple[List[str], List[str], Optional[List[str]]]:
     """Return the lines of a requirements file, what comes from another place, what is renewed."""
-    folders = [f"-e {written(str(folder))}" for folder in wanted.folders]
-    needs = map(requirement, wanted.texts)
-    reinstall = [need.name for need in needs if need.url and why_not(need)]
-    newest = wanted.names if "upgrade" in options else None
+    folders = [f"-e {written(str(folder))}" for folder in needs.folders]
+    required = map(requirement, needs.texts)
+    reinstall = [need.name for need in required if need.url and why_not(need)]
+    newest = needs.names if "upgrade" in options else None
     if "upgrade_all" in options:
         newest = []
-    return [*wanted.lines, *folders, *wanted.texts], reinstall, newest
+    return [*needs.lines, *folders, *needs.texts], reinstall, newest
 
 
-def _editable_folders(wanted: Wanted) -> Set[Path]:
-    matches = (re.match(r"(?:-e|--editable)\s+(.+)", line) for line in wanted.lines)
-    folders = [*map(str, wanted.folders), *(match[1] for match in matches if match)]
+def _editable_folders(needs: Needs) -> Set[Path]:
+    matches = (re.match(r"(?:-e|--editable)\s+(.+)", line) for line in needs.lines)
+    folders = [*map(str, needs.folders), *(match[1] for match in matches if match)]
     return {Path(split_extras(folder)[0]).resolve() for folder in folders}
 
 

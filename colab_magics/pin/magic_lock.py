@@ -15,12 +15,12 @@ from ..notebook.reading import read_stored
 from ..notebook.writers.base import Writer
 from .environment import versions
 from .environments.interpreters import runs
-from .hooks import read_lock
-from .lock import OFF, Lock, line_of, make
+from .lock import OFF, Lock, read_lock
+from .lock_maker import line_of, make
 from .step import PinStep
 
 if TYPE_CHECKING:
-    from ..extension.recorder import Session
+    from ..extension.session import Session
 
 
 def lock(magic: Any, call: Call, arguments: Namespace) -> Optional[Lock]:
@@ -48,7 +48,7 @@ def lock(magic: Any, call: Call, arguments: Namespace) -> Optional[Lock]:
         magic.apply_step(replace(step, modes=frozenset({"upgrade_all"})), call)
     old = None
     with suppress(ColabMagicsError):  # an unreadable one is replaced
-        old = read_lock(session)
+        old = read_lock(session.host, session.site)
     made = _make(session, pins, writer, old)
     if made is old:
         say("The lock is up to date; nothing to do")
@@ -63,7 +63,7 @@ def recorded_pins(session: Session) -> List[PinStep]:
 
 def _check(session: Session) -> Lock:
     """Return the lock; `LockDiffers` if something is not as it says."""
-    lock = read_lock(session)
+    lock = read_lock(session.host, session.site)
     if lock is None:
         raise LockDiffers("This notebook has no lock.", "Make one: %pin lock", code="no-lock")
     lines = {line_of(step, session.host) for step in recorded_pins(session)} ^ {*lock.lines}

@@ -17,7 +17,7 @@ from .loaded import mark, owned, restart, stale
 from .transaction import Changes, undo
 
 if TYPE_CHECKING:
-    from ..extension.recorder import Session
+    from ..extension.session import Session
 
 #: Key of a pin → its line before (or "") and after.
 Lines = Dict[str, Tuple[str, str]]

@@ -5,9 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from itertools import chain
 from os.path import normpath
-from pathlib import Path
 from typing import (
     TYPE_CHECKING,
     Any,
@@ -16,7 +14,6 @@ from typing import (
     FrozenSet,
     List,
     Mapping,
-    NamedTuple,
     Optional,
     Sequence,
     Tuple,
@@ -24,16 +21,25 @@ from typing import (
 
 from ..core.arguments import Parser
 from ..core.display import Report
-from ..core.errors import ColabMagicsError, InstallFailed, usage_error
+from ..core.errors import ColabMagicsError, InstallFailed, OtherPython, usage_error
 from ..core.host import Host
 from ..core.steps import Outcome, Progress, Step, Verdict
-from .environments.interpreters import platform, runs, version_of
+from .environment import Needs
+from .environments.interpreters import on_colab, platform, runs, version_of
 from .installer import KERNEL
 from .journal import disturbs
 from .loaded import mark, restart, stale
 from .options import NONE, Options, add_options
 from .recorded import expanded, is_bare, pinned, spelled, survives, update_version
-from .requirements import carries_secret, key, normal, read_file, requirement, split_extras
+from .requirements import (
+    carries_secret,
+    key,
+    normal,
+    project_name,
+    read_file,
+    requirement,
+    split_extras,
+)
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -45,31 +51,6 @@ if TYPE_CHECKING:
 _OPERATORS = {"==", "=", ">=", "<=", "~=", "!=", "<", ">", "@"}
 #: Options that say how to install this time, and are not recorded.
 _MODES = ("upgrade", "allow_kernel_changes")
-
-
-class Wanted(NamedTuple):
-    """All that a step requires: requirements, folders, and option lines of files."""
-
-    texts: List[str]
-    folders: List[Path]
-    lines: List[str]
-
-    @property
-    def names(self) -> List[str]:
-        """The canonical names of the requirements."""
-        return [_name(text) for text in self.texts]
-
-    def unmet(self) -> str:
-        """Return why some of it does not hold in this interpreter; empty if all of it does."""
-        from .environment import is_editable, why_not
-
-        reasons = (why_not(requirement(text)) for text in self.texts)
-        folders = (
-            f"{folder.name} is not installed editable"
-            for folder in self.folders
-            if not is_editable(folder)
-        )
-        return next(filter(None, chain(reasons, folders)), "")
 
 
 @dataclass(frozen=True)
@@ -126,7 +107,7 @@ class PinStep(Step):
     @property
     def names(self) -> Tuple[str, ...]:
         """The canonical names of the requirements on the line."""
-        return tuple(map(_name, self.requirements))
+        return tuple(map(project_name, self.requirements))
 
     @property
     def renews(self) -> bool:
@@ -190,7 +171,7 @@ class PinStep(Step):
         pins = f"{count} pins already hold" if count != 1 else "1 pin already holds"
         return Verdict("ok", f"{pins}, nothing to do")
 
-    def _difference(self, needs: Wanted, lock: Optional[Lock]) -> str:
+    def _difference(self, needs: Needs, lock: Optional[Lock]) -> str:
         """Return why something has to be installed; empty if nothing has."""
         from .environment import versions
 
@@ -201,9 +182,8 @@ class PinStep(Step):
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Install what differs; an older version that is loaded requires a restart."""
         if not runs(self.python):
-            from .environments.make import switch
-
-            return Outcome("applied", "", self.recorded(host), "", switch(self, host, progress))
+            other = self._make_environment(host, progress)
+            return Outcome("applied", "", self.recorded(host), "", other)
         needs = self._recordable(host)
         done, message = self._install(needs, host, progress)
         reason = needs.unmet()
@@ -221,7 +201,28 @@ class PinStep(Step):
         outdated = restart(behind) if behind else None
         return PinOutcome("applied", message, self.recorded(host), hint, outdated, done.changes)
 
-    def _install(self, needs: Wanted, host: Host, progress: Progress) -> Tuple[Done, str]:
+    def _make_environment(self, host: Host, progress: Progress) -> OtherPython:
+        """Make the environment that the line needs, and return the error that asks to switch to it.
+
+        Where no front end could switch, none is made. `InstallFailed` on Colab, which has no other
+        kernels, or if it cannot be made.
+        """
+        from .environments.make import ensure, notebook_of
+
+        version = self.python
+        message = f"This notebook asks for Python {version}; this kernel is Python {platform()}."
+        if host.colab:
+            raise InstallFailed(message, on_colab(version))
+        error = OtherPython(message, f"Run it by: colab-magics run NOTEBOOK --python {version}")
+        error.python, error.packages, error.reason = version, self.names, f"Python {version}"
+        if host.live:
+            texts = self.needs(host).texts
+            made = ensure(notebook_of(host), version, progress, texts, self.place(host))
+            error.kernel = made.name
+            error.hint = f"Choose the kernel {made.title}, then run the setup cell."
+        return error
+
+    def _install(self, needs: Needs, host: Host, progress: Progress) -> Tuple[Done, str]:
         """Install what does not hold; return what that changed, and a message."""
         from .install import install, summary
         from .transaction import Done
@@ -250,7 +251,7 @@ class PinStep(Step):
             return replace(verdict, lines=(*verdict.lines, *lines))
         return replace(plan, lines=(*verdict.lines, *plan.lines))
 
-    def _plan(self, needs: Wanted, lock: Optional[Lock], host: Host, progress: Progress) -> Report:
+    def _plan(self, needs: Needs, lock: Optional[Lock], host: Host, progress: Progress) -> Report:
         if runs(self.python):
             from .install import rehearse
 
@@ -259,7 +260,7 @@ class PinStep(Step):
 
         return preview(notebook_of(host), self.python, needs.texts, self.place(host))
 
-    def _recordable(self, host: Host) -> Wanted:
+    def _recordable(self, host: Host) -> Needs:
         """Return what is required; `ColabMagicsError` if a file is missing or no line can say it.
 
         This is refused before anything is installed.
@@ -286,7 +287,7 @@ class PinStep(Step):
         for file in self.files:
             texts += map(pinned, expanded(file, host)) if file not in files else ()
         # Another machine's kernel has its own versions, which no line may change.
-        texts = [text for text in texts if _name(text) not in KERNEL]
+        texts = [text for text in texts if project_name(text) not in KERNEL]
         step = PinStep(
             (
                 *texts,
@@ -315,14 +316,14 @@ class PinStep(Step):
         """Return where its packages come from: pip's settings, as the options set them."""
         return self.options.settings(lambda path: str(host.resolve(path)))
 
-    def needs(self, host: Host) -> Wanted:
+    def needs(self, host: Host) -> Needs:
         """Return every requirement, those of files too, and the option lines of the files."""
         texts, lines = list(self.requirements), []
         for file in self.files:
             inner, options = read_file(host.resolve(file))
             texts += inner
             lines += options
-        return Wanted(texts, [host.resolve(folder) for folder in self.folders], lines)
+        return Needs(texts, [host.resolve(folder) for folder in self.folders], lines)
 
 
 def _key(item: str) -> str:
@@ -332,10 +333,6 @@ def _key(item: str) -> str:
 def _order(item: str) -> int:
     """Order requirements before files before folders."""
     return ("-r ", "-e ").index(item[:3]) + 1 if item.startswith("-") else 0
-
-
-def _name(text: str) -> str:
-    return key(text).split(";")[0]
 
 
 def _hashed(texts: Sequence[str]) -> bool:

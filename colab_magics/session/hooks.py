@@ -8,9 +8,8 @@ from typing import Any, Callable, Optional
 
 from ..core.display import duration
 from ..core.errors import input_errors
-from ..extension.hooks import Hook
 from ..extension.output import say
-from ..extension.recorder import Session
+from ..extension.session import Hook, Session
 from .limit import may_be_limited, read_limit
 
 

@@ -21,9 +21,9 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 from colab_magics.core.errors import NotebookError
+from colab_magics.pin.environment import Needs
 from colab_magics.pin.install import rehearse
 from colab_magics.pin.lock import Lock, environment
-from colab_magics.pin.step import Wanted
 
 tomli_w = pytest.importorskip("tomli_w")
 
@@ -237,8 +237,8 @@ def way(doubles_: List[Watched], monkeypatch: pytest.MonkeyPatch) -> Way:
     def go(written: str) -> str:
         lock = Lock.decode(written)
         lock.mismatch()
-        wanted = Wanted(["tinyapp"], [], [])
-        return "\n".join(rehearse(wanted, {}, frozenset(), lambda message: None, lock).lines)
+        needs = Needs(["tinyapp"], [], [])
+        return "\n".join(rehearse(needs, {}, frozenset(), lambda message: None, lock).lines)
 
     return Way(go, strangers)
 

@@ -17,7 +17,7 @@ from doubles.users import NOBODY, root_only
 from support.cells import Cells, new_shell
 
 from colab_magics.core.errors import NotOwn
-from colab_magics.extension.recorder import get_session
+from colab_magics.extension.session import get_session
 from colab_magics.jobs import store as jobs
 from colab_magics.jobs.job import find_job, list_jobs
 from colab_magics.jobs.store import FACTS, folder, list_names

@@ -68,7 +68,7 @@ def cells() -> Any:
 
 def share(shell: Any) -> None:
     """The sampler's own processor time at ten samples a second."""
-    from colab_magics.extension.recorder import get_session
+    from colab_magics.extension.session import get_session
     from colab_magics.gpu.magic_measure import Measuring
 
     pid = get_session(shell).hooks.of(Measuring)._idle[-1].pid

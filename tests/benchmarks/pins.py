@@ -59,7 +59,8 @@ def lock() -> None:
 
     from colab_magics.core.host import Host
     from colab_magics.pin.environment import versions
-    from colab_magics.pin.lock import Lock, make
+    from colab_magics.pin.lock import Lock
+    from colab_magics.pin.lock_maker import make
     from colab_magics.pin.step import parse
 
     step, host = parse(["jupyter-client", "requests"]), Host(None, Path.cwd())

@@ -64,7 +64,7 @@ def test_a_request_is_kept_where_colab_reads_it(server: Server, open_notebook: O
     """In the metadata on disk, beside what Colab has there; what is no name is not taken."""
     ask = (
         "from colab_magics.notebook.comm import ask\n"
-        "from colab_magics.extension.recorder import get_session\n"
+        "from colab_magics.extension.session import get_session\n"
         "host = get_session(get_ipython()).host\n"
         "print([ask(host, 'keep', what=what, value='x y')['status'] for what in ('gpu', 'kernel')])"
     )

@@ -104,7 +104,7 @@ def test_a_kernel_may_keep_nothing_but_a_lock(
     """What does not look like a lock is not taken into the metadata."""
     ask = (
         "from colab_magics.notebook.comm import ask, present\n"
-        "from colab_magics.extension.recorder import get_session\n"
+        "from colab_magics.extension.session import get_session\n"
         "host = get_session(get_ipython()).host\n"
         "said = [ask(host, 'keep', what='lock', value=text)['status'] for text in TEXTS]\n"
         "print(present(host), said)"

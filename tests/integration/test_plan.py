@@ -25,7 +25,7 @@ pytestmark = pytest.mark.once
 #: Installs as the magic does, and prints the reports that are shown meanwhile.
 SHOWN = """
 import json
-from colab_magics.extension.recorder import get_session
+from colab_magics.extension.session import get_session
 from colab_magics.core.steps import parse
 said = []
 step = parse("pin", {words!r})

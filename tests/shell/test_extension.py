@@ -11,8 +11,8 @@ from IPython.core.error import UsageError
 from support.cells import Cells, new_shell
 
 from colab_magics.core.registry import load
-from colab_magics.extension.recorder import get_session
 from colab_magics.extension.registration import MAGICS
+from colab_magics.extension.session import get_session
 
 from .conftest import Distribution
 

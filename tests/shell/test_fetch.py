@@ -948,7 +948,7 @@ def test_what_is_no_archive_leaves_nothing(run: Cells, server: Server, data: byt
 
 def test_a_glance_at_ten_thousand_files(run: Cells, server: Server) -> None:
     """It takes ten times as long at most as asking the system for each file."""
-    from colab_magics.extension.recorder import get_session
+    from colab_magics.extension.session import get_session
 
     url = server.put("/x.zip", archive(**{f"{n % 100}__{n}": str(n) for n in range(10_000)}))
     run(f"%fetch {url} data --unpack")
@@ -1025,7 +1025,7 @@ def test_bare_shows_what_is_remembered(run: Cells, server: Server) -> None:
 
 def test_how_far_it_is_is_said_in_a_line(run: Cells, server: Server) -> None:
     """Of one file and of several, as it goes on."""
-    from colab_magics.extension.recorder import get_session
+    from colab_magics.extension.session import get_session
     from colab_magics.fetch.step import parse
 
     host = get_session(run.shell).host
@@ -1066,7 +1066,7 @@ def test_tab_offers_what_fits(run: Cells) -> None:
 
 def test_a_glance_is_enough(run: Cells, server: Server) -> None:
     """A few targets that hold are checked in some milliseconds."""
-    from colab_magics.extension.recorder import get_session
+    from colab_magics.extension.session import get_session
 
     urls = [server.put(f"/f{n}.bin", DATA) for n in range(4)]
     run(f"%fetch {' '.join(urls)} data/")

@@ -13,7 +13,7 @@ from doubles import nvml
 from doubles.torch import put_torch
 from support.cells import Cells, Child
 
-from colab_magics.extension.recorder import get_session
+from colab_magics.extension.session import get_session
 from colab_magics.gpu.magic import GpuMagic
 
 On = Callable[[str], Child]

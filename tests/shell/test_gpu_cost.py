@@ -163,7 +163,7 @@ def test_interrupted_while_it_runs(start: Start, tmp_path: Path) -> None:
 def sampler(child: Child) -> int:
     """The process that measures for a child, once it has measured."""
     find = (
-        "from colab_magics.extension.recorder import get_session\n"
+        "from colab_magics.extension.session import get_session\n"
         "from colab_magics.gpu.magic_measure import Measuring\n"
         "print(get_session(get_ipython()).hooks.of(Measuring)._idle[-1].pid)"
     )

@@ -11,7 +11,7 @@ from IPython.core.error import UsageError
 from support.cells import Cells
 
 from colab_magics.core.errors import NotebookError, SetupDiffers
-from colab_magics.extension.recorder import get_session
+from colab_magics.extension.session import get_session
 from colab_magics.record.cell import is_setup
 
 MARKER = "# colab_magics:setup v1 - what is this?"

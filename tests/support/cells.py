@@ -59,7 +59,7 @@ class Cells:
 
     def steps(self) -> List[str]:
         """The lines that are remembered and not in a notebook yet."""
-        from colab_magics.extension.recorder import get_session
+        from colab_magics.extension.session import get_session
         from colab_magics.record.cell import step_line
 
         return [step_line(*entry).text for entry in get_session(self.shell).pending]

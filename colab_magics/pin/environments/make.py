@@ -8,11 +8,11 @@ import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Dict, Optional, Sequence
+from typing import Dict, Optional, Sequence
 
 from ..._version import __version__
 from ...core.display import Report
-from ...core.errors import InstallFailed, OtherPython
+from ...core.errors import InstallFailed
 from ...core.folders import scratch_folder
 from ...core.host import Host
 from ...core.origin import requirement
@@ -24,34 +24,11 @@ from ..pip_config import read_settings
 from ..plan import table
 from ..requirements import key
 from ..uv import Uv, find_uv
-from .interpreters import local, on_colab, platform
+from .interpreters import local, platform
 from .store import Environment, find, interpreter_in, locked, name_of, register_kernel
-
-if TYPE_CHECKING:
-    from ..step import PinStep
 
 #: What has to work in an environment before anything runs there.
 _VERIFY = "import ipykernel, colab_magics; print(colab_magics.__version__)"
-
-
-def switch(step: PinStep, host: Host, progress: Progress) -> OtherPython:
-    """Make the environment that a line needs, and return the error that asks to switch to it.
-
-    Where no front end could switch, none is made. `InstallFailed` on Colab, which has no other
-    kernels, or if it cannot be made.
-    """
-    version = step.python
-    message = f"This notebook asks for Python {version}; this kernel is Python {platform()}."
-    if host.colab:
-        raise InstallFailed(message, on_colab(version))
-    error = OtherPython(message, f"Run it by: colab-magics run NOTEBOOK --python {version}")
-    error.python, error.packages, error.reason = version, step.names, f"Python {version}"
-    if host.live:
-        texts = step.needs(host).texts
-        made = ensure(notebook_of(host), version, progress, texts, step.place(host))
-        error.kernel = made.name
-        error.hint = f"Choose the kernel {made.title}, then run the setup cell."
-    return error
 
 
 def notebook_of(host: Host) -> Path:

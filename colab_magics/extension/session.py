@@ -1,4 +1,4 @@
-"""One kernel's memory: what the running cell did, and lines not yet in a notebook.
+"""One kernel's memory: what the running cell did, lines not yet in a notebook, and the hooks.
 
 It holds no recipe: the setup cell is read from the notebook each time (see `record`).
 """
@@ -7,25 +7,41 @@ from __future__ import annotations
 
 from itertools import chain
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Set, Tuple
+from typing import (
+    Any,
+    Callable,
+    Dict,
+    Iterable,
+    List,
+    Optional,
+    Sequence,
+    Set,
+    Tuple,
+    Type,
+    TypeVar,
+)
 
 from ..core.errors import input_errors
 from ..core.host import Context, Host
 from ..core.redact import holds_secret
-from ..core.steps import Step, parts_of
+from ..core.registry import load
+from ..core.steps import Outcome, Step, parts_of
 from ..notebook.comm import present
 from ..notebook.locate import RunningCell, Site, locate, place
 from ..notebook.writers.base import Writer
 from ..record.cell import Line, is_expanded, is_setup, parse, render_verified
 from ..record.merge import Entry, Merged
 from ..record.record import edit
-from .hooks import Hooks
+from .hooks import HOOKS
 from .notices import Notices
 from .output import say
 from .pending import Pending, edit_entries
 
 #: Where a shell keeps its session: they know each other, and go together.
 _ATTRIBUTE = "_colab_magics_session"
+
+
+T = TypeVar("T", bound="Hook")
 
 
 def get_session(shell: Any) -> Session:
@@ -104,15 +120,6 @@ class Session(Context):
         """Lines of this notebook that are not in it yet."""
         return self.held.entries
 
-    @property
-    def done(self) -> int:
-        """How many steps the running cell has done so far."""
-        return len(self.cell)
-
-    def since(self, word: str, done: int) -> List[Step]:
-        """Return the steps of the running cell, less its first ``done``."""
-        return parts_of(word, [step for step, _ in self.cell[done:]])
-
     def standing(self, word: str) -> List[Any]:
         """Return each part of a kind that is recorded, or will be, the running cell's last."""
         steps = [line.step for line in self.lines()[0] or ()]
@@ -180,3 +187,55 @@ class Session(Context):
     def forget_setup_cell(self) -> None:
         """Forget the setup cell that was run: it is gone, or will be."""
         self.seen.pop(self.host.client, None)
+
+
+class Hook:
+    """What a magic does around each cell of one kernel; a subclass overrides what it needs."""
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+
+    def cell_begins(self, source: str) -> None:
+        """Before a cell runs; not called for the cell that loads the extension."""
+
+    def step_begins(self, step: Step) -> None:
+        """Before a step of the running cell is checked and applied."""
+
+    def step_ended(self, step: Step, outcome: Outcome, flags: Tuple[str, ...]) -> None:
+        """After a step was applied or held, before it is remembered and its error is raised."""
+
+    def cell_ends(self, result: Any) -> None:
+        """After a cell has run, before what it did is recorded."""
+
+    def setup_edited(self) -> None:
+        """After lines of the setup cell were changed by anything but a step."""
+
+    def cell_recorded(self, result: Any) -> None:
+        """After what a cell did was recorded; not called where that failed."""
+
+    def clones(self) -> Iterable[Path]:
+        """Return the folders that lines of the notebook clone."""
+        return ()
+
+    def lock_for(self, step: Step) -> Any:
+        """Return what holds a line of the running setup cell to exact versions, or None."""
+        return None
+
+    def close(self) -> None:
+        """The extension is unloaded."""
+
+
+class Hooks(List[Hook]):
+    """The hooks of one kernel, in the order in which they are called."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(load(target)(session) for target in HOOKS)
+        self._session = session
+
+    def of(self, kind: Type[T]) -> T:
+        """Return the one of a kind, which is made if the table does not name it."""
+        for hook in self:
+            if isinstance(hook, kind):
+                return hook
+        self.append(kind(self._session))
+        return self.of(kind)
