@@ -28,7 +28,9 @@ from typing import Dict, List, NamedTuple, Optional, Sequence
 ROOT = Path(__file__).resolve().parent.parent
 HERE = ROOT / ".matrix"
 #: Half of the time a test waits for a program, which leaves a processor to another one.
-WORKERS = ("-n", str((os.cpu_count() or 1) + 1), "--dist", "worksteal")
+WORKERS = ("-n", str((os.cpu_count() or 1) + 2), "--dist", "worksteal")
+#: Front ends need more of it; a file has one worker, whose servers all its tests share.
+WINDOWS = ("-n", "2", "--dist", "loadfile")
 BIN = "Scripts" if os.name == "nt" else "bin"
 
 
@@ -142,7 +144,7 @@ def check(version: Version, python: Path, built: Path, options: argparse.Namespa
         [*tests, "notebooks", "--nbval", "--nbval-current-env", "--nbval-sanitize-with=setup.cfg"],
     ]
     if "browser" in version.extras:  # alone: a busy machine makes front ends slow to answer
-        commands += [[*tests, "tests/browser", *long]]
+        commands += [[*tests, "tests/browser", *WINDOWS, *long]]
     if "lint" in version.extras:
         commands += [
             [folder / "ruff", "check", "."],

@@ -70,7 +70,7 @@ class DriveStep(Step):
         if self.provider:
             hint = "Remove --provider from the line."
         elif self.remote:
-            text, hint = f"rclone: {reasons['rclone']}", "Correct that, or remove --remote."
+            text, hint = reasons["rclone"], "Correct that, or remove --remote."
         raise DriveError(f"{text}.", hint, code="no-provider")
 
     def check(self, host: Host) -> Verdict:
@@ -167,6 +167,13 @@ def parse(words: List[str]) -> Optional[DriveStep]:
     if arguments.mount_point.startswith("drive:"):
         raise usage_error(
             "%drive mount: a drive cannot be mounted on itself.", "Name a folder.", code="on-itself"
+        )
+    name = re.fullmatch(r"([\w.+@-]{2,}):[^/\\]*", arguments.mount_point)
+    if name:
+        raise usage_error(
+            f"%drive mount: {arguments.mount_point} is not a folder.",
+            f"For a remote of rclone: %drive mount --remote {name[1]}:",
+            code="no-folder",
         )
     if arguments.remote and not re.fullmatch(r"[\w.+@-][\w .+@-]*:[^:]*", arguments.remote):
         raise usage_error(

@@ -36,8 +36,8 @@ class Notices:
 
     def recorded(self, record: Record, writer: Writer) -> None:
         """Show what recording has come to."""
-        if writer.name == "run":
-            self.once("Setup cell: kept by colab-magics run")
+        if writer.kept_by:
+            self.once(f"Setup cell: kept by {writer.kept_by}")
         elif record.state == "off":
             self.once(OFF)
         elif record.state == "shown" or not record.changes:
@@ -66,7 +66,7 @@ class Notices:
 
         if record.state == "saved":
             say(line("saved"))
-        elif writer.saved is None and writer.told:
+        elif writer.saved is None and writer.reports_saving:
             say(line("saved, as the front end says"))
         else:
             handle = show(Report((line("not saved yet"),)), live=True)

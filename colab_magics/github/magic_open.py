@@ -29,7 +29,7 @@ def open_notebook(magic: Any, call: Call, arguments: Namespace) -> Path:
     source = Source.parse(url)
     status = Status(host, "quiet" in call.flags)
     status("fetching it from GitHub")
-    try:
+    with status:
         source, name, data = call_api(host, arguments.token, lambda api: _fetch(api, source))
         _validate(name, data)
         place: Path = host.resolve(arguments.path or name)
@@ -40,9 +40,6 @@ def open_notebook(magic: Any, call: Call, arguments: Namespace) -> Path:
             message = f"dry run: {name} exists, a notebook of {len(data)} bytes, for {label}"
         else:
             message = _save(place, label, data, url)
-    except BaseException:
-        status.done(None)
-        raise
     hint = f"Open it from the list of files, or run it: colab-magics run {quote(label)}"
     if host.colab and source.repository:
         hint = f"Open it: {colab(source.repository, source.ref or 'HEAD', source.path)}"

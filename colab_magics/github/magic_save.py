@@ -37,7 +37,7 @@ def save(magic: Any, call: Call, arguments: Namespace) -> Optional[Record]:
         raise usage_error("%github save: a gist has no branches.", hint, code="gist-branch")
     status, record = Status(magic.host, "quiet" in call.flags), None
     status("reading what is to be saved")
-    try:
+    with status:
         job = _Save(magic, arguments)
         if "dry_run" in call.flags:
             report = job.foresee()
@@ -46,9 +46,6 @@ def save(magic: Any, call: Call, arguments: Namespace) -> Optional[Record]:
             record = job.send()
             magic.session.confirmed.add(record.target.key)
             report = Report((*record.lines, *job.remember(record.target), *job.note_age()))
-    except BaseException:
-        status.done(None)
-        raise
     status.done(None if "quiet" in call.flags and record else report)
     return record
 
@@ -218,7 +215,7 @@ class _Save:
             return []
         session.targets[session.host.client] = text
         writer = session.writer() if session.site.kind != "executor" else None
-        if writer is None or not writer.can_store:
+        if writer is None or not writer.can_keep:
             return ["Remembered for this kernel: next time, type %github save"]
         try:
             if writer.keep("github", text) != "written":  # else it is not on disk yet

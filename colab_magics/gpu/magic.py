@@ -188,7 +188,7 @@ def request_gpu(session: Session, name: Optional[str], dry_run: bool) -> str:
     if site.kind == "executor":
         return "Not requested: an executor runs the notebook, and nothing is written meanwhile"
     writer = session.writer()
-    if site.kind == "colab" or writer is None or not writer.can_store:
+    if site.kind == "colab" or writer is None or not writer.can_keep:
         raise NotebookError(
             "The metadata of this notebook cannot be written from here.",
             "In Colab: Runtime > Change runtime type; it is kept in the notebook there too.",

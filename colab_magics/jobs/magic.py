@@ -109,26 +109,24 @@ class JobsMagic(Magic):
                 shown.append(now)
                 status("; ".join((self._describe(now), *list_notes(now))))
 
-        try:
+        with status:
             job = wait(job, arguments.timeout, on_tick)
             mark_reported(self.session, job)
             raise_unless_done(job, self._precise, lines=5)
-        except BaseException:
-            status.done(None)
-            raise
         status.done(None if quiet else Report((self._describe(job), *list_notes(job))))
         return job.to_dict()
 
     def _stop(self, arguments: Namespace, quiet: bool) -> Any:
         jobs = _get_local_jobs(arguments.names)
-        status, lines = Status(self.host, quiet), []
-        for job in jobs:
-            had_ended = "" if job.running else " had ended already"
-            if job.running:
-                status(f"Stopping {job.name}")
-                job = stop(job)
-            lines.append(f"{job.name}{had_ended}: {describe(job, self._precise)}")
-        status.done(None if quiet else Report(tuple(lines)))
+        lines = []
+        with Status(self.host, quiet) as status:
+            for job in jobs:
+                had_ended = "" if job.running else " had ended already"
+                if job.running:
+                    status(f"Stopping {job.name}")
+                    job = stop(job)
+                lines.append(f"{job.name}{had_ended}: {describe(job, self._precise)}")
+            status.done(None if quiet else Report(tuple(lines)))
         return [_get_job(job.name).to_dict() for job in jobs]
 
     def _remove(self, arguments: Namespace, quiet: bool) -> None:

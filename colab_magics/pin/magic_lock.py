@@ -38,7 +38,7 @@ def lock(magic: Any, call: Call, arguments: Namespace) -> Optional[Lock]:
             "A line asks for another Python.", "Run the setup cell first.", code="other-python"
         )
     writer = session.writer()
-    if writer is None or not writer.can_store:
+    if writer is None or not writer.can_keep:
         raise NotebookError(
             "The lock cannot be saved from here: it is kept in the notebook's metadata.",
             "Open it in JupyterLab or Notebook 7, or: colab-magics run NOTEBOOK",
@@ -103,7 +103,7 @@ def renew(session: Session, off: bool, unused: str) -> None:
             "The lines were installed as they read; what they need was not held.",
         )
     writer = session.writer()
-    if writer is None or not writer.can_store:
+    if writer is None or not writer.can_keep:
         return
     try:
         _renew(session, writer, off)

@@ -135,11 +135,8 @@ class SessionMagic(Magic):
         rows = describe_kernels(kernels, self.session.site.kernel)
         status = Status(self.host, "quiet" in call.flags)
         status(f"Stopping {', '.join(kernel.name for kernel in kernels)}")
-        try:
+        with status:
             failed = stop(server, kernels)
-        except BaseException:
-            status.done(None)
-            raise
         freed = sum(row["memory"] or 0 for row in rows)
         names = ", ".join(kernel.name for kernel in kernels if kernel not in failed)
         more = f"; {amount(freed)} of memory are free again" if freed and not failed else ""

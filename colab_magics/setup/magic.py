@@ -12,6 +12,7 @@ from ..core.errors import SetupDiffers, usage_error
 from ..extension.magic import Call, Magic
 from ..extension.output import say, show
 from ..notebook.locate import place
+from ..notebook.reading import notebook_file
 from ..notebook.servers import held_by
 from ..notebook.writers.file import FileWriter
 from ..record.cell import is_setup, step_line
@@ -101,13 +102,13 @@ class SetupMagic(Magic):
     def _where(self, call: Call, arguments: Namespace) -> Any:
         """Show which notebook this is, by which evidence, and how the setup cell gets into it."""
         site = self.session.site
-        notebook = place(self.host, site)
-        holder = held_by(notebook.path) if notebook.path else None
+        evidence, path = place(self.host, site).evidence, notebook_file(self.host, site)
+        holder = held_by(path) if path else None
         writer, reasons = self.session.writers()
         way = f"by {writer.name}" if writer else "not at once; type %setup write in an empty cell"
         rows = [
             ("runs in", site.kind, site.evidence),
-            ("notebook", str(notebook.path or "not known"), notebook.evidence),
+            ("notebook", str(path or "not known"), evidence),
             ("file", "left alone" if holder else "closed, or not known", holder or ""),
             ("setup cell", way, ""),
             *(("", f"not by {name}", reason) for name, reason in reasons),
@@ -129,10 +130,10 @@ class SetupMagic(Magic):
             return self._write_file(Path(arguments.notebook).expanduser())
         if arguments.all:
             self.session.held.adopt()
-        kind = self.session.site.kind
-        if kind == "run":
-            say("Setup cell: kept by colab-magics run")
-        elif kind == "executor":
+        writer = self.session.writer()
+        if writer is not None and writer.kept_by:
+            say(f"Setup cell: kept by {writer.kept_by}")
+        elif self.session.site.kind == "executor":
             say("Setup cell: nothing is written while an executor runs the notebook")
         else:
             self.session.writing = True

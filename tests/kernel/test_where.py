@@ -8,7 +8,7 @@ from typing import Dict
 import pytest
 from support.front_end import Answer, started
 from support.machine import Machine
-from support.notebooks import notebook
+from support.notebooks import notebook, shown
 from support.serving import Ask, open_on, window
 
 WHERE = "%load_ext colab_magics\n%setup where"
@@ -52,6 +52,14 @@ def test_of_two_notebooks_on_a_kernel_the_one_with_the_cell(
         assert str(one) in rows(page.run(WHERE, metadata=CELL))["notebook"]
         assert str(other) in rows(page.run(WHERE, metadata={"cellId": "cell-other"}))["notebook"]
         assert "not known" in rows(page.run(WHERE, metadata={"cellId": "neither"}))["notebook"]
+
+
+def test_a_run_knows_its_notebook(machine: Machine, folder: Path) -> None:
+    """Below colab-magics run it is the file that was named on the command line."""
+    path = notebook(folder / "nb.ipynb", WHERE)
+    assert machine.cli("run", path).returncode == 0
+    (row,) = [line for line in shown(path)[0].split("\n") if line.startswith("notebook")]
+    assert str(path) in row
 
 
 def test_the_environment_that_lacks_the_extension_is_named(

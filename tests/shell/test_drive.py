@@ -161,6 +161,8 @@ def test_two_mount_points_are_two_lines(run: Cells) -> None:
         ("mount --provider foldr", "unknown-choice", "there is no provider foldr. Did you mean"),
         ("mount one two", "usage", "two is one argument too many"),
         ("mount drive:x", "on-itself", "a drive cannot be mounted on itself"),
+        ("mount gdrive:", "no-folder", "%drive mount --remote gdrive:"),
+        ("mount 'my-drive:x'", "no-folder", "is not a folder"),
         ("mount --remote https://x:y@z", "no-remote", "is no remote"),
         ("mount --provider folder --remote x:", "no-provider", "folder: it takes no --remote"),
         ("mount --provider colab", "no-provider", "colab: this is not a Colab machine"),

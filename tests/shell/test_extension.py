@@ -16,21 +16,7 @@ from colab_magics.extension.session import get_session
 
 from .conftest import Distribution
 
-NAMES = [
-    "apt",
-    "cd_persist",
-    "drive",
-    "env_persist",
-    "fetch",
-    "github",
-    "gpu",
-    "jobs",
-    "pin",
-    "secret",
-    "session",
-    "setup",
-    "shell",
-]
+NAMES = sorted(MAGICS)
 
 
 def state(shell: Any) -> Dict[str, Any]:

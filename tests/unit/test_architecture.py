@@ -106,7 +106,10 @@ def test_the_first_part_without_a_reason_is_chosen() -> None:
 
 # ---------------------------------------------------------------------- modules
 def test_each_module_says_what_it_is_for() -> None:
-    """Each module can be imported, and begins with a docstring."""
+    """Each module can be imported, and begins with a docstring; each folder is a package."""
+    root = Path(colab_magics.__path__[0])
+    folders = {path.parent for path in root.rglob("*.py")}
+    assert [folder for folder in folders if not (folder / "__init__.py").exists()] == []
     assert [name for name in MODULES if not inspect.getdoc(import_module(name))] == []
 
 

@@ -13,12 +13,14 @@ class Writer(ABC):
     """Reads and writes the setup cell of one notebook, and values in its metadata."""
 
     name: str
+    #: Who has the text until the notebook is saved; empty: it goes into the notebook.
+    kept_by = ""
     #: Whether it replaces the running cell, which takes effect only when that cell has ended.
     in_place = False
     #: Whether `keep` can be called.
-    can_store = False
+    can_keep = False
     #: Whether the front end reports that it has saved; it counts only where `saved` is None.
-    told = False
+    reports_saving = False
 
     def available(self, host: Host, site: Site, cell: RunningCell) -> Optional[str]:
         """Return None where it applies to the running cell, else why not."""

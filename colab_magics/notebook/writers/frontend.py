@@ -35,7 +35,7 @@ class FrontEndWriter(Writer):
     """Writes through the extension in JupyterLab 4 and Notebook 7."""
 
     name = "front end"
-    can_store = True
+    can_keep = True
     host: Host
 
     def available(self, host: Host, site: Site, cell: RunningCell) -> Optional[str]:
@@ -55,7 +55,7 @@ class FrontEndWriter(Writer):
     def put(self, text: Optional[str], expected: Optional[str]) -> str:
         """Replace the cell in the model; ``saved`` where the file was read back."""
         answer = self._ask("put", text=text, expected=expected)
-        self.told = bool(answer["saved"])
+        self.reports_saving = bool(answer["saved"])
 
         def is_done(document: Document) -> bool:
             sources = map(document.source, document.heads)
@@ -64,7 +64,7 @@ class FrontEndWriter(Writer):
             return expected not in texts if text is None else text in texts
 
         self._check = _file_check(str(answer["path"]), is_done)
-        return "saved" if self._wait(self.told) else "written"
+        return "saved" if self._wait(self.reports_saving) else "written"
 
     @property
     def saved(self) -> Optional[bool]:

@@ -43,7 +43,8 @@ class RunWriter(Writer):
     """Writes for ``colab-magics run``; only this kernel writes, so there is no conflict."""
 
     name = "run"
-    can_store = True
+    kept_by = "colab-magics run"
+    can_keep = True
     shared: Path
 
     def available(self, host: Host, site: Site, cell: RunningCell) -> Optional[str]:
