@@ -39,7 +39,7 @@ class AptMagic(Magic):
 
     def bare(self, call: Call) -> Any:
         """Show each remembered package and whether it is installed."""
-        parts = self.session.standing("apt")
+        parts = self.session.recorded_parts("apt")
         if not parts:
             say("No package of the system is remembered here. For instance: %apt ffmpeg")
             return parts

@@ -48,7 +48,7 @@ class EnvironmentMagic(Magic):
         arguments = parser().parse_words(call.words)[1]
         if arguments.mode == "unset":
             return self._unset(arguments.variables, call)
-        parts = self.session.standing(self.name)
+        parts = self.session.recorded_parts(self.name)
         if not parts:
             say("This notebook sets no variables yet. For example: %env_persist NAME=VALUE")
             return parts
@@ -72,7 +72,7 @@ class EnvironmentMagic(Magic):
         if "dry_run" in call.flags:
             say(f"dry run: would remove {', '.join(names)}")
             return names
-        recorded = self.session.standing(self.name)
+        recorded = self.session.recorded_parts(self.name)
         removed = [
             name
             for name in names
@@ -81,7 +81,7 @@ class EnvironmentMagic(Magic):
         forgotten: List[str] = []
         if "no_record" not in call.flags:
             forgotten = self.session.edit(lambda lines: _without(lines, names))
-        recorded = self.session.standing(self.name)
+        recorded = self.session.recorded_parts(self.name)
         if "quiet" not in call.flags:
             is_left = any(_sets(step, name) for step in recorded for name in names)
             say(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Callable, Dict, List, Sequence, Tuple
 
 from ..core.host import Host
+from ..core.steps import Step
 from ..record.cell import Line, render_step
 from ..record.merge import Entry, Merged, merge
 
@@ -31,6 +32,11 @@ class Pending:
     def entries(self) -> List[Entry]:
         """Those of the notebook whose cell is running."""
         return self._entries.setdefault(self._host.client, [])
+
+    @property
+    def steps(self) -> List[Step]:
+        """Their steps."""
+        return [step for step, _ in self.entries]
 
     @property
     def elsewhere(self) -> bool:

@@ -16,9 +16,9 @@ from .session import Session
 
 def begin_cell(session: Session, info: Any) -> None:
     """Handle ``pre_run_cell``; it does not fire for the cell that first loads the extension."""
-    session.outer.append((session.source, session.cell, session.writing))
+    session.outer.append((session.source, session.cell_entries, session.writing))
     session.source = getattr(info, "raw_cell", None) or ""
-    session.cell, session.writing = [], False
+    session.cell_entries, session.writing = [], False
     for hook in session.hooks:
         hook.cell_begins(session.source)
 
@@ -33,7 +33,7 @@ def end_cell(session: Session, result: Any) -> None:
                 hook.cell_ends(result)
             _record(session, failed=not result.success)
         except BaseException:  # what an interrupt leaves unrecorded is pending
-            session.held.hold(session.cell)
+            session.pending.hold(session.cell_entries)
             raise
         finish_earlier_notice()
         for hook in session.hooks:
@@ -45,61 +45,61 @@ def end_cell(session: Session, result: Any) -> None:
             restart_after(session.host, session.site, result.error_in_exec)
     finally:
         outer = session.outer.pop() if session.outer else ("", [], False)
-        session.source, session.cell, session.writing = outer
+        session.source, session.cell_entries, session.writing = outer
 
 
 def _record(session: Session, failed: bool) -> None:
     """Put what a cell did into the notebook, or hold it."""
     if is_setup(session.source):
         _see_setup_cell(session, failed)
-        if failed or not session.pending:
+        if failed or not session.pending.entries:
             return
-    elif not session.cell and not session.writing:
+    elif not session.cell_entries and not session.writing:
         return
     writer = session.writer()
     if writer is None:
         _hold_without_writer(session)
         return
     if writer.in_place and failed:  # front ends replace only a cell that succeeded
-        session.held.hold(session.cell)
+        session.pending.hold(session.cell_entries)
         return
     reason = _reason_against_writing(session, writer.in_place) if session.writing else ""
     if reason:
-        session.held.hold(session.cell)
+        session.pending.hold(session.cell_entries)
         say(f"Setup cell: not written: {reason}")
         return
     entries = session.take()
     try:
         record = add(writer, entries)
     except BaseException:
-        session.held.hold(entries)
+        session.pending.hold(entries)
         raise
     if writer.in_place or record.state == "shown":  # it is seen in the notebook when it runs
-        session.held.hold(entries)
+        session.pending.hold(entries)
     elif record.text is not None:
-        session.seen[session.host.client] = record.text
+        session.setup_texts[session.host.client] = record.text
     session.notices.recorded(record, writer)
 
 
 def _see_setup_cell(session: Session, failed: bool) -> None:
     """Drop what a setup cell that has run holds; it is never its own author."""
-    session.cell = []
+    session.cell_entries = []
     lines = parse(session.source)
-    first = session.host.client not in session.seen
-    session.seen[session.host.client] = session.source
+    first = session.host.client not in session.setup_texts
+    session.setup_texts[session.host.client] = session.source
     if not failed:
-        session.held.drop_recorded(lines, first)
+        session.pending.drop_recorded(lines, first)
 
 
 def _reason_against_writing(session: Session, in_place: bool) -> str:
     """Return why there is nothing to write, or not in the running cell; empty where it may."""
     if in_place and not is_replaceable(session.source):
         return "this cell has lines of yours. Use an empty cell"
-    if in_place and session.host.client in session.seen and not is_setup(session.source):
+    if in_place and session.host.client in session.setup_texts and not is_setup(session.source):
         return "this notebook has a setup cell. Run that one: it takes in what is new"
-    if session.cell or session.pending:
+    if session.cell_entries or session.pending.entries:
         return ""
-    if session.held.elsewhere:
+    if session.pending.elsewhere:
         return "what was typed belongs to another notebook or page. Take it: %setup write --all"
     return "nothing is remembered yet. For instance: %pin numpy==2.1.3"
 
@@ -110,19 +110,19 @@ def _hold_without_writer(session: Session) -> None:
     if site.kind == "executor":
         session.notices.once("Setup cell: nothing is written while an executor runs the notebook")
         return
-    seen = parse(session.seen.get(session.host.client, ""))
-    if is_off([*seen, *(Line("", step) for step, _ in session.pending)]):
+    seen = parse(session.setup_texts.get(session.host.client, ""))
+    if is_off([*seen, *(Line("", step) for step in session.pending.steps)]):
         session.notices.once(OFF)
         return
     has_steps = any(line.step for line in seen)
     new = [
         entry
-        for entry in session.cell
+        for entry in session.cell_entries
         if (merge(seen, [entry])[1] if has_steps else entry[0].parts())
     ]
     if not new:
         return
-    session.held.hold(new)
+    session.pending.hold(new)
     where = "in an empty first cell" if site.front_end else "and the path of a notebook"
     lines = [f"Setup cell: remembered, not in the notebook yet: type %setup write {where}"]
     if site.kind == "jupyter":

@@ -59,12 +59,12 @@ class Session(Context):
         self.host = Host(shell, context=self)
         #: The running cell: its text, whether it is to become the setup cell, what it has done.
         self.source, self.writing = "", False
-        self.cell: List[Entry] = []
+        self.cell_entries: List[Entry] = []
         #: The same of the cells that run the running one.
         self.outer: List[Tuple[str, List[Entry], bool]] = []
-        self.held = Pending(self.host)
+        self.pending = Pending(self.host)
         #: Client session → the setup cell as it was last run or written.
-        self.seen: Dict[str, str] = {}
+        self.setup_texts: Dict[str, str] = {}
         #: Client session → where its notebook is saved, while it cannot be kept in the notebook.
         self.targets: Dict[str, str] = {}
         #: Where this kernel's user has said that a notebook is to be saved.
@@ -116,14 +116,14 @@ class Session(Context):
         return len(self.outer)
 
     @property
-    def pending(self) -> List[Entry]:
-        """Lines of this notebook that are not in it yet."""
-        return self.held.entries
+    def unsaved(self) -> List[Step]:
+        """The steps that are not in the notebook yet: pending ones, then the running cell's."""
+        return [step for step, _ in (*self.pending.entries, *self.cell_entries)]
 
-    def standing(self, word: str) -> List[Any]:
+    def recorded_parts(self, word: str) -> List[Any]:
         """Return each part of a kind that is recorded, or will be, the running cell's last."""
         steps = [line.step for line in self.lines()[0] or ()]
-        steps += [step for step, _ in (*self.pending, *self.cell)]
+        steps += self.unsaved
         return parts_of(word, steps)
 
     def lines(self) -> Tuple[Optional[List[Line]], str]:
@@ -132,7 +132,7 @@ class Session(Context):
         text = writer.read() if writer is not None else self._read_in_colab()
         if text is not None:
             return parse(text), "in the notebook"
-        text = self.seen.get(self.host.client)
+        text = self.setup_texts.get(self.host.client)
         return (None, "") if text is None else (parse(text), "as it was last run")
 
     def _read_in_colab(self) -> Optional[str]:
@@ -164,19 +164,19 @@ class Session(Context):
         elif holds_secret(text):
             say("Setup cell: not recorded: the line contains a secret; remove it from the cell")
         else:
-            self.cell.append((step, step.note(self.host)))
+            self.cell_entries.append((step, step.note(self.host)))
 
     def take(self) -> List[Entry]:
         """Hand over all that is to be recorded: the caller records it now."""
-        entries = [*self.pending, *self.cell]
-        self.pending.clear()
-        self.cell = []
+        entries = [*self.pending.entries, *self.cell_entries]
+        self.pending.entries.clear()
+        self.cell_entries = []
         return entries
 
     def edit(self, change: Callable[[Sequence[Line]], Merged]) -> List[str]:
         """Change what this cell did, what is pending, and the setup cell if it can be written."""
-        self.cell, changes = edit_entries(self.cell, change)
-        changes += self.held.edit(change)
+        self.cell_entries, changes = edit_entries(self.cell_entries, change)
+        changes += self.pending.edit(change)
         writer = self.writer()
         if writer is not None:
             for hook in self.hooks:
@@ -186,7 +186,7 @@ class Session(Context):
 
     def forget_setup_cell(self) -> None:
         """Forget the setup cell that was run: it is gone, or will be."""
-        self.seen.pop(self.host.client, None)
+        self.setup_texts.pop(self.host.client, None)
 
 
 class Hook:

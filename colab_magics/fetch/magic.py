@@ -51,7 +51,7 @@ class FetchMagic(Magic):
 
     def bare(self, call: Call) -> Any:
         """Show each file and its state."""
-        parts = self.session.standing(self.name)
+        parts = self.session.recorded_parts(self.name)
         if not parts:
             say("No files are remembered. For example: %fetch https://host/data.csv data/")
             return parts

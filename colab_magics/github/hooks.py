@@ -17,9 +17,9 @@ class Clones(Hook):
     def clones(self) -> Iterator[Path]:
         """Yield their folders; the notebook is read only after this kernel's own lines."""
         session = self.session
-        own = parts_of("github", [step for step, _ in (*session.pending, *session.cell)])
+        own = parts_of("github", session.unsaved)
         step: Any
-        for steps in (lambda: own, lambda: session.standing("github")):
+        for steps in (lambda: own, lambda: session.recorded_parts("github")):
             for step in steps():
                 with suppress(*input_errors()):  # on a drive that is not mounted
                     yield step.place(session.host)

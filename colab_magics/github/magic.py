@@ -78,7 +78,7 @@ class GithubMagic(Magic):
 
     def bare(self, call: Call) -> Any:
         """Show each remembered clone and its commit."""
-        parts = self.session.standing(self.name)
+        parts = self.session.recorded_parts(self.name)
         if not parts:
             say("No repository is remembered here. For instance: %github clone owner/name")
             return parts

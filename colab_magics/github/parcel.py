@@ -8,7 +8,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from ..core.display import amount
 from ..core.errors import NotebookError, SourceError, usage_error
 from ..notebook.document import Document
-from ..notebook.reading import Whole
+from ..notebook.reading import OpenNotebook
 from . import secret_scan
 from .contents import LIMIT, File
 from .target import Target, check_path
@@ -47,7 +47,7 @@ class Parcel(NamedTuple):
 
 
 def pack(
-    notebook: Optional[Whole], folder: Path, words: Sequence[str], strip: bool, running: str
+    notebook: Optional[OpenNotebook], folder: Path, words: Sequence[str], strip: bool, running: str
 ) -> Parcel:
     """Pack the notebook, and the files of the folder that are named."""
     packed: Dict[str, bytes] = {}

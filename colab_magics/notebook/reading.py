@@ -36,7 +36,7 @@ def read_stored(host: Host, site: Site, name: str) -> Optional[str]:
     return None
 
 
-class Whole(NamedTuple):
+class OpenNotebook(NamedTuple):
     """A notebook, its name (empty: not known), and its file, if it has one on this machine.
 
     ``live``: changes that are not saved yet are in it.
@@ -56,7 +56,7 @@ def notebook_file(host: Host, site: Site) -> Optional[Path]:
     return place(host, site).path
 
 
-def read_notebook(host: Host, site: Site) -> Optional[Whole]:
+def read_notebook(host: Host, site: Site) -> Optional[OpenNotebook]:
     """Return the running notebook; None where nothing says which it is, or nobody has it."""
     if site.kind == "colab":
         content = notebook()
@@ -69,10 +69,10 @@ def read_notebook(host: Host, site: Site) -> Optional[Whole]:
             path = server.file(server_path)
         if isinstance(answer.get("notebook"), dict):
             return _live(answer["notebook"], Path(server_path.rpartition(":")[2]).name, path)
-    return None if path is None else Whole(Document.load(path), path.name, path, live=False)
+    return None if path is None else OpenNotebook(Document.load(path), path.name, path, live=False)
 
 
-def _live(content: Dict[str, Any], name: str, path: Optional[Path]) -> Whole:
+def _live(content: Dict[str, Any], name: str, path: Optional[Path]) -> OpenNotebook:
     """Return the content of a front end, in the text in which Jupyter Server saves it."""
     import nbformat
 
@@ -82,7 +82,7 @@ def _live(content: Dict[str, Any], name: str, path: Optional[Path]) -> Whole:
             cell.setdefault("execution_count", None)
             cell.setdefault("outputs", [])
     data = f"{nbformat.v4.writes(node)}\n".encode()
-    return Whole(Document.parse(data, name or "the notebook"), name, path, live=True)
+    return OpenNotebook(Document.parse(data, name or "the notebook"), name, path, live=True)
 
 
 def _colab_name(content: Dict[str, Any]) -> str:

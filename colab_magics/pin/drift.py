@@ -59,7 +59,7 @@ def report_changes(session: Any, before: Snapshot) -> None:
 def _pins(session: Any) -> Optional[List[str]]:
     """Return the requirements of the notebook; None if recording is off or it cannot be read."""
     try:
-        lines = [*(session.lines()[0] or []), *(Line("", step) for step, _ in session.pending)]
+        lines = [*(session.lines()[0] or []), *(Line("", x) for x in session.pending.steps)]
     except input_errors():
         return None
     if is_off(lines):

@@ -95,7 +95,7 @@ class PinMagic(Magic):
 
     def bare(self, call: Call) -> Any:
         """Show each pin: wanted, installed, loaded in this kernel, and whether it holds."""
-        pins = self.session.standing("pin")
+        pins = self.session.recorded_parts("pin")
         if not pins:
             say("Nothing is pinned in this notebook. For instance: %pin numpy==2.1.3")
             return pins

@@ -28,7 +28,7 @@ def save_lines(session: Session, outcome: Outcome) -> None:
     history = last()
     if history is None:
         return
-    parts = session.standing("pin")
+    parts = session.recorded_parts("pin")
     before = _lines(parts)
     after = _lines([*parts, *(outcome.step.parts() if outcome.step else ())])
     lines = {key: (before.get(key, ""), text) for key, text in after.items()}
@@ -66,7 +66,7 @@ def _restore_lines(session: Session, history: History) -> None:
     if recorded:
         say("Setup cell: " + ", ".join(recorded))
         return
-    current = _lines(session.standing("pin"))
+    current = _lines(session.recorded_parts("pin"))
     if any(current.get(key) == new for key, (_, new) in lines.items()):
         say("Setup cell: it cannot be written from here. Change its line by hand")
 

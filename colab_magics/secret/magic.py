@@ -61,7 +61,7 @@ class SecretMagic(Magic):
                 say(message)
 
     def _show_remembered(self) -> None:
-        steps = self.session.standing("secret")
+        steps = self.session.recorded_parts("secret")
         if steps:
             rows = [(" ".join(step.arguments()), step.check(self.host).message) for step in steps]
             show(Report(rows=tuple(rows)))

@@ -66,7 +66,7 @@ class SetupMagic(Magic):
         """Show the state of each line, where it is saved, and the next command."""
         lines, source = self.session.lines()
         recorded = verdicts(lines, self.host) if lines is not None else ()
-        pending = verdicts([step_line(step) for step, _ in self.session.pending], self.host)
+        pending = verdicts([step_line(step) for step in self.session.pending.steps], self.host)
         if not recorded and not pending:
             text = "Nothing is remembered yet. For instance: %pin numpy==2.1.3"
             say(text, "Commands: %setup help")
@@ -129,7 +129,7 @@ class SetupMagic(Magic):
         if arguments.notebook:
             return self._write_file(Path(arguments.notebook).expanduser())
         if arguments.all:
-            self.session.held.adopt()
+            self.session.pending.adopt()
         writer = self.session.writer()
         if writer is not None and writer.kept_by:
             say(f"Setup cell: kept by {writer.kept_by}")
@@ -148,7 +148,7 @@ class SetupMagic(Magic):
         try:
             record = write(FileWriter(path, is_setup), entries, path.name)
         except BaseException:
-            self.session.pending.extend(entries)
+            self.session.pending.entries.extend(entries)
             raise
         changes = ", ".join(record.changes) or "all of it was there already"
         say(f"Setup cell: saved in {path.name}: {changes}")

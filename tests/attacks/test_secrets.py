@@ -373,7 +373,7 @@ def test_a_known_secret_is_not_recorded(run: Cells, write: Callable[[str], str])
     register_secret(secret)
     run('%env_persist "ADDRESS={address}"')
     session = get_session(run.shell)
-    assert [*session.pending, *session.cell] == []
+    assert [*session.pending.entries, *session.cell_entries] == []
 
 
 def test_an_index_that_answers_with_its_login(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -953,7 +953,7 @@ def test_a_glance_at_ten_thousand_files(run: Cells, server: Server) -> None:
     url = server.put("/x.zip", archive(**{f"{n % 100}__{n}": str(n) for n in range(10_000)}))
     run(f"%fetch {url} data --unpack")
     session = get_session(run.shell)
-    (part,) = session.standing("fetch")
+    (part,) = session.recorded_parts("fetch")
     files = [path for path in Path("data").rglob("*") if path.is_file()]
     assert len(files) == 10_000
 
@@ -1071,7 +1071,7 @@ def test_a_glance_is_enough(run: Cells, server: Server) -> None:
     urls = [server.put(f"/f{n}.bin", DATA) for n in range(4)]
     run(f"%fetch {' '.join(urls)} data/")
     session = get_session(run.shell)
-    parts, times = session.standing("fetch"), []
+    parts, times = session.recorded_parts("fetch"), []
     for _ in range(10):
         begun = time.perf_counter()
         assert all(part.check(session.host).state == "ok" for part in parts)

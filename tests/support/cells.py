@@ -62,7 +62,7 @@ class Cells:
         from colab_magics.extension.session import get_session
         from colab_magics.record.cell import step_line
 
-        return [step_line(*entry).text for entry in get_session(self.shell).pending]
+        return [step_line(*entry).text for entry in get_session(self.shell).pending.entries]
 
 
 def new_shell(instance: bool = True) -> Any:
