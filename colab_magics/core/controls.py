@@ -31,15 +31,15 @@ def clean_name(name: str) -> str:
     return _UNPRINTABLE.sub("", name).strip().lstrip(".").strip()
 
 
-def visible(text: str, keep: str = _LAYOUT) -> str:
-    r"""Return a text in which each such character but those of ``keep`` is an escape (``\x1b``).
+def visible(text: str, allow: str = _LAYOUT) -> str:
+    r"""Return a text in which each such character but those of ``allow`` is an escape (``\x1b``).
 
     Half a surrogate pair, which no stream can encode, becomes an escape too.
     """
-    return _UNPRINTABLE.sub(lambda match: _escape(match.group(), keep), text)
+    return _UNPRINTABLE.sub(lambda match: _escape(match.group(), allow), text)
 
 
-def _escape(char: str, keep: str) -> str:
-    if char in keep:
+def _escape(char: str, allow: str) -> str:
+    if char in allow:
         return char
     return f"\\x{ord(char):02x}" if ord(char) < 0x100 else f"\\u{ord(char):04x}"

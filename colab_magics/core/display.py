@@ -91,7 +91,7 @@ def printable(text: str) -> str:
 
 def _plain(cell: str) -> str:
     """Return the text of a cell, in which the end of a line would draw another row."""
-    return visible(redact_secrets(cell), keep="")
+    return visible(redact_secrets(cell), allow="")
 
 
 def _cells(row: Sequence[str]) -> str:

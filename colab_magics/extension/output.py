@@ -74,7 +74,7 @@ class Status:
     def _write(self, message: Union[str, Report]) -> None:
         """Write a line over the one before it, or a report above, once: it cannot be updated."""
         if isinstance(message, str):
-            text = visible(printable(message), keep="")[:100]
+            text = visible(printable(message), allow="")[:100]
         else:
             text = "" if self._above.lines else f"{message.text()}\n"
         sys.stdout.write(f"\r\x1b[K{text}")

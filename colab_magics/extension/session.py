@@ -41,9 +41,6 @@ from .pending import Pending, edit_entries
 _ATTRIBUTE = "_colab_magics_session"
 
 
-T = TypeVar("T", bound="Hook")
-
-
 def get_session(shell: Any) -> Session:
     """Return the session of a shell; it outlives reloading the extension."""
     if not hasattr(shell, _ATTRIBUTE):
@@ -223,6 +220,9 @@ class Hook:
 
     def close(self) -> None:
         """The extension is unloaded."""
+
+
+T = TypeVar("T", bound=Hook)
 
 
 class Hooks(List[Hook]):

@@ -141,7 +141,7 @@ def _folder_status(folder: Path, path: str, known: Dict[str, str]) -> str:
 
 def _refusal(paths: Sequence[str]) -> SourceError:
     more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    paths = [visible(path, keep="") for path in paths]
+    paths = [visible(path, allow="") for path in paths]
     return SourceError(
         f"{paths[0]}{more} of the archive would replace other files; nothing was changed.",
         "Unpack into another folder, or move them away. To replace them: --update",

@@ -49,7 +49,7 @@ def fetch(api: Api, gist: str, name: str) -> Tuple[str, bytes]:
         raise SourceError(
             f"That gist has {'several notebooks' if names else 'no such notebook'}.",
             "Use the address of the notebook's Raw button.",
-            f"It has: {visible(', '.join(sorted(files)), keep='')}",
+            f"It has: {visible(', '.join(sorted(files)), allow='')}",
             code="gist-notebook",
         )
     # Whoever made the gist chose the name: it is a name in the folder, never a path.

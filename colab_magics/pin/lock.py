@@ -280,4 +280,4 @@ def _matches(pattern: re.Pattern[str], value: Any) -> bool:
 
 def _is_plain(value: Any) -> bool:
     """Return whether this is a text without invisible characters."""
-    return isinstance(value, str) and visible(value, keep="") == value
+    return isinstance(value, str) and visible(value, allow="") == value

@@ -236,7 +236,7 @@ def _verified(step: Step, flags: Sequence[str] = ()) -> str:
     text = render_step(step, flags)
     if not _reads_back(step, text):
         raise NotebookError(
-            f"This line cannot be recorded: {visible(text, keep='')[:200]}",
+            f"This line cannot be recorded: {visible(text, allow='')[:200]}",
             "It would not be read back as it was typed: use names without invisible characters.",
             code="line-not-recordable",
         )

@@ -61,7 +61,7 @@ def test_each_door_shows_it_as_text(door: Callable[[str], List[str]], sent: str)
     texts = door(f"name {sent} end")
     for text in texts:
         assert PLAIN.fullmatch(text), ascii(text)
-    assert visible(sent, keep="").split("\\")[0] in texts[0] and "\\" in texts[0]
+    assert visible(sent, allow="").split("\\")[0] in texts[0] and "\\" in texts[0]
 
 
 def test_a_report_is_text_in_html() -> None:
