@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, Iterator, List, Set, Tuple
 
 import pytest
 
+from colab_magics.core.redact import forget_secrets
 from colab_magics.pin import journal
 
 # Whoever starts the tests in the background has set signals to be ignored, and what they start
@@ -170,6 +171,7 @@ def home(
     # Tests that install nothing share one environment; each has a journal of its own.
     monkeypatch.setattr(journal, "_place", lambda kind: folder / f"pins.{kind}")
     yield folder
+    forget_secrets()  # or they would be hidden in what the next test shows
     for name in os.environ.keys() - before.keys() - {"PYTEST_CURRENT_TEST"}:
         del os.environ[name]
     before.pop("PYTEST_CURRENT_TEST", None)

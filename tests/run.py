@@ -157,6 +157,7 @@ def check(version: Version, python: Path, built: Path, options: argparse.Namespa
     failed = []
     with tempfile.TemporaryDirectory(prefix="home-") as home:
         env = {**os.environ, "HOME": home, "COLAB_MAGICS_WHEEL": str(built)}
+        env.pop("VIRTUAL_ENV", None)  # IPython warns of one that is active and not its own
         env.update(PYTHONWARNINGS="", PYDEVD_DISABLE_FILE_VALIDATION="1")
         env["PYENV_ROOT"] = os.environ.get("PYENV_ROOT") or str(Path.home() / ".pyenv")
         env["COLAB_MAGICS_STRICT"] = "1" if options.strict else ""
