@@ -26,11 +26,12 @@ NEWEST_ALONE = {"attacks", "faults"}
 #: What does not depend on the version of Python or IPython: the first test of each of these files
 #: runs in every version, the others in the newest.
 SAME_IN_EACH = {
+    "unit": "recipe settings",
     "shell": (
         "apt fetch fetch_ahead full_disk github_badge github_clone github_save gpu gpu_cost "
         "gpu_real jobs lost_cd session shell status"
     ),
-    "kernel": "freeze github gpu session shapes undo",
+    "kernel": "checkpoint_notebooks freeze github gpu session shapes undo",
     "integration": (
         "apt fatbin github_install killed nvml_double options pin_options plan project rclone"
     ),
@@ -39,6 +40,7 @@ SAME_IN_EACH = {
 
 #: With pip too, and not with uv alone, each of these is tried always; the others with ``--long``.
 PIP_TOO = {
+    "test_as_of": {"test_the_versions_of_the_day"},
     "test_options": {
         "test_a_wrong_password",
         "test_a_constraint_that_excludes_the_pin",
@@ -78,6 +80,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: List[pytest.Item
 def _is_for_long(item: Any) -> bool:
     names = PIP_TOO.get(item.path.stem)
     parameters = getattr(item, "callspec", None)
+    if item.get_closest_marker("long"):
+        return True
     if names is None or parameters is None or "pip" not in parameters.id.split("-"):
         return False
     return item.originalname not in names
@@ -113,6 +117,21 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.section("attacks and faults: tried, held")
         for subject, (tried, held) in sorted(table.items()):
             terminalreporter.line(f"{subject:<36}{tried:>8}{held:>8}")
+    properties = [x for r in terminalreporter.getreports("passed") for x in r.user_properties]
+    _write_checkpoints(terminalreporter, [x[1] for x in properties if x[0] == "checkpoint"])
+
+
+def _write_checkpoints(reporter: Any, rows: List[Dict[str, Any]]) -> None:
+    """Of notebooks that went on: what there was and came back; seconds until then, and anew."""
+    if not rows:
+        return
+    reporter.section("checkpoints: cells, variables, bytes, seconds to go on and to run again")
+    kinds = ("variables", "bytes", "seconds")
+    total = {kind: [sum(row[kind][at] for row in rows) for at in (0, 1)] for kind in kinds}
+    for row in [*rows, {"name": "all", "done": "", "lost": (), **total}]:
+        (there, back), (size, kept), (ready, again) = (row[kind] for kind in kinds)
+        line = f"{row['name']:<14}{row['done']:>6}{back:>6}/{there:<6}{kept:>12,}/{size:<12,}"
+        reporter.line(f"{line}{ready:>8.1f}{again:>8.1f}  {' '.join(row['lost'])}")
 
 
 @pytest.fixture

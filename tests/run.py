@@ -22,6 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Sequence
 
@@ -34,6 +35,11 @@ WINDOWS = ("-n", "2", "--dist", "loadfile")
 BIN = "Scripts" if os.name == "nt" else "bin"
 
 
+#: The tests of the packages that run cells on the server: each takes that over from the page, and
+#: has versions of Jupyter's parts that the other cannot have.
+SERVER_SIDE = "tests/browser/test_server_side.py"
+
+
 class Version(NamedTuple):
     """One line of the matrix: Python versions to look for, best first, and what to hold fixed."""
 
@@ -41,12 +47,18 @@ class Version(NamedTuple):
     pythons: Sequence[str]
     constraints: str = ""
     extras: str = "test"
+    #: The only tests that run there; empty: all.
+    tests: str = ""
 
 
 MATRIX = (
-    Version("newest", ("3.13", "3.12", "3.11"), extras="test,lint,lab,browser"),
+    Version("newest", ("3.13", "3.12", "3.11"), extras="test,lint,lab,browser,docs,engines"),
     Version("colab", ("3.13",), constraints="tests/constraints-colab.txt"),
     Version("oldest", ("3.8",)),
+    *(
+        Version(name, ("3.13", "3.12", "3.11"), "", f"test,lab,{name}", SERVER_SIDE)
+        for name in ("nbmodel", "documents")
+    ),
 )
 
 
@@ -54,11 +66,20 @@ class Failed(Exception):
     """A command of the run failed."""
 
 
-def call(*command: object, env: Optional[Dict[str, str]] = None, cwd: Path = ROOT) -> None:
-    """Run a command to its end; `Failed` unless it succeeds."""
-    print("$", *command, flush=True)
-    if subprocess.run([str(c) for c in command], env=env, cwd=cwd, check=False).returncode:
-        raise Failed(" ".join(map(str, command)))
+def call(*command: object, env: Optional[Dict[str, str]] = None, late: bool = False) -> None:
+    """Run a command to its end; `Failed` unless it succeeds.
+
+    What it prints is shown as it comes, or ``late``, at its end, where others run at the same time.
+    """
+    words = [str(word) for word in command]
+    if not late:
+        print("$", *words, flush=True)
+    out, errors = (subprocess.PIPE, subprocess.STDOUT) if late else (None, None)
+    done = subprocess.run(words, env=env, cwd=ROOT, check=False, stdout=out, stderr=errors)
+    if late:
+        print("$", *words, "\n" + done.stdout.decode(errors="replace"), flush=True)
+    if done.returncode:
+        raise Failed(" ".join(words))
 
 
 def python_for(version: str, uv: Path) -> Optional[Path]:
@@ -121,14 +142,18 @@ def environment(version: Version, base: Path, uv: Path, built: Path) -> Path:
         fixed = [
             line for line in (ROOT / version.constraints).read_text().split("\n") if "==" in line
         ]
-        call(*install, *fixed)
+        call(*install, "--no-deps", *fixed)  # Colab leaves out jedi, which its ipython asks for
         call(*install, built)
-        lost = [pin for pin in fixed if pin not in installed(python, uv)]
+        present = [*installed(python, uv), *(pin for pin in fixed if pin.startswith("parso=="))]
+        lost = [pin for pin in fixed if pin not in present]  # jedi may ask for another parso
         if lost:
             raise Failed(f"installing the wheel changed what Colab ships: {', '.join(lost)}")
         call(*install, f"{built}[{version.extras}]", "-c", ROOT / version.constraints)
     else:
         call(*install, f"{built}[{version.extras}]")
+    # It builds its grammars whenever nbformat is imported: two seconds of each server, kernel and
+    # run, to check addresses that no notebook has. What uses it does without where it is missing.
+    call(uv, "pip", "uninstall", "-q", "--python", python, "rfc3987-syntax")
     return python
 
 
@@ -143,29 +168,40 @@ def check(version: Version, python: Path, built: Path, options: argparse.Namespa
         [*tests, "tests", "--ignore=tests/browser", *WORKERS, *once, *long],
         [*tests, "notebooks", "--nbval", "--nbval-current-env", "--nbval-sanitize-with=setup.cfg"],
     ]
+    beside: List[List[object]] = []  # what has one process and may share the machine
+    if version.tests:
+        commands = [[*tests, version.tests, *long]]
     if "browser" in version.extras:  # alone: a busy machine makes front ends slow to answer
         commands += [[*tests, "tests/browser", *WINDOWS, *long]]
     if "lint" in version.extras:
-        commands += [
+        beside = [
+            commands.pop(1),
+            [folder / "mypy", "--python-executable", python],
             [folder / "ruff", "check", "."],
             [folder / "ruff", "format", "--check", "."],
-            [folder / "mypy", "--python-executable", python],
             [folder / "lint-imports"],
             [python, "tests/types/check.py"],
-            [python, "tests/benchmarks/satisfied.py"],
         ]
-    failed = []
+        commands += [[python, "tests/benchmarks/satisfied.py"]]
+    failed: List[str] = []
     with tempfile.TemporaryDirectory(prefix="home-") as home:
         env = {**os.environ, "HOME": home, "COLAB_MAGICS_WHEEL": str(built)}
         env.pop("VIRTUAL_ENV", None)  # IPython warns of one that is active and not its own
+        env.pop("PYTHONDONTWRITEBYTECODE", None)  # or each process compiles all that it imports
         env.update(PYTHONWARNINGS="", PYDEVD_DISABLE_FILE_VALIDATION="1")
         env["PYENV_ROOT"] = os.environ.get("PYENV_ROOT") or str(Path.home() / ".pyenv")
         env["COLAB_MAGICS_STRICT"] = "1" if options.strict else ""
-        for command in commands:
+
+        def run(command: Sequence[object], late: bool) -> None:
             try:
-                call(*command, env=env)
+                call(*command, env=env, late=late)
             except Failed as error:
                 failed.append(str(error))
+
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            list(pool.map(lambda command: run(command, True), beside))
+        for command in commands:
+            run(command, bool(version.tests))
     if failed:
         raise Failed("; ".join(failed))
 
@@ -179,21 +215,37 @@ def main() -> int:
     options = parser.parse_args()
     uv = tools()
     built = wheel(uv)
+    extra = ",ray" if options.long else ""  # which is large
     passed, failed, skipped = [], [], []
-    for version in MATRIX:
-        if options.only not in (None, version.name):
-            continue
+    wanted = [version for version in MATRIX if options.only in (None, version.name)]
+    bases = {
+        v: next((p for p in (python_for(x, uv) for x in v.pythons) if p), None) for v in wanted
+    }
+
+    def tried(version: Version) -> None:
         started = time.monotonic()
-        base = next((p for p in (python_for(v, uv) for v in version.pythons) if p), None)
-        if base is None:
+        if version not in made:
             skipped.append(f"{version.name}: no Python {' or '.join(version.pythons)} here")
-            continue
-        print(f"\n===== {version.name} ({base})", flush=True)
+            return
         try:
-            check(version, environment(version, base, uv, built), built, options)
+            python = made[version].result()
+            print(f"\n===== {version.name} ({bases[version]})", flush=True)
+            check(version, python, built, options)
             passed.append(f"{version.name} ({time.monotonic() - started:.0f} s)")
         except Failed as error:
             failed.append(f"{version.name}: {error}")
+
+    with ThreadPoolExecutor(max_workers=1) as pool:  # the next one is made during the tests
+        made = {
+            v: pool.submit(environment, v._replace(extras=v.extras + extra), base, uv, built)
+            for v, base in bases.items()
+            if base
+        }
+        for version in wanted:
+            if not version.tests:
+                tried(version)
+        with ThreadPoolExecutor(max_workers=2) as pairs:  # each has one worker
+            list(pairs.map(tried, [version for version in wanted if version.tests]))
     print("\nversions passed:", ", ".join(passed) or "none")
     for line in skipped:
         print("SKIPPED, this interpreter is not on this machine:", line)

@@ -148,7 +148,7 @@ def _get_privileges(packages: Sequence[str]) -> List[str]:
     if sudo is not None and run([sudo, "-n", "true"], timeout=60.0).status == 0:
         return [sudo, "-n"]
     raise SourceError(
-        "Packages of the system need root, and sudo asks for a password here or is missing.",
+        "System packages need root, and sudo asks for a password here or is missing.",
         f"In a terminal: sudo apt-get install {' '.join(packages)}",
         code="no-root",
     )

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from typing import List, Sequence
 
+from ..core.arguments import find_meant
 from ..core.errors import SourceError
 from ..core.process import run
 
@@ -36,8 +36,10 @@ def explain_failure(packages: Sequence[str], lines: Sequence[str]) -> SourceErro
             return SourceError(message, f"{hint}, then run it again.", details, code=code)
     match = _NO_NAME.search(text)
     if match:
-        hint = _suggest_names(match[1])
-        return SourceError(f"There is no package {match[1]} here.", hint, code="no-package")
+        name = match[1].partition(":")[0]
+        near = find_meant(name, _query("pkgnames", name[:1]), 0.75)
+        message, hint = f"There is no package {match[1]} here.", "Search: !apt-cache search WORD"
+        return SourceError(message, hint, code="no-package", slip=near)
     match = _NO_VERSION.search(text)
     if match:
         message = f"{match[2]} has no version {match[1]} here."
@@ -56,12 +58,6 @@ def _select(lines: Sequence[str]) -> str:
     first = next((at for at, line in enumerate(lines) if _IMPORTANT.match(line)), last)
     before = 3 if lines[first:] and lines[first].startswith("dpkg: ") else 0
     return "\n".join(lines[max(first - before, 0) : first + 6])
-
-
-def _suggest_names(name: str) -> str:
-    name = name.partition(":")[0]
-    close = difflib.get_close_matches(name, _query("pkgnames", name[:1]), 3, 0.75)
-    return f"Did you mean {', '.join(close)}?" if close else "Search: !apt-cache search WORD"
 
 
 def _list_versions(name: str) -> str:

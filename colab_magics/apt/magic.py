@@ -41,12 +41,12 @@ class AptMagic(Magic):
         """Show each remembered package and whether it is installed."""
         parts = self.session.recorded_parts("apt")
         if not parts:
-            say("No package of the system is remembered here. For instance: %apt ffmpeg")
+            say("No system package is recorded in this notebook. For instance: %apt ffmpeg")
             return parts
         rows = []
         for part in parts:
             verdict, version = judge(part, self.host), part.note(self.host).partition(" ")[2]
             reason = version if verdict.state == "ok" else verdict.message
-            rows.append((verdict.state, " ".join(map(quote, part.arguments())), reason))
-        show(Report((), tuple(rows)))
+            rows.append((verdict.mark, " ".join(map(quote, part.arguments())), reason))
+        show(Report((), tuple(rows), head=("state", "package", "version or why")))
         return parts

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 from ..core.arguments import Parser
+from ..core.effects import Effects
 from ..core.errors import SourceError
 from ..core.host import Host
 from ..core.steps import Outcome, Progress, Step, Verdict
@@ -43,7 +44,7 @@ class AptStep(Step):
         """Return one step for each package."""
         return tuple(AptStep((text,)) for text in self.packages)
 
-    def joined(self, other: Step) -> Optional[Step]:
+    def merged_with(self, other: Step) -> Optional[Step]:
         """Return all packages on one line; earlier ones stay in their places."""
         if not isinstance(other, AptStep):
             return None
@@ -58,13 +59,20 @@ class AptStep(Step):
         """See `Step`."""
         installed = self._find_installed()
         if installed is None:
-            return Verdict("cannot tell", "apt is not on this machine")
+            return Verdict("unknown", "apt is not on this machine")
         missing = self._select_missing(installed)
         if missing:
             return Verdict("differs", "; ".join(_describe(text, installed) for text in missing))
         if len(self.packages) == 1:
             return Verdict("ok", "1 package is already installed")
         return Verdict("ok", f"{len(self.packages)} packages are already installed")
+
+    def effects(self, host: Host) -> Effects:
+        """See `Step`: apt's own sources, which it verifies by their keys, also over http."""
+        from .sources import read_sources
+
+        installs = tuple(f"apt: {text}" for text in self.packages)
+        return Effects(installs=installs, hosts=read_sources(), writes=("the system, by apt",))
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Install what is missing, and check in dpkg's database that it is there."""
@@ -124,7 +132,7 @@ def _describe(text: str, installed: Installed) -> str:
     package = Package.parse(text)
     others = installed[package.name]
     if package.version and others:
-        return f"{package.name} is {others[0].version}, not {package.version}"
+        return f"{package.name} {others[0].version} is installed; {package.version} wanted"
     return f"{_key(text)} is not installed"
 
 

@@ -36,6 +36,6 @@ class LostCd(Hook):
         # IPython rewrites a command; a line that it does not rewrite is part of a string.
         code = host.shell.transform_cell(self.session.source)
         if f"get_ipython().system({match[1]!r})" in code.splitlines():
-            spelled = quote(host.spell(folder))
-            message = f"!{match[1]} ended with its line. To stay there: %cd_persist {spelled}"
+            typed = quote(host.spell_here(folder))
+            message = f"!cd lasts for one line only; %cd_persist {typed} stays."
             self.session.notices.once(message, key="!cd")

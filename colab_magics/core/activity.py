@@ -41,6 +41,11 @@ class Idle:
         self._work: Optional[_Work] = None
         self._since = time.monotonic()
 
+    @property
+    def received(self) -> Dict[str, int]:
+        """The bytes that each open connection had received at the last look."""
+        return self._work.received if self._work is not None else {}
+
     def seconds(self) -> float:
         """Return the seconds since they last worked; 0 where they do, or nothing is known."""
         now = time.monotonic()

@@ -27,14 +27,21 @@ from __future__ import annotations
 
 import subprocess
 from errno import EPERM
-from typing import List, Optional, Tuple, Type
+from typing import Any, Dict, List, Optional, Tuple, Type
 
 from .controls import visible
 from .redact import redact
 
+#: A word that was typed, and the one that it was meant to be (empty: none).
+Slip = Tuple[str, str]
+
 
 def _shown(text: str) -> str:
     return visible(redact(text))
+
+
+def _name_meant(message: str, slip: Optional[Slip]) -> str:
+    return f"{message} Did you mean {slip[1]}?" if slip and slip[1] else message
 
 
 class ColabMagicsError(Exception):
@@ -42,14 +49,24 @@ class ColabMagicsError(Exception):
 
     ``code`` names the case for programs and tests, and stays the same when the text is improved:
     each class has one, and a raise may give a narrower one. ``details`` is what a program printed.
+    ``slip``: the corrected line takes the place of the hint, where the line is known.
     """
 
     code = "failed"
     __str__ = Exception.__str__  # not that of the second base class which some children have
 
-    def __init__(self, message: str, hint: str = "", details: str = "", *, code: str = "") -> None:
-        self.message, self.hint, self.details = map(_shown, (message, hint, details))
-        self.code = code or type(self).code
+    def __init__(
+        self,
+        message: str,
+        hint: str = "",
+        details: str = "",
+        *,
+        code: str = "",
+        slip: Optional[Slip] = None,
+    ) -> None:
+        texts = (_name_meant(message, slip), hint, details)
+        self.message, self.hint, self.details = map(_shown, texts)
+        self.code, self.slip = code or type(self).code, slip
         Exception.__init__(self, self.message + ("\n" + self.hint if hint else ""))
 
     def _render_traceback_(self) -> List[str]:
@@ -61,12 +78,14 @@ class ColabMagicsError(Exception):
 class InstallFailed(ColabMagicsError):
     """Packages could not be installed; what was installed before is as it was.
 
-    ``package`` is the one that could not be had, if it is one; ``reason`` is the sentence of the
-    installer. Codes: see ``pin/failure.py``; ``timeout``: nothing answered in time.
+    ``package`` is the one that could not be had, if it is one, ``versions`` those that could be, as
+    far as known; ``reason`` is the sentence of the installer. Codes: see ``pin/failure.py``;
+    ``timeout``: nothing answered in time; ``no-wheel``: it would have to be built.
     """
 
     code = "install-failed"
     package = ""
+    versions: Tuple[str, ...] = ()
     reason = ""
 
 
@@ -163,16 +182,25 @@ class ServerError(NotebookError):
     """A Jupyter server does not answer as it should.
 
     Codes: ``refused``, ``failed`` (its answer is an error), ``late`` (the request may still be
-    carried out), ``certificate`` (nothing was sent), ``away``.
+    carried out), ``certificate`` (nothing was sent), ``away``. ``status`` is that of HTTP, if any.
     """
 
     code = "server"
+    status = 0
 
 
 class SetupDiffers(ColabMagicsError):
-    """``%setup check --strict`` found a line that does not hold, or could not tell."""
+    """``%setup check --strict`` found lines that do not hold, or could not tell.
+
+    ``lines`` are those that differ, ``unknown`` those of which it could not tell; ``changes`` name
+    what else is not as it was recorded: ``Python``, ``GPU``. The code is ``setup-unknown`` where no
+    line differs.
+    """
 
     code = "setup-differs"
+    lines: Tuple[str, ...] = ()
+    unknown: Tuple[str, ...] = ()
+    changes: Tuple[str, ...] = ()
 
 
 class LockDiffers(ColabMagicsError):
@@ -181,16 +209,34 @@ class LockDiffers(ColabMagicsError):
     code = "lock-differs"
 
 
-def usage_error(message: str, hint: str = "", *, code: str = "usage") -> Exception:
+def usage_error(
+    message: str, hint: str = "", *, code: str = "usage", slip: Optional[Slip] = None
+) -> Exception:
     """Return IPython's ``UsageError`` for bad arguments: ``raise usage_error(...)``.
 
-    It has a ``code`` as a `ColabMagicsError` has one.
+    It has a ``code`` and a ``slip`` as a `ColabMagicsError` has them.
     """
     from IPython.core.error import UsageError
 
-    error: Exception = UsageError(_shown(message) + ("\n" + _shown(hint) if hint else ""))
-    error.code = code  # type: ignore[attr-defined]
-    return error
+    text = _name_meant(message, slip) + (f"\n{hint}" if hint else "")
+    error: Any = UsageError(_shown(text))
+    error.code, error.slip = code, slip
+    return error  # type: ignore[no-any-return]
+
+
+def set_hint(error: Exception, hint: str) -> None:
+    """Put another hint into an error of a line."""
+    error.args = ("\n".join([str(error).partition("\n")[0], _shown(hint)]),)
+    if isinstance(error, ColabMagicsError):
+        error.hint = _shown(hint)
+
+
+def describe_error(error: BaseException) -> Dict[str, str]:
+    """Return an error as JSON has it: its ``code``, its ``message`` and its ``hint``."""
+    if isinstance(error, KeyboardInterrupt):
+        return {"code": "interrupted", "message": "interrupted", "hint": ""}
+    message, _, hint = str(error).partition("\n")
+    return {"code": str(getattr(error, "code", "") or "usage"), "message": message, "hint": hint}
 
 
 def input_errors() -> Tuple[Type[Exception], ...]:

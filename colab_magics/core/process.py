@@ -89,6 +89,7 @@ def run(
     timeout: float = 3600.0,
     keeps: Sequence[int] = (),
     silence: Optional[float] = None,
+    on_wait: Callable[[Mapping[str, int]], None] = lambda received: None,
 ) -> Finished:
     """Run a program to its end with no input, in a session of its own.
 
@@ -96,9 +97,10 @@ def run(
     putting files in place): then it may finish first. ``keeps`` are open files that it inherits,
     and with them their locks. `TimeoutError` after ``timeout`` seconds; `SilenceError` after
     ``silence`` seconds in which it has printed nothing and done nothing (see `Idle`), unless it
-    must not be cut; `NotStarted` where there is no such program.
+    must not be cut; `NotStarted` where there is no such program. With ``silence``, ``on_wait`` gets
+    the bytes that each of its connections has received, while it prints nothing.
     """
-    output = _Output(on_line)
+    output = _Output(on_line, on_wait)
     process = start(
         command,
         stdin=subprocess.DEVNULL,
@@ -132,9 +134,11 @@ class _Output:
     A thread reads them: the program is never blocked by a full pipe, whatever happens elsewhere.
     """
 
-    def __init__(self, on_line: Callable[[str], None]) -> None:
+    def __init__(
+        self, on_line: Callable[[str], None], on_wait: Callable[[Mapping[str, int]], None]
+    ) -> None:
         self.lines: List[str] = []
-        self._on_line = on_line
+        self._on_line, self._on_wait = on_line, on_wait
         self._queue: queue.Queue[Optional[str]] = queue.Queue()
 
     def read(self, pipe: BinaryIO) -> None:
@@ -156,8 +160,10 @@ class _Output:
             except queue.Empty:
                 if time.monotonic() > until:
                     raise
-                if idle is not None and idle.seconds() > silence:
-                    raise SilenceError(f"nothing was done for {silence:.0f} s") from None
+                if idle is not None:
+                    if idle.seconds() > silence:
+                        raise SilenceError(f"nothing was done for {silence:.0f} s") from None
+                    self._on_wait(idle.received)
                 continue
             if line is None:
                 return
@@ -166,8 +172,15 @@ class _Output:
             self._on_line(line)
 
 
-def within(seconds: float, call: Callable[[], T]) -> T:
-    """Return what a call returns that may hang; `TimeoutError` where it has not ended."""
+def within(
+    seconds: float,
+    call: Callable[[], T],
+    on_wait: Callable[[float], None] = lambda seconds: None,
+) -> T:
+    """Return what a call returns that may hang; `TimeoutError` where it has not ended.
+
+    ``on_wait`` gets the seconds so far, several times each second.
+    """
     from concurrent.futures import Future, wait
 
     future: Future[T] = Future()
@@ -179,10 +192,12 @@ def within(seconds: float, call: Callable[[], T]) -> T:
             future.set_exception(error)
 
     threading.Thread(target=work, daemon=True).start()  # a pool would wait for it at the exit
-    until = time.monotonic() + seconds
+    begun = time.monotonic()
     while not future.done():
-        if time.monotonic() > until:
+        waited = time.monotonic() - begun
+        if waited > seconds:
             raise TimeoutError(f"no answer in {seconds:.0f} s")
+        on_wait(waited)
         wait([future], timeout=0.2)  # in short waits, which Ctrl-C ends on every system
     return future.result()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import (
+    TYPE_CHECKING,
     Callable,
     ClassVar,
     FrozenSet,
@@ -22,13 +23,18 @@ from typing import (
 )
 
 from .controls import has_controls
-from .display import Report
+from .display import Mark, Report
 from .errors import usage_error
 from .host import Host
 from .registry import entry_points, load
 
-VerdictState = Literal["ok", "differs", "cannot tell"]
+if TYPE_CHECKING:
+    from .effects import Effects
+
+VerdictState = Literal["ok", "differs", "unknown"]
 OutcomeStatus = Literal["unchanged", "applied"]
+ChangeKind = Literal["python", "image", "gpu", "framework", "package", "file", "upstream"]
+ChangeState = Literal["same", "differs", "unknown"]
 #: Called with what is going on while a step is applied, in one line; a report stays above them.
 Progress = Callable[[Union[str, Report]], None]
 
@@ -44,6 +50,7 @@ STEPS = {
     "pin": "colab_magics.pin.step:parse",
     "fetch": "colab_magics.fetch.step:parse",
     "env_persist": "colab_magics.env_persist.step:parse",
+    "checkpoint": "colab_magics.checkpoint.step:parse",
     "cd_persist": "colab_magics.cd_persist.step:parse",
     "setup": "colab_magics.setup.step:parse",
 }
@@ -55,6 +62,32 @@ class Verdict:
 
     state: VerdictState
     message: str
+
+    @property
+    def mark(self) -> Mark:
+        """The state, for the first column of a table."""
+        return Mark.of(self.state)
+
+
+@dataclass(frozen=True)
+class Change:
+    """Something outside the notebook: as it was recorded, and as it is now.
+
+    ``name`` is what people call it, such as ``GPU`` or the path of a file. ``now`` is empty where
+    it is not there (``differs``) or not known (``unknown``); ``note`` says why, or what to do.
+    """
+
+    kind: ChangeKind
+    name: str
+    recorded: str
+    now: str
+    state: ChangeState
+    note: str = ""
+
+    @classmethod
+    def of(cls, kind: ChangeKind, name: str, recorded: str, now: str, note: str = "") -> Change:
+        """Return the change of a value that is known now."""
+        return cls(kind, name, recorded, now, "same" if recorded == now else "differs", note)
 
 
 @dataclass(frozen=True)
@@ -82,6 +115,11 @@ class Step(ABC):
 
     word: ClassVar[str]
     rank: ClassVar[int]
+    #: Whether `check` asks the page, which only the thread that runs the cell may do.
+    asks_page: ClassVar[bool] = False
+    #: Whether `compare` ends by itself, within seconds and on an interrupt: no thread is needed,
+    #: which would leave its process behind.
+    compare_ends: ClassVar[bool] = False
 
     @abstractmethod
     def arguments(self) -> Tuple[str, ...]:
@@ -100,10 +138,27 @@ class Step(ABC):
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Make it hold, or raise."""
 
+    def effects(self, host: Host) -> Optional[Effects]:
+        """Return what `apply` would do here, at most; None where the step does not tell.
+
+        Starts no process, asks no server and changes nothing.
+        """
+        return None
+
+    def compare(self, host: Host, comment: str) -> Sequence[Change]:
+        """Return how what the line has recorded, in its comment too, stands now.
+
+        Changes nothing; unlike `check`, it may ask a server and start a process.
+        """
+        return ()
+
+    def spelled(self, spell: Callable[[str], str]) -> Step:
+        """Return the step with each of its paths as ``spell`` writes it."""
+        return self
+
     def preview(self, host: Host, progress: Progress) -> Report:
         """Report what `apply` would do, changing nothing; unlike `check`, it may take seconds."""
-        verdict = self.check(host)
-        return Report((f"dry run: {verdict.state}: {verdict.message}",))
+        return Report((f"Nothing was changed. {self.check(host).message}",))
 
     def recorded(self, host: Host) -> Optional[Step]:
         """Return the step to record once it holds; None where there is nothing to keep."""
@@ -117,11 +172,11 @@ class Step(ABC):
         """Return the step taken apart so that each part has one key."""
         return (self,)
 
-    def after(self, old: Step) -> Step:
+    def replacing(self, old: Step) -> Step:
         """Return this part as it takes the place of ``old``, a part with the same key."""
         return self
 
-    def joined(self, other: Step) -> Optional[Step]:
+    def merged_with(self, other: Step) -> Optional[Step]:
         """Return this line with ``other`` taken in; None where each needs a line of its own."""
         return other if self.keys == other.keys else None
 
@@ -150,9 +205,12 @@ def parts_of(word: str, steps: Iterable[Optional[Step]]) -> List[Step]:
     return [part for step in steps if step and step.word == word for part in step.parts()]
 
 
-def apply_step(step: Step, host: Host, progress: Progress) -> Outcome:
-    """Apply a step unless it already holds."""
+def apply_step(
+    step: Step, host: Host, progress: Progress, before: Callable[[Step], None] = lambda step: None
+) -> Outcome:
+    """Apply a step unless it already holds; ``before`` is called first, and may raise."""
     verdict = step.check(host)
     if verdict.state == "ok":
         return Outcome("unchanged", verdict.message, step.recorded(host))
+    before(step)
     return step.apply(host, progress)

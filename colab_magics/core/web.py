@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Callable, Optional, Tuple
 from urllib.parse import urljoin, urlsplit
 
@@ -28,6 +30,8 @@ Origin = Tuple[str, str, int]
 #: Adds the secret to a prepared request, which ``requests`` calls ``auth``.
 Sign = Callable[[Any], Any]
 
+#: What ``parsedate_to_datetime`` raises for an invalid date.
+NO_DATE = (TypeError, ValueError, IndexError, OverflowError)
 _LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 _REDIRECTS = {301, 302, 303, 307, 308}
 
@@ -46,6 +50,16 @@ class Session:
         if adapter is not None:
             self._session.mount("http://", adapter)
             self._session.mount("https://", adapter)
+
+    def settle(self, url: str) -> None:
+        """Take the proxies and certificates of the environment as they are now, for one server.
+
+        ``requests`` looks for them at each request, which takes as long as all else that it does.
+        """
+        settings = self._session.merge_environment_settings(url, {}, None, None, None)
+        self._session.trust_env = False
+        self._session.proxies.update(settings["proxies"])
+        self._session.verify, self._session.cert = settings["verify"], settings["cert"]
 
     def send(self, method: str, url: str, sign: Sign, **options: Any) -> requests.Response:
         """Send one request; errors are those of ``requests``, and ``ValueError`` for no URL."""
@@ -134,3 +148,14 @@ def _redirected(url: str, location: str) -> str:
 def number(text: str) -> Optional[int]:
     """Return a number that a server sent; None where it is none, or makes no sense."""
     return int(text) if re.fullmatch(r"[0-9]{1,18}", text) else None
+
+
+def retry_after(text: str) -> float:
+    """Return the seconds of ``Retry-After``: a number, or a date."""
+    seconds = number(text.strip())
+    if seconds is not None:
+        return float(seconds)
+    try:
+        return max((parsedate_to_datetime(text) - datetime.now(timezone.utc)).total_seconds(), 0.0)
+    except NO_DATE:
+        return 0.0

@@ -34,6 +34,7 @@ class Folder:
     name = "folder"
     heals = False
     option = "--from"
+    by_name = False
 
     def available(self, host: Host, request: Request) -> Optional[str]:
         """Return None unless another drive is mounted there."""

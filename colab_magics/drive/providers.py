@@ -18,9 +18,12 @@ PROVIDERS = {
     "colab": "colab_magics.drive.colab:Colab",
     "rclone": "colab_magics.drive.rclone.provider:Rclone",
     "desktop": "colab_magics.drive.local:Desktop",
+    "mirror": "colab_magics.drive.mirror:Mirror",
     "folder": "colab_magics.drive.local:Folder",
 }
 
+#: The file of a login to Google Drive, in the user's folder of settings.
+LOGIN_FILE = "google-drive.json"
 #: The system's list of what is mounted: ``exists`` is wrong about a dead mount, and may hang.
 MOUNTS = Path("/proc/mounts")
 #: The kind of file system that Colab mounts.
@@ -108,6 +111,8 @@ class Provider(Protocol):
     heals: bool
     #: The option of the line that is for it alone.
     option: str
+    #: Whether only a line with ``--provider`` mounts by it.
+    by_name: bool
 
     def available(self, host: Host, request: Request) -> Optional[str]:
         """Return None, or why it cannot be used here."""

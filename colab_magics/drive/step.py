@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Dict, FrozenSet, List, Optional, Tuple
+from typing import Callable, ClassVar, Dict, FrozenSet, List, Optional, Tuple
 
 from ..core.arguments import Choice, Parser
+from ..core.effects import Effects, join, write
 from ..core.errors import DriveError, usage_error
 from ..core.host import Host
 from ..core.registry import load
 from ..core.steps import Outcome, Progress, Step, Verdict
 from .providers import PROVIDERS, Provider, Refused, Request, State, default_mount_point, root
+from .transfer.arguments import add_commands
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,13 @@ class DriveStep(Step):
         """One key: there is one drive at a mount point."""
         return frozenset({self.mount_point or "default"})
 
+    def spelled(self, spell: Callable[[str], str]) -> DriveStep:
+        """See `Step`: only relative paths, since an absolute one is typed for the host."""
+        paths = (self.mount_point, self.source)
+        point, source = (p if not p or Path(p).is_absolute() else spell(p) for p in paths)
+        _check_point(point)
+        return replace(self, mount_point=point, source=source)
+
     def point(self, host: Host) -> Path:
         """Return where it is mounted on this host."""
         return host.resolve(self.mount_point) if self.mount_point else default_mount_point(host)
@@ -58,8 +67,7 @@ class DriveStep(Step):
         reasons: Dict[str, str] = {}
         for name in [self.provider] if self.provider else PROVIDERS:
             provider: Provider = load(PROVIDERS[name])()
-            foreign = [x for x in self.options if x not in ("--provider", provider.option)]
-            reason = f"it takes no {foreign[0]}" if foreign else provider.available(host, request)
+            reason = self._mismatch(provider) or provider.available(host, request)
             if reason is None:
                 usable.append(provider)
             else:
@@ -73,6 +81,13 @@ class DriveStep(Step):
             text, hint = reasons["rclone"], "Correct that, or remove --remote."
         raise DriveError(f"{text}.", hint, code="no-provider")
 
+    def _mismatch(self, provider: Provider) -> Optional[str]:
+        """Return why this line is not for a provider; None where it may be."""
+        if provider.by_name and not self.provider:
+            return "it is used where --provider names it"
+        foreign = [x for x in self.options if x not in ("--provider", provider.option)]
+        return f"it takes no {foreign[0]}" if foreign else None
+
     def check(self, host: Host) -> Verdict:
         """Tell whether the drive is mounted and answers; nobody is asked."""
         request = self.request(host)
@@ -82,6 +97,18 @@ class DriveStep(Step):
         if state.healthy:
             set_current(host, request.point)
         return Verdict("ok" if state.healthy else "differs", state.describe())
+
+    def effects(self, host: Host) -> Effects:
+        """See `Step`: where a remote of rclone is, its configuration says."""
+        is_folder = self.source or self.provider == "folder"
+        point = self.mount_point or "the place of the drive"
+        return join(
+            [
+                Effects(hosts=() if self.remote or is_folder else ("drive.google.com",)),
+                Effects(unknown=(f"where the remote {self.remote} is",) if self.remote else ()),
+                write(host, lambda: self.point(host), point),
+            ]
+        )
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Mount, and prove it by listing the drive."""
@@ -156,6 +183,7 @@ def parser() -> Parser:
         ("unmount", "Flush, then unmount."),
     ):
         tree.add_command(name, text).add_argument("mount_point", nargs="?", default="")
+    add_commands(tree)
     return tree
 
 
@@ -164,10 +192,7 @@ def parse(words: List[str]) -> Optional[DriveStep]:
     command, arguments = parser().parse_words(words)
     if command != "mount":
         return None
-    if arguments.mount_point.startswith("drive:"):
-        raise usage_error(
-            "%drive mount: a drive cannot be mounted on itself.", "Name a folder.", code="on-itself"
-        )
+    _check_point(arguments.mount_point)
     name = re.fullmatch(r"([\w.+@-]{2,}):[^/\\]*", arguments.mount_point)
     if name:
         raise usage_error(
@@ -180,3 +205,10 @@ def parse(words: List[str]) -> Optional[DriveStep]:
             f"%drive mount: {arguments.remote} is no remote.", "Type NAME:PATH.", code="no-remote"
         )
     return DriveStep(arguments.mount_point, arguments.provider, arguments.source, arguments.remote)
+
+
+def _check_point(path: str) -> None:
+    if path.startswith("drive:"):
+        raise usage_error(
+            "%drive mount: a drive cannot be mounted on itself.", "Name a folder.", code="on-itself"
+        )

@@ -37,6 +37,7 @@ class EnvironmentMagic(Magic):
     """
 
     name = "env_persist"
+    completes = "variable"
 
     @classmethod
     def parser(cls) -> Parser:
@@ -56,9 +57,10 @@ class EnvironmentMagic(Magic):
         show(
             Report(
                 rows=tuple(
-                    (v.state, " ".join(part.arguments()), "" if v.state == "ok" else v.message)
+                    (v.mark, " ".join(part.arguments()), "" if v.state == "ok" else v.message)
                     for part, v in verdicts
-                )
+                ),
+                head=("state", "variable", "why"),
             )
         )
         return parts
@@ -70,7 +72,7 @@ class EnvironmentMagic(Magic):
                 "%env_persist --unset takes names.", "For example: --unset NAME", code="no-name"
             )
         if "dry_run" in call.flags:
-            say(f"dry run: would remove {', '.join(names)}")
+            say(f"Nothing was changed. Would remove {', '.join(names)}")
             return names
         recorded = self.session.recorded_parts(self.name)
         removed = [
@@ -87,7 +89,7 @@ class EnvironmentMagic(Magic):
             say(
                 f"{', '.join(removed)} removed" if removed else f"{', '.join(names)} was not set",
                 *([f"forgotten: {', '.join(forgotten)}"] if forgotten else []),
-                *(["Its line is in the setup cell still: delete it there."] if is_left else []),
+                *(["Its line is still in the setup cell: delete it there."] if is_left else []),
             )
         return removed
 

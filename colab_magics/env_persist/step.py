@@ -7,9 +7,20 @@ import re
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, FrozenSet, List, Optional, Sequence, Tuple
+from typing import Callable, ClassVar, FrozenSet, List, Optional, Sequence, Tuple
 
 from ..core.arguments import Parser
+from ..core.effects import (
+    SERVICES,
+    Danger,
+    Effects,
+    clean_text,
+    contact,
+    is_plain,
+    join,
+    read_hosts,
+    read_urls,
+)
 from ..core.errors import usage_error
 from ..core.host import Host
 from ..core.redact import register_secret
@@ -27,6 +38,11 @@ _READERS = (
     (re.compile(r"(TF|XLA|JAX)_\w+"), ("tensorflow", "jax")),
     (re.compile(r"(OMP|MKL|OPENBLAS)_\w+"), ("numpy", "torch", "sklearn")),
     (re.compile(r"(HF|TRANSFORMERS)_\w+"), ("huggingface_hub", "transformers", "datasets")),
+)
+
+#: Variables that say where packages come from.
+_INDEXES = re.compile(
+    r"(PIP|UV)_\w*(INDEX|FIND_LINKS|CONFIG_FILE|TRUSTED_HOST|INSECURE_HOST)\w*", re.I
 )
 
 #: What is said of variables that were set, for each mode.
@@ -56,11 +72,18 @@ class EnvironmentStep(Step):
         """The names; with the folder where it is one of several in a list."""
         return frozenset(_key(entry, self.mode) for entry in self.variables)
 
+    def spelled(self, spell: Callable[[str], str]) -> EnvironmentStep:
+        """See `Step`: a folder that is put into a list is a path."""
+        if not self.mode:
+            return self
+        variables = [(n, v if os.pathsep in v else spell(v)) for n, v in self.variables]
+        return replace(self, variables=_unique(variables, self.mode))
+
     def parts(self) -> Sequence[EnvironmentStep]:
         """Return one step for each variable."""
         return tuple(replace(self, variables=(entry,)) for entry in self.variables)
 
-    def joined(self, other: Step) -> Optional[Step]:
+    def merged_with(self, other: Step) -> Optional[Step]:
         """Return all variables on one line; None where one is set and the other is added to."""
         if not isinstance(other, EnvironmentStep) or other.mode != self.mode:
             return None
@@ -77,11 +100,31 @@ class EnvironmentStep(Step):
             return Verdict("ok", "set when the notebook runs")
         differing = self._differing(host)
         if not differing:
-            return Verdict("ok", f"{self._list(self.variables)} already")
+            return Verdict(
+                "ok", f"{self._list(self.variables)} already{'' if self.mode else ' set'}"
+            )
         name = differing[0][0]
         if name not in os.environ:
             return Verdict("differs", f"{name} is not set")
-        return Verdict("differs", f"{name} lacks it" if self.mode else f"{name} has another value")
+        return Verdict(
+            "differs", f"{name} does not contain it" if self.mode else f"{name} has another value"
+        )
+
+    def effects(self, host: Host) -> Effects:
+        """See `Step`: programs of the machine ask the servers that a value names."""
+        return join([self._effects_of(*entry) for entry in self.variables])
+
+    def _effects_of(self, name: str, value: str) -> Effects:
+        urls = read_urls(value)
+        hosts = tuple(other for url in urls for other in read_hosts(url))
+        effects = Effects(hosts=hosts, redirects=hosts, variables=(clean_text(f"{name}={value}"),))
+        if name.startswith("COLAB_MAGICS_"):
+            return join([effects, Effects(dangers=(Danger("trust", name),))])
+        if not _INDEXES.fullmatch(name):
+            return effects
+        dangers = [Danger("other-index", x) for x in hosts or (name,) if x not in SERVICES]
+        dangers += [each for url in urls if is_plain(url) for each in contact(url).dangers]
+        return join([effects, Effects(indexes=urls, dangers=tuple(dangers))])
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Set them, in this process and for those that it starts."""
@@ -89,6 +132,8 @@ class EnvironmentStep(Step):
         hints = [self._hint(*entry) for entry in differing]
         for name, value in differing:
             os.environ[name] = self._new_value(host, name, value)
+            if self._is_import_path(name):
+                self._add_to_path(_folder(host, value))
         message = f"{self._list(differing)} {_VERBS[self.mode]}"
         return Outcome("applied", message, self, " ".join(dict.fromkeys(filter(None, hints))))
 
@@ -97,7 +142,16 @@ class EnvironmentStep(Step):
             (name, value)
             for name, value in self.variables
             if os.environ.get(name) != self._new_value(host, name, value)
+            or (self._is_import_path(name) and _folder(host, value) not in sys.path)
         ]
+
+    def _is_import_path(self, name: str) -> bool:
+        """Whether a folder is for imports, of this kernel too: it reads PYTHONPATH at its start."""
+        return bool(self.mode) and name == "PYTHONPATH"
+
+    def _add_to_path(self, folder: str) -> None:
+        if folder not in sys.path:
+            sys.path.insert(0 if self.mode == "prepend" else len(sys.path), folder)
 
     def _new_value(self, host: Host, name: str, value: str) -> str:
         """Return the value that a variable is to have; a folder is in its list once."""
@@ -124,7 +178,7 @@ class EnvironmentStep(Step):
         old = os.environ.get(name, "")
         if not self.mode and name in _LISTS and old and old not in value:
             return f"{name} has lost all that was in it. To add to it: --prepend {name}=FOLDER"
-        if _AT_START.fullmatch(name):
+        if _AT_START.fullmatch(name) and not self._is_import_path(name):
             return f"{name} is read when a process starts: this kernel does not see the change"
         for names, modules in _READERS:
             late = [module for module in modules if module in sys.modules]
@@ -144,6 +198,8 @@ def remove(host: Host, name: str, recorded: Sequence[EnvironmentStep]) -> bool:
             "Without PATH no program is found.", "To set it: %env_persist PATH=...", code="path"
         )
     rest = [entry for entry in old.split(os.pathsep) if entry not in folders]
+    if name == "PYTHONPATH":
+        sys.path[:] = [entry for entry in sys.path if entry not in folders]
     if folders and rest:
         os.environ[name] = os.pathsep.join(rest)
     else:

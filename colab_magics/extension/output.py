@@ -9,6 +9,7 @@ from typing import Any, Optional, Union
 from ..core.controls import visible
 from ..core.display import Report, printable
 from ..core.host import Host
+from ..core.prompt import ask
 
 
 def interrupted() -> KeyboardInterrupt:
@@ -22,7 +23,10 @@ def show(report: object, live: bool = False) -> Any:
     """Show a report, or what draws itself; return a handle to update a live one."""
     from IPython.display import display
 
-    return display(report, display_id=True) if live else display(report)
+    mark = {"colab_magics": True}  # for who runs the cell; it is not saved
+    if live:
+        return display(report, display_id=True, transient=mark)
+    return display(report, transient=mark)
 
 
 def say(*lines: str) -> None:
@@ -33,7 +37,7 @@ def say(*lines: str) -> None:
 
 def confirm(host: Host, question: str) -> bool:
     """Ask a person, who must be there, and tell whether the answer is yes."""
-    return host.person and input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+    return host.person and ask(host, f"{question} [y/N] ").strip().lower() in {"y", "yes"}
 
 
 class Status:
@@ -48,6 +52,7 @@ class Status:
         self._terminal = not quiet and host.may_ask and not host.live and sys.stdout.isatty()
         self._handle: Any = None
         self._above = Report()
+        self._last: Union[str, Report] = ""
 
     def __enter__(self) -> Status:
         return self
@@ -58,6 +63,9 @@ class Status:
 
     def __call__(self, message: Union[str, Report]) -> None:
         """Show what is going on; a report stays above the lines that follow."""
+        if message == self._last:
+            return
+        self._last = message
         if self._terminal:
             self._write(message)
         lines = (message,) if isinstance(message, str) else ()

@@ -134,11 +134,16 @@ def _read_stream(archive: Path, label: str, kind: str) -> Iterator[Member]:
         if kind == "tar" or _is_tar(stream.head) or _TAR.search(label):
             yield from _read_tar(stream)
         else:
-            name = re.split(r"[/\\]", label)[-1]
-            compressed = _COMPRESSED.fullmatch(name)
-            yield Member(compressed[1] if compressed else name, "file", data=stream.rest())
+            yield Member(name_inside(label), "file", data=stream.rest())
         for _ in stream.rest():
             pass  # the check sum is behind the last byte
+
+
+def name_inside(label: str) -> str:
+    """Return the name of the file in an archive that has none, by that of the archive."""
+    name = re.split(r"[/\\]", label)[-1]
+    compressed = _COMPRESSED.fullmatch(name)
+    return compressed[1] if compressed else name
 
 
 def _is_tar(head: bytes) -> bool:

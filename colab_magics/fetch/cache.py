@@ -29,7 +29,8 @@ class Entry(NamedTuple):
     """What is remembered of one target; without a ``sha256`` nothing has arrived there yet.
 
     ``tag`` is what the server calls this version. ``part`` holds the address and the tag of what
-    is half fetched beside the target, ``files`` the addresses that a list consists of.
+    is half fetched beside the target, ``files`` the addresses that a list consists of, ``cached``
+    the folder of the drive that has the file too.
     """
 
     url: str = ""
@@ -42,6 +43,7 @@ class Entry(NamedTuple):
     members: Tuple[FileStamp, ...] = ()
     files: Tuple[str, ...] = ()
     part: Tuple[str, ...] = ()
+    cached: str = ""
 
 
 def load(target: Path) -> Entry:

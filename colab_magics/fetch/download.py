@@ -21,8 +21,8 @@ from ..core.display import amount
 from ..core.errors import SourceError
 from ..core.files import open_own
 from ..core.host import Host
+from ..core.meter import Track
 from .http import Retry, Web, host_of, is_page, name_of, strong_tag, total_size, undo_packing
-from .progress import Track
 from .urls import Request, last_part
 
 #: Small, since what has arrived of a block is lost when the connection ends.

@@ -12,26 +12,33 @@ from typing import Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequenc
 from ..core.display import amount, files
 from ..core.errors import ColabMagicsError, SourceError
 from ..core.host import Host
+from ..core.meter import Meter
 from ..core.steps import Progress
 from ..secret.lookup import value
+from .archive import name_inside
 from .cache import Entry, digest, load, locked, part_path, save
 from .download import Arrival, Download
+from .drive_cache import CachedFile, DriveCache
 from .http import Web
 from .install import install_file, install_members, not_ours
 from .prefetch import take_over
-from .progress import Meter
-from .spec import FetchSpec, Target, entry_key, inspect
+from .spec import FetchSpec, Target, entry_key, inspect, lacks_copy
 from .urls import Request, read_url
 
 
 class Result(NamedTuple):
-    """What became of one file; without ``step`` nothing is recorded."""
+    """What became of one file; without ``step`` nothing is recorded.
+
+    ``verb`` is the way that it took, ``note`` what there is to say of a cache.
+    """
 
     step: Optional[FetchSpec]
     applied: bool
     message: str
     hint: str = ""
     size: int = 0
+    verb: str = "fetched"
+    note: str = ""
 
 
 def fetch_all(steps: Sequence[FetchSpec], host: Host, progress: Progress) -> List[Result]:
@@ -42,10 +49,13 @@ def fetch_all(steps: Sequence[FetchSpec], host: Host, progress: Progress) -> Lis
         token = value(host, name) if name else ""
         webs[name] = Web(meter.stop, token, name)
         meter.wakers.append(webs[name].wake)
+    caches = {name: DriveCache(name, host, meter) for name in {step.cache for step in steps} - {""}}
     steps = [step.settled(host) for step in steps]
-    lists = meter.run_all(
-        [partial(_list_jobs, step, host, webs[step.token], meter) for step in steps], progress
-    )
+    make = [
+        partial(_list_jobs, step, host, webs[step.token], meter, caches.get(step.cache))
+        for step in steps
+    ]
+    lists = meter.run_all(make, progress)
     jobs = [job for future in lists for job in future.result()]
     with _folders({job.place.parent for job in jobs}):
         results = meter.run_all([job.run for job in jobs], progress)
@@ -59,24 +69,29 @@ def fetch_all(steps: Sequence[FetchSpec], host: Host, progress: Progress) -> Lis
     return [future.result() for future in results]
 
 
-def _list_jobs(step: FetchSpec, host: Host, web: Web, meter: Meter) -> List[Job]:
+def _list_jobs(
+    step: FetchSpec, host: Host, web: Web, meter: Meter, cache: Optional[DriveCache]
+) -> List[Job]:
     """Return the files that a URL stands for, as its server lists them if it is a list."""
     request = read_url(step.url)
-    if not request.listing:
-        return [Job(step, request, host, web, meter)]
-    if not request.several and inspect(step, host).status == "ok":
-        return []  # no need to ask
-    requests = request.read(web.json(request.listing))
-    if not requests:
-        message = f"{step.url}: there is no such file."
-        raise SourceError(message, "Check the URL in a browser.", code="absent")
+    if not request.several:
+        return [Job(step, request, host, web, meter, cache)]
+    requests = _read_listing(step, request, web)
     names = [request.name for request in requests]
     for name in names:
         if names.count(name) > 1:
             message = f"Several of its files are called {name}."
             hint = "Fetch each by its own address, into a folder of its own."
             raise SourceError(message, hint, code="same-place")
-    return [Job(replace(step, url=each.typed), each, host, web, meter) for each in requests]
+    return [Job(replace(step, url=each.typed), each, host, web, meter, cache) for each in requests]
+
+
+def _read_listing(step: FetchSpec, request: Request, web: Web) -> List[Request]:
+    requests = request.read(web.json(request.listing))
+    if not requests:
+        message = f"{step.url}: there is no such file."
+        raise SourceError(message, "Check the URL in a browser.", code="absent")
+    return requests
 
 
 def _raise_first(errors: Sequence[Optional[BaseException]]) -> None:
@@ -114,11 +129,18 @@ class Job:
     """One file to be fetched."""
 
     def __init__(
-        self, step: FetchSpec, request: Request, host: Host, web: Web, meter: Meter
+        self,
+        step: FetchSpec,
+        request: Request,
+        host: Host,
+        web: Web,
+        meter: Meter,
+        cache: Optional[DriveCache] = None,
     ) -> None:
         self.step, self.request, self.place = step, request, step.place(host)
         self._host, self._web, self._meter = host, web, meter
         self._part = part_path(self.place)
+        self._cached = CachedFile(cache, step.label()) if cache is not None else None
 
     def run(self) -> Result:
         """Fetch the file, while no other kernel does."""
@@ -146,7 +168,7 @@ class Job:
     def _untouched(self, target: Target) -> Optional[Result]:
         """Return the result for a target that stays as it is; None if it is to be fetched."""
         if target.status == "ok":
-            return self._result(target.message, applied=False)
+            return self._present(target, target.message)
         if self.step.update:
             return None
         if target.status == "edited":
@@ -159,8 +181,32 @@ class Job:
             raise not_ours(self.step.label("" if self.step.unpack else target.path.name))
         return None
 
-    def _result(self, message: str, applied: bool, size: int = 0) -> Result:
-        return Result(self.step.recorded_file(self._host), applied, message, size=size)
+    def _present(self, target: Target, message: str) -> Result:
+        """Return the result for a file that is there; it is put into the cache that lacks it."""
+        cached, entry = self._cached, load(self._key(target.path))
+        if cached is not None and lacks_copy(self.step, entry) and not self.step.unpack:
+            cached.put(entry.sha256, target.path)
+        return self._result(message, target.path)
+
+    def _key(self, path: Path) -> Path:
+        """Return the path that a file, or what was unpacked, is remembered under."""
+        return entry_key(self.step, self._host) if self.step.unpack else path
+
+    def _result(self, message: str, path: Path, applied: bool = False, size: int = 0) -> Result:
+        """Return the result for the file at a path, and remember whether the cache has it."""
+        cached, key = self._cached, self._key(path)
+        if cached is not None and cached.status:
+            save(key, load(key)._replace(cached=cached.folder))
+        note = cached.note if cached is not None else ""
+        recorded = self.step.recorded_file(self._host)
+        message = f"{message}; {note}" if note else message
+        return Result(recorded, applied, message, "", size, self._verb, note)
+
+    @property
+    def _verb(self) -> str:
+        cached = self._cached
+        is_copy = cached is not None and cached.status == "copied"
+        return f"copied from {self.step.cache}" if is_copy else "fetched"
 
     def _fetch(self, target: Target) -> Result:
         """Download the file, verify it, and put it in its place."""
@@ -172,7 +218,7 @@ class Job:
             raise
         if arrival.unchanged:
             message = f"{self.step.label()}: still the same, {_short(target.entry.sha256)}"
-            return self._result(message, applied=False)
+            return self._present(target, message)
         try:
             self._verify(target, arrival)
             put = self._unpack if self.step.unpack else self._put
@@ -188,10 +234,15 @@ class Job:
     def _download(self, target: Target) -> Arrival:
         step, entry, part = self.step, target.entry, self._part
         arrival = take_over(step, self._host, part, self._track, self._web.check)
+        arrival = arrival or self._copy_cached(target)
         if arrival is not None:
             return arrival
+        if self.request.listing:
+            self.request = _read_listing(step, self.request, self._web)[0]
         # With --update, the server need not send again what is here.
         current = step.update and target.complete and entry.url == step.url
+        if step.unpack and self._cached is not None:  # which may lack what was unpacked
+            current = current and self._cached.has(entry.sha256, entry.size)
         tag = entry.tag if current and target.expected in ("", entry.sha256) else ""
         download = Download(
             self.request,
@@ -203,6 +254,15 @@ class Job:
             step.unpack,
         )
         return download.run(self._web, self._host, tag)
+
+    def _copy_cached(self, target: Target) -> Optional[Arrival]:
+        """Return the file from the cache; None where it is not there, or none is expected."""
+        if self._cached is None or not target.expected:
+            return None
+        if not self._cached.copy(target.expected, self._part):
+            return None
+        name = "" if self.step.unpack else target.path.name
+        return Arrival(target.expected, self._part.stat().st_size, name)
 
     def _drop(self) -> None:
         with suppress(OSError):
@@ -240,9 +300,12 @@ class Job:
             save(path, Entry(step.url, "", arrival.sha256, *stamp, arrival.tag))
         if path != place:
             save(place, Entry(step.url, path.name))
+        if self._cached is not None:
+            self._cached.put(arrival.sha256, path)
         if status == "same" and not step.update:
-            return self._result(f"{label} already there, nothing to do", applied=False)
-        return self._installed(f"{label} fetched", label, old, arrival, status == "replaced")
+            return self._result(f"{label} already there, nothing to do", path)
+        message = f"{label} {self._verb}"
+        return self._installed(message, path, label, old, arrival, status == "replaced")
 
     def _unpack(self, target: Target, arrival: Arrival) -> Result:
         """Unpack an archive into its folder; what only an older version of it had is deleted."""
@@ -257,23 +320,30 @@ class Job:
         entry = Entry(step.url, "", arrival.sha256, arrival.size, 0, arrival.tag, step.strip)
         name, folder = arrival.name or self.place.name, self.place.parent
         replaced = install_members(self._part, folder, name, key, entry, step.update, progress)
-        message = f"{step.label()} fetched and unpacked: {files(len(load(key).members))}"
-        return self._installed(message, step.label(), target.entry, arrival, replaced)
+        members = load(key).members
+        message = f"{step.label()} {self._verb} and unpacked: {files(len(members))}"
+        if self._cached is not None:
+            # What is only compressed has no other name, and the cache has none.
+            if name == self.place.name or [file.path for file in members] != [name_inside(name)]:
+                self._cached.put(arrival.sha256, self._part)
+            else:
+                self._cached.leave_out("the server alone has the name of the file in it")
+        return self._installed(message, self.place, step.label(), target.entry, arrival, replaced)
 
     def _installed(
-        self, message: str, label: str, old: Entry, arrival: Arrival, replaced: bool
+        self, message: str, path: Path, label: str, old: Entry, arrival: Arrival, replaced: bool
     ) -> Result:
         """Return the result for what is in place now; ``replaced``: over what was not ours."""
         update, same = self.step.update, old.sha256 == arrival.sha256
         if update and same and not replaced:
-            return self._result(f"{label}: still the same, {_short(arrival.sha256)}", applied=False)
+            return self._result(f"{label}: still the same, {_short(arrival.sha256)}", path)
         if update and old.sha256 and not same:
             message = f"{label}: {_short(old.sha256)} -> {_short(arrival.sha256)}"
         message += f", {amount(arrival.size)}"
         if replaced:
             message += f"; {'your changes were' if old.sha256 else 'another file was'} replaced"
-        return self._result(message, applied=True, size=arrival.size)
+        return self._result(message, path, True, arrival.size)
 
 
 def _short(sha256: str) -> str:
-    return sha256[:12]
+    return sha256[:8]

@@ -15,7 +15,7 @@ class Prefetch(Hook):
     _begun = False
     _downloads: List[Any] = []
 
-    def step_begins(self, step: Step) -> None:
+    def step_applies(self, step: Step) -> None:
         """Begin the downloads of the cell's other lines, once in each cell."""
         session = self.session
         if self._begun or step.word == "fetch" or not session.is_setup_running:
@@ -23,7 +23,9 @@ class Prefetch(Hook):
         if "%fetch" not in session.running:
             return
         self._begun = True
-        steps: List[Any] = parts_of("fetch", [line.step for line in parse(session.running)])
+        known: List[Any] = parts_of("fetch", [line.step for line in parse(session.running)])
+        # Of what is dangerous a person is asked first.
+        steps = [each for each in known if not each.effects(session.host).dangers]
         if steps:
             from .prefetch import begin
 

@@ -7,22 +7,19 @@ RFC 6266, ``Content-Disposition``. Importing ``requests`` takes long: import thi
 from __future__ import annotations
 
 import re
-import socket
 import threading
 from contextlib import suppress
-from datetime import datetime, timezone
 from email.message import Message
 from email.utils import parsedate_to_datetime
-from os import dup
 from typing import Any, Callable, Dict, TypeVar
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 
+from ..core.connections import Connections
 from ..core.errors import SourceError
 from ..core.redact import redact_secrets
-from ..core.web import Session, Sign, follow, is_loopback, number, origin, signer
+from ..core.web import NO_DATE, Sign, follow, is_loopback, number, origin, retry_after, signer
 from .urls import Request, file_name
 
 T = TypeVar("T")
@@ -32,8 +29,6 @@ TRIES, PAUSE = 5, 0.5
 LONGEST = 120.0
 _REDIRECTS = 10
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
-#: What ``parsedate_to_datetime`` raises for an invalid date.
-_NO_DATE = (TypeError, ValueError, IndexError, OverflowError)
 
 
 class Retry(Exception):
@@ -44,14 +39,12 @@ class Retry(Exception):
         self.message, self.after, self.gained = message, after, gained
 
 
-class Web:
+class Web(Connections):
     """Requests for the files of one line. ``stop`` is set when they have to end at once."""
 
     def __init__(self, stop: threading.Event, token: str = "", name: str = "") -> None:
-        self._stop, self._token, self._name = stop, token, name
-        self._session = Session(_Adapter(self._register))
-        #: What each thread reads from.
-        self._streams: Dict[int, Any] = {}
+        super().__init__(stop)
+        self._token, self._name = token, name
 
     def open(self, request: Request, url: str, headers: Dict[str, str]) -> Any:
         """Return the response to a request, after redirects, with its body unread; or `Retry`."""
@@ -103,7 +96,7 @@ class Web:
         if status in (200, 203, 206):  # others of success hold no file
             return
         if status in _PASSING:
-            after = _seconds(response.headers.get("Retry-After", ""))
+            after = retry_after(response.headers.get("Retry-After", ""))
             raise Retry(f"{host} answered {status}", after)
         if status in (401, 403):
             raise self._forbidden(host, name)
@@ -114,25 +107,10 @@ class Web:
             f"{host} answered {status} for {name}.", "Open the URL in a browser.", code="status"
         )
 
-    def check(self) -> None:
-        """Raise if all has to end."""
-        if self._stop.is_set():
-            raise KeyboardInterrupt
-
-    def wake(self) -> None:
-        """Wake the threads that wait for bytes, by ending their connections."""
-        for stream in list(self._streams.values()):
-            with suppress(Exception), socket.socket(fileno=dup(stream.fileno())) as connection:
-                connection.shutdown(socket.SHUT_RDWR)
-
-    def _register(self, stream: Any) -> None:
-        self._streams[threading.get_ident()] = stream
-        self.check()
-
     def _send(self, url: str, headers: Dict[str, str], sign: Sign) -> Any:
         self.check()
         try:
-            response = self._session.send("GET", url, sign, headers=headers, stream=True)
+            response = self.session.send("GET", url, sign, headers=headers, stream=True)
         except ValueError:  # of the URL, of where it leads, or of a token that is no ASCII
             raise _bad_address() from None
         except requests.exceptions.SSLError:
@@ -141,7 +119,7 @@ class Web:
             raise SourceError(message, hint, code="certificate") from None
         except requests.RequestException:
             raise Retry(f"{host_of(url)} did not answer") from None
-        self._register(response.raw)
+        self.register(response.raw)
         return response
 
     def _forbidden(self, host: str, name: str) -> SourceError:
@@ -156,40 +134,6 @@ class Web:
         return SourceError(message, hint, code="forbidden")
 
 
-class _Adapter(HTTPAdapter):
-    """Calls ``on_wait`` with each socket before the headers of its answer are awaited.
-
-    ``requests`` gives a connection away only once they have come, and Ctrl-C must end it sooner.
-    """
-
-    def __init__(self, on_wait: Callable[[Any], None]) -> None:
-        self._on_wait = on_wait
-        super().__init__()
-
-    def get_connection(self, *args: Any, **options: Any) -> Any:
-        """Return the pool for a URL; requests before 2.32 calls this."""
-        return self._watched(super().get_connection(*args, **options))
-
-    def get_connection_with_tls_context(self, *args: Any, **options: Any) -> Any:
-        """Return the pool for a URL; requests from 2.32 on calls this."""
-        return self._watched(super().get_connection_with_tls_context(*args, **options))
-
-    def _watched(self, pool: Any) -> Any:
-        plain: Any = pool.ConnectionCls
-        on_wait = self._on_wait
-        if not hasattr(plain, "watched"):
-
-            class Connection(plain):  # type: ignore[misc]
-                watched = True
-
-                def getresponse(self, *args: Any, **options: Any) -> Any:
-                    on_wait(self.sock)
-                    return super().getresponse(*args, **options)
-
-            pool.ConnectionCls = Connection
-        return pool
-
-
 def host_of(url: str) -> str:
     """Return the server of a URL, with its port."""
     return urlsplit(url).netloc.rpartition("@")[2]
@@ -198,17 +142,6 @@ def host_of(url: str) -> str:
 def _bad_address() -> SourceError:
     message = "The URL, the address that it leads to, or the token is not valid."
     return SourceError(message, "Check the URL and the token.", code="bad-address")
-
-
-def _seconds(text: str) -> float:
-    """Return the seconds of ``Retry-After``: a number, or a date."""
-    seconds = number(text.strip())
-    if seconds is not None:
-        return float(seconds)
-    try:
-        return max((parsedate_to_datetime(text) - datetime.now(timezone.utc)).total_seconds(), 0.0)
-    except _NO_DATE:
-        return 0.0
 
 
 # ---------------------------------------------------------------------- headers of an answer
@@ -225,7 +158,7 @@ def strong_tag(headers: Any) -> str:
     if tag.startswith('"'):
         return tag
     changed = _without_secret(headers.get("Last-Modified", ""))
-    with suppress(*_NO_DATE):
+    with suppress(*NO_DATE):
         sent = parsedate_to_datetime(str(headers.get("Date", "")))
         # In the second in which it was changed it may be changed again.
         if (sent - parsedate_to_datetime(changed)).total_seconds() >= 1:

@@ -16,10 +16,10 @@ from typing import Callable, Dict, Iterable, List, Optional, Tuple
 from ..core.errors import ColabMagicsError
 from ..core.folders import cache_folder, hash_path
 from ..core.host import Host
+from ..core.meter import AT_ONCE, Track
 from .cache import Entry, load, locked, part_path, save
 from .download import Arrival, Download
 from .http import Web
-from .progress import AT_ONCE, Track
 from .spec import FetchSpec, inspect
 from .urls import read_url
 
@@ -127,11 +127,14 @@ class EarlyDownload(threading.Thread):
 
 
 def _is_possible(step: FetchSpec, host: Host) -> bool:
-    """Tell whether a download can begin now: it needs no secret and no drive, and is new."""
+    """Tell whether a download can begin now: it needs no secret and no drive, and is new.
+
+    A drive with a cache may be mounted by an earlier line.
+    """
     request = read_url(step.url)
     plain = request.url == step.url and request.page is None and request.open is None
     on_drive = any(step.dest.startswith(f"{name}:") for name in host.places)
-    if not plain or on_drive or step.token or step.update:
+    if not plain or on_drive or step.token or step.update or step.cache:
         return False
     place = step.place(host)
     try:

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
-from typing import Literal, NamedTuple, Tuple, TypeVar
+from typing import Callable, Literal, NamedTuple, Tuple, TypeVar
 
 from ..core.display import files
 from ..core.host import Host
@@ -31,6 +31,8 @@ class FetchSpec(Step):
     token: str = ""
     #: Ask for what the server has now. It is for one run, and not recorded.
     update: bool = False
+    #: A folder of the drive that has a copy of the file, for the next machine: ``drive:cache``.
+    cache: str = ""
 
     def label(self, name: str = "") -> str:
         """Return the file as people see it; for an archive, where it would lie."""
@@ -55,15 +57,19 @@ class FetchSpec(Step):
         last = posixpath.basename(self.dest)
         return not last or last.endswith(":") or last in {".", "..", "~"}
 
+    def spelled(self: Spec, spell: Callable[[str], str]) -> Spec:
+        """See `Step`: without a destination it is the folder that the kernel is in."""
+        dest = spell(self.dest or ".")
+        if self.in_folder and dest[-1] not in ":/":
+            dest = "" if dest == "." else f"{dest}/"
+        return replace(self, dest=dest)
+
     def settled(self: Spec, host: Host) -> Spec:
         """Return the step as it is recorded: an existing folder ends in ``/``."""
         dest = self.dest
         if dest and not self.unpack and not self.in_folder:
             with suppress(OSError):  # a name that is too long
                 dest += "/" * host.resolve(dest).is_dir()
-        if Path(dest).is_absolute():
-            spelled = host.spell(host.resolve(dest))
-            dest = spelled + "/" * dest.endswith("/") if ":" in spelled else dest
         return replace(self, dest=dest)
 
     def place(self, host: Host) -> Path:
@@ -121,6 +127,11 @@ def remembered(step: FetchSpec, host: Host) -> Tuple[Path, Entry]:
     return place, load(place)
 
 
+def lacks_copy(step: FetchSpec, entry: Entry) -> bool:
+    """Tell whether a file that is there may not be in the cache of its line."""
+    return bool(step.cache) and (step.update or entry.cached != step.cache)
+
+
 def listed_steps(step: Spec, host: Host) -> Tuple[Spec, ...]:
     """Return the files that a URL stands for; none if its server was not asked yet."""
     entry = load(entry_key(step, host))
@@ -138,6 +149,24 @@ def inspect(step: FetchSpec, host: Host) -> Target:
         status, message, complete = _inspect_file(step, path, entry, expected)
     label = step.label("" if step.unpack else path.name)
     return Target(status, f"{label}{message}", path, entry, expected, complete)
+
+
+def read_hash(step: FetchSpec, host: Host) -> str:
+    """Return the hash of the file that is there, or of the archive that was unpacked; or empty.
+
+    It is not computed where size and time are those that are remembered.
+    """
+    path, entry = remembered(step, host)
+    if step.unpack:
+        return entry.sha256
+    try:
+        stat = path.stat()
+        if not S_ISREG(stat.st_mode):
+            return ""
+        fresh = bool(entry.sha256) and (stat.st_size, stat.st_mtime_ns) == entry[3:5]
+        return entry.sha256 if fresh else digest(path)
+    except OSError:
+        return ""
 
 
 def _inspect_file(
@@ -159,8 +188,9 @@ def _inspect_file(
         sha256 = digest(path)
     if sha256 and sha256 == expected:
         if not fresh:
-            tag = entry.tag if entry.sha256 == sha256 else ""
-            save(path, Entry(step.url, "", sha256, *stamp, tag))
+            same = entry.sha256 == sha256
+            tag, cached = (entry.tag, entry.cached) if same else ("", "")
+            save(path, Entry(step.url, "", sha256, *stamp, tag, cached=cached))
         return "ok", f" {_already(step)}", True
     if not entry.sha256:
         return "foreign", " is there and was not fetched", False

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import (
     TYPE_CHECKING,
     Any,
+    Callable,
     ClassVar,
     FrozenSet,
     List,
@@ -18,12 +19,14 @@ from typing import (
 
 from ..core.arguments import Parser
 from ..core.display import amount, files
-from ..core.errors import usage_error
+from ..core.effects import Effects, join
+from ..core.errors import Slip, usage_error
 from ..core.host import Host
 from ..core.redact import register_secret
-from ..core.steps import Outcome, OutcomeStatus, Progress, Step, Verdict
+from ..core.steps import Change, ChangeState, Outcome, OutcomeStatus, Progress, Step, Verdict
 from ..secret.lookup import is_name
-from .spec import FetchSpec, inspect, listed_steps
+from .drive_cache import STORES
+from .spec import FetchSpec, inspect, lacks_copy, listed_steps, read_hash
 from .urls import is_url, others_can_read, read_url
 
 if TYPE_CHECKING:
@@ -50,22 +53,42 @@ class FetchStep(FetchSpec):
         """See `Step`: one place holds one file."""
         return frozenset({self.label()})
 
-    def after(self, old: Step) -> Step:
+    def replacing(self, old: Step) -> Step:
         """See `Step`: what a line leaves open stays as it was recorded."""
         if not isinstance(old, FetchStep) or old.url != self.url:
             return self
-        return replace(self, sha256=self.sha256 or old.sha256, token=self.token or old.token)
+        sha256, token = self.sha256 or old.sha256, self.token or old.token
+        return replace(self, sha256=sha256, token=token, cache=self.cache or old.cache)
 
     def check(self, host: Host) -> Verdict:
         """See `Step`: a glance at its size and time, if they are as they were."""
         step = self.settled(host)
         if not step.several:
             state = inspect(step, host)
+            if state.status == "ok" and lacks_copy(step, state.entry):
+                if step.unpack:  # the archive is gone
+                    return Verdict("ok", f"{state.message}; to put it into {step.cache}: --update")
+                return Verdict("differs", f"{state.message}; not in {step.cache} yet")
             return Verdict("ok" if state.status == "ok" else "differs", state.message)
         listed = listed_steps(step, host)
         if listed and not step.update:
             return FetchSteps(listed).check(host)
         return Verdict("differs", f"{step.url} has to be requested")
+
+    def compare(self, host: Host, comment: str) -> Sequence[Change]:
+        """See `Step`: the hash of the file."""
+        step = self.settled(host)
+        if not step.sha256 or step.several:
+            return ()
+        now = read_hash(step, host)
+        state: ChangeState = "same" if now == step.sha256 else "differs"
+        return (Change("file", step.label(), step.sha256, now, state),)
+
+    def effects(self, host: Host) -> Effects:
+        """See `Step`."""
+        from .effects import describe_effects
+
+        return describe_effects(self, host)
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Fetch it."""
@@ -97,6 +120,10 @@ class FetchSteps(Step):
         """See `Step`."""
         return frozenset().union(*(step.keys for step in self.each))
 
+    def spelled(self, spell: Callable[[str], str]) -> FetchSteps:
+        """See `Step`."""
+        return FetchSteps(tuple(step.spelled(spell) for step in self.each))
+
     def parts(self) -> Sequence[Step]:
         """See `Step`."""
         return self.each
@@ -114,6 +141,14 @@ class FetchSteps(Step):
             more = f"; and {len(bad) - 3} more" if len(bad) > 3 else ""
             return Verdict("differs", "; ".join(bad[:3]) + more)
         return Verdict("ok", f"{files(len(self.each))} already there, nothing to do")
+
+    def compare(self, host: Host, comment: str) -> Sequence[Change]:
+        """See `Step`."""
+        return tuple(change for step in self.each for change in step.compare(host, comment))
+
+    def effects(self, host: Host) -> Effects:
+        """See `Step`."""
+        return join([step.effects(host) for step in self.each])
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Fetch them, some at once."""
@@ -133,6 +168,7 @@ def _common_arguments(step: FetchStep) -> List[str]:
     words += ["--unpack"] if step.unpack else []
     words += ["--strip", str(step.strip)] if step.strip else []
     words += ["--token", step.token] if step.token else []
+    words += ["--cache", step.cache] if step.cache else []
     return [*words, *(["--update"] if step.update else [])]
 
 
@@ -146,11 +182,15 @@ def _outcome(results: Sequence[Result]) -> Outcome:
     untouched = [result for result in results if result.hint]
     present = len(results) - len(applied) - len(untouched)
     parts = []
-    if applied:
-        size = amount(sum(result.size for result in applied))
-        parts.append(f"{files(len(applied))} fetched, {size}")
+    for verb in dict.fromkeys(result.verb for result in applied):
+        sizes = [result.size for result in applied if result.verb == verb]
+        parts.append(f"{files(len(sizes))} {verb}, {amount(sum(sizes))}")
     if present:
         parts.append(f"{present} already there")
+    notes = [result.note for result in results if result.note]
+    for note in dict.fromkeys(notes):
+        number = notes.count(note)
+        parts.append(note if number == len(results) else f"{number} {note}")
     parts += [result.message for result in untouched[:3]]
     return Outcome(status, "; ".join(parts), step, untouched[0].hint if untouched else "")
 
@@ -173,6 +213,9 @@ def parser() -> Parser:
     tree.add_argument(
         "--token", default="", metavar="NAME", help="a secret for that host, and no other"
     )
+    tree.add_argument(
+        "--cache", default="", metavar="FOLDER", help="copies on the drive: drive:cache"
+    )
     return tree
 
 
@@ -192,12 +235,13 @@ def parse(words: List[str]) -> Optional[Union[FetchStep, FetchSteps]]:
         raise _unusable("--strip N needs --unpack", "URL --unpack --strip 1")
     if several and dest and not line.unpack and not dest.endswith(("/", ":")):
         dest += "/"
-    common = (dest, line.sha256, line.unpack, line.strip, line.token, line.update)
+    cache = _read_cache(line.cache, line.words)
+    common = (dest, line.sha256, line.unpack, line.strip, line.token, line.update, cache)
     return _join([FetchStep(_escape(url), *common) for url in urls])
 
 
-def _unusable(problem: str, example: str) -> Exception:
-    return usage_error(f"%fetch: {problem}.", f"For example: %fetch {example}")
+def _unusable(problem: str, example: str, slip: Optional[Slip] = None) -> Exception:
+    return usage_error(f"%fetch: {problem}.", f"For example: %fetch {example}", slip=slip)
 
 
 def _join(steps: Sequence[FetchStep]) -> Union[FetchStep, FetchSteps]:
@@ -217,9 +261,23 @@ def _split_destination(words: Sequence[str]) -> Tuple[List[str], str]:
         dest = urls.pop()
     for text in urls or [dest]:
         if not is_url(text):
-            raise _unusable(f"{text} is not a URL", "https://host/data.zip data/")
+            shown = text.partition("?")[0]  # a token may be behind it
+            slip = (shown, f"https://{shown}") if re.match(r"[\w-]+(\.[\w-]+)+/", text) else None
+            raise _unusable(f"{shown} is not a URL", "https://host/data.zip data/", slip)
         read_url(text)
     return urls, dest
+
+
+def _read_cache(folder: str, words: Sequence[str]) -> str:
+    """Return the folder of ``--cache`` as it is recorded."""
+    if not folder:
+        return ""
+    prefix, _, path = folder.partition(":")
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if prefix not in STORES or not parts or ".." in parts:
+        example = f"{words[0].partition('?')[0]} --cache drive:cache"
+        raise _unusable("--cache names a folder of your drive", example)
+    return f"{prefix}:{'/'.join(parts)}"
 
 
 def _check_token(name: str, words: Sequence[str]) -> None:

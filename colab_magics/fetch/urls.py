@@ -15,6 +15,7 @@ from typing import IO, Any, Callable, Dict, List, NamedTuple, Optional, Tuple
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from ..core import secret_scan
+from ..core.arguments import find_meant
 from ..core.controls import clean_name
 from ..core.errors import SourceError, input_errors, usage_error
 from ..core.host import Host
@@ -88,9 +89,10 @@ def read_url(text: str) -> Request:
     _refuse_secret(text)
     kind = next((kind for kind in KINDS if text.lower().startswith(kind)), "")
     if not kind:
-        message = f"%fetch: {text.partition(':')[0]}: is not supported."
-        hint = f"Supported: {', '.join(dict.fromkeys(kind.partition(':')[0] for kind in KINDS))}"
-        raise usage_error(message, hint, code="unknown-scheme")
+        schemes = [*dict.fromkeys(kind.partition(":")[0] for kind in KINDS)]
+        scheme, hint = text.partition(":")[0], f"Supported: {', '.join(schemes)}"
+        slip, message = find_meant(scheme, schemes), f"%fetch: {scheme}: is not supported."
+        raise usage_error(message, hint, code="unknown-scheme", slip=slip)
     function: Callable[[str], Request] = load(KINDS[kind])
     return function(text)
 
@@ -215,7 +217,7 @@ def _open_fsspec(scheme: str, place: str) -> Tuple[IO[bytes], int]:
         import fsspec
     except ImportError:
         message = f"{scheme}:// needs fsspec, which is not installed."
-        hint = "Install it: %pin colab-magics[fetch]"
+        hint = "Install it: %pin fsspec"
         raise SourceError(message, hint, code="program-missing") from None
     try:
         stream: Any = fsspec.open(f"{scheme}://{place}", "rb").open()

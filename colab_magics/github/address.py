@@ -41,7 +41,9 @@ class Address(NamedTuple):
         _refuse_secret(match["repository"])
         ref = match["ref"] or ""
         if ref and not is_ref(ref):
-            raise usage_error(f"%github: {ref} cannot be a ref.", "Check it.", code="ref")
+            raise usage_error(
+                f"%github: {ref} cannot be a branch, tag or commit.", "Check it.", code="ref"
+            )
         return cls(match["repository"], ref)
 
     @property

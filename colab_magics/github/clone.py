@@ -130,7 +130,7 @@ class _Worker:
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
         at = Repository(place, place / ".git").label
-        hint = f"Work in it: %cd_persist {quote(label)}"
+        hint = f"Work in it: %cd_persist {quote(self.host.spell_here(place))}"
         return self._finish("applied", f"{label} cloned, at {at}", hint)
 
     def update(self, repository: Repository) -> Outcome:
@@ -139,7 +139,7 @@ class _Worker:
         if holds_login(repository.origin):
             raise SourceError(
                 f"The address of {spec.label} holds a login, which every process could see.",
-                f"Remove it: git -C {spec.label} remote set-url origin {spec.address.url}",
+                f"Remove it: git -C {quote(str(folder))} remote set-url origin {spec.address.url}",
                 code="login",
             )
         if not is_same(repository.origin, spec.address.url):
@@ -157,7 +157,11 @@ class _Worker:
         after = replace(repository).label
         lacked = " and ".join(sorted(spec.extras - repository.record[2]))
         if after != before:
-            hint = "" if spec.update or not spec.commit else "As recorded; to move on: --update"
+            hint = (
+                ""
+                if spec.update or not spec.commit
+                else "This is the recorded commit. For the newest: --update"
+            )
             return self._finish("applied", f"{spec.label}: {before} -> {after}", hint)
         if lacked:
             return self._finish("applied", f"{spec.label}: {lacked} fetched, at {before}")

@@ -15,6 +15,7 @@ class Cause(Enum):
 
     NO_REF = "no-ref"
     SSH = "ssh"
+    LOGIN = "login-needed"
     REFUSED = "refused"
     DISK_FULL = "disk-full"
     OFFLINE = "offline"
@@ -27,19 +28,25 @@ _PATTERNS = {
     Cause.NO_REF: r"not our ref|find remote ref|unadvertised object|[Rr]emote branch .* not found"
     r"|unable to read tree|not a tree|did not match any|not advertised",
     Cause.SSH: r"Could not read from remote",
-    Cause.REFUSED: r"could not read (Username|Password)|Authentication failed|prompts disabled"
-    r"|[Rr]epository .*not found|error: 40[134]|[Pp]ermission denied|does not (exist|appear)",
+    Cause.LOGIN: r"could not read (Username|Password)|Authentication failed|prompts disabled"
+    r"|error: 40[13]",
+    Cause.REFUSED: r"[Rr]epository .*not found|error: 404|[Pp]ermission denied"
+    r"|does not (exist|appear)",
     Cause.DISK_FULL: r"(?i)no space left",
     Cause.OFFLINE: r"(?i)could not resolve|failed to connect|couldn.t connect|timed out|early eof"
     r"|hung up|rpc failed|curl \d+|disconnect",
     Cause.OVERWRITE: r"would be overwritten",
 }
+_PRIVATE = (
+    "{name} does not exist, or it is private.\nCheck the name; a private one needs "
+    "--token GH_TOKEN: %secret set GH_TOKEN"
+)
 _MESSAGES = {
     Cause.NO_REF: "{name} has no {ref}.\nCheck the name after @.",
     Cause.SSH: "{name} cannot be read by ssh.\nCheck the key, or use its https address, with "
     "--token NAME for a private one.",
-    Cause.REFUSED: "{name} does not exist, or it is private.\nCheck the name; a private one needs "
-    "--token GH_TOKEN: %secret set GH_TOKEN",
+    Cause.LOGIN: _PRIVATE,
+    Cause.REFUSED: _PRIVATE,
     Cause.DISK_FULL: "The disk is full.\nFree some space, and run it again.",
     Cause.OFFLINE: "{host} did not answer, or stopped half way.\nNothing was changed. Check the "
     "network, and run it again.",
@@ -81,7 +88,7 @@ def explain_failure(address: Address, lines: Sequence[str], has_token: bool) -> 
         lacks = cause == Cause.NO_REF or "did not contain" in submodule.string
         words["reason"] = "no longer has the commit" if lacks else "cannot be read"
         words["path"] = submodule[1] or submodule[2]
-    elif cause == Cause.REFUSED and has_token:
+    elif cause in (Cause.LOGIN, Cause.REFUSED) and has_token:
         message = _ACCESS_DENIED
     elif cause == Cause.OVERWRITE:
         details = [line.strip() for line in lines if line.startswith(("\t", "        "))][:5]

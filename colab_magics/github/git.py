@@ -11,12 +11,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable, Dict, Iterator, List, Sequence, Tuple
 
+from ..core.display import duration
 from ..core.errors import SourceError
 from ..core.folders import scratch_folder
 from ..core.process import Environment, Finished, run
 from .address import Address
 from .failure import explain_failure
-from .repository import QUIET
+from .repository import QUIET, SHA
 
 #: Seconds for one command of git; a large clone takes long.
 LIMIT = 3600.0
@@ -44,6 +45,7 @@ class Git:
     """Git for one repository, with the token that it may need.
 
     It inherits the open files in ``holds``: their locks last as long as it runs, even if we die.
+    A command may take ``limit`` seconds.
     """
 
     def __init__(
@@ -52,8 +54,9 @@ class Git:
         token: str = "",
         progress: Callable[[str], None] = lambda message: None,
         holds: Sequence[int] = (),
+        limit: float = LIMIT,
     ) -> None:
-        self.address, self.token = address, token
+        self.address, self.token, self._limit = address, token, limit
         self._progress, self._holds = progress, holds
         self._reported = 0.0
 
@@ -74,12 +77,12 @@ class Git:
             command += QUIET
         with self._environment() as environment:
             try:
-                return run(
-                    [*command, *words], environment, self._on_line, timeout=LIMIT, keeps=self._holds
-                )
+                command += words
+                limit, holds = self._limit, self._holds
+                return run(command, environment, self._on_line, timeout=limit, keeps=holds)
             except TimeoutError:
                 raise SourceError(
-                    f"git did not finish with {self.address.repository} in an hour.",
+                    f"git did not finish with {self.address.repository} in {duration(limit)}.",
                     "Run it again.",
                     code="timeout",
                 ) from None
@@ -126,3 +129,20 @@ class Git:
         if match and now - self._reported > 0.2:
             self._reported = now
             self._progress(f"{self.address.name}: {match[1].lower()} {match[2]} %")
+
+
+def read_remote(address: Address, limit: float) -> str:
+    """Return the commit that a ref is on its server now; empty where the server has no such ref.
+
+    No token is sent. `SourceError` where it cannot be read in ``limit`` seconds.
+    """
+    ref = address.ref
+    names = (f"refs/heads/{ref}", f"refs/tags/{ref}^{{}}", f"refs/tags/{ref}") if ref else ("HEAD",)
+    folder = scratch_folder("colab-magics-git-")  # where no repository's settings count
+    try:
+        lines = Git(address, limit=limit)(folder, "ls-remote", "--", address.url, *names)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    pairs = (line.partition("\t") for line in lines)
+    commits = {name: commit for commit, _, name in pairs if SHA.fullmatch(commit)}
+    return next((commits[name] for name in names if name in commits), "")

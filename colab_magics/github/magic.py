@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from pathlib import Path
+from typing import Any, Optional
 
 from ..core.arguments import Parser
 from ..core.display import Report
 from ..core.registry import load
-from ..core.steps import Outcome
 from ..extension.magic import Call, Magic
 from ..extension.output import say, show
 from ..setup.magic_status import judge
-from .step import parse, parser
+from .address import is_same
+from .repository import open_repository
+from .step import CloneStep, parser
 
 #: The commands that are not recorded, imported when they are first used.
 COMMANDS = {
@@ -38,7 +40,7 @@ class GithubMagic(Magic):
     --------
     ::
 
-        %github clone owner/name                  # into name, at what its main branch is now
+        %github clone owner/name                  # into name here, at what its main branch is now
         %github clone owner/name@v1.2 project     # a tag, branch or commit, into a folder
         %github clone owner/name --token GH_TOKEN # a private one
         %github clone owner/name --update         # move on, and record the new commit
@@ -56,6 +58,7 @@ class GithubMagic(Magic):
     """
 
     name = "github"
+    dry_run_commands = ("", "clone", "save", "open")
 
     @classmethod
     def parser(cls) -> Parser:
@@ -65,24 +68,41 @@ class GithubMagic(Magic):
     def run(self, call: Call) -> Any:
         """Clone, then install where that is asked for; or run one of the other commands."""
         command, arguments = parser().parse_words(call.words)
+        self.refuse_body(call)
         if command in COMMANDS:
-            self.refuse_body(call)
             return load(COMMANDS[command])(self, call, arguments)
-        outcome = super().run(call)
-        step = parse([*call.words])
-        if step is not None and arguments.install and isinstance(outcome, Outcome):
+        step = self.parse(call.words)
+        if not isinstance(step, CloneStep):
+            return self.bare(call)
+        if not arguments.folder and not self.session.is_setup_running:
+            clone = self._find_clone(step.address.url)
+            step = step if clone is None else step.spelled(lambda path: self.host.spell(clone))
+        outcome = self.apply_step(step, call)
+        if arguments.install and outcome is not None:
             from ..pin.magic import PinMagic
 
-            PinMagic(self.session).run(Call(("-e", step.label), call.flags))
+            PinMagic(self.session).run(Call(("-e", str(step.place(self.host))), call.flags))
         return outcome
+
+    def _find_clone(self, url: str) -> Optional[Path]:
+        """Return the clone of ours that the kernel is in: none is made inside itself."""
+        cwd = self.host.cwd
+        folders = (cwd, *cwd.parents) if cwd is not None else ()
+        clone = next((folder for folder in folders if (folder / ".git").exists()), None)
+        repository = open_repository(clone) if clone is not None else None
+        if repository is None or not repository.record[1]:  # a person's own
+            return None
+        return clone if is_same(repository.origin, url) else None
 
     def bare(self, call: Call) -> Any:
         """Show each remembered clone and its commit."""
         parts = self.session.recorded_parts(self.name)
         if not parts:
-            say("No repository is remembered here. For instance: %github clone owner/name")
+            say(
+                "No repository is recorded in this notebook. For instance: %github clone owner/name"
+            )
             return parts
         verdicts = [(part.repository, judge(part, self.host)) for part in parts]
-        rows = ((verdict.state, name, verdict.message) for name, verdict in verdicts)
-        show(Report((), tuple(rows)))
+        rows = ((verdict.mark, name, verdict.message) for name, verdict in verdicts)
+        show(Report((), tuple(rows), head=("state", "repository", "commit or why")))
         return parts

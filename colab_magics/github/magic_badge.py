@@ -9,7 +9,7 @@ from IPython.display import display
 
 from ..core.errors import usage_error
 from ..extension.magic import Call
-from ..notebook.reading import notebook_file
+from ..notebook.reading import name_in_colab, notebook_file
 from .api import Api, not_github
 from .badges import badges
 from .magic_save import read_target
@@ -47,7 +47,8 @@ def _choose_target(magic: Any, arguments: Namespace) -> Target:
     base = Target()
     if not (arguments.repository and arguments.path):
         file = notebook_file(magic.host, magic.session.site)
-        base = Target(path=file.name if file else "")
+        name = file.name if file else name_in_colab(magic.host, magic.session.site)
+        base = Target(path=name)
         for target in (find_target(file) if file else None, read_target(magic.session)):
             if target and target.repository and arguments.repository in ("", target.repository):
                 base = target

@@ -32,12 +32,12 @@ def open_notebook(magic: Any, call: Call, arguments: Namespace) -> Path:
     with status:
         source, name, data = call_api(host, arguments.token, lambda api: _fetch(api, source))
         _validate(name, data)
-        place: Path = host.resolve(arguments.path or name)
+        place: Path = host.resolve(host.spell_typed(arguments.path or name))
         if arguments.path.endswith("/") or place.is_dir():
             place = place / name
         label = host.spell(place)
         if "dry_run" in call.flags:
-            message = f"dry run: {name} exists, a notebook of {len(data)} bytes, for {label}"
+            message = f"Nothing was saved. {name} ({len(data)} bytes) would be saved as {label}"
         else:
             message = _save(place, label, data, url)
     hint = f"Open it from the list of files, or run it: colab-magics run {quote(label)}"

@@ -61,23 +61,27 @@ class _Save:
 
     def __init__(self, magic: Any, arguments: Namespace) -> None:
         self.session, self.host, self.arguments = magic.session, magic.host, arguments
-        # The first step: from here on the token is known, and searched for in what is sent.
-        self.api = sign_in(self.host, arguments.token)
         notebook = read_notebook(self.host, self.session.site)
         self.remembered = read_target(self.session)
         self.has_name = notebook is None or bool(notebook.name)
-        if notebook is not None and not notebook.name:  # Colab does not tell it to the kernel
+        if notebook is not None and not notebook.name:  # Colab has not told it
             name = (arguments.path or self.remembered.path).rpartition("/")[2]
             notebook = notebook._replace(name=name)
         self.notebook = notebook
         path = notebook.path if notebook is not None else None
         folder = path.parent if path is not None else self.host.start
         words, self.repository = list(arguments.words), ""
-        if words and REPOSITORY.fullmatch(words[0]) and not (folder / words[0]).exists():
+        here = self.host.cwd or folder  # what is not there counts from the notebook's folder
+        is_file = bool(words) and any((place / words[0]).exists() for place in (here, folder))
+        if words and REPOSITORY.fullmatch(words[0]) and not is_file:
             self.repository = words.pop(0)
+        if here != folder:
+            words = [str(here / word) if (here / word).exists() else word for word in words]
         self.parcel = pack(notebook, folder, words, arguments.strip, self.session.source)
         self.clone = (find_target(path) if path is not None else None) or Target()
-        self.target = self._choose_target()
+        self.target = self._choose_target()  # what is missing is said before anything is asked
+        # Before the check: from here on the token is known, and searched for in what is sent.
+        self.api = sign_in(self.host, arguments.token)
         self.parcel.check(arguments.message)
 
     def _choose_target(self) -> Target:
@@ -94,7 +98,7 @@ class _Save:
         to = "gist" if arguments.gist else "pull" if arguments.pr else to
         if not repository and to != "gist":
             raise usage_error(
-                "%github save: it is not known where to save this notebook.",
+                "%github save: where to? This notebook was not saved to GitHub before.",
                 "Type %github save OWNER/REPO, or: %github save --gist",
                 code="unknown-repository",
             )
@@ -105,7 +109,7 @@ class _Save:
     def foresee(self) -> Report:
         """Return what would be sent."""
         size = amount(sum(map(len, self.parcel.contents)))
-        return Report((f"dry run: {self._names} ({size}) would go to {self._place}",))
+        return Report((f"Nothing was sent. {self._names} ({size}) would go to {self._place}",))
 
     @property
     def _names(self) -> str:
@@ -176,7 +180,7 @@ class _Save:
         saved = repository.save(target.branch, files, message)
         url = f"{repository.url}/blob/{branch}/{escape(target.path)}"
         if not saved.commit:
-            lines.append(f"{label} already has {self._names} like this; nothing was sent")
+            lines.append(f"{self._names} is already saved to {label}; nothing was sent")
             return Record(target, "", url, tuple(lines))
         more = f" and {len(saved.paths) - 1} more" if len(saved.paths) > 1 else ""
         lines += [f"{saved.paths[0]}{more} saved to {label}: {saved.commit[:7]}", url]
@@ -192,7 +196,7 @@ class _Save:
         saved, pull = propose(repository, target.branch, files, message)
         if pull is None:
             label = f"{target.repository}, branch {target.branch}"
-            line = f"{label} already has {self._names} like this; nothing to propose"
+            line = f"{self._names} is already saved to {label}; no pull request was made"
             return Record(target, "", repository.url, (line,))
         verb = "opened" if pull.is_new else "updated" if saved.commit else "has it already"
         lines = (f"Pull request #{pull.number} {verb}", pull.url)
@@ -201,7 +205,7 @@ class _Save:
     def _send_gist(self, message: str) -> Record:
         files = self.parcel.files(self.parcel.names[0], self.target._replace(to=""))
         gist = gists.save(self.api, self.target.gist, files, message)
-        line = "The gist already has it like this; nothing was sent"
+        line = "Already saved to the gist; nothing was sent"
         if gist.sent:
             line = "Saved to the gist"
         if gist.is_new:
@@ -214,11 +218,11 @@ class _Save:
         if target == self.remembered:
             return []
         session.targets[session.host.client] = text
-        writer = session.writer() if session.site.kind != "executor" else None
-        if writer is None or not writer.can_keep:
+        writer = session.writer()
+        if writer is None or not writer.can_set_metadata:
             return ["Remembered for this kernel: next time, type %github save"]
         try:
-            if writer.keep("github", text) != "written":  # else it is not on disk yet
+            if writer.set_metadata("github", text) != "written":  # else it is not on disk yet
                 session.targets.pop(session.host.client)
         except input_errors() as error:
             return [f"Remembered for this kernel only. {str(error).splitlines()[0]}"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 from ..core.errors import SourceError
 from ..core.host import Host
 from ..extension.output import confirm
-from ..secret.lookup import PLACES, find, value
+from ..secret.lookup import DECLINED, PLACES, find, value
 from .api import Api, Refused
 
 #: The secrets that may hold the token, in this order.
@@ -23,14 +23,20 @@ def sign_in(host: Host, name: str = "", ask: bool = True) -> Api:
     """
     if name:
         return Api(value(host, name), name)
+    declined: Optional[SourceError] = None
     for place in PLACES:
         for token in TOKENS if place != "prompt" else ():
+            if declined is not None and place == "colab":  # one window is enough
+                continue
             try:
                 secret = find(host, token, place)[0]
-            except SourceError:
+            except SourceError as error:
+                declined = error if error.code in DECLINED else declined
                 continue
             if place != "dotenv" or (ask and confirm(host, f"Use {token} of the file .env here?")):
                 return Api(secret, token)
+    if declined is not None:
+        raise declined
     source = "auto" if ask else "env"
     return Api(find(host, TOKENS[0], source, without=["dotenv"])[0], TOKENS[0])
 

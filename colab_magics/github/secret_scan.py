@@ -32,17 +32,23 @@ def read(name: str, data: bytes) -> Dict[str, Any]:
 
 def check_notebook(name: str, notebook: Dict[str, Any]) -> None:
     """Raise `SourceError` with the cell that holds a secret, in its text or its outputs."""
+    place, secret = find_secret(notebook)
+    if secret:
+        raise _refusal(f"{name}: {place}", secret)
+
+
+def find_secret(notebook: Dict[str, Any]) -> Tuple[str, str]:
+    """Return where a notebook holds a secret, and of which kind; both empty where it holds none."""
     for number, cell in enumerate(notebook.get("cells", ()), 1):
         for part in cell:
             texts = [*_texts(cell[part]), *(_joined(cell[part]) if part == "outputs" else ())]
             secret = _find_secret(texts, is_code=part == "source")
             if secret:
                 where = "" if part == "source" else f", in its {part}"
-                raise _refusal(f"{name}: cell {number}{_first_line(cell)}{where}", secret)
+                return f"cell {number}{_first_line(cell)}{where}", secret
     rest = {key: part for key, part in notebook.items() if key != "cells"}
     secret = _find_secret([*_texts(rest), json.dumps(rest)])
-    if secret:
-        raise _refusal(f"{name}: what is beside its cells", secret)
+    return ("its metadata", secret) if secret else ("", "")
 
 
 def check_file(name: str, data: bytes) -> None:

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import ClassVar, FrozenSet, List, Optional, Tuple
+from typing import Callable, ClassVar, FrozenSet, List, Optional, Sequence, Tuple
 
 from ..core.arguments import Parser
-from ..core.errors import usage_error
+from ..core.effects import Effects, contact, join, write
+from ..core.errors import SourceError, usage_error
 from ..core.host import Host
-from ..core.steps import Outcome, Progress, Step, Verdict
+from ..core.steps import Change, Outcome, Progress, Step, Verdict
 from ..secret.lookup import check_name
 from .address import Address, is_same
 from .clone import CloneSpec, clone_or_update
-from .repository import MOVING, SHA, Repository, open_repository
+from .git import read_remote
+from .repository import MOVING, SHA, SHORT_SHA, Repository, open_repository
 from .target import REPOSITORY, check_branch, check_path
+
+#: Seconds that a server may take to name a commit.
+_REMOTE = 5.0
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,7 @@ class CloneStep(CloneSpec):
 
     word: ClassVar[str] = "github"
     rank: ClassVar[int] = 40
+    compare_ends: ClassVar[bool] = True
 
     def arguments(self) -> Tuple[str, ...]:
         """See `Step`."""
@@ -39,7 +45,12 @@ class CloneStep(CloneSpec):
         """See `Step`: one folder contains one repository."""
         return frozenset({self.label})
 
-    def after(self, old: Step) -> Step:
+    def spelled(self, spell: Callable[[str], str]) -> CloneStep:
+        """See `Step`: a repository's own name is not repeated."""
+        folder = spell(self.label)
+        return replace(self, folder="" if folder == self.address.name else folder)
+
+    def replacing(self, old: Step) -> Step:
         """See `Step`: what a line leaves open stays as it was recorded."""
         if not isinstance(old, CloneStep) or old.repository != self.repository:
             return self
@@ -59,7 +70,7 @@ class CloneStep(CloneSpec):
             return Verdict("differs", f"an update of {self.label} was interrupted")
         if self.update or not self._is_current(repository):
             goal = self.commit[:7] or self.ref or "the newest"
-            return Verdict("differs", f"at {repository.label}, not {goal}")
+            return Verdict("differs", f"at {repository.label}; {goal} wanted")
         lacks = " and ".join(sorted(self.extras - repository.record[2]))
         if lacks:
             return Verdict("differs", f"{self.label} was cloned without its {lacks}")
@@ -74,6 +85,29 @@ class CloneStep(CloneSpec):
             return repository.head == self.commit
         is_ours = not self.ref or repository.record[0] == self.ref
         return is_ours or repository.resolve(self.ref) == repository.head
+
+    def compare(self, host: Host, comment: str) -> Sequence[Change]:
+        """See `Step`: the commit that the branch or tag is on its server now.
+
+        A check logs in nowhere: the notebook, which may be a stranger's, names the server.
+        """
+        name = f"{self.repository}@{self.ref}" if self.ref else self.repository
+        if not self.commit or SHORT_SHA.fullmatch(self.ref):
+            return ()
+        if self.token or self.address.scheme in ("", "ssh"):
+            note = "it takes a login, and a check logs in nowhere"
+            return (Change("upstream", name, self.commit, "", "unknown", note),)
+        try:
+            now = read_remote(self.address, _REMOTE)
+        except SourceError as error:
+            return (Change("upstream", name, self.commit, "", "unknown", error.message),)
+        note = "" if now == self.commit else "to take it: add --update to the line"
+        return (Change.of("upstream", name, self.commit, now, note),)
+
+    def effects(self, host: Host) -> Effects:
+        """See `Step`."""
+        asks = contact(self.address.url, filter(None, [self.token]))
+        return join([asks, write(host, lambda: self.place(host), self.label)])
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Clone it, or move a clone that nobody has changed."""

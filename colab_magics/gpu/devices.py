@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..core.host import Host
+from ..core.menus import menu
 from . import nvidia
 from .format import count_names
 from .model import Snapshot
@@ -50,9 +51,10 @@ def advise(host: Host, snapshot: Snapshot) -> str:
     if snapshot.reasons:
         return "; ".join(snapshot.reasons)
     if host.colab:
-        return "Runtime > Change runtime type > GPU; this clears the machine, so do it first"
+        more = "That starts another machine" if host.vscode else "That clears the machine"
+        return f"In Colab: {menu(host, 'gpu')}. {more}, so do it first"
     if host.ephemeral:
         return "Choose an accelerator in the notebook's settings; this restarts the machine"
     if snapshot.gpus:
         return "Use a machine that has it"
-    return "If this machine has one, install its driver; else go on without"
+    return "If there is one, install the NVIDIA driver. You can continue without one"

@@ -5,24 +5,24 @@ from __future__ import annotations
 import argparse
 import json
 import re
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Dict, Optional, Sequence, Tuple
+from dataclasses import asdict, replace
+from typing import Any, Dict, Optional
 
 from ..core.arguments import Parser
-from ..core.display import Bar, Report
+from ..core.display import Mark, Report
 from ..core.errors import NotebookError, usage_error
+from ..core.menus import menu
 from ..core.steps import Outcome, Step
 from ..extension.magic import Call, Magic
 from ..extension.output import say, show
 from ..extension.session import Session
 from ..notebook.reading import read_stored
 from .devices import advise, take_snapshot
-from .format import make_columns, make_detail_rows
+from .format import HEAD, draw_rows, make_details
 from .frameworks import describe_frameworks
 from .magic_measure import Measuring
 from .magic_watch import Watching
 from .memory import Freed, free_memory
-from .model import Gpu
 from .step import GpuLine, GpuStep, describe_change, parser
 
 #: What Colab's menu has beside GPUs, in their spelling.
@@ -68,6 +68,7 @@ class GpuMagic(Magic):
     """
 
     name = "gpu"
+    dry_run_commands = ("", "require", "request")
 
     def __init__(self, session: Session) -> None:
         super().__init__(session)
@@ -98,7 +99,7 @@ class GpuMagic(Magic):
         snapshot = take_snapshot(detailed=True)
         outcome = self.apply_step(GpuStep(snapshot), call)
         if snapshot.gpus and "quiet" not in call.flags:
-            show(Report((), make_detail_rows(snapshot.detailed)))
+            show(make_details(snapshot.detailed))
         return outcome
 
     def apply_step(self, step: Step, call: Call) -> Optional[Outcome]:
@@ -131,7 +132,7 @@ class GpuMagic(Magic):
         error = getattr(shell.last_execution_result, "error_in_exec", None)
         freed = free_memory(snapshot.gpus, shell.user_ns, error)
         if "quiet" not in call.flags:
-            say(*(freed.lines() or [f"No GPU assigned. {advise(self.host, snapshot)}"]))
+            say(*(freed.lines() or [f"No GPU found. {advise(self.host, snapshot)}"]))
         return freed
 
     def report(self, outcome: Outcome, call: Call) -> Report:
@@ -139,44 +140,22 @@ class GpuMagic(Magic):
         step = outcome.step
         gpus = step.read().gpus if isinstance(step, GpuLine) else ()
         change = describe_change(f"# {call.comment.lstrip('# ')}", gpus) if call.comment else ""
-        lines = (*outcome.message.split("\n"), *([change] if change else []))
+        first, *lines = outcome.message.split("\n")
+        news = [Mark.of(change, "caution")] if change else []
         if isinstance(step, GpuStep):
-            return GpuReport(lines, gpu_rows=draw_rows(gpus))
-        return Report((*lines, *(describe_frameworks(gpus) if change else ())))
-
-
-@dataclass(frozen=True)
-class GpuReport(Report):
-    """A line for each GPU, then others; in HTML, ``gpu_rows`` with bars in place of the former."""
-
-    gpu_rows: Tuple[Tuple[str, ...], ...] = ()
-
-    def html(self) -> str:
-        """Draw the table in place of the lines."""
-        return Report((), self.gpu_rows, self.lines[len(self.gpu_rows) :]).html()
+            return Report((), draw_rows(gpus), (*lines, *news), HEAD)
+        return Report((first, *lines, *news, *(describe_frameworks(gpus) if change else ())))
 
 
 def as_json() -> Dict[str, Any]:
     """Return all that is known of the GPUs: bytes, watts, joules, MHz; null where it is unknown."""
     snapshot = take_snapshot(detailed=True)
     return {
+        "schema": 1,
         "gpus": [asdict(gpu) for gpu in snapshot.gpus],
         "frameworks": describe_frameworks(snapshot.gpus),
         "reasons": list(snapshot.reasons),
     }
-
-
-def draw_rows(gpus: Sequence[Gpu]) -> Tuple[Tuple[str, ...], ...]:
-    """Draw a row for each GPU, with bars for memory and load."""
-    rows = []
-    for gpu in gpus:
-        name, memory, load, *rest = make_columns(gpu)
-        if gpu.total and gpu.free is not None:
-            memory = Bar.of(memory, 1 - gpu.free / gpu.total)
-        if gpu.load is not None:
-            load = Bar.of(load, gpu.load / 100)
-        rows.append((name, memory, load, *rest))
-    return tuple(rows)
 
 
 def request_gpu(session: Session, name: Optional[str], dry_run: bool) -> str:
@@ -188,18 +167,18 @@ def request_gpu(session: Session, name: Optional[str], dry_run: bool) -> str:
     if site.kind == "executor":
         return "Not requested: an executor runs the notebook, and nothing is written meanwhile"
     writer = session.writer()
-    if site.kind == "colab" or writer is None or not writer.can_keep:
+    if site.kind == "colab" or writer is None or not writer.can_set_metadata:
         raise NotebookError(
             "The metadata of this notebook cannot be written from here.",
-            "In Colab: Runtime > Change runtime type; it is kept in the notebook there too.",
+            f"In Colab: {menu(session.host, 'gpu')}.",
             code="no-metadata",
         )
     request = f"Colab is asked for {f'a {name}' if name else 'no'} GPU"
     if read_stored(session.host, site, "gpu") == name:
-        return f"{request} already, nothing to do"
+        return f"{request} already"
     if dry_run:
-        return f"dry run: {request} then"
-    late = ", not saved yet" if writer.keep("gpu", name) == "written" else ""
+        return f"Nothing was changed. Then {request}"
+    late = ", not saved yet" if writer.set_metadata("gpu", name) == "written" else ""
     if name is None:
         return f"{request} from now on{late}"
     return (

@@ -15,7 +15,7 @@ from ..core.display import Report
 from ..extension.output import say, show
 from ..extension.session import Hook, Session
 from .devices import advise, take_snapshot
-from .format import describe_gpus
+from .format import HEAD, draw_rows
 from .measurement import CostReport
 from .model import Snapshot
 from .sampler import Sampler
@@ -44,10 +44,11 @@ class Watching(Hook):
         self.close()
         snapshot = take_snapshot()
         if not snapshot.gpus:
-            say(f"No GPU assigned. {advise(self._host, snapshot)}")
+            say(f"No GPU found. {advise(self._host, snapshot)}")
             return
         if not self._host.live:
-            say(*describe_gpus(snapshot.gpus), "Not followed: this output cannot be updated")
+            last = "Not followed: this output cannot be updated"
+            show(Report((), draw_rows(snapshot.gpus), (last,), HEAD))
             return
         self._sampler.begin()
         self._stop = Event()
@@ -64,7 +65,7 @@ class Watching(Hook):
     def stop(self) -> None:
         """Stop following; say so where nothing is followed."""
         if self._thread is None or not self._thread.is_alive():
-            say("No GPU is watched, nothing to do")
+            say("No GPU is being watched")
         self.close()
 
     def close(self) -> None:
@@ -88,4 +89,5 @@ class Watching(Hook):
         samples = self._sampler.peek()
         if samples is None and last == _STOP:
             self._sampler.begin()  # its process has ended; the history begins anew
-        return CostReport.of((*describe_gpus(snapshot.gpus), last), samples.gpus if samples else ())
+        drawn = samples.gpus if samples else ()
+        return CostReport((), draw_rows(snapshot.gpus), (last,), HEAD, drawn)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from ..core.display import Report, duration
+from ..core.display import TONES, Mark, Report, draw_html, duration
 from .model import GIB
 from .sampler import Samples
 from .sampler_process import COUNTED, Tally
@@ -19,10 +19,10 @@ _LEAST = 0.05
 _LATE = 0.15
 #: Fewer points are no picture.
 _DRAWN = 4
-#: A picture in a terminal is of these; in HTML it has a size, room for text, and colours.
+#: A picture in a terminal is of these; in HTML it has a size.
 _BLOCKS = "▁▂▃▄▅▆▇█"
-_WIDTH, _HEIGHT, _TEXT = 480, 64, 16
-_MEMORY, _LOAD, _GREY = "rgb(66,133,244)", "rgb(232,113,10)", "rgb(128,128,128)"
+_WIDTH, _HEIGHT = 560, 64
+_GREY = TONES["quiet"][0]
 
 #: A line to draw: seconds, and a share from 0 to 1.
 Line = List[Tuple[float, float]]
@@ -66,7 +66,7 @@ class Cost:
     def report(self) -> CostReport:
         """Return what is displayed."""
         drawn = tuple(gpu for gpu in self._used_gpus() if len(gpu.points) >= _DRAWN)
-        return CostReport.of(self.lines(), drawn)
+        return CostReport(self.lines(), gpus=drawn)
 
     def __str__(self) -> str:
         return self.report().text()
@@ -77,25 +77,26 @@ class Cost:
 
 @dataclass(frozen=True)
 class CostReport(Report):
-    """The lines of a measurement, with pictures in HTML in place of block characters."""
+    """A report, and below it memory and load of GPUs over time.
+
+    They are pictures in HTML, block characters in text.
+    """
 
     gpus: Tuple[Tally, ...] = ()
 
-    @classmethod
-    def of(cls, lines: Tuple[str, ...], gpus: Tuple[Tally, ...]) -> CostReport:
-        """Return lines, and below them memory and load of these GPUs over time."""
+    def text(self, width: int = 0, colours: bool = False) -> str:
+        """See `Report`."""
         rows = tuple(
             (f"{label} {gpu.number}", text)
-            for gpu in gpus
+            for gpu in self.gpus
             for label, text in zip(("memory", "load"), map(draw_blocks, make_timelines(gpu)))
             if text
         )
-        return cls(lines, rows, gpus=gpus)
+        parts = [super().text(width, colours), *([Report(rows=rows).text()] if rows else [])]
+        return "\n".join(filter(None, parts))
 
-    def html(self) -> str:
-        """Return the lines, and a picture of each GPU."""
-        drawn = [f"<div>{draw_picture(gpu)}</div>" for gpu in self.gpus]
-        return "\n".join([Report(self.lines).html(), *drawn])
+    def _body(self) -> str:
+        return "\n".join([super()._body(), *(draw_picture(gpu) for gpu in self.gpus)])
 
 
 def _rise(gpu: Tally) -> int:
@@ -188,7 +189,8 @@ def draw_blocks(line: Line, width: int = 40) -> str:
 def draw_picture(gpu: Tally) -> str:
     """Draw an image for HTML with its data in it, which front ends show in any notebook.
 
-    Memory is an area, load a line; colours that light and dark pages both show.
+    Memory is an area, load a line. The texts are below the image: in it they could not have the
+    colour of the page's text.
     """
     memory, load = make_timelines(gpu)
     end = max((line[-1][0] for line in (memory, load) if line), default=0.0)
@@ -197,26 +199,27 @@ def draw_picture(gpu: Tally) -> str:
     parts = [f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="{_GREY}" fill-opacity=".1"/>']
     if memory:
         area = _format_points([(0.0, 0.0), (0.0, memory[0][1]), *memory, (end, 0.0)], end)
-        parts.append(f'<polygon points="{area}" fill="{_MEMORY}" fill-opacity=".4"/>')
+        parts.append(f'<polygon points="{area}" fill="{TONES["active"][0]}" fill-opacity=".6"/>')
     if load:
         curve = _format_points([(0.0, load[0][1]), *load], end)
-        style = f'fill="none" stroke="{_LOAD}" stroke-width="1.5"'
+        style = f'fill="none" stroke="{TONES["caution"][0]}" stroke-width="2"'
         parts.append(f'<polyline points="{curve}" {style}/>')
-    texts = (
-        (0, "start", _MEMORY, f"memory, {_format_total(gpu)}"),
-        (_WIDTH // 2, "middle", _LOAD, "load, of 100 %" if load else "load n/a"),
-        (_WIDTH, "end", _GREY, f"{end:.1f} s"),
-    )
-    parts += [
-        f'<text x="{x}" y="{_HEIGHT + _TEXT - 4}" text-anchor="{anchor}" fill="{fill}" '
-        f'font-family="sans-serif" font-size="11">{escape(text)}</text>'
-        for x, anchor, fill, text in texts
-    ]
-    size = f'width="{_WIDTH}" height="{_HEIGHT + _TEXT}"'
+    size = f'width="{_WIDTH}" height="{_HEIGHT}"'
     svg = f'<svg xmlns="http://www.w3.org/2000/svg" {size}>{"".join(parts)}</svg>'
     data = base64.b64encode(svg.encode()).decode()
     alt = escape(f"memory and load of {gpu.number} {gpu.name} over {end:.1f} s", quote=True)
-    return f'<img alt="{alt}" {size} src="data:image/svg+xml;base64,{data}">'
+    image = f'<img alt="{alt}" {size} style="display:block" src="data:image/svg+xml;base64,{data}">'
+    return f"{image}\n{_draw_legend(gpu, bool(load), end)}"
+
+
+def _draw_legend(gpu: Tally, has_load: bool, end: float) -> str:
+    texts = (
+        Mark.of(f"memory, of {_format_total(gpu)}", "active"),
+        Mark.of("load, of 100 %" if has_load else "load n/a", "caution"),
+        f"GPU {gpu.number}, {end:.1f} s",
+    )
+    spans = "".join(f"<span>{draw_html(text)}</span>" for text in texts)
+    return f'<div style="display:flex;justify-content:space-between;width:{_WIDTH}px">{spans}</div>'
 
 
 def _format_points(line: Sequence[Tuple[float, float]], end: float) -> str:

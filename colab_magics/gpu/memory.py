@@ -89,4 +89,4 @@ def _format_gpu(before: Gpu, after: Gpu) -> str:
         return f"{after.label} · memory n/a"
     more = after.free - before.free
     freed = f"{more / GIB:.2f} GiB freed" if more > 0 else "nothing to free"
-    return f"{after.label} · {freed} · {describe_memory(after)}"
+    return f"{after.label} · {freed} · {describe_memory(after)} used"

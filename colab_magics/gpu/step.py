@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from typing import ClassVar, FrozenSet, List, Optional, Sequence, Tuple
 
 from ..core.arguments import Choice, Parser
+from ..core.effects import Effects
 from ..core.errors import GpuUnmet, usage_error
 from ..core.host import Host
-from ..core.steps import Outcome, Progress, Step, Verdict
+from ..core.steps import Change, Outcome, Progress, Step, Verdict
 from .cuda_visible import NAME
 from .devices import advise, take_snapshot
-from .format import describe_gpus, list_names
+from .format import list_names
 from .frameworks import FRAMEWORKS, describe_frameworks, find_problem
 from .model import GIB, Gpu, Snapshot
 
@@ -43,6 +44,19 @@ class GpuLine(Step):
         """Name the GPU that the notebook was made on, for later runs to compare with."""
         return f"made on {list_names(self.read().gpus)}"
 
+    def effects(self, host: Host) -> Effects:
+        """See `Step`: it only looks."""
+        return Effects()
+
+    def compare(self, host: Host, comment: str) -> Sequence[Change]:
+        """See `Step`: the GPU that the comment names."""
+        match = _MADE_ON.match(comment.strip())
+        if match is None:
+            return ()
+        gpus = self.read().gpus
+        now = list_names(gpus) if gpus else ""
+        return (Change.of("gpu", "GPU", match.group(1).strip(), now),)
+
 
 @dataclass(frozen=True)
 class GpuStep(GpuLine):
@@ -57,10 +71,9 @@ class GpuStep(GpuLine):
         snapshot = self.read()
         gpus = snapshot.gpus
         if not gpus:
-            return Verdict("differs", f"No GPU assigned. {advise(host, snapshot)}")
-        return Verdict(
-            "ok", "\n".join([*describe_gpus(gpus), *snapshot.reasons, *describe_frameworks(gpus)])
-        )
+            return Verdict("differs", f"No GPU found. {advise(host, snapshot)}")
+        lines = (f"{list_names(gpus)} is here", *snapshot.reasons, *describe_frameworks(gpus))
+        return Verdict("ok", "\n".join(lines))
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Report the state: nothing can be done from here."""
@@ -93,9 +106,9 @@ class GpuRequire(GpuLine):
         )
         return ("require", *self.name, *(word for pair in options if pair[1] for word in pair))
 
-    def joined(self, other: Step) -> Optional[Step]:
+    def merged_with(self, other: Step) -> Optional[Step]:
         """See `Step`: a plain ``%gpu`` does not take a requirement back."""
-        return self if isinstance(other, GpuStep) else super().joined(other)
+        return self if isinstance(other, GpuStep) else super().merged_with(other)
 
     def check(self, host: Host) -> Verdict:
         """See `Step`."""
@@ -201,7 +214,7 @@ def parser() -> Parser:
     )
     tree.add_argument("--json", action="store_true", help="print all that is known as JSON")
     require = tree.add_command("require", "Stop the notebook where such a GPU is missing.")
-    require.add_argument("name", nargs="*", help="words of its name, such as T4")
+    require.add_argument("name", nargs="*", metavar="NAME", help="words of its name, such as T4")
     require.add_argument("--count", type=int, default=1, metavar="N", help="at least so many")
     for option, value, text in (
         ("--memory", "SIZE", "with at least so much memory, such as 15GB"),
@@ -218,7 +231,7 @@ def parser() -> Parser:
         help=f"{', '.join(FRAMEWORKS)}, as installed, runs on it",
     )
     request = tree.add_command("request", "Have Colab asked for a GPU when it opens the notebook.")
-    request.add_argument("gpu", help="its name, such as T4; none takes it back")
+    request.add_argument("gpu", metavar="NAME", help="its name, such as T4; none takes it back")
     watch = tree.add_command("watch", "Follow the GPUs below this cell.")
     stop = Choice("%gpu watch", "action", ["stop"])
     watch.add_argument("action", nargs="?", type=stop, default="", help="stop: follow no more")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from argparse import Namespace
 from contextlib import suppress
-from typing import Any, List, Tuple
+from typing import Any, List, Mapping, Tuple
 
-from ..core.arguments import Parser, suggest
-from ..core.display import Report, amount, duration
+from ..core.arguments import Parser, find_meant
+from ..core.display import Mark, Report, Tone, amount, duration
 from ..core.errors import CommandFailed, usage_error
 from ..core.redact import redact_secrets
 from ..extension.magic import Call, Magic
@@ -19,6 +19,14 @@ from .launch import remove, stop
 from .magic_follow import follow, raise_unless_done, show_log, wait
 from .magic_start import mark_reported, parser
 from .store import LOG, list_names, list_starts
+
+#: The tones of states; each other state is a bad one.
+_TONES: Mapping[str, Tone] = {
+    "running": "active",
+    "elsewhere": "active",
+    "done": "good",
+    "stopped": "quiet",
+}
 
 
 class JobsMagic(Magic):
@@ -47,6 +55,8 @@ class JobsMagic(Magic):
     """
 
     name = "jobs"
+    completes = "job"
+    dry_run_commands = ()
 
     @classmethod
     def parser(cls) -> Parser:
@@ -56,9 +66,6 @@ class JobsMagic(Magic):
     def run(self, call: Call) -> Any:
         """Run a command, or list the jobs."""
         self.refuse_body(call)
-        if "dry_run" in call.flags:  # all magics take it, and here it would change nothing
-            hint = "Type %jobs? for examples."
-            raise usage_error("%jobs has no option --dry-run.", hint, code="unknown-option")
         command, arguments = parser().parse_words(call.words)
         return getattr(self, f"_{command or 'list'}")(arguments, "quiet" in call.flags)
 
@@ -151,16 +158,28 @@ class JobsMagic(Magic):
 
     def _report(self, jobs: List[Job]) -> Report:
         if not jobs:
-            return Report(("No jobs. Start one: %shell --background NAME COMMAND",))
-        after = tuple(note for job in jobs for note in list_notes(job))
-        return Report((), tuple(self._row(job) for job in jobs), after)
+            return Report((f"No jobs. {_START}",))
+        notes = tuple(note for job in jobs for note in list_notes(job))
+        head = ("job", "state", *(("time", "memory") if self._precise else ()), "last line")
+        return Report((), tuple(self._row(job) for job in jobs), (*notes, _suggest(jobs)), head)
 
     def _row(self, job: Job) -> Tuple[str, ...]:
-        state, last = describe(job, precise=False), job.last_line[:80]
+        state = Mark.of(describe(job, precise=False), _TONES.get(job.state, "bad"))
         if not self._precise:
-            return (job.name, state, last)
+            return (job.name, state, job.last_line[:80])
         memory = amount(job.memory) if job.state == "running" else ""
-        return (job.name, state, duration(job.seconds), memory, last)
+        return (job.name, state, duration(job.seconds), memory, job.last_line[:80])
+
+
+def _suggest(jobs: List[Job]) -> str:
+    """Return what to type next, for one that runs, else for the last one that did not succeed."""
+    job = sorted(jobs, key=lambda job: (job.running, job.state != "done"))[-1]
+    if job.state == "running":
+        return f"Its output: %jobs follow {job.name} - end it: %jobs stop {job.name}"
+    return f"Its output: %jobs log {job.name}"
+
+
+_START = "Start one: %shell --background NAME COMMAND"
 
 
 def _get_job(name: str) -> Job:
@@ -168,9 +187,10 @@ def _get_job(name: str) -> Job:
     if job is None:
         names = list_names()
         raise usage_error(
-            f"There is no job {name}.{suggest(name, [*names, *parser().commands])}",
-            f"There are: {', '.join(names)}." if names else "There are none.",
+            f"There is no job {name}.",
+            f"There are: {', '.join(names)}." if names else _START,
             code="no-job",
+            slip=parser().find_command(name) or find_meant(name, [*names, *parser().commands]),
         )
     return job
 

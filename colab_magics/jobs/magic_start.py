@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from typing import TYPE_CHECKING, Tuple
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, ContextManager, Iterator, Tuple
 
 from ..core.arguments import Parser, seconds
 from ..core.errors import usage_error
@@ -49,7 +50,20 @@ def start(
     session: Session, shell: PersistentShell, options: Namespace, command: str, typed: str
 ) -> Tuple[Job, str]:
     """Start a job in the state of the shell, unless the same one runs; return it and a message."""
-    name, shown = options.background, redact(typed.strip())
+    host = session.host
+    copy = str(host.resolve(host.spell_typed(options.log))) if options.log else ""
+
+    @contextmanager
+    def prepare() -> Iterator[JobSpec]:
+        with shell.prepare_job(command, options.tty) as (words, environment):
+            shown = redact(typed.strip())
+            yield JobSpec(shown, words, environment, options.timeout, options.tty, copy)
+
+    return start_job(session, options.background, prepare())
+
+
+def start_job(session: Session, name: str, prepared: ContextManager[JobSpec]) -> Tuple[Job, str]:
+    """Start a job, unless the same one runs; return it and a message."""
     if name in parser().commands:
         raise usage_error(
             f"A job cannot be named {name}: %jobs {name} is a command.",
@@ -57,10 +71,8 @@ def start(
             code="job-name",
         )
     next_step = f"%jobs follow {name}, %jobs stop {name}"
-    copy = str(session.host.resolve(options.log)) if options.log else ""
     try:
-        with shell.prepare_job(command, options.tty) as (words, environment):
-            spec = JobSpec(shown, words, environment, options.timeout, options.tty, copy)
+        with prepared as spec:
             job = launch(name, spec)
     except AlreadyRunning as same:
         return same.job, f"{name} runs already{same.job.elsewhere}: {next_step}"

@@ -154,6 +154,20 @@ def write_record(place: int, name: str, record: Record) -> None:
     os.replace(_temporary(name), name, src_dir_fd=place, dst_dir_fd=place)
 
 
+def rewrite_record(place: int, name: str, record: Record) -> None:
+    """Write a file of a start again and again; the room of the last one is kept for the next."""
+    last = str(Path(name).with_suffix(".last"))
+    with suppress(FileNotFoundError):
+        os.unlink(last, dir_fd=place)  # of a report that was cut off
+    with suppress(OSError):  # it is the first, or the file system has no hard links
+        os.link(name, last, src_dir_fd=place, dst_dir_fd=place, follow_symlinks=False)
+    write_record(place, name, record)
+    try:
+        os.replace(last, _temporary(name), src_dir_fd=place, dst_dir_fd=place)
+    except FileNotFoundError:
+        reserve(place, name)
+
+
 def reserve(place: int, name: str, more: int = 0) -> None:
     """Reserve room for a file of a start, and ``more`` bytes: a job may fill the disk at once."""
     _write(place, name, b" " * (_SIZE + more))

@@ -46,8 +46,9 @@ class Supervisor(Listener):
         task = self._task
         # What is written from here on has to have room, whatever the job does to the disk.
         texts = json.dumps((task["shown"], task["copy"], store.host_name()))
-        for name, more in ((FACTS, len(texts)), (SEEN, 0), (END, 0)):
+        for name, more in ((FACTS, len(texts)), (END, 0)):
             store.reserve(self._folder, name, more)
+        self._report()
         if task["copy"]:
             title = f"{task['name']}: {task['shown']}, on {store.host_name()}, {_now()}"
             self._copy = LogCopy(Path(task["copy"]), self._log, title)
@@ -69,7 +70,6 @@ class Supervisor(Listener):
 
         Raise `OSError` where that waits no more, and knows of no job: then there is to be none.
         """
-        self._report()
         facts = {
             "command": self._task["shown"],
             "started": time.time(),
@@ -116,8 +116,7 @@ class Supervisor(Listener):
     def _report(self, copied: bool = False) -> None:
         self._reported_at, self._reported = time.monotonic(), self._trouble
         with suppress(OSError):  # the disk is full, or the job was removed
-            store.write_record(self._folder, SEEN, {"trouble": self._reported, "copied": copied})
-            store.reserve(self._folder, SEEN)
+            store.rewrite_record(self._folder, SEEN, {"trouble": self._reported, "copied": copied})
 
     @property
     def _trouble(self) -> str:

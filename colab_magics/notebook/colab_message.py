@@ -7,8 +7,9 @@ it is time-boxed, and silence means that the notebook cannot be read.
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+from ..core.host import Host
 from .document import Document
 
 #: Seconds to wait; a notebook of 20 MB was seen to need 0.7.
@@ -19,17 +20,55 @@ TRIES = 2
 _unanswered = 0
 
 
-def texts() -> Optional[List[str]]:
-    """Return the text of each cell (empty for one that is no code), or None for no answer."""
+class Summary(NamedTuple):
+    """The text of each cell (empty for one that is no code), and the notebook's metadata."""
+
+    texts: List[str]
+    metadata: Any
+
+
+#: The request whose cell has read the notebook last, and what it has read.
+_last: Tuple[Optional[str], Optional[Summary]] = (None, None)
+
+
+def summary(host: Host) -> Optional[Summary]:
+    """Return what the running cell has read first, or None for no answer.
+
+    Each answer carries the whole notebook with its outputs, so a cell asks for one.
+    """
+    if _last[0] != _request(host):
+        notebook(host)
+    return _last[1]
+
+
+def texts(host: Host) -> Optional[List[str]]:
+    """Return the text of each cell, or None for no answer."""
+    known = summary(host)
+    return None if known is None else known.texts
+
+
+def notebook(host: Host) -> Optional[Dict[str, Any]]:
+    """Ask for the notebook as it is now; return None for no answer."""
+    global _last
+    content = _ask()
+    _last = _request(host), None if content is None else _summarize(content)
+    return content
+
+
+def _request(host: Host) -> str:
+    return str(host.request.get("header", {}).get("msg_id", ""))
+
+
+def _summarize(content: Dict[str, Any]) -> Optional[Summary]:
     try:
-        cells = (notebook() or {})["cells"]
-        return [Document.source(c) if c["cell_type"] == "code" else "" for c in cells]
+        cells = content["cells"]
+        texts = [Document.source(c) if c["cell_type"] == "code" else "" for c in cells]
     except (TypeError, KeyError):  # another protocol
         return None
+    return Summary(texts, content.get("metadata"))
 
 
-def notebook() -> Optional[Dict[str, Any]]:
-    """Return the notebook, or None for no answer."""
+def _ask() -> Optional[Dict[str, Any]]:
     global _unanswered
     try:
         from google.colab import _message

@@ -9,12 +9,15 @@ internal: where it is not as expected, there is no extension for us.
 from __future__ import annotations
 
 import json
+import shlex
 import time
 import uuid
 from pathlib import Path
 from typing import Any, Dict, Optional
 
 from ..core.host import Host
+from ..core.origin import requirement
+from . import server_side
 from .servers import own
 
 #: Seconds that the first answer may take; absence costs this once for each client.
@@ -38,6 +41,8 @@ def present(host: Host) -> bool:
     kernel = getattr(host.shell, "kernel", None)
     if not host.may_ask or not client or getattr(kernel, "stdin_socket", None) is None:
         return False
+    if server_side.runs_on_server(host):
+        return False
     silent = _SILENT.get(client)
     if silent == 0:
         return True
@@ -49,19 +54,46 @@ def present(host: Host) -> bool:
     return answer is not None
 
 
-def absence() -> str:
+def reachable(host: Host) -> bool:
+    """Tell whether `ask` gets an answer: of the extension, or of the server that runs the cell."""
+    return server_side.obstacle(host) is None or present(host)
+
+
+def absence(host: Host) -> str:
     """Return why the extension may not answer, and what to do: its place is beside the server."""
+    if server_side.runs_on_server(host):
+        return "the Jupyter server has sent this cell, and no page"
     server = own()
     python = server.python if server else None
+    install = f"pip install {shlex.quote(requirement())}"
     if python is None:
-        return "the extension is missing: pip install colab-magics in the server's environment"
+        return f"the extension is missing in the server's environment: {install}"
     if (python.parent.parent / _FOLDER).is_dir():
+        if "cellId" not in host.request.get("metadata", {}):
+            return (
+                "no page has sent this cell. Where the Jupyter server runs the cells: restart it; "
+                "jupyter server extension list"
+            )
         return "this page has not loaded the extension: reload it; jupyter labextension list"
-    return f"the extension is missing beside the server: {python} -m pip install colab-magics"
+    return f"the extension is missing beside the server: {python} -m {install}"
+
+
+def remedy(host: Host) -> str:
+    """Return what a person does so that the extension answers; `absence` has the reason."""
+    server = own()
+    python = server.python if server else None
+    if python is None or not (python.parent.parent / _FOLDER).is_dir():
+        where = "install colab-magics where the Jupyter server runs"
+        return f"{where}, then reload this page and run a cell"
+    if len(_SILENT) > 1 and all(_SILENT.values()):  # it was reloaded
+        return "restart the Jupyter server, then reload this page and run a cell"
+    return "reload this page, which is older than the installed colab-magics, and run a cell"
 
 
 def ask(host: Host, action: str, **data: Any) -> Optional[Dict[str, Any]]:
-    """Return the answer of the extension, which is `present`, or None where none came in time."""
+    """Return the answer of what is `reachable`, or None where none came in time."""
+    if server_side.runs_on_server(host):
+        return server_side.ask(host, action, **data)
     kernel = host.shell.kernel
     if action == "read":  # asking changes nothing, so a busy page may be asked again
         return _ask(kernel, action, READING, data) or _ask(kernel, action, READING, data)

@@ -17,11 +17,11 @@ from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tupl
 from ..core import files
 from ..core.errors import NotebookError
 from .json_edit import decode, leading_space, scan_list, scan_object, set_member, skip_space
-from .metadata_keys import KEY, changed
+from .metadata_keys import KEY, changed, was_setup
 
-#: Metadata of a new setup cell. It is known by the marker in its text alone, since front ends copy
-#: metadata when a cell is split or copied. What it prints depends on the machine, so nbval is
-#: told not to compare it.
+#: Metadata of a new setup cell. It is known by the marker in its text, since front ends copy
+#: metadata when a cell is split or copied; by its role only where no cell has the marker. What it
+#: prints depends on the machine, so nbval is told not to compare it.
 ROLE = {KEY: {"role": "setup", "version": 1}, "tags": ["nbval-ignore-output"]}
 
 _ID = "colab-magics-setup"
@@ -138,14 +138,22 @@ class Document:
 
     def setup_index(self, is_setup: Test) -> Optional[int]:
         """Return which cell is the setup cell; two are refused, since neither can be preferred."""
-        places = [
-            at
-            for at, cell in enumerate(self.heads)
-            if cell.get("cell_type") == "code" and is_setup(self.source(cell))
-        ]
+        places = self.setup_places(is_setup)
         if len(places) > 1:
             raise several([at + 1 for at in places])
         return places[0] if places else None
+
+    def setup_places(self, is_setup: Test) -> List[int]:
+        """Return which cells are setup cells: by the marker, else by their role."""
+        code = {
+            at: self.source(cell)
+            for at, cell in enumerate(self.heads)
+            if cell.get("cell_type") == "code"
+        }
+        marked = [at for at, source in code.items() if is_setup(source)]
+        return marked or [
+            at for at, source in code.items() if was_setup(source, self.heads[at].get("metadata"))
+        ]
 
     def setup_text(self, is_setup: Test) -> Optional[str]:
         """Return the text of the setup cell, or None where there is none."""

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from ..core.errors import ServerError
-from .servers import Server
+from .servers import Server, session_name
 
 #: Seconds that a kernel has to end.
 PATIENCE = 20.0
@@ -64,7 +64,7 @@ def running(server: Server) -> List[Running]:
         result.append(
             Running(
                 kernel=identity,
-                names=tuple(sorted({str(x.get("path") or x.get("name")) for x in own})),
+                names=tuple(sorted({session_name(x) for x in own})),
                 state=str(kernel.get("execution_state", "")),
                 last=_timestamp(str(kernel.get("last_activity", ""))),
                 sessions=tuple(str(session["id"]) for session in own),

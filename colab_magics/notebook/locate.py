@@ -29,7 +29,8 @@ class Site:
     """The kind of place that a cell runs in, and what says so.
 
     ``run`` (colab-magics run), ``executor``, ``terminal``, or a front end: ``jupyter`` (JupyterLab
-    or Notebook), ``vscode``, ``colab``, or ``front end`` where it does not say which.
+    or Notebook), ``vscode``, ``colab``, or ``front end`` where it does not say which: a console, or
+    on a Colab machine ``colab exec``, which opens no notebook and replaces no cell.
     """
 
     kind: str
@@ -46,7 +47,7 @@ class Site:
 
 
 @dataclass(frozen=True)
-class Place:
+class NotebookFile:
     """The file of the notebook, None where that is not known, and what says so."""
 
     path: Optional[Path]
@@ -77,12 +78,15 @@ def locate(host: Host) -> Site:
     if shared and connection and _is_shared_with(Path(shared), connection):
         return Site("run", "started by colab-magics run", Path(shared))
     metadata = host.request.get("metadata", {})
-    served = _SERVER_KERNEL.fullmatch(connection.name) if connection else None
-    kernel = served.group(1) if served else ""
+    kernel = server_kernel()
     if "colab" in metadata:
         return Site("colab", "the request carries the id of a Colab cell", kernel=kernel)
     if str(metadata.get("cellId", "")).startswith("vscode-"):
         return Site("vscode", "the request carries the address of a VS Code cell", kernel=kernel)
+    # Every page that can have our extension names the cell.
+    if kernel and host.colab and "cellId" not in metadata:
+        evidence = "a client of this Colab machine that names no cell, such as colab exec"
+        return Site("front end", evidence, kernel=kernel)
     if kernel:
         return Site("jupyter", "a Jupyter server started this kernel", kernel=kernel)
     if "cellId" in metadata:
@@ -92,21 +96,28 @@ def locate(host: Host) -> Site:
     return Site("executor", "no cell, no server, and nobody to ask")
 
 
-def place(host: Host, site: Site) -> Place:
+def server_kernel() -> str:
+    """Return the id that a Jupyter server gave this kernel; empty where none started it."""
+    connection = _connection_file()
+    served = _SERVER_KERNEL.fullmatch(connection.name) if connection else None
+    return served.group(1) if served else ""
+
+
+def locate_notebook(host: Host, site: Site) -> NotebookFile:
     """Return which notebook it is; asks the Jupyter server, for 2 s at most."""
     cell = str(host.request.get("metadata", {}).get("cellId", ""))
     if site.kind == "vscode":
         name = host.shell.user_ns.get("__vsc_ipynb_file__")
         path = Path(str(name)) if name else _path_of(cell)
-        return Place(path, "named by VS Code" if path else "VS Code has no file of it")
+        return NotebookFile(path, "named by VS Code" if path else "VS Code has no file of it")
     if site.kind == "colab":
-        return Place(None, "in the browser; this machine has no file of it")
+        return NotebookFile(None, "in the browser; this machine has no file of it")
     if site.kind == "jupyter":
-        return _place_by_session(site.kernel, cell) or _place_at_start(cell)
-    return Place(None, "")
+        return _file_by_session(site.kernel, cell) or _file_at_start(cell)
+    return NotebookFile(None, "")
 
 
-def _place_by_session(kernel: str, cell: str) -> Optional[Place]:
+def _file_by_session(kernel: str, cell: str) -> Optional[NotebookFile]:
     """Ask the server: a notebook that was renamed has its new name there."""
     server = own() if kernel else None
     if server is None:
@@ -116,15 +127,15 @@ def _place_by_session(kernel: str, cell: str) -> Optional[Place]:
         paths = [path for path in paths if _has_cell(path, cell)]
     if len(paths) != 1:
         return None
-    return Place(paths[0], f"a session of the Jupyter server at {server.url}")
+    return NotebookFile(paths[0], f"a session of the Jupyter server at {server.url}")
 
 
-def _place_at_start(cell: str) -> Place:
+def _file_at_start(cell: str) -> NotebookFile:
     """Take the name at the kernel's start, where that file still holds the running cell."""
     path = Path(os.environ.get("JPY_SESSION_NAME", ""))
     if path.is_absolute() and path.suffix == ".ipynb" and _has_cell(path, cell):
-        return Place(path, "its name when the kernel started; it holds the running cell")
-    return Place(None, "no server says which file it is")
+        return NotebookFile(path, "its name when the kernel started; it holds the running cell")
+    return NotebookFile(None, "no server says which file it is")
 
 
 def _has_cell(path: Path, cell: str) -> bool:

@@ -1,4 +1,4 @@
-"""Values in a notebook's metadata: the lock, the GPU to ask for, where the notebook is saved.
+"""Values in a notebook's metadata: the lock, the GPU to ask for, where it is saved and was made.
 
 Pure: metadata in, metadata out. Source of Colab's part: notebooks that Colab has saved with a GPU,
 which have ``"accelerator": "GPU"`` and ``"colab": {"gpuType": "T4"}``.
@@ -6,6 +6,7 @@ which have ``"accelerator": "GPU"`` and ``"colab": {"gpuType": "T4"}``.
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from typing import Any, Callable, Dict, Mapping, Optional
 
@@ -13,9 +14,16 @@ from typing import Any, Callable, Dict, Mapping, Optional
 KEY = "colab_magics"
 
 #: Name of a value -> a key of the metadata, and a key in the object that is its value.
-_PLACES = {"lock": (KEY, "lock"), "gpu": ("colab", "gpuType"), "github": (KEY, "github")}
+_PLACES = {
+    "lock": (KEY, "lock"),
+    "gpu": ("colab", "gpuType"),
+    "github": (KEY, "github"),
+    "made_on": (KEY, "made_on"),
+    "trust": (KEY, "trust"),
+}
 #: Colab's key that says whether a GPU is asked for at all.
 _ACCELERATOR = "accelerator"
+_LOAD = re.compile(r"%(re)?load_ext colab_magics[ \t\r]*")
 
 
 def _read(name: str, metadata: Any) -> Optional[str]:
@@ -46,6 +54,18 @@ def changed(metadata: Mapping[str, Any], name: str, value: Optional[str]) -> Dic
     if name == "gpu":
         new[_ACCELERATOR] = None if value is None else "GPU"
     return new
+
+
+def was_setup(source: str, metadata: Any) -> bool:
+    """Return whether a cell without our marker was a setup cell: by its role, and a line of ours.
+
+    Its line that loads this package has to be there too: a person may have made another cell of
+    it. Which code runs is never decided by this. The front-end extension has the same rule.
+    """
+    part = _part(metadata, KEY)
+    version = part.get("version")
+    is_ours = part.get("role") == "setup" and version == 1 and version is not True
+    return is_ours and any(map(_LOAD.fullmatch, source.split("\n")))
 
 
 def _part(metadata: Any, key: str) -> Mapping[str, Any]:

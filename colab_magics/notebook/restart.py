@@ -8,11 +8,12 @@ and the first queued cell may still run in the old process; so the queue is refu
 from __future__ import annotations
 
 import time
-from typing import Any, Callable, Dict, NoReturn, Optional
+from typing import Any, Callable, Dict, List, NoReturn, Optional
 
 from ..core.errors import NotebookError, ServerError
 from ..core.host import Host
 from .comm import ask
+from .server_side import runs_on_server
 from .servers import Server
 
 #: Seconds that the front end may take from its answer to the interrupt.
@@ -21,25 +22,39 @@ GRACE = 20.0
 ENDING = 5.0
 
 
-def offer(host: Host, reason: str, about: str) -> Optional[Dict[str, Any]]:
-    """Have a button below the running cell that restarts and goes on; return the answer, if any.
+def offer(host: Host, reason: str, about: str, text: str) -> Optional[Dict[str, Any]]:
+    """Have the error of the running cell drawn as a notice with a button that restarts and goes on.
 
-    ``about`` says in a word or two what the restart is for.
+    ``about`` says in a word or two what the restart is for, ``text`` why it is needed. Returns the
+    answer, if one came.
     """
-    return ask(host, "restart", reason=reason, about=about, now=False)
+    return ask(host, "restart", reason=reason, about=about, text=text, now=False)
 
 
 def restart(
-    host: Host, reason: str, about: str, kernel: str = "", alone: bool = False
+    host: Host,
+    reason: str,
+    about: str,
+    kernel: str = "",
+    alone: bool = False,
+    batch: Optional[List[str]] = None,
 ) -> Optional[Dict[str, Any]]:
     """Restart the kernel; return None where that is under way, so that the cell may end.
 
     Otherwise return the answer of the extension, whose ``status`` says why there is no restart; a
     second one for the same reason, in cells that a restart has run, is refused. ``kernel``: switch
     the notebook to the kernel of this name instead. ``alone``: run no cell afterwards. To be called
-    as the last act of a cell: what is queued behind it is refused from now on.
+    as the last act of a cell: what is queued behind it is refused from now on. A server that runs
+    the cells waits for its end, and runs those of ``batch`` again; a page knows them itself.
     """
     data = {"reason": reason, "about": about, "kernel": kernel, "alone": alone, "now": True}
+    if runs_on_server(host):
+        accept = _refuse_queue(host.shell.kernel, GRACE)
+        reply = ask(host, "restart", **data, cells=batch or []) or {"status": "silent"}
+        if reply["status"] == "ok":
+            return None
+        accept()
+        return reply
 
     def begin() -> Dict[str, Any]:
         answer = ask(host, "restart", **data) or {"status": "silent"}

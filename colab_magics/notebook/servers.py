@@ -12,19 +12,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import ssl
 from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 from urllib.parse import unquote, urlsplit
 
 from ..core.errors import ServerError
+from ..core.process import within
 
 #: A server without a token wants this pair instead, which a foreign web page cannot send.
 _NO_PAGE = {"Cookie": "_xsrf=colab_magics", "X-XSRFToken": "colab_magics"}
+
+#: Seconds for Colab's server to tell the name of a notebook.
+PATIENCE = 3.0
 
 #: The code of a `ServerError` -> what failed, and what to do.
 _PROBLEMS = {
@@ -75,6 +80,11 @@ _CONNECTIONS: Dict[str, Callable[..., HTTPConnection]] = {
 }
 
 
+def plain_path(path: str) -> str:
+    """Return a path without ``RTC:``, which precedes those that are edited together."""
+    return path[4:] if path.startswith("RTC:") else path
+
+
 @dataclass(frozen=True)
 class Server:
     """One server, as it has written itself down."""
@@ -92,8 +102,8 @@ class Server:
         return Path(self.entry.get("root_dir") or self.entry.get("notebook_dir") or "/")
 
     def file(self, path: str) -> Path:
-        """Return the file of one of its paths; ``RTC:`` precedes those that are edited together."""
-        return Path(self.root, path.rpartition(":")[2])
+        """Return the file of one of its paths."""
+        return Path(self.root, plain_path(path))
 
     @property
     def alive(self) -> bool:
@@ -114,7 +124,7 @@ class Server:
             return None
         return program if "python" in program.name and program.is_absolute() else None
 
-    def ask(self, method: str, path: str, seconds: float = 2.0) -> Any:
+    def ask(self, method: str, path: str, seconds: float = 2.0, body: Any = None) -> Any:
         """Return what its REST interface answers, True for nothing; `ServerError` where it fails.
 
         Each step of the request may take so many seconds.
@@ -123,7 +133,8 @@ class Server:
         headers = {**_NO_PAGE, **({"Authorization": f"token {token}"} if token else {})}
         try:
             with closing(_CONNECTIONS[parts.scheme](parts.netloc, timeout=seconds)) as connection:
-                connection.request(method, parts.path + path, headers=headers)
+                data = None if body is None else json.dumps(body)
+                connection.request(method, parts.path + path, data, headers)
                 answer = connection.getresponse()
                 return _read(self.url, answer.status, answer.read())
         except ssl.SSLCertVerificationError:
@@ -156,8 +167,9 @@ def servers() -> List[Server]:
     from jupyter_core.paths import jupyter_runtime_dir
 
     entries = []
-    # nbserver: the classic Notebook, up to version 6
-    for path in sorted(Path(jupyter_runtime_dir()).glob("*server-*.json")):
+    # nbserver: the classic Notebook, up to version 6. A jpserver-mcp-* is no server of notebooks.
+    paths = Path(jupyter_runtime_dir()).glob("*server-*.json")
+    for path in sorted(path for path in paths if not path.name.startswith("jpserver-mcp-")):
         try:
             entries.append(Server(dict(json.loads(path.read_text(encoding="utf-8")))))
         except (OSError, ValueError):
@@ -175,6 +187,48 @@ def colab() -> Optional[Server]:
     """Return Colab's own server; two variables have the address."""
     host, port = os.environ.get("COLAB_JUPYTER_IP"), os.environ.get("KMP_TARGET_PORT")
     return Server({"url": f"http://{host}:{port}/"}) if host and port else None
+
+
+def colab_name(kernel: str) -> str:
+    """Return the file name of the notebook that Colab's browser runs on this kernel.
+
+    Empty where Colab's own server does not tell within `PATIENCE`, or has several.
+    """
+    server = colab()
+    try:
+        sessions = within(PATIENCE, server.sessions) if server is not None else None
+    except TimeoutError:
+        return ""
+    known = [session for session in sessions or () if isinstance(session, dict)]
+    own = [
+        x for x in known if isinstance(x.get("kernel"), dict) and x["kernel"].get("id") == kernel
+    ]
+    sessions = own or known
+    return _colab_name(sessions[0]) if len(sessions) == 1 else ""
+
+
+def session_name(session: Mapping[str, Any]) -> str:
+    """Return the path of a session's notebook; on Colab, where that is an id, its file name."""
+    path = str(session.get("path") or session.get("name"))
+    return (path.startswith("fileId=") and _colab_name(session)) or path
+
+
+def _colab_name(session: Mapping[str, Any]) -> str:
+    """Return a name, which Colab gives URL-quoted; empty where it is not one of a notebook."""
+    try:
+        return notebook_name(unquote(str(session.get("name")), errors="strict"))
+    except UnicodeDecodeError:
+        return ""
+
+
+def notebook_name(text: Any) -> str:
+    """Return the file name of a notebook that somebody else has chosen, or the empty text.
+
+    A path, a hidden file or a name with controls is none: it becomes a path on GitHub.
+    """
+    valid = isinstance(text, str) and text.isprintable() and text == text.strip()
+    valid = valid and re.fullmatch(r"[^./\\][^/\\]{0,200}\.ipynb", text) is not None
+    return text if valid else ""
 
 
 def held_by(path: Path) -> Optional[str]:
@@ -219,4 +273,6 @@ def _read(url: str, status: int, body: bytes) -> Any:
 def _error(code: str, url: str, status: int = 0) -> ServerError:
     problem, hint = _PROBLEMS[code]
     message = f"The Jupyter server at {url} {problem.format(status=status)}"
-    return ServerError(message, hint, code=code)
+    error = ServerError(message, hint, code=code)
+    error.status = status
+    return error

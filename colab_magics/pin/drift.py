@@ -9,7 +9,7 @@ from ..core.errors import input_errors
 from ..record.cell import Line, is_setup
 from ..record.record import is_off
 from .environment import Installed, canonical_name, versions, why_not
-from .loaded import Owned, mark, owned
+from .loaded import loaded_versions, mark
 from .requirements import requirement
 from .step import PinStep
 
@@ -21,7 +21,7 @@ class Snapshot(NamedTuple):
     """What was installed, and what was loaded of it."""
 
     versions: Dict[str, str]
-    loaded: Dict[str, Owned]
+    loaded: Dict[str, str]
 
 
 def installs(source: str) -> bool:
@@ -32,7 +32,7 @@ def installs(source: str) -> bool:
 def snapshot() -> Snapshot:
     """Return what is installed and loaded now."""
     installed = Installed()
-    return Snapshot(installed.versions(), owned(installed))
+    return Snapshot(installed.versions(), loaded_versions(installed))
 
 
 def report_changes(session: Any, before: Snapshot) -> None:
@@ -51,7 +51,7 @@ def report_changes(session: Any, before: Snapshot) -> None:
     new = [name for name in dict.fromkeys(words) if name in changed and name not in pinned]
     for text in (
         *filter(None, (_drift(text, changed) for text in pins)),
-        *(f"{n} {now[n]} is installed, and not in the setup cell. Keep: %pin {n}" for n in new),
+        *(f"{n} {now[n]} is not in the setup cell yet. To add it: %pin {n}" for n in new),
     ):
         session.notices.once(text)
 
@@ -75,4 +75,5 @@ def _drift(text: str, changed: Dict[str, Tuple[str, str]]) -> str:
     if name not in changed or why_not(pin) is None:
         return ""
     version = str(pin.specifier).replace("==", "") or "another source"
-    return f"{pin.name} is now {changed[name][1]}; the setup cell says {version}. Keep: %pin {name}"
+    now = changed[name][1]
+    return f"{pin.name} is now {now}; the setup cell says {version}. To keep {now}: %pin {name}"

@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import (
     TYPE_CHECKING,
     AbstractSet,
+    Container,
     Dict,
+    FrozenSet,
+    Iterable,
     Iterator,
     List,
     NamedTuple,
@@ -186,9 +189,10 @@ def why_not(need: Requirement) -> Optional[str]:
         return f"{need.name} is not installed"
     if need.url:
         same = _is_from(need.url, read_origin(entry.distribution) or Origin())
-        return None if same else f"{need.name} {entry.version} is not from the URL asked for"
+        return None if same else f"{need.name} {entry.version} is not from the URL on the line"
     if not need.specifier.contains(entry.version, prereleases=True):
-        return f"{need.name} {entry.version} is installed, not {need.specifier}"
+        wanted = re.sub("^==(?=[^,]*$)", "", str(need.specifier))
+        return f"{need.name} {entry.version} is installed; {wanted} wanted"
     for extra in sorted(need.extras):
         for reason in filter(None, map(why_not, _needs(entry.distribution, extra))):
             return f"{need.name}[{extra}]: {reason}"
@@ -201,11 +205,25 @@ class Needs(NamedTuple):
     texts: List[str]
     folders: List[Path]
     lines: List[str]
+    #: The canonical names that other lines of the notebook pin, where that matters.
+    others: FrozenSet[str] = frozenset()
 
     @property
     def names(self) -> List[str]:
         """The canonical names of the requirements."""
         return [project_name(text) for text in self.texts]
+
+    def describe(self) -> str:
+        """Return that all of it is installed."""
+        count = len(self.texts) + len(self.folders)
+        if count != 1:
+            return f"{count} packages are already installed"
+        if self.folders:
+            return f"{self.folders[0].name} is already installed"
+        name, entry = requirement(self.texts[0]).name, _find(self.names[0])
+        if entry is None:  # by its marker
+            return f"{name} is not needed on this machine"
+        return f"{name} {entry.version} is already installed"
 
     def unmet(self) -> str:
         """Return why some of it does not hold in this interpreter; empty if all of it does."""
@@ -216,6 +234,26 @@ class Needs(NamedTuple):
             if not is_editable(folder)
         )
         return next(filter(None, chain(reasons, folders)), "")
+
+
+def with_needs(texts: Iterable[str], without: Container[str] = ()) -> Set[str]:
+    """Return the installed distributions that requirements need here, by canonical name.
+
+    Those in ``without`` and what only they need are left out.
+    """
+    queue: List[Tuple[str, Tuple[str, ...]]] = [(text, ("",)) for text in texts]
+    seen: Set[Tuple[str, Tuple[str, ...]]] = set()
+    while queue:
+        text, extras = queue.pop()
+        need = requirement(text)
+        if need.marker and not any(need.marker.evaluate({"extra": extra}) for extra in extras):
+            continue
+        name, extras = canonical_name(need.name), ("", *sorted(need.extras))
+        distribution = None if name in without or (name, extras) in seen else find(name)
+        if distribution is not None:
+            seen.add((name, extras))
+            queue += [(text, extras) for text in distribution.requires or ()]
+    return {name for name, _ in seen}
 
 
 def _needs(distribution: metadata.Distribution, extra: str) -> Iterator[Requirement]:

@@ -11,10 +11,12 @@ import re
 import sys
 from typing import Callable, Collection, Dict, Optional, Sequence, Tuple
 
+from ..core.day import python_of
 from ..core.errors import InstallFailed
-from .environment import canonical_name, why_not
+from .environment import canonical_name, versions, why_not
 from .environments.interpreters import elsewhere, platform
 from .requirements import requirement
+from .slips import find_package
 
 _PACKAGE, _VERSION = r"(?P<package>[A-Za-z\d][\w.-]*(?<=\w))", r"(?P<version>[\w.!+-]*\w)"
 _NUMBER = r"(?:\(os error |\[Errno )(?:%s|%s)[)\]]"
@@ -27,6 +29,7 @@ _STATEMENTS: Tuple[Tuple[str, str], ...] = (
     ("externally-managed", "is externally managed|externally-managed-environment"),
     ("hash-mismatch", f"[Hh]ash mismatch for `?{_PACKAGE}"),
     ("hash-mismatch", "DO NOT MATCH THE HASHES"),
+    ("no-upload-times", r"Index (?P<url>\S+?/(?P<package>[\w.-]+)/?) does not provide upload-time"),
     ("index-login", r"index URL \((?P<url>\S+)\) could not be queried due to a lack of valid"),
     ("index-login", r"401 Error, Credentials not correct for (?P<url>\S+)"),
     ("index-unreachable", r"error sending request for url \((?P<url>[^)]+)\)"),
@@ -61,7 +64,7 @@ _STATEMENTS: Tuple[Tuple[str, str], ...] = (
     (
         "no-such-version",
         rf"find a version that satisfies the requirement {_PACKAGE}(?P<specifier>[<>=!~]\S*)? "
-        r".*\(from versions: (?:none|(?:.*, )?(?P<newest>[^),]+))\)",
+        r".*\(from versions: (?:none|(?P<versions>(?:[^)]*, )?(?P<newest>[^),]+)))\)",
     ),
     ("conflict", "your requirements are unsatisfiable|ResolutionImpossible"),
 )
@@ -88,6 +91,14 @@ _MESSAGES: Dict[str, Tuple[str, str]] = {
         "The package index {host} cannot be reached; nothing was installed.",
         "Check the network; for a mirror, set index-url in pip.conf or PIP_INDEX_URL.",
     ),
+    "no-upload-times": (
+        "{host} does not say when {package} was uploaded; nothing was installed.",
+        "Take it from an index that does, such as pypi.org; or on a line without --as-of.",
+    ),
+    "not-yet": (
+        "{package} has no version {specifier} as of {day}; nothing was installed.",
+        "{python}Or name a later day.",
+    ),
     "no-such-package": ("There is no package {package} on {host}.", "Check the spelling."),
     "no-such-version": ("{package} has no version {specifier}.", "{newest}"),
     "no-build": ("{package} {version} has no build for {only}.", "{newest}"),
@@ -108,6 +119,8 @@ _NEED = re.compile(
 )
 #: What stands before a statement, and differs between versions of uv.
 _MARKS = re.compile(r"^(error:|cause:|caused by:|×|[├╰]─▶|\s)+", re.I)
+#: A file of which an index does not say when it was uploaded, as uv warns.
+_UNDATED = re.compile(r"warning: `([A-Za-z\d][\w.]*(?:-[A-Za-z][\w.]*)*)-\S+` is missing an upload")
 #: A line on which uv goes on with what has caused the error of the line before.
 _CAUSE = re.compile(r"\s*([├╰]─▶|caused by:|cause:)", re.I)
 
@@ -151,32 +164,62 @@ def explain(
     indexes: Sequence[str] = (),
     held: Collection[str] = (),
     newest: Optional[Callable[[str], str]] = None,
+    day: str = "",
 ) -> InstallFailed:
     """Make the error for an installer that has failed, printing these lines.
 
     ``indexes`` are those of the line; ``held`` are the names whose versions must not change: a
     need of another one is the reason. ``newest`` finds the newest version of a package for this
-    Python.
+    Python. ``day`` is that of ``--as-of``.
     """
     code, fields = _read(lines, held)
+    if day:
+        code = _judge_by_day(code, fields.get("package", ""), lines)
     reason, details = _reason(lines)
     package, version = fields.get("package", ""), fields.get("version", "")
     message, hint = _MESSAGES.get(code, _OTHERWISE)
-    fields["reason"] = reason
-    fields["host"] = hosts_of([fields.get("url") or " ".join(indexes)]) or "the places named"
+    fields.update(reason=reason, day=day)
+    fields["host"] = hosts_of([fields.get("url") or " ".join(indexes)])
     if code in _MESSAGES:
         details = ""
     if code == "no-build":
         minors = _minors(fields)
         fields["only"] = _only(fields, minors)
         details = elsewhere(f"{package}=={version}", minors)
+    if code == "not-yet":
+        fields["specifier"] = fields.get("specifier") or f"for Python {platform()}"
     if "{newest}" in hint:
         other = fields.get("newest") or (newest(package) if newest else "")
         fields["newest"] = f"For Python {platform()} try: %pin {package}=={other}" if other else ""
-        fields["specifier"] = fields.get("specifier") or f"for Python {platform()}"
-    error = InstallFailed(message.format_map(fields), hint.format_map(fields), details, code=code)
+        specifier = re.sub(r"^==(?=[^,*]+$)", "", fields.get("specifier", ""))
+        fields["specifier"] = specifier or f"for Python {platform()}"
+    fields["host"] = fields["host"] or ("any index" if code == "no-such-package" else "")
+    fields["python"] = python_hint(day)
+    message, hint = " ".join(message.format_map(fields).split()), hint.format_map(fields)
+    if day and code in {"build-failed", "no-build", "conflict", "install-failed"}:
+        hint = f"{fields['python']}{hint}"
+    slip = find_package(package, versions()) if code == "no-such-package" else None
+    error = InstallFailed(message, hint, details, code=code, slip=slip)
     error.package, error.reason = package, reason
+    error.versions = tuple(filter(None, fields.get("versions", "").split(", ")))
     return error
+
+
+def _judge_by_day(code: str, package: str, lines: Sequence[str]) -> str:
+    """Return the code of a failure of a line with a day.
+
+    uv passes over files of which an index does not say when they were uploaded, and warns.
+    """
+    names = {canonical_name(match[1]) for match in map(_UNDATED.match, lines) if match}
+    if package and canonical_name(package) in names:
+        return "no-upload-times"
+    return "not-yet" if code == "no-such-version" else code
+
+
+def python_hint(day: str) -> str:
+    """Return which Python to take for the versions of a day, if not this one; or empty."""
+    version = python_of(day) if day else platform()
+    return "" if version == platform() else f"Python of that day: --python {version}. "
 
 
 def hosts_of(texts: Sequence[str]) -> str:

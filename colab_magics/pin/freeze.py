@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import Tuple
 
 from ..core.origin import read_origin
-from .environment import find, versions
+from .environment import find, versions, with_needs
 from .installer import KERNEL
-from .loaded import owned
-from .lock_maker import with_needs
+from .loaded import loaded_versions
 
 #: What makes environments and is in all of them.
 _TOOLS = {"pip", "setuptools", "uv", "wheel"}
@@ -23,7 +22,7 @@ def freeze(everything: bool = False) -> Tuple[Tuple[str, ...], Tuple[str, ...]]:
     restore: the second tuple names it.
     """
     machinery = {*KERNEL, *_TOOLS, *_OWN} if everything else with_needs([*KERNEL, *_OWN])
-    names = sorted({*(versions() if everything else owned())} - machinery)
+    names = sorted({*(versions() if everything else loaded_versions())} - machinery)
     local = tuple(filter(_is_local, names))
     return tuple(name for name in names if name not in local), local
 

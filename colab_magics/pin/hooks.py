@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Optional, Tuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, FrozenSet, List, Mapping, Optional, Sequence, Tuple
 
 from ..core.errors import input_errors
-from ..core.steps import Outcome, Step
+from ..core.steps import Outcome, Step, parts_of
+from ..extension.output import say
 from ..extension.session import Hook, Session
+from ..notebook.reading import notebook_file
+from ..record.cell import is_setup, parse, render_step
 
 if TYPE_CHECKING:
     from .drift import Snapshot
@@ -47,7 +51,8 @@ class LockKeeper(Hook):
             return None
         from .lock_maker import line_of
 
-        if not reason and line_of(step, self.session.host) not in lock.lines:
+        lines = {line_of(line, self.session.host) for line in step.lines or (step,)}
+        if not reason and not lines <= {*lock.lines}:
             reason = "a line or a file was changed since it was made"
         self._reason = reason or self._reason
         return None if reason else lock
@@ -94,6 +99,78 @@ class UndoHistory(Hook):
 
             with suppress(*input_errors()):  # it is installed; recording reports its own errors
                 save_lines(self.session, outcome)
+
+
+class OtherNotebooks(Hook):
+    """Name the notebooks of this environment whose pins no longer hold after this cell's."""
+
+    def __init__(self, session: Session) -> None:
+        super().__init__(session)
+        self.cell_begins("")
+
+    def cell_begins(self, source: str) -> None:
+        """Forget what the last cell has changed."""
+        #: The packages that the cell has changed; where there is none, no notebook is asked for.
+        self._changed: FrozenSet[str] = frozenset()
+
+    def step_ended(self, step: Step, outcome: Outcome, flags: Tuple[str, ...]) -> None:
+        """Note what a line has changed."""
+        if step.word == "pin":
+            self._changed |= frozenset(getattr(outcome, "changes", ()))
+
+    def cell_recorded(self, result: Any) -> None:
+        """Save this notebook's lines, and show those of others that differ now."""
+        if self._changed:
+            with suppress(*input_errors()):  # of a notebook that cannot be read now
+                self._compare()
+
+    def _compare(self) -> None:
+        session = self.session
+        path = notebook_file(session.host, session.site)
+        if path is None:
+            return
+        from .journal import load_notebooks, save_notebook
+
+        if is_setup(session.source):
+            parts = parts_of("pin", [line.step for line in parse(session.source)])
+        else:
+            parts = session.recorded_parts("pin")
+        save_notebook(str(path), [render_step(part) for part in parts])
+        others = {Path(other): lines for other, lines in load_notebooks().items()}
+        differing = {
+            other: pins
+            for other, lines in others.items()
+            if other != path and other.exists()
+            for pins in [self._find_differing(lines)]
+            if pins
+        }
+        if differing:
+            say(_describe_others(differing))
+
+    def _find_differing(self, lines: Sequence[str]) -> List[str]:
+        """Return the pins among lines that this cell's have changed, and that differ now."""
+        from ..setup.magic_status import judge
+
+        host, pins = self.session.host, [line.step for text in lines for line in parse(text)]
+        return [
+            render_step(pin)
+            for pin in parts_of("pin", pins)
+            if {*getattr(pin, "names", ())} & self._changed and judge(pin, host).state == "differs"
+        ]
+
+
+def _describe_others(differing: Mapping[Path, Sequence[str]]) -> str:
+    """Return which notebooks have pins that differ now, and what to do."""
+    (first, pins), *more = differing.items()
+    if more:
+        return (
+            f"{first.name} and {len(more)} more use this environment too, and have other pins: "
+            "run their setup cells when you go on there."
+        )
+    return (
+        f"{first.name} uses this environment too, and has {', '.join(pins[:3])}: "
+        "run its setup cell when you go on there."
+    )
 
 
 class InstalledPast(Hook):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,13 @@ from typing import TYPE_CHECKING, Dict, FrozenSet, List, Optional, Sequence, Set
 from ..core.display import Report
 from ..core.errors import InstallFailed
 from ..core.steps import Progress
+from .as_of import hold_to_day
+from .day import without_day
 from .environment import Needs, canonical_name, find, why_not
-from .installer import KERNEL, Job
+from .installer import KERNEL
 from .integrity import origin_files
+from .job import Job
 from .journal import locked
-from .loaded import owned
 from .plan import table
 from .requirements import project_name, requirement, split_extras, written
 from .shipped_origins import remove_shipped
@@ -22,6 +25,9 @@ from .transaction import Changes, Done, Work, carry_out, verify
 
 if TYPE_CHECKING:
     from .lock import Lock
+
+#: Variables that have uv build what has a wheel too.
+_SOURCES = {"UV_NO_BINARY", "UV_NO_BINARY_PACKAGE"}
 
 
 def install(
@@ -39,8 +45,11 @@ def install(
     """
     with locked(progress) as inherited:
         job = _job(needs, line, options, progress, lock, inherited)
+        options = _with_sources(options, job, needs)
+        only = "wheels_only" in options and "build" not in options
+        hold_to_day(job, needs, _arguments(needs, options)[0], only)
         # While the old RECORDs are there.
-        loaded, unmet = owned(job.installed), job.installed.broken()
+        loaded, unmet = job.loaded, job.installed.broken()
         work = Work(
             tuple(needs.texts),
             tuple(needs.lines),
@@ -48,7 +57,8 @@ def install(
         )
         done = carry_out(job, work)
         new = job.installed.broken() - unmet if done.changes or done.repaired else ()
-        return replace(done, notes=job.notes, loaded=loaded, breaks=tuple(sorted(new)))
+        notes = (*job.notes, *(job.describe_builds() if "build" not in options else ()))
+        return replace(done, notes=notes, loaded=loaded, breaks=tuple(sorted(new)))
 
 
 def rehearse(
@@ -60,14 +70,18 @@ def rehearse(
 ) -> Report:
     """Return what `install` would do, changing nothing; `InstallFailed` where it would fail."""
     job = _job(needs, line, options, progress, lock)
+    options = _with_sources(options, job, needs)
+    hold_to_day(job, needs, _arguments(needs, options)[0], "build" not in options)
     try:
-        plan = job.rehearse(*_arguments(needs, options))
+        plan = job.rehearse(*_arguments(needs, options), wheels_only="build" not in options)
     except InstallFailed as error:
         raise _with_lock(error, lock) from None
     if plan is None:
-        return Report(("This pip cannot tell what it would do: that takes pip 22.2 or later.",))
-    notes = [*job.notes, *job.advise(plan)]
-    return table(plan, needs.names, job.installed.versions(), notes)
+        return Report(("Nothing was changed. To show a plan, pip has to be 22.2 or later.",))
+    installed = job.installed.versions()
+    warnings = job.warn(plan, installed, offer="build" not in options)
+    verb = "Nothing was changed. Would install"
+    return table(plan, needs.names, installed, [*job.notes, *warnings], verb)
 
 
 def _job(
@@ -81,18 +95,26 @@ def _job(
     """Return the job, with what the lock holds it to, unless it would break the kernel."""
     hold = "allow_kernel_changes" not in options
     _guard(needs.texts if hold else ())
-    job = Job(progress, inherited, line, hold)
+    job = Job(progress, inherited, line if lock is None else without_day(line), hold)
     if lock is not None:
         urls = {canonical_name(need.name): need.url for need in map(requirement, needs.texts)}
         job.locked += lock.constraints({name: url for name, url in urls.items() if url})
     return job
 
 
+def _with_sources(options: FrozenSet[str], job: Job, needs: Needs) -> FrozenSet[str]:
+    """Add ``build`` where the user's own settings ask for sources."""
+    settings = [*job.settings.words("no-binary"), *os.environ.keys() & _SOURCES]
+    wanted = settings or any("--no-binary" in line for line in needs.lines)
+    return options | {"build"} if wanted else options
+
+
 def _install(job: Job, needs: Needs, options: FrozenSet[str], lock: Optional[Lock]) -> None:
     """Have the installer do it, and check what it has done."""
     origins = origin_files()
     try:
-        job.install(*_arguments(needs, options), first=needs.names)
+        only = "wheels_only" in options and "build" not in options
+        job.install(*_arguments(needs, options), first=needs.names, wheels_only=only)
     except InstallFailed as error:
         raise _with_lock(error, lock) from None
     by_url = [need.name for need in map(requirement, needs.texts) if need.url]
@@ -145,12 +167,15 @@ def _guard(requirements: Sequence[str]) -> None:
 def summary(changes: Changes, requirements: Sequence[str]) -> str:
     """Return what changed in one line: what the line names, and a count of what came with it."""
     named = [name for name in map(project_name, requirements) if name in changes]
-    shown = [_arrow(name, *changes[name]) for name in (named or list(changes))[:5]]
+    shown = [(_spell(name, changes[name][1]), changes[name][0]) for name in named or changes][:5]
+    if len(changes) == 1:
+        ((text, old),) = shown
+        return f"{text} installed" + (f" (was {old})" if old else "")
+    texts = [f"{text} (was {old})" if old else text for text, old in shown]
     more = len(changes) - len(shown)
-    return ", ".join(shown) + (f" and {more} more" if more else "") + " installed"
+    return ", ".join(texts) + (f" and {more} more" if more else "") + " installed"
 
 
-def _arrow(name: str, old: str, new: str) -> str:
+def _spell(name: str, version: str) -> str:
     distribution = find(name)
-    spelled = (distribution.metadata["Name"] if distribution else None) or name
-    return f"{spelled} {old} -> {new}" if old else f"{spelled} {new}"
+    return f"{(distribution.metadata['Name'] if distribution else None) or name} {version}"

@@ -17,7 +17,7 @@ import zlib
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterable, Iterator, Optional, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, Mapping, Optional, Sequence, Set, Tuple
 
 from ..core.errors import InstallFailed
 from ..core.file_lock import alone, lock
@@ -167,6 +167,37 @@ def forget_last() -> None:
     """Delete the history: there is nothing to undo from now on."""
     with suppress(OSError):
         _place("history").unlink()
+
+
+def load_notebooks() -> Dict[str, Tuple[str, ...]]:
+    """Return the notebooks that pin into this environment: the path of each → its lines."""
+    return {
+        path: tuple(filter(lambda line: isinstance(line, str), lines))
+        for path, lines in _read("notebooks").items()
+        if isinstance(lines, list)
+    }
+
+
+def save_notebook(path: str, lines: Sequence[str]) -> None:
+    """Save the lines of one notebook, and those of the last ones before it."""
+    notebooks = load_notebooks()
+    if notebooks.pop(path, None) != tuple(lines):
+        with suppress(OSError):
+            _write("notebooks", {**dict([*notebooks.items()][-99:]), path: list(lines)})
+
+
+def load_resolved() -> Dict[str, str]:
+    """Return which version a requirement with its options, and their day, has come to here."""
+    return {key: str(version) for key, version in _read("resolved").items()}
+
+
+def save_resolved(versions: Mapping[str, str]) -> None:
+    """Add such versions to the last ones; that they are known is not worth an error."""
+    known = load_resolved()
+    if any(known.get(key) != version for key, version in versions.items()):
+        known = {key: version for key, version in known.items() if key not in versions}
+        with suppress(OSError):
+            _write("resolved", {**dict([*known.items()][-999:]), **versions})
 
 
 @contextmanager

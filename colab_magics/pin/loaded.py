@@ -13,27 +13,14 @@ from importlib.machinery import EXTENSION_SUFFIXES
 from typing import Collection, Dict, Iterator, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 from ..core.errors import RestartRequired
-from .environment import Installed
-
-
-class Owned(NamedTuple):
-    """How many loaded modules a distribution owns, and how many of those are compiled."""
-
-    modules: int
-    compiled: int
+from .environment import Entry, Installed
 
 
 class Stale(NamedTuple):
-    """The version that is loaded, the one that is installed ("": none), and what is loaded."""
+    """The version that is loaded, and the one that is installed ("": none)."""
 
     old: str
     new: str
-    owned: Owned
-
-    def __str__(self) -> str:
-        modules, compiled = self.owned
-        many = f"{modules} module{'s' if modules > 1 else ''}"
-        return f"{self.old} is loaded ({many}{f', {compiled} compiled' if compiled else ''})"
 
 
 #: Canonical name → what is stale, of this process.
@@ -42,29 +29,24 @@ STALE: Dict[str, Stale] = {}
 _CAUSES: Dict[str, Set[str]] = {}
 
 
-def owned(installed: Optional[Installed] = None) -> Dict[str, Owned]:
-    """Return what each distribution owns of the loaded modules, by canonical name.
+def loaded_versions(installed: Optional[Installed] = None) -> Dict[str, str]:
+    """Return canonical name → version of each distribution that owns a loaded module.
 
     A file that several distributions bring, the root of a namespace, counts for none of them.
     """
     loaded = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-    owners: Dict[str, List[str]] = {}
-    for name, file in _files(installed or Installed()):
+    owners: Dict[str, List[Entry]] = {}
+    for entry, file in _files(installed or Installed()):
         if file in loaded:
-            owners.setdefault(file, []).append(name)
-    result: Dict[str, Owned] = {}
-    for file, names in owners.items():
-        if len(names) == 1:
-            modules, compiled = result.get(names[0], Owned(0, 0))
-            result[names[0]] = Owned(modules + 1, compiled + file.endswith(_COMPILED))
-    return result
+            owners.setdefault(file, []).append(entry)
+    return {only.name: only.version for only, *others in owners.values() if not others}
 
 
 _COMPILED = tuple(EXTENSION_SUFFIXES)
 
 
-def _files(installed: Installed) -> Iterator[Tuple[str, str]]:
-    """Iterate over every Python module on disk with the name of the distribution that brought it.
+def _files(installed: Installed) -> Iterator[Tuple[Entry, str]]:
+    """Iterate over every Python module on disk with the distribution that brought it.
 
     ``Distribution.files`` would do, at ten times the cost: it makes an object of each line.
     """
@@ -74,25 +56,39 @@ def _files(installed: Installed) -> Iterator[Tuple[str, str]]:
         for line in text.splitlines():
             path = line.rsplit(",", 2)[0].strip('"')
             if path.endswith((".py", *_COMPILED)):
-                yield entry.name, os.path.join(root, *path.split("/"))  # noqa: PTH118 - for speed
+                yield entry, os.path.join(root, *path.split("/"))  # noqa: PTH118 - for speed
 
 
 def mark(
-    changed: Mapping[str, Tuple[str, str]], pinned: Collection[str], before: Mapping[str, Owned]
+    changed: Mapping[str, Tuple[str, str]], pinned: Collection[str], before: Mapping[str, str]
 ) -> None:
     """Remember which changed distributions (name → old, new version) are loaded.
 
-    ``pinned`` are the names that were pinned when they changed, ``before`` is what was `owned`
-    then. A distribution that is put back to the version that is loaded is stale no more.
+    ``pinned`` are the names that were pinned when they changed, ``before`` are the
+    `loaded_versions` then. A distribution that is put back to the version that is loaded is no
+    longer stale. One of another folder, such as the system's, has no old version where the new one
+    was installed.
     """
     for name, (old, new) in changed.items():
         _CAUSES.setdefault(name, set()).update(pinned)
         known = STALE.pop(name, None)
-        if known is None and (not old or name not in before):
+        if known is None and name not in before:
             continue
-        entry = Stale(old, new, before[name]) if known is None else known._replace(new=new)
+        entry = Stale(known.old if known else old or before[name], new)
         if entry.old != new:
             STALE[name] = entry
+
+
+def foretell(
+    planned: Mapping[str, str], versions: Mapping[str, str], before: Collection[str]
+) -> str:
+    """Return that a plan (name → version) takes a restart; empty where it takes none.
+
+    ``versions`` are those that are installed, ``before`` the names that own loaded modules.
+    """
+    names = [n for n in planned if n in before and versions.get(n) not in (None, planned[n])]
+    shown = ", ".join(f"{name} {versions[name]}" for name in names)
+    return f"A restart will be needed: this kernel has loaded {shown}" if names else ""
 
 
 def stale(pinned: Collection[str]) -> Dict[str, Stale]:
@@ -103,13 +99,15 @@ def stale(pinned: Collection[str]) -> Dict[str, Stale]:
 
 def restart(behind: Mapping[str, Stale]) -> RestartRequired:
     """Make the error for distributions that only a restart brings to the version installed."""
-    texts = [
-        f"{name} {v}; {f'{v.new} takes effect after a restart' if v.new else 'it is gone'}"
-        for name, v in behind.items()
-    ]
-    error = RestartRequired(
-        f"{', '.join(texts)}.", "Restart the kernel, then run the setup cell, or this one, again."
-    )
+    changes = [f"{name} {v.old} -> {v.new or 'removed'}" for name, v in behind.items()]
+    if len(behind) == 1:
+        [(name, v)] = behind.items()
+        state = f"{name} {v.new} is installed" if v.new else f"{name} is removed"
+        text = f"{state}; this kernel still uses {v.old}."
+    else:
+        more = f" and {len(behind) - 3} more" if len(behind) > 3 else ""
+        text = f"{', '.join(changes[:3])}{more}: this kernel still uses the old versions."
+    error = RestartRequired(text, "Restart the kernel, then run the setup cell and this cell.")
     error.packages = tuple(behind)
-    error.reason = ", ".join(f"{name} {v.old} -> {v.new}" for name, v in behind.items())
+    error.reason = ", ".join(changes)
     return error

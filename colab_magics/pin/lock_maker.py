@@ -10,17 +10,19 @@ import hashlib
 import re
 import sys
 import time
-from typing import Any, Container, Dict, Iterable, List, Mapping, Sequence, Set, Tuple
+from typing import Any, Dict, Mapping, Sequence, Set, Tuple
 
 from ..core.errors import InstallFailed
 from ..core.host import Host
 from ..core.steps import Progress
-from .environment import canonical_name, find
-from .installer import KERNEL, Job
+from .day import without_day
+from .environment import find, with_needs
+from .installer import KERNEL
 from .integrity import sources
+from .job import Job
 from .lock import Lock, check_package, environment, file_name, files_of, machine, rank
 from .plan import parse_toml
-from .requirements import carries_secret, requirement
+from .requirements import carries_secret
 from .step import PinStep
 
 
@@ -64,26 +66,6 @@ def make(steps: Sequence[PinStep], host: Host, progress: Progress) -> Tuple[Lock
     return Lock(data), tuple(sorted(names - packages.keys()))
 
 
-def with_needs(texts: Iterable[str], without: Container[str] = ()) -> Set[str]:
-    """Return the installed distributions that requirements need here, by canonical name.
-
-    Those in ``without`` and what only they need are left out.
-    """
-    queue: List[Tuple[str, Tuple[str, ...]]] = [(text, ("",)) for text in texts]
-    seen: Set[Tuple[str, Tuple[str, ...]]] = set()
-    while queue:
-        text, extras = queue.pop()
-        need = requirement(text)
-        if need.marker and not any(need.marker.evaluate({"extra": extra}) for extra in extras):
-            continue
-        name, extras = canonical_name(need.name), ("", *sorted(need.extras))
-        distribution = None if name in without or (name, extras) in seen else find(name)
-        if distribution is not None:
-            seen.add((name, extras))
-            queue += [(text, extras) for text in distribution.requires or ()]
-    return {name for name, _ in seen}
-
-
 def _names(step: PinStep, host: Host) -> Set[str]:
     """Return the canonical names of all that a line needs here, less the kernel's machinery."""
     needs = step.needs(host)
@@ -108,7 +90,7 @@ def _fetch_packages(
     """Return the packages by name, as uv finds them where the line says, with the file for here."""
     if not texts:
         return {}
-    job = Job(progress, (), step.place(host), hold=False)
+    job = Job(progress, (), without_day(step.place(host)), hold=False)  # these are exact
     try:
         text = job.make_pylock(list(texts.values()))
     except InstallFailed as error:

@@ -7,15 +7,22 @@ import time
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 from ..core.arguments import FLAGS, Parser
 from ..core.display import Report
-from ..core.errors import ColabMagicsError, OtherPython, RestartRequired, usage_error
-from ..core.steps import Outcome, parse
+from ..core.errors import (
+    ColabMagicsError,
+    InstallFailed,
+    OtherPython,
+    RestartRequired,
+    usage_error,
+)
+from ..core.steps import Outcome, Step
 from ..extension.magic import Call, Magic
-from ..extension.output import say, show
+from ..extension.output import confirm, say, show
 from ..setup.magic_status import Row, judge, row
+from .cell_step import CellStep
 from .requirements import body_words, carries_secret, requirement
 from .step import PinStep, parser
 
@@ -38,10 +45,13 @@ class PinMagic(Magic):
         %pin torch==2.4.1 --index-url https://download.pytorch.org/whl/cu121
         %pin                     # what is pinned, and whether it holds
         %pin freeze              # keep what this kernel has imported, at its versions
+        %pin pandas==2.2.2 --build     # also from source, where there is no wheel for this Python
         %pin torch==1.5 --python 3.8   # in another Python, to which the notebook is switched
+        %pin numpy pandas --as-of 2020-07-11   # the newest of that day, and what they need
         %pin environments        # those Pythons; %pin environments remove NAME
         %pin lock --check        # whether this machine is as the notebook's lock says
         %pin undo                # back to before the last install, on the machine and here
+        %pin -- undo             # the package of that name
 
         %%pin
         torch==2.4.1             # one requirement a line
@@ -65,7 +75,9 @@ class PinMagic(Magic):
     """
 
     name = "pin"
+    completes = "package"
     own_flags = ("restart", "keep_going", "no_lock")
+    dry_run_commands = ("", "freeze", "undo")
 
     @classmethod
     def parser(cls) -> Parser:
@@ -75,11 +87,15 @@ class PinMagic(Magic):
     def run(self, call: Call) -> Any:
         """Pin what the line and the body ask for, or run the command of the line."""
         words = [*call.words, *body_words(call.body or "")]
-        step = parse(self.name, words)
+        step = self.parse(words)
         if isinstance(step, PinStep):
+            notes = () if self.session.is_setup_running else self._ask_about_names(step, call)
             if "no_record" in call.flags:
                 step = replace(step, modes=step.modes | {"no_record"})
-            return self.apply_step(step, call)
+            outcome = self.apply_step(step, call)
+            if "quiet" not in call.flags:
+                say(*notes)
+            return outcome
         if call.body is not None:
             raise usage_error("%%pin: no requirement in the body.", "Write one a line.")
         command, arguments = parser().parse_words(words)
@@ -93,22 +109,72 @@ class PinMagic(Magic):
         }
         return commands[command](call)
 
+    def apply_step(self, step: Step, call: Call) -> Optional[Outcome]:
+        """See `Magic`; a person is asked before anything is built.
+
+        In a setup cell nobody is asked: what may ask comes before pins there, and its lines were
+        accepted when they were typed. Nor is it refused where nobody is: the run would be lost.
+        """
+        if not isinstance(step, PinStep):
+            return super().apply_step(step, call)
+        if self.session.is_setup_running:
+            return super().apply_step(CellStep(**vars(step)), call)
+        if not step.build and self.host.may_ask:
+            try:
+                only = replace(step, modes=step.modes | {"wheels_only"})
+                return super().apply_step(only, call)
+            except InstallFailed as error:
+                if error.code != "no-wheel":
+                    raise
+                if self.host.person:  # to find that out may take seconds
+                    if not confirm(self.host, f"{error.message} Build it?"):
+                        raise
+                    step = replace(step, build=True)
+        return super().apply_step(step, call)
+
+    def _ask_about_names(self, step: PinStep, call: Call) -> Tuple[str, ...]:
+        """Ask a person about a name that may be a slip, before a stranger's package is installed.
+
+        Where nobody is asked, what may be a command is refused; names near others are installed,
+        since there are such packages, and the lines returned say so.
+        """
+        from .environment import find
+        from .slips import find_near, is_used
+
+        notes: List[str] = []
+        word, is_dry = (*call.words, "")[0], "dry_run" in call.flags
+        may_be_command = word in step.plain_names and parser().find_command(word)
+        if may_be_command and not is_used(word) and find(word) is None:
+            error = parser().unknown_command(word, f" (a package of that name: %pin -- {word})")
+            question = f"{word} is no command of %pin. Install the package {word}?"
+            if is_dry or not confirm(self.host, question):
+                raise error
+        for name in step.plain_names:
+            near = find_near(name)
+            if is_dry or not near or find(name) is not None:
+                continue
+            if not self.host.person:  # to find that out may take seconds
+                notes.append(f"{name} is not {near}. If you meant that one: %pin undo")
+            elif not confirm(self.host, f"{name} is not {near}. Install the package {name}?"):
+                raise usage_error(f"{name} was not installed.", code="declined", slip=(name, near))
+        return tuple(notes)
+
     def bare(self, call: Call) -> Any:
         """Show each pin: wanted, installed, loaded in this kernel, and whether it holds."""
         pins = self.session.recorded_parts("pin")
         if not pins:
             say("Nothing is pinned in this notebook. For instance: %pin numpy==2.1.3")
             return pins
-        head = ("", "wanted", "installed", "loaded in this kernel", "")
-        show(Report((), (head, *self._rows(pins))))
+        head = ("state", "wanted", "installed", "loaded in this kernel", "why")
+        show(Report((), tuple(self._rows(pins)), head=head))
         return pins
 
     def _rows(self, pins: List[PinStep]) -> List[Row]:
         from .environment import Installed, canonical_name
-        from .loaded import STALE, owned
+        from .loaded import STALE, loaded_versions
 
         installed = Installed()
-        versions, loaded = installed.versions(), owned(installed)
+        versions, loaded = installed.versions(), loaded_versions(installed)
         rows: List[Row] = []
         for pin in pins:
             state, line, reason = row(" ".join(pin.arguments()), judge(pin, self.host))
@@ -146,13 +212,14 @@ class PinMagic(Magic):
 
         environments = find_all()
         if not environments:
-            say("There are none. For instance: %pin torch==1.5 --python 3.8")
+            say("There is no other Python here. For instance: %pin torch==1.5 --python 3.8")
             return environments
-        rows: List[Tuple[str, ...]] = [("Python", "size", "last used", "name", "notebook")]
+        head = ("Python", "size", "last used", "name", "notebook")
+        rows: List[Tuple[str, ...]] = []
         for each in environments:
             used = time.strftime("%Y-%m-%d", time.localtime(each.used))
             rows.append((each.python, f"{each.size / 1e6:.0f} MB", used, each.name, each.notebook))
-        show(Report((), tuple(rows), ("Delete one: %pin environments remove NAME",)))
+        show(Report((), tuple(rows), ("Delete one: %pin environments remove NAME",), head))
         return environments
 
     def _remove_environment(self, name: str) -> None:

@@ -31,14 +31,18 @@ def lock(magic: Any, call: Call, arguments: Namespace) -> Optional[Lock]:
     pins = recorded_pins(session)
     if not pins:
         raise usage_error(
-            "%pin lock: no pin is recorded.", "For instance: %pin numpy==2.1.3", code="no-pins"
+            "%pin lock: this notebook pins nothing yet.",
+            "For instance: %pin numpy==2.1.3",
+            code="no-pins",
         )
     if not all(runs(step.python) for step in pins):
         raise usage_error(
-            "A line asks for another Python.", "Run the setup cell first.", code="other-python"
+            "%pin lock: a line wants another Python.",
+            "Run the setup cell first.",
+            code="other-python",
         )
     writer = session.writer()
-    if writer is None or not writer.can_keep:
+    if writer is None or not writer.can_set_metadata:
         raise NotebookError(
             "The lock cannot be saved from here: it is kept in the notebook's metadata.",
             "Open it in JupyterLab or Notebook 7, or: colab-magics run NOTEBOOK",
@@ -51,7 +55,7 @@ def lock(magic: Any, call: Call, arguments: Namespace) -> Optional[Lock]:
         old = read_lock(session.host, session.site)
     made = _make(session, pins, writer, old)
     if made is old:
-        say("The lock is up to date; nothing to do")
+        say("The lock is up to date")
     return made
 
 
@@ -70,7 +74,7 @@ def _check(session: Session) -> Lock:
     installed = versions()
     reasons = [
         *filter(None, [lock.mismatch()]),
-        *(f"{line} is not what it was made for" for line in sorted(lines)),
+        *(f"the line {line} was added or removed since" for line in sorted(lines)),
         *(
             f"{name} {installed.get(name, 'is missing')}, locked {version}"
             for name, version in lock.versions.items()
@@ -80,13 +84,13 @@ def _check(session: Session) -> Lock:
     if reasons:
         more = f" and {len(reasons) - 3} more" if reasons[3:] else ""
         raise LockDiffers(
-            f"The lock does not hold: {'; '.join(reasons[:3])}{more}.",
-            "Run the setup cell; or lock what is here: %pin lock",
+            f"This machine differs from the lock: {'; '.join(reasons[:3])}{more}.",
+            "Run the setup cell; or make the lock of what is here: %pin lock",
             "\n".join(reasons[3:]),
         )
     count = len(lock.packages)
     packages = f"{count} packages" if count != 1 else "1 package"
-    say(f"The lock holds: {packages}, made {lock.about['made']}")
+    say(f"This machine is as the lock says ({packages}, made {lock.about['made']})")
     return lock
 
 
@@ -99,28 +103,28 @@ def renew(session: Session, off: bool, unused: str) -> None:
     """
     if unused:
         say(
-            f"Lock: not used: {unused}.",
-            "The lines were installed as they read; what they need was not held.",
+            f"Lock not used: {unused}.",
+            "The lines were installed as written, and what they need in any version that fits.",
         )
     writer = session.writer()
-    if writer is None or not writer.can_keep:
+    if writer is None or not writer.can_set_metadata:
         return
     try:
         _renew(session, writer, off)
     except KeyboardInterrupt:
-        say("Lock: not made: interrupted.", _LATER)
+        say("Lock not updated: interrupted.", _LATER)
     except input_errors() as error:
-        say("Lock: not made.", str(error).split("\n")[0], _LATER)
+        say("Lock not updated.", str(error).split("\n")[0], _LATER)
 
 
-_LATER = "Make it later: %pin lock"
+_LATER = "Update it later: %pin lock"
 
 
 def _renew(session: Session, writer: Writer, off: bool) -> None:
     text = read_stored(session.host, session.site, "lock")
     if off and text != OFF:
-        writer.keep("lock", OFF)
-        say("Lock: none in this notebook from now on; again: %pin lock")
+        writer.set_metadata("lock", OFF)
+        say("This notebook keeps no lock from now on. To keep one again: %pin lock")
     if off or text == OFF:
         return
     pins = recorded_pins(session)
@@ -131,7 +135,7 @@ def _renew(session: Session, writer: Writer, off: bool) -> None:
     if old is not None and lines == sorted(old.lines):
         return
     if not pins and text:
-        writer.keep("lock", None)
+        writer.set_metadata("lock", None)
     elif pins and all(runs(step.python) for step in pins):
         _make(session, pins, writer, old)
 
@@ -147,17 +151,20 @@ def _make(
     if old is not None and old.same(lock):
         return old
     if holds_secret(lock.text()):  # an index can put into a version what it was sent
-        say("Lock: not made: what the index answers contains a secret")
+        say("Lock not updated: what the index answered contains a secret")
         return old
     names = ", ".join(missing[:4]) + (f" and {len(missing) - 4} more" if missing[4:] else "")
     if lock.packages:
         count = len(lock.packages)
-        hashes = f"{count} packages with their hashes" if count != 1 else "1 package with its hash"
-        unsaved = ", not saved yet" if writer.keep("lock", lock.encode()) == "written" else ""
-        say(f"Lock: {hashes}{unsaved}" + (f"; left out, in no index: {names}" if names else ""))
+        packages = f"{count} packages" if count != 1 else "1 package"
+        unsaved = (
+            ", not saved yet" if writer.set_metadata("lock", lock.encode()) == "written" else ""
+        )
+        left_out = f". Not in it, as no index has it: {names}" if names else ""
+        say(f"Lock updated ({packages}){unsaved}{left_out}")
         return lock
     if old is not None:
-        writer.keep("lock", None)
+        writer.set_metadata("lock", None)
     if missing:
-        say(f"Lock: none: no index has {names}")
+        say(f"No lock: no index has {names}")
     return lock

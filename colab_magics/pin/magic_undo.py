@@ -13,7 +13,7 @@ from ..record.cell import Line, parse, render_step
 from ..record.merge import Merged, merge, remove_steps
 from .integrity import present
 from .journal import History, last, save_history
-from .loaded import mark, owned, restart, stale
+from .loaded import loaded_versions, mark, restart, stale
 from .transaction import Changes, undo
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ def undo_last(session: Session, call: Call) -> Tuple[Optional[Changes], Optional
         return None, None
     if "dry_run" in call.flags:
         changes = {name: (new, old) for name, (old, new) in history.changes.items()}
-        say(f"dry run: {_summary(changes)}")
+        say(f"Nothing was changed. Would be {_summary(changes)}")
         return None, None
-    quiet, loaded = "quiet" in call.flags, owned()
+    quiet, loaded = "quiet" in call.flags, loaded_versions()
     with Status(session.host, quiet) as status:
         changes = undo(history, status)
         status.done(None if quiet else Report((_summary(changes),)))

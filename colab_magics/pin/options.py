@@ -14,6 +14,7 @@ from urllib.parse import quote
 from ..core.arguments import Parser
 from ..core.errors import ColabMagicsError
 from ..core.redact import register_secret
+from .day import SETTING, cutoff
 from .requirements import carries_secret, written
 
 _OFTEN: Dict[str, Any] = {"action": "append", "default": []}
@@ -28,6 +29,7 @@ _OPTIONS: Dict[str, Tuple[str, Dict[str, Any]]] = {
     "--find-links": ("a folder or a page with packages", {"metavar": "PLACE", **_OFTEN}),
     "--constraint": ("a file of versions to hold to", {"metavar": "FILE", **_OFTEN}),
     "--torch-backend": ("the build of PyTorch: auto, cpu, cu126, ...", {"metavar": "BACKEND"}),
+    "--as-of": ("versions as they were on a day: 2020-07-11", {"metavar": "DAY"}),
     "--pre": ("take pre-releases too", {"action": "store_true"}),
     "--no-deps": ("leave out what they need", {"action": "store_true"}),
 }
@@ -65,6 +67,15 @@ class Options:
         return tuple(word for pair in self.pairs for word in pair if word)
 
     @property
+    def day(self) -> str:
+        """The day of ``--as-of``; empty without it."""
+        return next((value for option, value in self.pairs if option == "--as-of"), "")
+
+    def without_day(self) -> Options:
+        """Return the same without ``--as-of``."""
+        return Options(tuple(pair for pair in self.pairs if pair[0] != "--as-of"))
+
+    @property
     def secret(self) -> bool:
         """Whether a URL holds a password, or a token may stand where its name belongs."""
         return any(
@@ -82,6 +93,8 @@ class Options:
         settings: Dict[str, str] = {}
         for option, value in self.spelled(lambda path: written(place(path))).pairs:
             name = option[2:]
+            if option == "--as-of":
+                name, value = SETTING, cutoff(value)
             settings[name] = " ".join(filter(None, [settings.get(name), value or "1"]))
         return settings
 

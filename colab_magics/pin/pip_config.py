@@ -16,6 +16,8 @@ import sys
 from pathlib import Path
 from typing import Dict, List, Mapping, NamedTuple, Optional
 
+from .day import SETTING, day_before
+
 #: pip's settings that only change what pip prints, or that uv decides by itself. ``no-deps`` is an
 #: argument of both.
 _HARMLESS = re.compile(
@@ -78,6 +80,11 @@ class PipSettings:
             values[name] = f"{line[name]} {self.values[name]}"
         return PipSettings(values, {name: values[name] for name in line})
 
+    @property
+    def day(self) -> str:
+        """The day of the line's ``--as-of``; empty without it."""
+        return day_before(self.line.get(SETTING, ""))
+
     def words(self, name: str) -> List[str]:
         """Return the values of a setting that holds several."""
         return self.values.get(name, "").split()
@@ -120,7 +127,11 @@ class PipSettings:
                 variables.update([_SWITCHES[name]] if self.on(name) else [])
             elif name == "proxy":
                 variables["HTTP_PROXY"] = variables["HTTPS_PROXY"] = value.strip()
+            elif name == SETTING and day_before(value):
+                variables["UV_EXCLUDE_NEWER"] = value.strip()
             elif name == "find-links":  # uv insists on folders that exist
+                if self.day:  # its files have no dates: uv would take the newest
+                    continue
                 folders = [place if "://" in place else _expanded(place) for place in words]
                 reachable = [p for p in folders if "://" in p or Path(p).exists()]
                 variables["UV_FIND_LINKS"] = ",".join(reachable)

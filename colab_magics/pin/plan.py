@@ -20,12 +20,16 @@ _HEAD = ("package", "installed", "wanted", "download")
 
 @dataclass(frozen=True)
 class Item:
-    """One distribution to be put in place; ``size`` in bytes, None where nobody said it."""
+    """One distribution to be put in place; ``size`` in bytes, None where nobody said it.
+
+    ``built``: a release on an index that is built from source.
+    """
 
     name: str
     version: str
     cached: bool = False
     size: Optional[int] = None
+    built: bool = False
 
     @property
     def is_on_index(self) -> bool:
@@ -37,6 +41,8 @@ class Item:
         """What the table says of its download."""
         if self.cached:
             return "in the cache"
+        if self.built:
+            return "builds from source"
         return "" if self.size is None else amount(self.size)
 
 
@@ -56,24 +62,30 @@ def parse_toml(text: str) -> Dict[str, Any]:
 def add_sizes(plan: Plan, pylock: str) -> Plan:
     """Return the plan with the sizes of the files that a ``pylock.toml`` (PEP 751) names.
 
-    A file of this machine is not downloaded; of several it is not known which is taken.
+    A file of this machine is not downloaded; of several it is not known which is taken. What has
+    no wheel among its files is built.
     """
     sized = dict(plan)
     for package in parse_toml(pylock).get("packages", ()):
         files = package.get("wheels") or [package.get("sdist") or {}]
+        name, built = package["name"], not package.get("wheels") and "sdist" in package
+        sized[name] = replace(plan[name], built=built)
         if len(files) == 1 and files[0].get("url", "").startswith("http"):
-            name = package["name"]
-            sized[name] = replace(plan[name], size=files[0].get("size"))
+            sized[name] = replace(sized[name], size=files[0].get("size"))
     return sized
 
 
 def table(
-    plan: Plan, first: Sequence[str], installed: Mapping[str, str], notes: Iterable[str] = ()
+    plan: Plan,
+    first: Sequence[str],
+    installed: Mapping[str, str],
+    notes: Iterable[str] = (),
+    verb: str = "Installing",
 ) -> Report:
     """Return the plan in one line, and in a table where it is of more than one package.
 
     ``first`` are the canonical names on the line, which come first; ``installed`` is what is
-    there in which version; ``notes`` are more lines.
+    there in which version; ``notes`` are more lines; ``verb`` is what the line begins with.
     """
 
     def weigh(item: Item) -> Tuple[bool, int, str]:
@@ -84,7 +96,7 @@ def table(
     pinned = [plan[name] for name in dict.fromkeys(first) if name in plan]
     rest = sorted((item for item in plan.values() if item not in pinned), key=weigh)
     items = [*pinned, *rest]
-    lines = (_summary(items, len(pinned), installed), *notes)
+    lines = (_summary(items, installed, verb), *notes)
     if len(items) < 2:
         return Report(lines)
     rows = [(i.name, installed.get(i.name, ""), i.version, i.download) for i in items[:_ROWS]]
@@ -92,27 +104,25 @@ def table(
     more = len(items) - _ROWS
     return Report(
         lines,
-        tuple(row[:columns] for row in (_HEAD, *rows)),
+        tuple(row[:columns] for row in rows),
         (f"and {more} more",) if more > 0 else (),
+        _HEAD[:columns],
     )
 
 
-def _summary(items: Sequence[Item], pinned: int, installed: Mapping[str, str]) -> str:
-    """Return ``numpy 2.1.3 -> 1.26.4 and 3 more, 18.2 MB to download``."""
-    if not items:
-        return "nothing to install"
-    arrows = []
-    for item in items[: min(pinned, 3) or 1]:
-        old = installed.get(item.name, item.version)
-        arrows.append(f"{item.name} {f'{old} -> ' if old != item.version else ''}{item.version}")
-    more = len(items) - len(arrows)
+def _summary(items: Sequence[Item], installed: Mapping[str, str], verb: str) -> str:
+    """Return ``Installing 4 packages (18.2 MB):``, or the only one and the version before it."""
     sizes = [item.size for item in items if not item.cached]
-    total, least = sum(size or 0 for size in sizes), " or more" if None in sizes else ""
-    return (
-        ", ".join(arrows)
-        + (f" and {more} more" if more else "")
-        + (f", {amount(total)}{least} to download" if total else "")
-    )
+    total, least = sum(size or 0 for size in sizes), "at least " if None in sizes else ""
+    details = [f"{least}{amount(total)}"] if total else []
+    subject, end = f"{len(items)} packages", ":"
+    if len(items) == 1:
+        (item,) = items
+        subject, end = f"{item.name} {item.version}", ""
+        old = installed.get(item.name, item.version)
+        details[:0] = [f"was {old}"] if old != item.version else []
+    size = f" ({', '.join(details)})" if details else ""
+    return f"{verb} {subject}{size}{end}" if items else f"{verb} nothing"
 
 
 class PlanWatch:
@@ -120,16 +130,17 @@ class PlanWatch:
 
     def __init__(self, read: Callable[[Sequence[str]], Plan], show: Callable[[Plan], None]) -> None:
         self._read, self._show = read, show
-        self._lines: List[str] = []
-        self._shown: Plan = {}
+        self.lines: List[str] = []
+        #: What it is about to do, as far as it has said.
+        self.plan: Plan = {}
 
     def add(self, line: str, is_debug: bool) -> None:
         """Take in a line; debug lines tell the plan piece by piece."""
-        self._lines.append(line)
+        self.lines.append(line)
         if is_debug:
             return
         with suppress(Exception):  # whatever it is, no table is worth an installation
-            plan = self._read(self._lines)
-            if plan and plan != self._shown:
-                self._shown = plan
+            plan = self._read(self.lines)
+            if plan and plan != self.plan:
+                self.plan = plan
                 self._show(plan)

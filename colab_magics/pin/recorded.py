@@ -69,11 +69,6 @@ def expanded(file: str, host: Host) -> List[str]:
     return texts
 
 
-def spelled(path: str, host: Host) -> str:
-    """Return a path as it is recorded: as typed when relative."""
-    return path if not Path(path).is_absolute() else host.spell(Path(path))
-
-
 def survives(path: Path, host: Host) -> bool:
     """Return whether a file is there again after a wipe: on a drive, beside the notebook, cloned.
 

@@ -9,6 +9,7 @@ from os.path import normpath
 from typing import (
     TYPE_CHECKING,
     Any,
+    Callable,
     ClassVar,
     Dict,
     FrozenSet,
@@ -20,7 +21,9 @@ from typing import (
 )
 
 from ..core.arguments import Parser
+from ..core.day import day_of
 from ..core.display import Report
+from ..core.effects import Effects
 from ..core.errors import ColabMagicsError, InstallFailed, OtherPython, usage_error
 from ..core.host import Host
 from ..core.steps import Outcome, Progress, Step, Verdict
@@ -30,7 +33,7 @@ from .installer import KERNEL
 from .journal import disturbs
 from .loaded import mark, restart, stale
 from .options import NONE, Options, add_options
-from .recorded import expanded, is_bare, pinned, spelled, survives, update_version
+from .recorded import expanded, is_bare, pinned, survives, update_version
 from .requirements import (
     carries_secret,
     key,
@@ -40,6 +43,7 @@ from .requirements import (
     requirement,
     split_extras,
 )
+from .slips import find_slip
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -47,8 +51,6 @@ if TYPE_CHECKING:
     from .lock import Lock
     from .transaction import Done
 
-#: What is in the place of an operator where a space was typed before it.
-_OPERATORS = {"==", "=", ">=", "<=", "~=", "!=", "<", ">", "@"}
 #: Options that say how to install this time, and are not recorded.
 _MODES = ("upgrade", "allow_kernel_changes")
 
@@ -65,8 +67,10 @@ class PinStep(Step):
     """What a line pins: ``items`` are requirements as written, ``-r FILE`` and ``-e FOLDER``.
 
     ``modes`` apply this time and are not recorded: ``upgrade``, ``upgrade_all`` (also what it
-    needs), ``allow_kernel_changes``, ``no_record`` (it need not come back). ``bare`` are the keys
-    of names that were typed without a version: of their lines only the version changes.
+    needs), ``allow_kernel_changes``, ``no_record`` (it need not come back), ``wheels_only`` (what
+    would be built is refused). ``build``: what has no wheel is built, and nobody is asked. ``bare``
+    are the keys of names that were typed without a version: of their lines only the version
+    changes. ``lines`` are those of the setup cell that this stands for, where it does.
     """
 
     items: Tuple[str, ...] = ()
@@ -74,6 +78,8 @@ class PinStep(Step):
     modes: FrozenSet[str] = frozenset()
     bare: FrozenSet[str] = field(default=frozenset(), compare=False)
     python: str = ""
+    build: bool = False
+    lines: Tuple[PinStep, ...] = field(default=(), compare=False)
 
     word: ClassVar[str] = "pin"
     rank: ClassVar[int] = 50
@@ -82,7 +88,8 @@ class PinStep(Step):
         """See `Step`."""
         words = (w for x in self.items for w in (x.split(" ", 1) if x.startswith("-") else (x,)))
         python = ("--python", self.python) if self.python else ()
-        return (*words, *self.options.words, *python)
+        plain = ["--"] if {*self.items[:1]} & {*parser().commands} else []  # a package of that name
+        return (*plain, *words, *self.options.words, *(["--build"] if self.build else []), *python)
 
     @property
     def requirements(self) -> Tuple[str, ...]:
@@ -110,34 +117,54 @@ class PinStep(Step):
         return tuple(map(project_name, self.requirements))
 
     @property
+    def plain_names(self) -> Tuple[str, ...]:
+        """The canonical names of those that come from an index."""
+        return tuple(project_name(x) for x in self.requirements if not requirement(x).url)
+
+    @property
     def renews(self) -> bool:
         """Whether newer versions are requested, of the requirements or of what they need."""
         return bool(self.modes & {"upgrade", "upgrade_all"})
 
+    def spelled(self, spell: Callable[[str], str]) -> PinStep:
+        """See `Step`."""
+
+        def spell_item(item: str) -> str:
+            if not item.startswith("-"):
+                return item
+            path = split_extras(item[3:])[0] if item.startswith("-e") else item[3:]
+            return f"{item[:3]}{spell(path)}{item[3 + len(path) :]}"
+
+        items = {_key(item): item for item in map(spell_item, self.items)}
+        return replace(self, items=tuple(items.values()), options=self.options.spelled(spell))
+
     def parts(self) -> Sequence[PinStep]:
         """See `Step`."""
-        empty = PinStep(options=self.options, python=self.python)
+        empty = PinStep(options=self.options, python=self.python, build=self.build)
         return tuple(
             replace(empty, items=(item,), bare=self.bare & {_key(item)}) for item in self.items
         )
 
-    def after(self, old: Step) -> Step:
+    def replacing(self, old: Step) -> Step:
         """See `Step`."""
         if not self.bare or self.options.pairs or not isinstance(old, PinStep):
             return self
         if self.python not in ("", old.python):
             return self
         items = (update_version(*old.requirements, *self.requirements),)
-        return replace(self, items=items, options=old.options, python=old.python)
+        build = self.build or old.build
+        # Another version need not have been there on the day of the line.
+        options = old.options if items == old.items else old.options.without_day()
+        return replace(self, items=items, options=options, python=old.python, build=build)
 
-    def joined(self, other: Step) -> Optional[Step]:
+    def merged_with(self, other: Step) -> Optional[Step]:
         """See `Step`: None if the options differ, since these lines are resolved apart.
 
         Hashes need a line of their own: pip requires them of all on a line, or of none.
         """
         if not isinstance(other, PinStep):
             return None
-        if (other.options, other.python) != (self.options, self.python):
+        if (other.options, other.python, other.build) != (self.options, self.python, self.build):
             return None
         if _hashed(self.items) != _hashed(other.items):
             return None
@@ -158,7 +185,7 @@ class PinStep(Step):
     def check(self, host: Host) -> Verdict:
         """See `Step`; no program is started."""
         if not runs(self.python):
-            return Verdict("differs", f"it asks for Python {self.python}; this is {platform()}")
+            return Verdict("differs", f"Python {self.python} wanted; this is {platform()}")
         needs = self.needs(host)
         if disturbs(needs.names):
             return Verdict("differs", "an earlier install was interrupted, or is still running")
@@ -167,33 +194,47 @@ class PinStep(Step):
             return Verdict("differs", reason)
         if stale(needs.names):
             return Verdict("differs", "installed, but an older version is loaded: restart")
-        count = len(needs.texts) + len(needs.folders)
-        pins = f"{count} pins already hold" if count != 1 else "1 pin already holds"
-        return Verdict("ok", f"{pins}, nothing to do")
+        return Verdict("ok", needs.describe())
 
     def _difference(self, needs: Needs, lock: Optional[Lock]) -> str:
         """Return why something has to be installed; empty if nothing has."""
+        from .as_of import find_open
         from .environment import versions
 
         if self.renews:
-            return "the newest version that fits is requested"
-        return needs.unmet() or (lock.differs(versions()) if lock is not None else "")
+            return "the newest version is wanted"
+        reason = needs.unmet()
+        if reason or lock is not None:  # which wins over the day
+            return reason or (lock.differs(versions()) if lock is not None else "")
+        name = find_open(needs.texts, self.options) if self.options.day else ""
+        return f"{name} is wanted as of {self.options.day}" if name else ""
+
+    def effects(self, host: Host) -> Effects:
+        """See `Step`."""
+        from .effects import PinLine, describe_effects
+
+        parts = (self.requirements, self.files, self.folders, self.options, self.python)
+        return describe_effects(PinLine(*parts), host)
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Install what differs; an older version that is loaded requires a restart."""
         if not runs(self.python):
             other = self._make_environment(host, progress)
             return Outcome("applied", "", self.recorded(host), "", other)
-        needs = self._recordable(host)
+        needs = self.check_places(host)
         done, message = self._install(needs, host, progress)
         reason = needs.unmet()
         if reason:
             error = InstallFailed(
-                f"Installed, but it does not hold: {reason}.",
-                "Another copy on sys.path hides it.",
+                f"Installed, but not in effect: {reason}.",
+                "Another copy comes before it on sys.path.",
                 code="hidden",
             )
             return PinOutcome("applied", message, None, "", error, done.changes)
+        if self.options.day:
+            from .as_of import note_versions
+
+            note_versions(needs.texts, self.options)
         mark(done.changes, needs.names, done.loaded)
         behind = stale(needs.names)
         breaks = (f"This breaks: {text}" for text in done.breaks)
@@ -204,15 +245,15 @@ class PinStep(Step):
     def _make_environment(self, host: Host, progress: Progress) -> OtherPython:
         """Make the environment that the line needs, and return the error that asks to switch to it.
 
-        Where no front end could switch, none is made. `InstallFailed` on Colab, which has no other
-        kernels, or if it cannot be made.
+        Where no front end could switch, none is made. `InstallFailed` on Colab's page, which has no
+        other kernels, or if it cannot be made.
         """
         from .environments.make import ensure, notebook_of
 
         version = self.python
         message = f"This notebook asks for Python {version}; this kernel is Python {platform()}."
-        if host.colab:
-            raise InstallFailed(message, on_colab(version))
+        if host.colab and host.live:
+            raise InstallFailed(message, on_colab(host, version))
         error = OtherPython(message, f"Run it by: colab-magics run NOTEBOOK --python {version}")
         error.python, error.packages, error.reason = version, self.names, f"Python {version}"
         if host.live:
@@ -224,43 +265,50 @@ class PinStep(Step):
 
     def _install(self, needs: Needs, host: Host, progress: Progress) -> Tuple[Done, str]:
         """Install what does not hold; return what that changed, and a message."""
+        from .as_of import with_others
         from .install import install, summary
         from .transaction import Done
 
         lock = host.context.lock_for(self)
         holds = not needs.unmet()
         if not (self._difference(needs, lock) or disturbs(needs.names)):
-            return Done({}), "installed already"
+            return Done({}), needs.describe()
+        needs = with_others(needs, self.options, host)
         progress("installing " + ", ".join([*needs.names, *self.folders][:5]))
-        done = install(needs, self.place(host), self.modes, progress, lock)
+        done = install(needs, self.place(host), self._modes, progress, lock)
         if done.changes:
             return done, summary(done.changes, needs.texts)
-        return done, "installed already" if holds else "installed from the requested source"
+        return done, needs.describe() if holds else "installed from the requested source"
 
     def preview(self, host: Host, progress: Progress) -> Report:
-        """See `Step`: the plan, or why there is none, below what differs."""
+        """See `Step`: the plan, or what differs and why there is no plan."""
         verdict = super().preview(host, progress)
-        needs, lock = self._recordable(host), host.context.lock_for(self)
+        needs, lock = self.check_places(host), host.context.lock_for(self)
         if runs(self.python) and not self._difference(needs, lock):
             return verdict
-        progress(verdict)
+        progress(verdict.lines[0])
         try:
-            plan = self._plan(needs, lock, host, progress)
+            return self._plan(needs, lock, host, progress)
         except InstallFailed as error:
             lines = "\n".join(filter(None, (error.message, error.hint, error.details))).splitlines()
             return replace(verdict, lines=(*verdict.lines, *lines))
-        return replace(plan, lines=(*verdict.lines, *plan.lines))
 
     def _plan(self, needs: Needs, lock: Optional[Lock], host: Host, progress: Progress) -> Report:
         if runs(self.python):
+            from .as_of import with_others
             from .install import rehearse
 
-            return rehearse(needs, self.place(host), self.modes, progress, lock)
+            needs = with_others(needs, self.options, host)
+            return rehearse(needs, self.place(host), self._modes, progress, lock)
         from .environments.make import notebook_of, preview
 
         return preview(notebook_of(host), self.python, needs.texts, self.place(host))
 
-    def _recordable(self, host: Host) -> Needs:
+    @property
+    def _modes(self) -> FrozenSet[str]:
+        return self.modes | ({"build"} if self.build else set())
+
+    def check_places(self, host: Host) -> Needs:
         """Return what is required; `ColabMagicsError` if a file is missing or no line can say it.
 
         This is refused before anything is installed.
@@ -291,12 +339,13 @@ class PinStep(Step):
         step = PinStep(
             (
                 *texts,
-                *(f"-r {spelled(file, host)}" for file in files),
-                *(f"-e {spelled(folder, host)}" for folder in self.folders),
+                *(f"-r {file}" for file in files),
+                *(f"-e {folder}" for folder in self.folders),
             ),
-            self.options.spelled(lambda path: spelled(path, host)),
+            self.options,
             bare=frozenset(key(text) for text in self.requirements if is_bare(text)),
             python=self.python,
+            build=self.build,
         )
         secret = self.options.secret or any(map(carries_secret, texts))
         return step if step.keys and not secret else None
@@ -307,7 +356,7 @@ class PinStep(Step):
         for place in (*folders, *self.options.paths):
             if not survives(host.resolve(place), host):
                 raise ColabMagicsError(
-                    f"{place} goes with this machine, so that no line could restore it.",
+                    f"{place} is lost with this machine, and no line could bring it back.",
                     "Keep it on the drive, or beside the notebook.",
                     code="temporary-place",
                 )
@@ -352,6 +401,7 @@ def parser() -> Parser:
     add("-e", "--editable", dest="folders", metavar="FOLDER", help="a project to edit", **often)
     add("-U", "--upgrade", help="the newest version that fits; it is recorded", **flag)
     add("--allow-kernel-changes", help="also what runs this kernel", **flag)
+    add("--build", help="build what has no wheel, without a question", **flag)
     add("--python", default="", metavar="VERSION", help="switch the notebook to this Python")
     add_options(tree)
     freeze = tree.add_command("freeze", "Pin what this kernel has imported, at its versions.")
@@ -371,6 +421,8 @@ def parse(words: List[str]) -> Optional[PinStep]:
     command, arguments = parser().parse_words(words)
     if command or not words:
         return None
+    if words[:1] != ["--"]:  # behind which each word is a package
+        _read_as_pip(arguments)
     _check(arguments)
     texts = list(map(normal, arguments.requirements))
     for text in texts:
@@ -389,17 +441,21 @@ def parse(words: List[str]) -> Optional[PinStep]:
         Options.of(arguments),
         frozenset(mode for mode in _MODES if getattr(arguments, mode)),
         python=version_of(arguments.python) if arguments.python else "",
+        build=arguments.build,
     )
 
 
 #: Code of a slip → what is wrong, and what to do.
 _SLIPS = {
-    "space": ("%pin: a space before {}.", "Write numpy==2.1.3 without spaces."),
     "secret-typed": (
         "%pin: --index-auth takes the name of an environment variable, not the secret.",
         "Remove the secret from this cell, and clear the history (%history -g).",
     ),
     "not-a-folder": ("%pin -e takes a folder.", "For a repository: %pin 'NAME @ git+https://...'"),
+    "no-days": (
+        "%pin --as-of: the files of --find-links have no dates.",
+        "Take the packages from an index, without --find-links.",
+    ),
     "no-index": (
         "%pin: --index-auth, but no index to log in to.",
         "Add --index-url or --extra-index-url.",
@@ -407,19 +463,46 @@ _SLIPS = {
 }
 
 
+#: Commands of pip → what to type here for a package.
+_OF_PIP = {
+    **dict.fromkeys(("upgrade", "update"), "Type: %pin --upgrade {0}"),
+    **dict.fromkeys(
+        ("uninstall", "remove"),
+        "Out of the setup cell: %setup forget {0}. Off this machine: %pip uninstall {0}",
+    ),
+}
+
+
+def _read_as_pip(arguments: Namespace) -> None:
+    """Drop the word that one types behind pip; refuse the commands of pip that are none here."""
+    first, *names = arguments.requirements or [""]
+    if first == "install":
+        arguments.requirements = names
+    if first in _OF_PIP and names:
+        hint = _OF_PIP[first].format(" ".join(names))
+        raise usage_error(f"%pin has no command {first}.", hint, code="unknown-command")
+
+
 def _check(arguments: Namespace) -> None:
     """Refuse what can only be a slip."""
+    typed = find_slip(arguments.requirements)
+    if typed is not None:
+        raise usage_error(
+            f"%pin: {typed[0]} is not a requirement.",
+            "Write it without spaces: numpy==2.1.3",
+            code="not-a-requirement",
+            slip=typed if typed[1] else None,
+        )
+    if arguments.as_of:
+        day_of(arguments.as_of)
     login, slip = arguments.index_auth, ""
-    texts = arguments.requirements
-    operator = next((x for x in texts if x in _OPERATORS or x[:1] in {*"=<>~!"}), "")
-    if operator:
-        slip = "space"
-    elif login and not re.fullmatch(r"[A-Za-z_]\w*", login):
+    if login and not re.fullmatch(r"[A-Za-z_]\w*", login):
         slip = "secret-typed"
     elif any("://" in folder for folder in arguments.folders):
         slip = "not-a-folder"
+    elif arguments.as_of and arguments.find_links:
+        slip = "no-days"
     elif login and not (arguments.index_url or arguments.extra_index_url):
         slip = "no-index"
     if slip:
-        message, hint = _SLIPS[slip]
-        raise usage_error(message.format(operator), hint, code=slip)
+        raise usage_error(*_SLIPS[slip], code=slip)

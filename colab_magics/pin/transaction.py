@@ -16,9 +16,8 @@ from ..core.errors import ColabMagicsError, InstallFailed
 from ..core.steps import Progress
 from . import integrity, journal
 from .environment import Installed
-from .installer import Job
+from .job import Job
 from .journal import History, Journal
-from .loaded import Owned
 from .requirements import carries_secret, project_name
 
 #: Canonical name → (version before or "", version now or "").
@@ -35,8 +34,8 @@ class Done:
     repaired: Tuple[str, ...] = ()
     #: What was said of the plan before it was carried out.
     notes: Tuple[str, ...] = ()
-    #: What each distribution owned of the loaded modules before.
-    loaded: Mapping[str, Owned] = field(default_factory=dict)
+    #: The version of each distribution that owned a loaded module before.
+    loaded: Mapping[str, str] = field(default_factory=dict)
     #: Needs that were met before, and are not now.
     breaks: Tuple[str, ...] = ()
 
@@ -194,7 +193,7 @@ def _text(name: str, version: str, origins: Mapping[str, str]) -> str:
 def _put_back(job: Job, options: Sequence[str], texts: Sequence[str]) -> None:
     """Install versions from before, and nothing with them; `InstallFailed` if one is lost."""
     if texts:
-        job.install([*options, *texts], options=_ALONE)
+        job.without_day().install([*options, *texts], options=_ALONE)
 
 
 def verify(job: Job, options: Sequence[str]) -> None:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import site
+import stat
 import sys
 import sysconfig
+from contextlib import suppress
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Dict, Iterable, List, Match, Optional, Sequence
+from typing import Dict, Iterable, List, Match, Optional, Sequence, Tuple
 from urllib.parse import urlsplit
 
+from ..core.ownership import is_trusted
 from ..core.process import run
+from .environment import canonical_name
 from .pip_config import PipSettings
 from .plan import Item, Plan
 
+#: The oldest uv that makes locks; see `Uv.pylock_command`.
+_OLDEST = (0, 6, 17)
 #: Has uv print which packages it has to fetch; see `Uv.is_writing` and `Uv.read_plan`.
 _LOG = "uv_installer::plan=debug"
 _PLANNED = re.compile(
@@ -24,18 +30,53 @@ _PLANNED = re.compile(
     r"([\w.-]+)(?:\[[^\]]*\])?(?:==(\S+)| @ (\S+))"
 )
 _FETCHES = re.compile(r"Downloading ([\w.-]+) \((\d+(?:\.\d+)?)([KMG]?)i?B\)")
+#: What comes from a URL or a folder has ``@`` in the place of ``==``.
+_BUILDS = re.compile(r"\s*Building ([\w.-]+)==(\S+)")
 _ADDS = re.compile(r" \+ ([\w.-]+)==(\S+)")
 _UNITS = {"": 1, "K": 1024, "M": 1024**2, "G": 1024**3}
 
 
 def find_uv() -> Optional[str]:
-    """Return the uv that was installed with this package, else the one on PATH."""
+    """Return this machine's own uv if it is new enough, else the one of our dependency, else any.
+
+    Colab has its own, in a folder named by ``UV_INSTALL_DIR``.
+    """
+    own, wheel = _find_own_uv(), _find_wheel()
+    if own is None or wheel is None or own == Path(wheel):
+        return str(own or wheel or "") or None
+    return str(own) if _version_of(own, own.stat().st_mtime) >= _OLDEST else wheel
+
+
+def _find_own_uv() -> Optional[Path]:
+    """Return the first uv in that folder and on PATH; never one of the working directory."""
+    folders = map(Path, [os.environ.get("UV_INSTALL_DIR", ""), *os.get_exec_path()])
+    name = "uv.exe" if os.name == "nt" else "uv"
+    for folder in filter(Path.is_absolute, folders):
+        with suppress(OSError):  # it is not there, or in a folder that this user cannot see
+            status = (folder / name).stat()
+            if stat.S_ISREG(status.st_mode) and is_trusted(status):
+                return folder / name
+    return None
+
+
+def _find_wheel() -> Optional[str]:
     try:
         from uv import find_uv_bin
 
         return str(find_uv_bin())
     except (ImportError, FileNotFoundError):
-        return shutil.which("uv")
+        return None
+
+
+@lru_cache(maxsize=8)
+def _version_of(program: Path, changed: float) -> Tuple[int, ...]:
+    """Return the version of a uv, none of one that does not work; ``changed``: when it was."""
+    with suppress(OSError):
+        done = run([str(program), "--version"], timeout=5)
+        found = re.match(r"uv (\d+)\.(\d+)\.(\d+)", done.lines[0] if done.lines else "")
+        if found and done.status == 0:
+            return tuple(map(int, found.groups()))
+    return ()
 
 
 def _config() -> Dict[str, str]:
@@ -109,7 +150,7 @@ class Uv:
         """Return this process's variables and the translated settings of pip."""
         # A little more than our own time box, which is the one that can name what it waited for.
         late = str(int(settings.patience(os.environ)) + 5)
-        return {
+        variables = {
             **_cache(),
             **_config(),
             "UV_HTTP_CONNECT_TIMEOUT": late,
@@ -123,6 +164,9 @@ class Uv:
             **settings.for_uv(os.environ).environment,
             "UV_HTTP_TIMEOUT": late,
         }
+        if settings.day:  # see `PipSettings.for_uv`
+            variables.pop("UV_FIND_LINKS", None)
+        return variables
 
     def option_lines(self, settings: PipSettings) -> List[str]:
         """Return lines for the requirements file that say what no variable can."""
@@ -156,30 +200,62 @@ class Uv:
     def read_plan(self, lines: Sequence[str], report: str = "") -> Plan:
         """See `Installer`; sizes are those of what it fetches already."""
         plan: Plan = {}
+        built: Dict[str, str] = {}
         previous = ""
         for line in lines:
             planned = _match_plan(line, previous)
-            fetches, adds = _FETCHES.match(line), _ADDS.match(line)
+            fetches, adds, builds = (p.match(line) for p in (_FETCHES, _ADDS, _BUILDS))
             if planned:
                 uncached, name, version, url = planned.groups()
                 plan[name] = Item(name, version or _origin_of(url), not uncached)
             elif fetches and fetches[1] in plan:
-                size = round(float(fetches[2]) * _UNITS[fetches[3]])
-                plan[fetches[1]] = replace(plan[fetches[1]], size=size)
+                plan[fetches[1]] = replace(plan[fetches[1]], size=_bytes(fetches))
             elif adds and adds[1] in plan:  # the version of what comes from a URL
                 plan[adds[1]] = replace(plan[adds[1]], version=adds[2])
+            elif builds:
+                built[canonical_name(builds[1])] = builds[2]
             previous = previous if self.is_debug(line) else line
-        return plan
+        if not plan:  # where only a build says what a release needs, it comes before the plan
+            return {name: Item(name, version, built=True) for name, version in built.items()}
+        return {n: replace(item, built=built.get(n) == item.version) for n, item in plan.items()}
 
-    def pylock_command(self, requirements: Path, output: Path) -> Optional[List[str]]:
+    def resolve_command(self, requirements: Path, output: Path) -> List[str]:
         """See `Installer`."""
-        options = ["--no-deps", "--no-header", "--no-annotate", "--format", "pylock.toml"]
+        options = ["--no-header", "--no-annotate", "--output-file", str(output)]
+        return self._pip("compile", *options, str(requirements))
+
+    def read_resolved(self, text: str) -> List[str]:
+        """See `Installer`."""
+        return re.findall(r"^[\w.-]+==[^\s;]+", text, re.MULTILINE)
+
+    def pylock_command(
+        self, requirements: Path, output: Path, words: Sequence[str] = ()
+    ) -> Optional[List[str]]:
+        """See `Installer`."""
+        options = ["--no-deps", "--no-header", "--no-annotate", "--format", "pylock.toml", *words]
         files = ["--output-file", str(output), str(requirements)]
         return self._pip("compile", "--quiet", *options, *files)
 
     def is_debug(self, line: str) -> bool:
         """See `Installer`: what `_LOG` adds."""
         return line.startswith(("DEBUG ", "  Installed: ", "  Requested: "))
+
+    def describe(self, line: str) -> str:
+        """See `Installer`."""
+        build = re.match(r"\s*Building ([\w.-]+)", line)
+        if build:
+            return f"building {build[1]} from source"
+        is_put = line.startswith(("Prepared", "Uninstalled"))
+        return "putting the files in place" if is_put else ""
+
+    def read_size(self, line: str) -> Optional[Tuple[str, int]]:
+        """See `Installer`; it names only what is larger than a megabyte."""
+        fetches = _FETCHES.match(line)
+        return (fetches[1], _bytes(fetches)) if fetches else None
+
+    def read_done(self, line: str) -> Optional[Tuple[int, int]]:
+        """See `Installer`: it does not say."""
+        return None
 
     def changed_names(self, line: str, previous: str) -> List[str]:
         """See `Installer`."""
@@ -192,6 +268,10 @@ class Uv:
         wheels = Path(done.lines[-1] if done.lines else "", "archive-v0")
         patterns = (f"*/{name.replace('-', '_')}-*.dist-info/RECORD" for name in names)
         return [record for pattern in patterns for record in wheels.glob(pattern)]
+
+
+def _bytes(fetches: Match[str]) -> int:
+    return round(float(fetches[2]) * _UNITS[fetches[3]])
 
 
 def _match_plan(line: str, previous: str) -> Optional[Match[str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from functools import lru_cache
-from typing import TYPE_CHECKING, Dict, Optional
+from typing import TYPE_CHECKING, Dict, Iterable, Optional
 
 if TYPE_CHECKING:
     from packaging.tags import Tag
@@ -26,6 +26,15 @@ def rank_file(name: str) -> Optional[int]:
         return sys.maxsize
     ranks = _tag_ranks()
     return min((ranks[tag] for tag in parse_wheel_filename(name)[3] if tag in ranks), default=None)
+
+
+def nearest(versions: Iterable[str], version: str) -> str:
+    """Return the next release after a version, else the last before it; empty where none is."""
+    from packaging.version import Version
+
+    known = sorted(v for v in map(Version, versions) if not v.is_prerelease)
+    later = [v for v in known if v > Version(version)]
+    return str((later or known[-1:])[0]) if known else ""
 
 
 @lru_cache(maxsize=1)

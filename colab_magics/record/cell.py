@@ -15,13 +15,13 @@ from typing import Iterator, List, Optional, Sequence, Tuple
 from ..core.arguments import quote, split, split_comment, split_flags
 from ..core.controls import has_controls, visible
 from ..core.errors import NotebookError, input_errors
-from ..core.origin import portable_requirement
+from ..core.host import Host
+from ..core.origin import newest, portable_source, repository
 from ..core.steps import STEPS, Step
 from ..core.steps import parse as parse_step
 
 #: The version of the cell's format; a newer one is refused.
 FORMAT = 1
-_ABOUT = "https://pypi.org/project/colab-magics/"
 #: The front-end extension has the same rule; tests/attacks/markers.json tests both.
 _MARKER = re.compile(r"#[ \t]*colab_magics:setup v([0-9]+)(?![0-9A-Za-z_])")
 _MAGIC = re.compile(r"%([A-Za-z_]\w*)(?=\s|$)")
@@ -29,12 +29,22 @@ _ESCAPED = re.compile(r"(\s*)(?:[\w.,\[\] ]+=\s*)?[%!?]")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 #: Lines that install and load this package, in any release's setup cell; nothing else on them.
 _HEAD = re.compile(
-    r"try:|import colab_magics|except ModuleNotFoundError:|%(re)?load_ext colab_magics|"
-    r"%pip install (-q |-U |--quiet |--upgrade )*\S*colab[-_.]magics\S*"
+    r"\s*(try:|import colab_magics|except ModuleNotFoundError:|%(re)?load_ext colab_magics|"
+    r"%pip install (-q |-U |--quiet |--upgrade )*\S*colab[-_.]magics\S*)"
+)
+#: What may have any name is ours only where `bootstrap_lines` puts it, with no other line beside.
+_BOOTSTRAP = re.compile(
+    r"^except ModuleNotFoundError:\n"
+    r"(    from google\.colab import drive; drive\.mount\('[^'\s]+'\)\n)?"
+    r"""    %pip install -q ((\w+\+)?\w+://\S+|\.{0,2}/\S*|"\.{0,2}/[^"\n]*")$(?!\n[ \t]+\S)""",
+    re.MULTILINE,
 )
 _WRITE = re.compile(r"%setup write( --all)?")
-#: A line magic with more arguments than these has each on a line of its own.
-_MOST_ARGUMENTS = 5
+#: A line magic with more arguments than these has each on a line of its own; one that is longer
+#: than these characters has its options below it.
+_MOST_ARGUMENTS, _LONG = 5, 96
+#: A hash in a text that people read.
+_HASH = re.compile(r"\b([0-9a-f]{8})[0-9a-f]{24,}\b")
 #: Magic lines in a cell that we write; further ones are calls in plain Python, because IPython
 #: refuses to run a cell with 500 of them.
 MOST_ESCAPES = 400
@@ -43,7 +53,7 @@ _CALL = re.compile(
     r"""get_ipython\(\)\.run_line_magic\('([A-Za-z_]\w*)', ('[^'\\]*'|"[^"\\]*")\)(\s+#.*)?"""
 )
 #: One word to IPython, to pip and to a shell, in which IPython expands nothing.
-_WORD = re.compile(r"[\w.~+:/@%=&?#-]*[\w/]", re.ASCII)
+_WORD = re.compile(r"[\w.~+:/@%=?#-]*[\w/]", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -93,15 +103,17 @@ def _version(source: str) -> Optional[int]:
 
 def is_replaceable(source: str) -> bool:
     """Return whether a cell has no line of the user's own, so that it may be replaced."""
-    return all(
-        not line.comment if line.step else is_head(line.text) or _WRITE.fullmatch(line.text.strip())
-        for line in parse(source)
-    )
+    lines = parse(source)
+    if any(line.comment for line in lines if line.step):
+        return False
+    others = others_than_head([line.text for line in lines if line.step is None])
+    return all(_WRITE.fullmatch(text.strip()) for text in others)
 
 
-def is_head(text: str) -> bool:
-    """Return whether a line is blank, or one that installs or loads this package."""
-    return not text.strip() or bool(_HEAD.fullmatch(text.strip()))
+def others_than_head(texts: Sequence[str]) -> List[str]:
+    """Return the lines that are not blank, and do not install or load this package."""
+    rows = _BOOTSTRAP.sub("", "\n".join(text.rstrip() for text in texts)).split("\n")
+    return [row for row in rows if row.strip() and not _HEAD.fullmatch(row)]
 
 
 def parse(source: str) -> List[Line]:
@@ -110,7 +122,7 @@ def parse(source: str) -> List[Line]:
     if version is not None and version > FORMAT:
         raise NotebookError(
             f"This setup cell has format v{version}; this colab_magics reads v{FORMAT}.",
-            "Upgrade: %pip install -U colab-magics, then restart.",
+            f"Upgrade: %pip install -U {newest()}, then restart.",
             code="newer-format",
         )
     lines: List[Line] = []
@@ -137,6 +149,16 @@ def statements(texts: Sequence[str]) -> Iterator[Tuple[Sequence[str], bool]]:
 
     A line in a string, a bracket or a block is no magic; a call in plain Python is.
     """
+    for rows, is_escaped in split_escapes(texts):
+        is_magic = is_escaped and not _ESCAPED.match(rows[0])  # a call
+        yield rows, is_magic or (is_escaped and rows[0].startswith("%"))
+
+
+def split_escapes(texts: Sequence[str]) -> Iterator[Tuple[Sequence[str], bool]]:
+    """Yield the lines that IPython transforms as one, or a single line, and whether it does so.
+
+    Where IPython's lines begin and end is decided here alone. A magic as a call counts as one.
+    """
     code: List[str] = []  # since the last complete statement in the first column
     at = 0
     while at < len(texts):
@@ -150,7 +172,7 @@ def statements(texts: Sequence[str]) -> Iterator[Tuple[Sequence[str], bool]]:
         end = at + 1
         while texts[end - 1].rstrip("\n").endswith("\\") and end < len(texts):
             end += 1
-        yield texts[at:end], called is not None or texts[at].startswith("%")
+        yield texts[at:end], True
         code = [*code, escaped.group(1) + "pass"] if escaped and escaped.group(1) else []
         at = end
 
@@ -189,16 +211,29 @@ def render(lines: Sequence[Line]) -> str:
     return "\n".join(line.text for line in lines)
 
 
+def brief(text: str) -> str:
+    """Return a magic line as messages and tables show it: in one row, hashes by eight digits."""
+    return _HASH.sub(r"\1...", text.replace(" \\\n   ", ""))
+
+
 def render_step(step: Step, flags: Sequence[str] = ()) -> str:
-    """Return the magic line of a step, over several lines if it has more than five arguments."""
+    """Return the magic line of a step, over several lines if it has many arguments or is long."""
     groups: List[str] = []  # an option with its value is one argument
     for word in map(quote, step.arguments()):
-        if groups and groups[-1].startswith("-") and " " not in groups[-1]:
+        is_value = groups and groups[-1].startswith("-") and not word.startswith("-")
+        if is_value and " " not in groups[-1]:
             groups[-1] += " " + word
         else:
             groups.append(word)
     head = " ".join([f"%{step.word}", *flags])
-    return (" \\\n    " if len(groups) > _MOST_ARGUMENTS else " ").join([head, *groups])
+    line = " ".join([head, *groups])
+    if len(groups) <= _MOST_ARGUMENTS and len(line) <= _LONG:
+        return line
+    if len(groups) <= _MOST_ARGUMENTS:  # a long one has a hash, which nobody reads, or a URL
+        options = (at for at, group in enumerate(groups) if group.startswith("-"))
+        first = next(options, len(groups))
+        head, groups = " ".join([head, *groups[:first]]), groups[first:]
+    return " \\\n    ".join([head, *groups])
 
 
 def step_line(step: Step, note: str = "") -> Line:
@@ -243,31 +278,50 @@ def _verified(step: Step, flags: Sequence[str] = ()) -> str:
     return text
 
 
-def new_cell() -> List[Line]:
-    """Return the head of a new setup cell."""
+def with_marker(lines: Sequence[Line]) -> List[Line]:
+    """Return the lines of a setup cell that has lost its marker, with it, below a title."""
+    at = 1 if lines and lines[0].text.startswith("#@title") else 0
+    return [*lines[:at], Line(_marker_line()), *lines[at:]]
+
+
+def _marker_line() -> str:
+    address = repository()
+    return f"# colab_magics:setup v{FORMAT}" + (f" - what is this? {address}" if address else "")
+
+
+def new_cell(host: Optional[Host] = None) -> List[Line]:
+    """Return the head of a new setup cell, for a notebook that runs on this host."""
     return parse(
         "\n".join(
             (
                 "#@title Setup: run this first, and again after a restart",
                 "# Brings back packages, Drive and folder. Safe to run twice. Edit freely.",
-                f"# colab_magics:setup v{FORMAT} - what is this? {_ABOUT}",
-                *bootstrap_lines(),
+                _marker_line(),
+                *bootstrap_lines(host),
                 "%reload_ext colab_magics",
             )
         )
     )
 
 
-def bootstrap_lines() -> Tuple[str, ...]:
+def installs_package(source: str) -> bool:
+    """Return whether a setup cell installs colab_magics where it is missing."""
+    return bool(_BOOTSTRAP.search(source) or re.search(r"^    %pip install -q \S", source, re.M))
+
+
+def bootstrap_lines(host: Optional[Host] = None) -> Tuple[str, ...]:
     """Return the lines of a setup cell that install colab_magics where it is missing."""
-    source = portable_requirement()
+    source, mount = portable_source(host)
     if not source:
         return ("# colab_magics came from a local copy: install it on a fresh machine first.",)
-    if not _WORD.fullmatch(source):
+    is_path = source.startswith((".", "/"))  # which may have spaces, and then is quoted
+    word = source.replace(" ", "_") if is_path else source
+    if not _WORD.fullmatch(word) or not _WORD.fullmatch(mount or "/"):
         return ("# colab_magics came from a place that no line can name: install it first.",)
     return (
         "try:",
         "    import colab_magics",
         "except ModuleNotFoundError:",
-        f"    %pip install -q {source}",
+        *([f"    from google.colab import drive; drive.mount('{mount}')"] if mount else ()),
+        f"    %pip install -q {source}" if word == source else f'    %pip install -q "{source}"',
     )

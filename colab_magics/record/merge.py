@@ -18,9 +18,8 @@ from .cell import (
     MOST_ESCAPES,
     Line,
     count_escapes,
-    is_head,
     is_setup,
-    new_cell,
+    others_than_head,
     render_step,
     step_line,
 )
@@ -55,7 +54,7 @@ class _Group:
     def accepts(self, part: Step) -> bool:
         """Tell whether the line can hold the part; one of several steps cannot."""
         several = self.line is not None and type(self.line.step) is not type(self.first)
-        return not several and self.first.joined(part) is not None
+        return not several and self.first.merged_with(part) is not None
 
     def step(self) -> Optional[Step]:
         """Return what the line is to say, None if nothing."""
@@ -63,7 +62,7 @@ class _Group:
         if rest is not None and self.removed:
             rest = rest.without(frozenset(self.removed))
         new = _together(list(self.changed.values()))
-        return new if rest is None else rest if new is None else rest.joined(new)
+        return new if rest is None else rest if new is None else rest.merged_with(new)
 
     def result(self) -> Optional[Line]:
         """Return the line; of an emptied one the comment, which a person may have written."""
@@ -100,8 +99,8 @@ class _Merger:
     def take(self, part: Step, note: str) -> str:
         """Merge a part, and return what changed; empty if nothing."""
         key, old = _key(part), self.parts.get(_key(part))
-        part = part if old is None else part.after(old)
-        if old is not None and old.joined(part) == old:
+        part = part if old is None else part.replacing(old)
+        if old is not None and old.merged_with(part) == old:
             return ""
         homes = self.homes[key]
         group = self._find(part, homes)
@@ -123,7 +122,7 @@ class _Merger:
     def _find(self, part: Step, homes: Sequence[_Group]) -> Optional[_Group]:
         """Return the line that can take a part: one that has its key, else the last of its kind."""
         others: Iterable[_Group] = reversed(self.kin[part.word])
-        if type(part).joined is Step.joined:  # a kind of which no two steps share a line
+        if type(part).merged_with is Step.merged_with:  # a kind of which no two steps share a line
             others = ()
         return next((group for group in chain(homes, others) if group.accepts(part)), None)
 
@@ -177,7 +176,7 @@ def _together(parts: Sequence[Step]) -> Optional[Step]:
         return parts[0] if parts else None
     half = len(parts) // 2
     first, second = _together(parts[:half]), _together(parts[half:])
-    return first.joined(second) if first is not None and second is not None else None
+    return first.merged_with(second) if first is not None and second is not None else None
 
 
 def _key(part: Step) -> Tuple[str, str]:
@@ -212,14 +211,23 @@ def forget(lines: Sequence[Line], selector: Sequence[str]) -> Merged:
     """
     if not selector:
         return _forget_all(lines)
-    word = {"cd": "cd_persist", "auto": "setup"}.get(selector[0], selector[0])
-    names = selector[1:]
-    if word not in STEPS:
+    word, names = {"cd": "cd_persist"}.get(selector[0], selector[0]), selector[1:]
+    if word in {"auto", "editor"}:
+        word, names = "setup", selector
+    elif word not in STEPS:
         word, names = "pin", selector
     keys = frozenset(key for name in names for key in _matching(lines, word, name))
     if names and not keys:
         return list(lines), ()
     return remove_steps(lines, word, keys)
+
+
+def list_selectors(lines: Sequence[Line]) -> List[str]:
+    """Return the words by which `forget` knows lines: pinned packages, and kinds of lines."""
+    steps = [line.step for line in lines if line.step]
+    names = {key for step in steps if step.word == "pin" for key in step.keys}
+    names |= {step.word for step in steps}
+    return sorted(name for name in names if " " not in name)
 
 
 def _matching(lines: Sequence[Line], word: str, name: str) -> List[str]:
@@ -237,9 +245,8 @@ def _folded(name: str) -> str:
 
 def _forget_all(lines: Sequence[Line]) -> Merged:
     """Return no lines; `NotebookError` if some are the user's own."""
-    head = {line.text for line in new_cell()}
-    others = [line.text for line in lines if line.step is None and line.text not in head]
-    others = [text for text in others if not is_head(text) and not text.strip().startswith("#")]
+    others = others_than_head([line.text for line in lines if line.step is None])
+    others = [text for text in others if not text.strip().startswith("#")]
     if others:
         raise NotebookError(
             f"The setup cell also holds lines of your own: {'; '.join(others[:3])}.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -10,7 +11,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 import nbformat
 from jupyter_client import AsyncKernelManager
@@ -22,6 +23,9 @@ from ..core.errors import NotebookError
 from ..core.signals import SignalCounter
 from ..notebook.document import Document
 from ..notebook.locate import RUN_VARIABLE
+from ..notebook.writers.run import RESUMED, STATUS, exchange_read
+from ..pin.environments.interpreters import KERNEL_OPTIONS
+from .console import Console
 
 #: The debugger of older ipykernels warns of frozen modules, which nobody asked about.
 _QUIET = {"PYDEVD_DISABLE_FILE_VALIDATION": "1"}
@@ -31,11 +35,11 @@ TICK = 0.1
 GRACE, ENDING = 2.5, 1.0
 #: Seconds after which the outputs so far are saved; a cell that took so long is saved at its end.
 EVERY, LONG = 60.0, 10.0
+#: The most of what a kernel that died had printed, in bytes.
+LAST_WORDS = 2000
 #: The part of the time that saving in between may take.
 SHARE = 0.1
 
-#: Called with each line of progress.
-OnLine = Callable[[str], None]
 #: Cell, counted from 0 → what it has now: its count and its outputs, as messages have them.
 Run = Dict[int, Dict[str, Any]]
 
@@ -47,6 +51,19 @@ class Failure:
     cell: int
     name: str
     message: str
+    #: The stable code of an error of ours; empty for others.
+    code: str = ""
+
+    def as_json(self) -> Dict[str, str]:
+        """Return the error as JSON has it."""
+        return {"name": self.name, "message": self.message, "code": self.code}
+
+
+class Cell(NamedTuple):
+    """A cell to run in place of the notebook's; with ``may_fail`` the run goes on after it."""
+
+    source: str
+    may_fail: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,6 +84,12 @@ class Options:
     kernel: str = ""
     python: str = ""
     interpreter: str = sys.executable
+    #: Whether cells that were done before a checkpoint are shown instead of run.
+    resume: bool = False
+    #: What is run in the place of the notebook's cells; their outputs are not saved.
+    cells: Tuple[Cell, ...] = ()
+    #: Whether no line of the notebook leads to another interpreter.
+    is_fixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,19 +97,23 @@ class Task:
     """What to run: a notebook, in a folder, with a folder that its kernel shares with us.
 
     A signal (counted in ``signals``) ends the run within some seconds. ``save`` is called now and
-    then with the outputs so far, in another thread, and never twice at once.
+    then with the outputs so far, in another thread, and never twice at once. ``restarts`` tells
+    whether the cell that ends with an error of this name is run again, in a fresh kernel.
     """
 
     document: Document
     folder: Path
     shared: Path
     options: Options
-    on_line: OnLine
+    console: Console
     signals: SignalCounter
     save: Callable[[Run], None]
+    restarts: Callable[[str], bool]
 
 
 class _NotStarted(NotebookError):
+    """The kernel of the notebook cannot be started."""
+
     code = "kernel-not-started"
 
 
@@ -103,22 +130,38 @@ def execute(task: Task) -> Outcome:
         return asyncio.run(_Execution(task).main())
 
 
+class _Client(NotebookClient):  # type: ignore[misc]
+    """Passes on the messages of our magics: `extension.output` marks them for who runs the cell."""
+
+    console: Console
+
+    def process_message(self, msg: Dict[str, Any], cell: Any, cell_index: int) -> Any:
+        """See ``NotebookClient``."""
+        content = msg["content"]
+        if (content.get("transient") or {}).get("colab_magics"):
+            self.console.message(str(content.get("data", {}).get("text/plain", "")))
+        return super().process_message(msg, cell, cell_index)
+
+
 class _Execution:
     """One kernel, from its start to its end."""
 
     def __init__(self, task: Task) -> None:
-        self._signals, self._options, self._on_line = task.signals, task.options, task.on_line
+        self._signals, self._options, self._console = task.signals, task.options, task.console
+        self._restarts, self._shared = task.restarts, task.shared
         self._blank: List[Any] = []  # the outputs of a cell that has not run
-        node = _make_node(task.document, self._blank)
+        node = _make_node(task.document, self._blank, task.options.cells)
         self._cells = node.cells
         self._cell = 0  # counted from 1: the one that runs, or ran last
         self._started = 0.0
         self._killed = False  # not asked to end, which it would not do
         self._saves = _Saves(task.save)
         self._manager = _make_manager(task)
+        #: Not passed on: a kernel that ends may print a traceback that says nothing of the run.
+        self._stderr = task.shared / "kernel.stderr"
         self._cwd = str(task.folder.resolve())
         self._variables = {**os.environ, RUN_VARIABLE: str(task.shared), **_QUIET}
-        self._client = NotebookClient(
+        self._client = _Client(
             node,
             km=self._manager,
             timeout=task.options.timeout,
@@ -126,13 +169,13 @@ class _Execution:
             resources={"metadata": {"path": self._cwd}},
             on_cell_executed=self._report,
         )
+        self._client.console = task.console
 
     async def main(self) -> Outcome:
         """Run the cells until a signal comes, and end the kernel."""
         failure: Optional[Failure] = None
         try:
-            # Not cut short by a signal, which would leave a process that nobody knows.
-            await self._client.async_start_new_kernel(env=self._variables, cwd=self._cwd)
+            await self._start_kernel()
             running = asyncio.ensure_future(self._run_cells())
             await self._watch(running)
             if not running.done():
@@ -141,9 +184,17 @@ class _Execution:
         except (RuntimeError, OSError) as error:  # there is no such program
             failure = self._failure(error)
         finally:
+            self._console.clear()
             await self._saves.end()
             await self._end_kernel()
         return Outcome(self._ran(), failure)
+
+    async def _start_kernel(self) -> None:
+        """Start its process; not cut short by a signal, which would leave it without an owner."""
+        with self._stderr.open("wb") as stderr:
+            await self._client.async_start_new_kernel(
+                env=self._variables, cwd=self._cwd, stderr=stderr
+            )
 
     async def _run_cells(self) -> None:
         client = self._client
@@ -152,6 +203,8 @@ class _Execution:
             if self._signals.count:
                 return
             self._cell, self._started = at + 1, time.monotonic()
+            if cell.cell_type == "code":
+                self._console.cell_begins(at + 1, len(self._cells), cell.source)
             await client.async_execute_cell(
                 cell, at, execution_count=client.code_cells_executed + 1
             )
@@ -161,6 +214,7 @@ class _Execution:
         """Wait until the cells have run or a signal comes; save now and then."""
         while not running.done() and not self._signals.count:
             await asyncio.wait({running}, timeout=TICK)
+            self._console.update()
             if self._saves.due():
                 self._saves.begin(self._ran())
 
@@ -199,25 +253,54 @@ class _Execution:
 
     def _failure(self, error: Optional[BaseException]) -> Optional[Failure]:
         if isinstance(error, CellExecutionError):
-            return Failure(self._cell, error.ename, error.evalue)
+            return self._failed(error.ename, error.evalue)
         if isinstance(error, CellTimeoutError):
             return Failure(self._cell, "CellTimeout", f"not done in {self._options.timeout} s")
         if error is None or self._signals.count:
             return None
         if not self._cell:
-            raise _NotStarted("The kernel did not start.", "Try another: --kernel NAME") from None
+            raise _NotStarted(
+                "The kernel did not start.", "Try another: --kernel NAME", self._last_words()
+            ) from None
         if isinstance(error, (RuntimeError, OSError)):  # nbclient, of a kernel that is gone
-            return Failure(self._cell, "KernelDied", "the kernel has ended")
+            message = f"the kernel has ended\n{self._last_words()}".rstrip()
+            return Failure(self._cell, "KernelDied", message)
         return Failure(self._cell, type(error).__name__, str(error))
 
+    def _last_words(self) -> str:
+        """Return the end of what the kernel's process printed outside of cells."""
+        with suppress(OSError), self._stderr.open("rb") as file:
+            file.seek(max(0, self._stderr.stat().st_size - LAST_WORDS))
+            return file.read().decode(errors="replace").strip()
+        return ""
+
     def _report(self, cell: Any, cell_index: int, execute_reply: Dict[str, Any]) -> None:
-        first = next((line for line in cell.source.splitlines() if line.strip()), "")
-        status = execute_reply.get("content", {}).get("status", "?")
-        took = f"{time.monotonic() - self._started:5.1f} s"
-        mark = "ok    " if status == "ok" else "failed"
-        self._on_line(f"[{cell_index + 1:>3}/{len(self._cells)}] {mark} {took}  {first[:70]}")
+        reply = execute_reply.get("content", {})
+        result = "done before" if cell_index + 1 in self._read_resumed() else "ok"
+        error = None
+        if reply.get("status") != "ok":
+            name, message = str(reply.get("ename")), str(reply.get("evalue"))
+            result = "restart" if self._restarts(name) else "failed"
+            error = self._failed(name, message).as_json()
+        self._console.cell_ends(result, error)
+
+    def _failed(self, name: str, message: str) -> Failure:
+        """Return the error of the cell that runs, with the code that the kernel has noted."""
+        with suppress(TypeError, ValueError):
+            noted, _, code = json.loads(exchange_read(self._shared, STATUS) or "[]")
+            return Failure(self._cell, name, message, str(code) if noted == name else "")
+        return Failure(self._cell, name, message)
+
+    def _read_resumed(self) -> List[int]:
+        """Return the numbers of the cells that the kernel only shows, as it says itself."""
+        with suppress(ValueError):
+            numbers = json.loads(exchange_read(self._shared, RESUMED) or "[]")
+            return numbers if isinstance(numbers, list) else []
+        return []
 
     def _ran(self) -> Run:
+        if self._options.cells:
+            return {}
         return {
             at: {
                 "execution_count": cell.get("execution_count"),
@@ -270,9 +353,15 @@ def _error(task: asyncio.Future[None]) -> Optional[BaseException]:
     return task.exception() if task.done() and not task.cancelled() else None
 
 
-def _make_node(document: Document, outputs: List[Any]) -> Any:
+def _make_node(document: Document, outputs: List[Any], instead: Sequence[Cell]) -> Any:
     """Return the notebook as nbclient takes it, each cell with these outputs."""
     cells = [{"metadata": {}, **head, "source": document.source(head)} for head in document.heads]
+    if instead:
+        tags: List[List[str]] = [["raises-exception"] * each.may_fail for each in instead]
+        cells = [
+            {"cell_type": "code", "metadata": {"tags": tag}, "source": each.source}
+            for each, tag in zip(instead, tags)
+        ]
     node = nbformat.from_dict(
         {"cells": cells, "metadata": document.metadata, "nbformat": 4, "nbformat_minor": 5}
     )
@@ -298,6 +387,7 @@ def _make_manager(task: Task) -> Any:
         def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
             argv = [options.interpreter, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
             argv.append("--log-level=ERROR")
+            argv += KERNEL_OPTIONS if options.interpreter != sys.executable else ()
             return KernelSpec(argv=argv, display_name="Python 3", language="python")
 
     connection = str((task.shared / "connection.json").resolve())

@@ -18,17 +18,29 @@ from typing import Any, Dict, List, NamedTuple, Optional, Set, Tuple
 
 from ..core import files, folders
 from ..core.errors import NotebookError, input_errors
+from ..core.exit_status import ExitStatus
 from ..core.signals import SignalCounter, count_signals
 from ..notebook.document import Document
 from ..notebook.metadata_keys import READERS
 from ..notebook.servers import held_by
-from ..notebook.writers.run import FILE, RESTART, exchange_read, exchange_write
+from ..notebook.writers.run import (
+    FILE,
+    RESTART,
+    RESUME,
+    RESUMED,
+    STATUS,
+    exchange_read,
+    exchange_write,
+)
 from ..pin.environments.interpreters import runs, version_of
 from ..pin.environments.make import ensure
 from ..pin.step import PinStep
 from ..record.cell import is_setup, parse
-from .execution import Failure, OnLine, Options, Outcome, Run, Task, execute
+from .console import Console
+from .execution import Failure, Options, Outcome, Run, Task, execute
 
+#: What ipykernel raises where a cell calls ``input`` and nobody can answer.
+_ASKED = "StdinNotImplementedError"
 #: A notebook that gives another reason each time is run from the top so often.
 RESTARTS = 20
 
@@ -36,7 +48,7 @@ RESTARTS = 20
 @dataclass(frozen=True)
 class Result:
     """What a run came to. ``written`` says whether the file changed, ``interrupted`` whether a
-    signal came before it was saved.
+    signal came before it was saved; ``status`` is what the command ends with.
     """
 
     path: Path
@@ -45,9 +57,22 @@ class Result:
     written: bool
     failure: Optional[Failure] = None
     interrupted: bool = False
+    status: ExitStatus = ExitStatus.OK
+
+    def as_json(self) -> Dict[str, Any]:
+        """Return it as JSON has it."""
+        setup = "saved" if self.changed else "unchanged"
+        return {
+            "notebook": str(self.path),
+            "status": int(self.status),
+            "setup": setup if self.setup is not None else "none",
+            "written": self.written,
+            "interrupted": self.interrupted,
+            "failure": self.failure and {"cell": self.failure.cell, **self.failure.as_json()},
+        }
 
 
-def run(path: Path, output: Optional[Path], options: Options, on_line: OnLine) -> Result:
+def run(path: Path, output: Optional[Path], options: Options, console: Console) -> Result:
     """Run a notebook and save it, with its setup cell, at ``output`` or in its place.
 
     Raises `NotebookError`, having run nothing, where the file could not be written safely, and
@@ -57,27 +82,48 @@ def run(path: Path, output: Optional[Path], options: Options, on_line: OnLine) -
     data = files.read(path)
     document = Document.parse(data, path.name)
     text = document.setup_text(is_setup)
-    python = options.python or _required_python(text or "")
+    python = options.python or required_python(text or "")
     _refuse_other_languages(document, options)
+    if options.resume:
+        _refuse_without_checkpoint(text or "", path)
     if output is not None and output.exists() and output.samefile(path):
         output = None
     _refuse_unwritable(output or path)
     with count_signals() as signals:
         with signals.interruptible():
-            options = _switch_python(options, python, path, on_line)
+            options = _switch_python(options, python, path, console)
         shared = folders.scratch_folder("colab-magics-run-", folders.find_room(len(data)))
         try:
             _share(shared, document, text, path)
+            if options.resume:
+                exchange_write(shared, "", RESUME)
             saved = _Saved(document, path, output, data, shared)
-            outcome = _run_until_done(saved, options, on_line, signals)
+            outcome = _run_until_done(saved, options, console, signals)
             if signals.count and not outcome.ran:
                 raise KeyboardInterrupt
             written = saved.finish(outcome.ran)
             setup = exchange_read(shared)
             interrupted = signals.count > 0
+            status = _read_status(shared, outcome.failure)
         finally:
             shutil.rmtree(shared, ignore_errors=True)
-    return Result(output or path, setup, setup != text, written, outcome.failure, interrupted)
+    if interrupted:
+        status = ExitStatus.INTERRUPTED
+    place, failure = output or path, outcome.failure
+    return Result(place, setup, setup != text, written, failure, interrupted, status)
+
+
+def _read_status(shared: Path, failure: Optional[Failure]) -> ExitStatus:
+    """Return the status of a run: that of the error of ours that ended it, as the kernel says."""
+    if failure is None:
+        return ExitStatus.OK
+    if failure.name == _ASKED:
+        return ExitStatus.NEEDS_PERSON
+    try:
+        name, status, _ = json.loads(exchange_read(shared, STATUS) or "[]")
+        return ExitStatus(status) if name == failure.name else ExitStatus.FAILED
+    except (TypeError, ValueError):
+        return ExitStatus.FAILED
 
 
 def _share(shared: Path, document: Document, text: Optional[str], path: Path) -> None:
@@ -86,6 +132,15 @@ def _share(shared: Path, document: Document, text: Optional[str], path: Path) ->
     exchange_write(shared, str(path.resolve()), FILE)
     for name, get in READERS.items():
         exchange_write(shared, get(document.metadata), name)
+
+
+def _refuse_without_checkpoint(text: str, path: Path) -> None:
+    if not any(line.step and line.step.word == "checkpoint" for line in parse(text)):
+        raise NotebookError(
+            f"{path.name} has no %checkpoint line in its setup cell: nothing is kept of a run.",
+            f"colab-magics setup write {path.name} %checkpoint",
+            code="no-checkpoint-line",
+        )
 
 
 def _refuse_other_languages(document: Document, options: Options) -> None:
@@ -243,31 +298,35 @@ def _put_beside(data: bytes, path: Path) -> Path:
 
 
 def _run_until_done(
-    saved: _Saved, options: Options, on_line: OnLine, signals: SignalCounter
+    saved: _Saved, options: Options, console: Console, signals: SignalCounter
 ) -> Outcome:
     """Run from the top; again after each `RestartRequired`, once for each reason."""
-    reasons: Set[str] = set()
+    restarts = _Restarts(saved.shared)
     outcome = Outcome({})
     task = Task(
-        saved.document, saved.path.parent, saved.shared, options, on_line, signals, saved.meanwhile
+        saved.document,
+        saved.path.parent,
+        saved.shared,
+        options,
+        console,
+        signals,
+        saved.meanwhile,
+        lambda name: restarts.find(name) is not None,
     )
     while True:
         last = execute(task)
         outcome = last if last.ran or not signals.count else outcome
         failure = outcome.failure
-        if failure is None or signals.count:
+        restart = None if failure is None or signals.count else restarts.find(failure.name)
+        if failure is None or restart is None:
             return outcome
-        restart = _take_restart(saved.shared)
-        if restart is None or restart.name != failure.name or restart.reason in reasons:
-            return outcome
-        if len(reasons) == RESTARTS:
-            return outcome
-        reasons.add(restart.reason)
+        restarts.follow(restart)
+        exchange_write(saved.shared, None, RESUMED)
         first = (failure.message.splitlines() or [restart.reason])[0]
-        on_line(f"restarting the kernel and running from the top: {first}")
+        console.line(f"restarting the kernel and running from the top: {first}")
         try:
             with signals.interruptible():
-                options = _switch_python(task.options, restart.python, saved.path, on_line)
+                options = _switch_python(task.options, restart.python, saved.path, console)
         except KeyboardInterrupt:
             return outcome
         task = replace(task, options=options)
@@ -281,28 +340,40 @@ class _Restart(NamedTuple):
     python: str = ""
 
 
-def _take_restart(shared: Path) -> Optional[_Restart]:
-    """Take what the kernel asked for; None where it asked for nothing that can be done."""
-    text = exchange_read(shared, RESTART)
-    exchange_write(shared, None, RESTART)
-    try:
-        restart = _Restart(*map(str, json.loads(text or "[]")))
-        return restart._replace(python=version_of(restart.python) if restart.python else "")
-    except (TypeError, ValueError):
-        return None
-    except input_errors():
-        return None
+class _Restarts:
+    """The restarts that kernels ask for: each reason is followed once."""
+
+    def __init__(self, shared: Path) -> None:
+        self._shared = shared
+        self._reasons: Set[str] = set()
+
+    def find(self, name: str) -> Optional[_Restart]:
+        """Return what a cell that ended with this error asks for; None where that is not done."""
+        try:
+            restart = _Restart(*map(str, json.loads(exchange_read(self._shared, RESTART) or "[]")))
+            python = version_of(restart.python) if restart.python else ""
+        except (TypeError, ValueError):
+            return None
+        except input_errors():
+            return None
+        done = restart.reason in self._reasons or len(self._reasons) == RESTARTS
+        return None if done or restart.name != name else restart._replace(python=python)
+
+    def follow(self, restart: _Restart) -> None:
+        """Note that it is done now."""
+        exchange_write(self._shared, None, RESTART)
+        self._reasons.add(restart.reason)
 
 
-def _required_python(text: str) -> str:
+def required_python(text: str) -> str:
     """Return the Python that the lines of a setup cell require; empty where they require none."""
     steps = (line.step for line in parse(text))
     return next((step.python for step in steps if isinstance(step, PinStep) and step.python), "")
 
 
-def _switch_python(options: Options, version: str, path: Path, on_line: OnLine) -> Options:
+def _switch_python(options: Options, version: str, path: Path, console: Console) -> Options:
     """Run on that Python: this one where it is, else in the notebook's environment for it."""
-    if not version or options.kernel or runs(version):
+    if not version or options.kernel or options.is_fixed or runs(version):
         return options
-    environment = ensure(path, version, lambda text: on_line(str(text).split("\n")[0]))
+    environment = ensure(path, version, lambda text: console.line(str(text).split("\n")[0]))
     return replace(options, interpreter=str(environment.interpreter))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from typing import Dict, List, Optional, Sequence, Tuple
 
 from ..core import secret_scan
-from ..core.errors import SourceError, usage_error
+from ..core.arguments import is_near
+from ..core.errors import Slip, SourceError, usage_error
 from ..core.host import Host
 from ..core.redact import register_secret
 from ..core.registry import load
@@ -22,6 +24,10 @@ PLACES = {
     "dotenv": "colab_magics.secret.places:Dotenv",
     "prompt": "colab_magics.secret.places:Prompt",
 }
+#: The codes of the errors where a person was asked for a secret, and has not given it.
+DECLINED = ("secret-late", "secret-refused")
+#: The place of what a person types.
+TYPED = "you"
 #: Why a place of another host does not apply.
 ELSEWHERE = "not here"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -29,6 +35,14 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 class Unanswered(Exception):
     """A place exists but does not give the secret; the text says why, for people."""
+
+
+class Declined(Unanswered):
+    """A person was asked there and has not given it: nobody is asked again by a prompt."""
+
+    def __init__(self, text: str, hint: str, code: str) -> None:
+        super().__init__(text)
+        self.hint, self.code = hint, code
 
 
 class Place:
@@ -41,6 +55,10 @@ class Place:
     def available(self, host: Host) -> Optional[str]:
         """Return None, or why it cannot be used here; start nothing and ask nobody."""
         return None
+
+    def names(self, host: Optional[Host] = None) -> List[str]:
+        """Return the names of those that are there, where it can list them."""
+        return []
 
     def get(self, host: Host, name: str) -> Optional[str]:
         """Return the secret, None where there is none; raise `Unanswered` where it refuses."""
@@ -61,8 +79,9 @@ def find(
     """
     searched: List[str] = []
     skipped: Dict[str, str] = {}
+    declined: Optional[Declined] = None
     for key in PLACES if source == "auto" else [source]:
-        if key in without:
+        if key in without or (key == "prompt" and declined):
             continue
         place: Place = load(PLACES[key])()
         try:
@@ -72,12 +91,31 @@ def find(
             secret = place.get(host, name)
         except Unanswered as error:
             skipped[place.label] = str(error)
+            declined = error if isinstance(error, Declined) else declined
             continue
         if secret:
             register_secret(secret)
             return secret, place
         searched.append(place.label)
-    raise _missing(host, name, searched, skipped, source)
+    similar = find_similar(host, name) if source == "auto" else None
+    raise _missing(host, name, searched, skipped, source, declined, similar)
+
+
+def find_similar(host: Host, name: str) -> Optional[Slip]:
+    """Return a name that is not set, and one that is a letter off and is; not only in a number.
+
+    None in a setup cell: its names were right when they were recorded.
+    """
+    if host.context.cell_steps("secret"):
+        return None
+    names = {key for key, value in os.environ.items() if secret_scan.looks_secret(key, value)}
+    for key in ("keyring", "file", "dotenv"):
+        place: Place = load(PLACES[key])()
+        with suppress(Unanswered):
+            names.update(place.names(host) if place.available(host) is None else ())
+    near = (other for other in sorted(names) if is_near(name, other))
+    numbers = re.compile(r"\d")
+    return next(((name, x) for x in near if numbers.sub("", x) != numbers.sub("", name)), None)
 
 
 def check_name(text: str) -> str:
@@ -98,18 +136,31 @@ def value(host: Host, name: str) -> str:
 
 
 def _missing(
-    host: Host, name: str, searched: List[str], skipped: Dict[str, str], source: str
+    host: Host,
+    name: str,
+    searched: List[str],
+    skipped: Dict[str, str],
+    source: str,
+    declined: Optional[Declined],
+    similar: Optional[Slip],
 ) -> SourceError:
-    if host.colab:
-        hint = "On Colab: the key at the left, add it there and let this notebook see it."
-    elif "KAGGLE_KERNEL_RUN_TYPE" in os.environ:
-        hint = "On Kaggle: Add-ons > Secrets, add it there and attach it to this notebook."
-    else:
-        hint = f"Store it on this machine: %secret set {name}"
+    hint = declined.hint if declined else _advise(host, name)
     if source == "auto":
         skipped = {label: why for label, why in skipped.items() if why != ELSEWHERE}
     else:
         hint = f"Search everywhere: take --from off the line. {hint}"
     places = f"; searched {', '.join(searched)}" if searched else ""
     details = "\n".join(f"{label}: {why}" for label, why in skipped.items())
-    return SourceError(f"{name} is not set{places}.", hint, details, code="secret-missing")
+    code = declined.code if declined else "secret-missing"
+    return SourceError(f"{name} is not set{places}.", hint, details, code=code, slip=similar)
+
+
+def _advise(host: Host, name: str) -> str:
+    """Say where to store a secret for this front end."""
+    if host.colab_page:
+        return "On Colab: the key at the left, add it there and let this notebook see it."
+    if host.colab and not host.person:
+        return f"Only Colab's own page has its secrets; elsewhere: colab exec --env {name}=..."
+    if "KAGGLE_KERNEL_RUN_TYPE" in os.environ:
+        return "On Kaggle: Add-ons > Secrets, add it there and attach it to this notebook."
+    return f"Store it on this machine: %secret set {name}"

@@ -1,8 +1,7 @@
 """Where secrets already are: the environment, Colab, Kaggle, a ``.env``, and the user's memory.
 
-Sources: ``google.colab.userdata`` of colabtools (``get``, ``SecretNotFoundError``,
-``NotebookAccessError``, ``TimeoutException`` after ten seconds where no browser answers), and
-Kaggle's documentation of ``kaggle_secrets.UserSecretsClient``.
+Sources: ``google.colab.userdata`` of colabtools, and its request ``GetSecret``; Kaggle's
+documentation of ``kaggle_secrets.UserSecretsClient``.
 """
 
 from __future__ import annotations
@@ -12,17 +11,17 @@ import sys
 from importlib import import_module
 from io import TextIOWrapper
 from pathlib import Path
-from typing import Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 from ..core.errors import NotebookError
 from ..core.files import open_regular
 from ..core.host import Host
 from ..core.ownership import is_own, others_write
-from .lookup import ELSEWHERE, Place, Unanswered
+from ..core.prompt import ask
+from .lookup import ELSEWHERE, TYPED, Declined, Place, Unanswered, find_similar
 
-_SILENT = "they do not answer outside Colab's own page"
-#: Filled where Colab did not answer in this kernel: it is not asked again, which takes ten seconds.
-_TIMEOUTS: List[str] = []
+#: Seconds that a person has to allow a notebook its secret, in the window of Colab's page.
+PATIENCE = 120
 
 
 class Environment(Place):
@@ -46,29 +45,45 @@ class Colab(Place):
         """See `Place`."""
         if not host.colab:
             return ELSEWHERE
-        if not host.may_ask:
-            return "no browser is open that could answer"
-        return _SILENT if _TIMEOUTS else None
+        return None if host.colab_page else "only Colab's own page has them"
 
     def get(self, host: Host, name: str) -> Optional[str]:
-        """See `Place`; Colab itself waits for at most ten seconds."""
-        try:
-            from google.colab import userdata
+        """See `Place`; `Declined` where the person does not allow it, or not in time.
 
-            secret = userdata.get(name)
-            return None if secret is None else str(secret)
+        ``userdata.get`` gives up after ten seconds, while the page still waits for the person. A
+        second request would open a second window there, and its answer would be another's; so the
+        request is sent here, once, with more patience.
+        """
+        try:
+            from google.colab import _message
+
+            answer = _message.blocking_request("GetSecret", {"key": name}, timeout_sec=PATIENCE)
         except Exception as error:
-            kind = type(error).__name__
-            if kind == "SecretNotFoundError":
-                return None
-            if kind == "TimeoutException":
-                _TIMEOUTS.append(name)
-                raise Unanswered(_SILENT) from None
-            if kind == "NotebookAccessError":
-                raise Unanswered(
-                    f"{name} is there, but this notebook may not see it: switch it on at the key"
-                ) from None
-            raise Unanswered(f"{kind} of Colab") from None
+            raise Unanswered(f"{type(error).__name__} of Colab") from None
+        return _read_secret(name, answer)
+
+
+def _read_secret(name: str, answer: Any) -> Optional[str]:
+    """Return the secret in an answer of Colab's page; only a text is one."""
+    if answer is None:
+        raise Declined(
+            "the page has not answered; it may be waiting for you to allow it",
+            f"Allow it in the window that Colab shows, and run this again; or switch {name} on at "
+            "the key at the left.",
+            code="secret-late",
+        )
+    if not isinstance(answer, dict):
+        raise Unanswered("its answer is not a secret")
+    if not answer.get("exists"):
+        return None
+    if not answer.get("access"):
+        raise Declined(
+            f"{name} is there, but this notebook may not see it",
+            f"Switch {name} on at the key at the left, and run this again.",
+            code="secret-refused",
+        )
+    secret = answer.get("payload")
+    return secret if isinstance(secret, str) else None
 
 
 class Kaggle(Place):
@@ -113,7 +128,15 @@ class Dotenv(Place):
         return reason
 
     def get(self, host: Host, name: str) -> Optional[str]:
-        """See `Place`; nothing in it is expanded."""
+        """See `Place`."""
+        return self._read(host).get(name)
+
+    def names(self, host: Optional[Host] = None) -> List[str]:
+        """See `Place`."""
+        return [*self._read(host)] if host else []
+
+    def _read(self, host: Host) -> Dict[str, Optional[str]]:
+        """Return what the file says; nothing in it is expanded."""
         from dotenv import dotenv_values
 
         try:
@@ -121,35 +144,34 @@ class Dotenv(Place):
                 with open_regular(path) as plain, TextIOWrapper(plain, encoding="utf-8") as stream:
                     if _is_trusted(os.fstat(stream.fileno()), path.lstat()):
                         self.label = ".env" if path.parent == host.start else str(path)
-                        return dotenv_values(stream=stream, interpolate=False).get(name)
+                        return dotenv_values(stream=stream, interpolate=False)
         except (OSError, UnicodeDecodeError, NotebookError):
             raise Unanswered("it cannot be read") from None
-        return None
+        return {}
 
 
 class Prompt(Place):
     """The user, who types it: it is not shown, and set for this kernel only."""
 
     name = "prompt"
-    label = "you"
+    label = TYPED
 
     def available(self, host: Host) -> Optional[str]:
         """See `Place`."""
-        return None if host.person else "nobody is known to be present"
+        return None if host.person else "nobody is here to type it"
 
     def get(self, host: Host, name: str) -> Optional[str]:
         """See `Place`."""
-        return ask(name)
+        similar = find_similar(host, name)
+        return ask_for(host, name, f"; leave it empty if you meant {similar[1]}" if similar else "")
 
 
-def ask(name: str) -> Optional[str]:
+def ask_for(host: Host, name: str, note: str = "") -> Optional[str]:
     """Have the user type a secret; None where nothing was typed, or nobody can."""
-    from getpass import getpass
-
     # In a terminal the prompt replaces the progress message on the same line.
     clear_line = "\r\x1b[K" if sys.stdout.isatty() else ""
     try:
-        return getpass(f"{clear_line}{name} (not shown): ").strip() or None
+        return ask(host, f"{clear_line}{name} (not shown{note}): ", hidden=True).strip() or None
     except EOFError:
         return None
 

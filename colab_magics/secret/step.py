@@ -6,12 +6,13 @@ import os
 from dataclasses import dataclass, replace
 from typing import ClassVar, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
-from ..core.arguments import Choice, Parser, suggest
+from ..core.arguments import Choice, Parser, find_meant
+from ..core.effects import Effects
 from ..core.errors import usage_error
 from ..core.host import Host
 from ..core.redact import register_secret
 from ..core.steps import Outcome, Progress, Step, Verdict
-from .lookup import PLACES, find, is_name
+from .lookup import PLACES, TYPED, find, is_name
 from .stores import STORES
 
 
@@ -38,7 +39,7 @@ class SecretStep(Step):
         """See `Step`."""
         return [replace(self, names=(name,)) for name in self.names]
 
-    def joined(self, other: Step) -> Optional[Step]:
+    def merged_with(self, other: Step) -> Optional[Step]:
         """See `Step`: those of one source share a line."""
         if not isinstance(other, SecretStep) or other.source != self.source:
             return other if self.keys == other.keys else None
@@ -54,11 +55,14 @@ class SecretStep(Step):
         missing = [name for name in self.names if not os.environ.get(name)]
         for name in set(self.names) - set(missing):
             register_secret(os.environ[name])
-        names = missing or self.names
-        subject = f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
+        subject = _subject(missing or self.names)
         if missing:
             return Verdict("differs", f"{subject} not set")
         return Verdict("ok", f"{subject} already set")
+
+    def effects(self, host: Host) -> Effects:
+        """See `Step`."""
+        return Effects(secrets=self.names)
 
     def apply(self, host: Host, progress: Progress) -> Outcome:
         """Look each one up, and set them once all are found."""
@@ -66,14 +70,23 @@ class SecretStep(Step):
         names: Dict[str, List[str]] = {}
         for name in self.names:
             if not os.environ.get(name):
-                progress(f"looking for {name}")
+                wait = "; Colab may ask you to allow it" if host.colab_page else ""
+                progress(f"looking for {name}{wait}")
                 values[name], place = find(host, name, self.source or "auto")
                 names.setdefault(place.label, []).append(name)
         os.environ.update(values)
-        message = "; ".join(f"{', '.join(names[label])} set, from {label}" for label in names)
-        typed = names.get("you", [])
-        hint = f"Only for this kernel. To store it: %secret set {typed[0]}" if typed else ""
+        message = "; ".join(f"{_subject(names[label])} set{_where(label)}" for label in names)
+        typed = names.get(TYPED, [])
+        hint = f"To store it on this machine: %secret set {typed[0]}" if typed else ""
         return Outcome("applied", message, self, hint)
+
+
+def _subject(names: Sequence[str]) -> str:
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
+
+
+def _where(label: str) -> str:
+    return " for this kernel" if label == TYPED else f", from {label}"
 
 
 def parser() -> Parser:
@@ -123,7 +136,7 @@ def _may_be_value(word: str) -> bool:
     option, equals, choice = word.partition("=")
     if equals and option in ("--from", "--to"):
         return not is_name(choice)
-    return not is_name(word) and not suggest(word, ("--from", "--to"))
+    return not is_name(word) and not find_meant(word, ("--from", "--to"))
 
 
 def _refuse(words: Sequence[str]) -> Exception:

@@ -63,7 +63,7 @@ class Keyring(Place):
         self._save_names({*self.names()} - {name})
         return True
 
-    def names(self) -> List[str]:
+    def names(self, host: Optional[Host] = None) -> List[str]:
         """Return the names of those that we stored."""
         return sorted(json.loads(_call("get_password", _NAMES) or "[]"))
 
@@ -112,7 +112,7 @@ class File(Place):
         with _editing() as secrets:
             return secrets.pop(name, None) is not None
 
-    def names(self) -> List[str]:
+    def names(self, host: Optional[Host] = None) -> List[str]:
         """Return the names of those that we stored."""
         return sorted(_read())
 

@@ -20,11 +20,11 @@ class TimeLeft(Hook):
         super().__init__(session)
         self._clock = clock
         self._started: Optional[float] = None
-        self._last_notice = math.inf
+        self._last_notice = self._last_event = math.inf
 
     def cell_recorded(self, result: Any) -> None:
-        """Give the notice that is due where the machine is lent and somebody may read it."""
-        if self.session.depth != 1 or not may_be_limited() or not self.session.host.live:
+        """Tell the hooks of a notice that is due, and the person if somebody may read it."""
+        if self.session.depth != 1 or not may_be_limited():
             return
         if self._started is None:
             from .machine import read_start
@@ -34,7 +34,13 @@ class TimeLeft(Hook):
             limit = read_limit(self._started, self._clock())
         except input_errors():  # %session reports it
             return
-        if limit is None or limit.notice is None or limit.notice >= self._last_notice:
+        if limit is None or limit.notice is None:
+            return
+        if limit.notice < self._last_event:
+            self._last_event = limit.notice
+            for hook in self.session.hooks:
+                hook.time_is_short()
+        if limit.notice >= self._last_notice or not self.session.host.live:
             return
         self._last_notice = limit.notice
         say(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import os
-import re
 from typing import NamedTuple, Optional
 
 from ..core.errors import usage_error
@@ -19,9 +18,6 @@ VARIABLE = "COLAB_MAGICS_SESSION_HOURS"
 NOTICES = (10, 30, 60)
 _HOURS = 12.0
 _HOSTS = ("COLAB_RELEASE_TAG", "KAGGLE_KERNEL_RUN_TYPE")
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h|d)")
-_UNITS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 
 
 class Limit(NamedTuple):
@@ -71,11 +67,3 @@ def read_limit(started: float, now: float) -> Optional[Limit]:
     """Return the limit of a machine that came up then; None where there is none."""
     hours = read_hours()
     return None if hours is None else Limit(3600 * hours, 3600 * hours - (now - started))
-
-
-def parse_duration(text: str) -> float:
-    """Return the seconds of ``90s``, ``30m``, ``2h`` or ``1d``; else raise a ``UsageError``."""
-    match = _DURATION.fullmatch(text.strip())
-    if match is None:
-        raise usage_error(f"{text} is not a time.", "Write it like 30m or 2h.", code="not-a-time")
-    return float(match.group(1)) * _UNITS[match.group(2)]

@@ -6,26 +6,26 @@ import argparse
 import json
 import time
 from collections import Counter
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
-from ..core.arguments import Parser, suggest
-from ..core.display import Report, amount, duration
+from ..core.arguments import Parser, find_meant, parse_duration, quote
+from ..core.display import Mark, Report, Tone, amount, duration
 from ..core.errors import NotebookError, usage_error
+from ..core.menus import menu
 from ..extension.magic import Call, Magic
 from ..extension.output import Status, confirm, say, show
 from ..gpu.devices import take_snapshot
 from ..notebook.kernels import Running, running, stop
 from ..notebook.servers import Server, colab, own
-from .limit import parse_duration
 from .machine import read_family
 
 #: How a kernel is restarted, and a machine given back, where we cannot.
 _RESTART = {
-    "colab": "In the menu: Runtime > Restart session.",
+    "colab": "In the menu: Runtime > Restart session, or Ctrl+M and then the dot.",
     "vscode": "Above the notebook: Restart.",
     "terminal": "Leave IPython, and start it again.",
 }
-_GIVE_BACK = "In the menu: Runtime > Disconnect and delete runtime."
+_TONES: Mapping[str, Tone] = {"busy": "active", "idle": "quiet"}
 
 
 class SessionMagic(Magic):
@@ -51,6 +51,8 @@ class SessionMagic(Magic):
     """
 
     name = "session"
+    completes = "notebook"
+    dry_run_commands = ()
 
     @classmethod
     def parser(cls) -> Parser:
@@ -98,7 +100,7 @@ class SessionMagic(Magic):
 
     def _list(self, arguments: argparse.Namespace, call: Call) -> Any:
         rows = describe_kernels(running(self._find_server()), self.session.site.kernel)
-        self._show(Report((), make_table(rows)), rows, arguments, call)
+        self._show(make_report(rows), rows, arguments, call)
         return rows
 
     def _stop(self, arguments: argparse.Namespace, call: Call) -> Any:
@@ -153,15 +155,13 @@ class SessionMagic(Magic):
     def _restart(self, arguments: argparse.Namespace, call: Call) -> None:
         site = self.session.site
         server = own() if site.kind == "jupyter" and site.kernel else None
-        has_extension = self.host.context.has_extension()
+        context = self.host.context
+        has_extension = context.has_extension() or context.runs_on_server()
         if server is None and not has_extension:
-            raise usage_error(
-                "%session restart: no Jupyter server started this kernel.",
-                _RESTART.get(site.kind, "Restart it where it was started."),
-                code="no-server",
-            )
+            raise self._refuse_restart()
         from ..notebook.restart import late, restart, restart_by_server
 
+        self._announce_end(machine=False)
         say("Restarting the kernel; its variables are lost")
         answer: Optional[Dict[str, Any]] = {}
         if has_extension:
@@ -174,10 +174,23 @@ class SessionMagic(Magic):
             raise late()
         else:
             raise NotebookError(
-                f"The front end did not restart the kernel ({answer['status']}).",
+                f"The kernel was not restarted ({answer['status']}).",
                 "Restart it in the front end's menu.",
                 code="not-restarted",
             )
+
+    def _refuse_restart(self) -> Exception:
+        """Return the error that says why no restart can be made from here, and where it is."""
+        site, code = self.session.site, "no-server"
+        default = "Restart it where it was started."
+        reason = "no Jupyter server started this kernel"
+        if self.host.colab:  # its server did; nobody has tried whether the page would follow
+            reason, code = "Colab lets no cell restart its kernel", "front-end-only"
+            default = "Where you type colab exec: colab restart-kernel"
+        elif site.kernel:
+            reason = "the Jupyter server that started this kernel cannot be asked from here"
+        hint = _RESTART.get(site.kind, default)
+        return usage_error(f"%session restart: {reason}.", hint, code=code)
 
     def _end(self, arguments: argparse.Namespace, call: Call) -> None:
         if not self.host.colab:
@@ -186,16 +199,18 @@ class SessionMagic(Magic):
                 "Stop kernels by %session stop, or in the front end's menu.",
                 code="not-colab",
             )
+        by_hand = f"In the menu: {menu(self.host, 'delete')}."
         try:
             from google.colab import runtime
         except ImportError:  # another Python than Colab's own
             raise usage_error(
-                "%session end: google.colab is not in this Python.", _GIVE_BACK, code="no-colab"
+                "%session end: google.colab is not in this Python.", by_hand, code="no-colab"
             ) from None
         question = "Give the machine back? All on it is lost, but for the drive."
         if not self._confirm(question, arguments):
             say("The machine was not given back")
             return
+        self._announce_end(machine=True)
         status = Status(self.host, "quiet" in call.flags)
         status("Giving the machine back")
         try:
@@ -203,10 +218,14 @@ class SessionMagic(Magic):
         except Exception as error:
             status.done(None)
             message = f"The machine was not given back: {error}"
-            raise NotebookError(message, _GIVE_BACK, code="not-given-back") from None
+            raise NotebookError(message, by_hand, code="not-given-back") from None
         status.done(Report(("The machine is given back",)))
 
     # ------------------------------------------------------------------ parts of them
+    def _announce_end(self, machine: bool) -> None:
+        for hook in self.session.hooks:
+            hook.kernel_ends(machine)
+
     def _find_server(self) -> Server:
         server = own() or colab()
         if server is None:
@@ -289,21 +308,25 @@ def find_named(name: str, kernels: Sequence[Running]) -> Running:
             )
     names = ", ".join(kernel.name for kernel in kernels)
     raise usage_error(
-        f"There is no notebook {name} here.{suggest(name, [n for k in kernels for n in k.names])}",
+        f"There is no notebook {name} here.",
         f"There are: {names}",
         code="no-notebook",
+        slip=find_meant(name, [n for k in kernels for n in k.names], 0.85),
     )
 
 
-def make_table(rows: Sequence[Dict[str, Any]]) -> Tuple[Tuple[str, ...], ...]:
+def make_report(rows: Sequence[Dict[str, Any]]) -> Report:
     """Return the list as a table; with a column of GPUs only where a kernel uses one."""
     has_gpus = any(row["gpu_memory"] for row in rows)
     head = ("notebook", "kernel", "state", "memory", *(["GPU memory"] if has_gpus else []), "")
-    lines: List[Tuple[str, ...]] = [head]
+    lines: List[Tuple[str, ...]] = []
     for row in rows:
         since = f" for {duration(row['idle_seconds'])}" if row["idle_seconds"] else ""
+        state = Mark.of(f"{row['state']}{since}", _TONES.get(row["state"], "caution"))
         memory = amount(row["memory"]) if row["memory"] else "n/a"
         gpus = [amount(row["gpu_memory"]) if row["gpu_memory"] else ""] if has_gpus else []
-        state, here = f"{row['state']}{since}", "this one" if row["here"] else ""
+        here = "this one" if row["here"] else ""
         lines.append((row["name"], row["kernel"][:8], state, memory, *gpus, here))
-    return tuple(lines)
+    others = [row["name"] for row in rows if not row["here"]]
+    after = [f"Stop one: %session stop {quote(others[0])}"] if others else []
+    return Report((), tuple(lines), tuple(after), head)

@@ -3,7 +3,7 @@
 The shell has braces too. They are left to it where they are not clearly Python: lists (``{a,b}``),
 numbers (``x{3}``), what follows a ``$``, names that Python does not know here, and those that
 IPython itself has put there (``exit``, ``open``, ``In``, ``_``). ``{n:03d}`` and ``{name!r}`` are
-as in an f-string. ``$`` itself is the shell's in any case.
+as in an f-string. ``$NAME`` is the shell's, unless the caller says which of them are not.
 """
 
 from __future__ import annotations
@@ -11,7 +11,17 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from typing import Any, Callable, Dict, Mapping, Optional
+from typing import (
+    Any,
+    Callable,
+    Collection,
+    Dict,
+    Iterator,
+    List,
+    Mapping,
+    Match,
+    Optional,
+)
 
 from ..core.errors import usage_error
 
@@ -26,22 +36,68 @@ _CHANGING = re.compile(r"_+|_i+|_i?\d+|_[iod]h|__\w+__")
 _SHELL_BUILTINS = {"exit", "quit", "get_ipython"}
 
 
-def expand(command: str, names: Mapping[str, Any], hidden: Mapping[str, Any]) -> str:
-    """Return a command with the values of its expressions; ``{{name}}`` becomes ``{name}``.
+#: What decides where a shell expands a variable, and a variable by its bare name.
+_TOKEN = re.compile(r"""\\.|["']|(?<!\$)\$([A-Za-z_]\w*)""", re.DOTALL)
+#: What sets the variables that are named behind it.
+_SETS = r"(?:for|select|read|mapfile|readarray|declare|typeset|local|export|let|getopts|printf -v)"
 
-    ``hidden`` are the names that IPython has begun with: those that are unchanged are its own.
-    """
-    names = {
+
+def visible_names(names: Mapping[str, Any], hidden: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return the user's own names; ``hidden`` are those that IPython has begun with."""
+    return {
         name: value
         for name, value in names.items()
         if hidden.get(name, hidden) is not value and not _CHANGING.fullmatch(name)
     }
+
+
+def unset_variables(command: str) -> List[str]:
+    """Return the bare ``$NAME`` that a command expands, and does not set itself.
+
+    None, where that cannot be told: it runs a file or a text of its own, or has a here-document.
+    """
+    if re.search(r"\b(?:source|eval)\b|(?:^|[;&|\n(])\s*\.\s|<<", command):
+        return []
+    used = dict.fromkeys(token[1] for token in _find_variables(command))
+    return [
+        name
+        for name in used
+        if not re.search(rf"(?<![\w$]){name}(\[[^]\n]*\])?[+:]?=", command)
+        and not re.search(rf"\b{_SETS}\b[^;&|\n]*(?<![\w$]){name}\b", command)
+    ]
+
+
+def _find_variables(command: str) -> Iterator[Match[str]]:
+    """Yield the bare ``$NAME`` that a shell expands: none that is quoted by ``'`` or backslash."""
+    at, is_quoted = 0, False
+    token = _TOKEN.search(command)
+    while token is not None:
+        at = token.end()
+        if token[1]:
+            yield token
+        elif token[0] == '"':
+            is_quoted = not is_quoted
+        elif token[0] == "'" and not is_quoted:
+            at = command.find("'", at) + 1 or len(command)
+        token = _TOKEN.search(command, at)
+
+
+def expand(command: str, names: Mapping[str, Any], variables: Collection[str] = ()) -> str:
+    """Return a command with the values of its expressions; ``{{name}}`` becomes ``{name}``.
+
+    Each ``$NAME`` of ``variables`` is expanded too.
+    """
+    bare = {token.start(): token for token in _find_variables(command) if token[1] in variables}
     parts, at = [], 0
-    for brace in re.finditer(r"\{", command):
-        start = brace.start()
+    for mark in re.finditer(r"[{$]", command):
+        start = mark.start()
         if start < at:
             continue
-        end = _find_end(command, start)
+        if start in bare:
+            parts += [command[at:start], str(names[bare[start][1]])]
+            at = bare[start].end()
+            continue
+        end = _find_end(command, start) if mark[0] == "{" else None
         if end is None or command[start - 1 : start] == "$":
             continue
         value = _expand_braces(command[start + 1 : end], names)

@@ -12,12 +12,12 @@ from typing import Any, Dict, List, Optional, Tuple
 from weakref import WeakKeyDictionary
 
 from ..core.arguments import Choice, Parser, seconds, split_flags
-from ..core.display import Report, amount
+from ..core.display import Preformatted, Report, amount
 from ..core.errors import input_errors, usage_error
 from ..extension.magic import Magic
 from ..extension.output import interrupted, say, show
 from .dialects import DIALECTS
-from .interpolation import expand
+from .interpolation import expand, unset_variables, visible_names
 from .magic_error import make_error
 from .magic_output import CommandOutput, in_terminal
 from .state import PersistentShell, find_shell
@@ -34,12 +34,14 @@ class ShellMagic(Magic):
 
     Directory, variables, functions, aliases, options and activated environments carry over, and
     the kernel follows to the directory and takes over the environment (``os.environ``). Output
-    appears as it comes, with progress bars in place; of very long output the first and the last
-    lines are shown, and all of it is in a log. A command that fails is an error.
+    appears as it comes, errors in their place among it, with progress bars in place; of long output
+    the first 250 and the last 150 lines are shown, and all of it is in a log. A command that fails
+    is an error. ``x = %shell`` gets standard output and standard error apart.
 
     In ``%shell``, ``{name}`` is the value of a Python variable or expression; ``$NAME`` is the
-    shell's. In ``%%shell`` all is the shell's. Nothing can be typed into a command: what asks gets
-    the end of its input. It is no step of the setup cell.
+    shell's; on Colab it is Python's where only Python has it. In ``%%shell`` all is the shell's.
+    Nothing can be typed into a command: what asks gets the end of its input. It is no step of the
+    setup cell.
 
     Ctrl-C interrupts the command, a second one ends it, a third one by force. Not carried over:
     traps, ``ulimit``, open files and jobs; in ``sh``, functions; in ``zsh``, ``cd -``. Each shell
@@ -76,7 +78,7 @@ class ShellMagic(Magic):
         """Run a line, which is the shell's to the last character behind the options."""
         options, command = parse(line)
         if "help" in options.flags:
-            print(self.help())
+            show(Preformatted(self.help()))
             return None
         if cell is not None and command:
             raise usage_error("%%shell takes options only; commands are below it.", "See %shell?")
@@ -86,9 +88,7 @@ class ShellMagic(Magic):
         if cell is not None:
             return self._run(shell, options, cell, cell)
         if command:
-            names = self.host.shell
-            expanded = expand(command, names.user_ns, names.user_ns_hidden)
-            return self._run(shell, options, expanded, command)
+            return self._run(shell, options, self._expand(shell, command), command)
         if options.background:
             raise usage_error("%shell --background: the command is missing.", "See %shell?")
         return self._show_state(shell)
@@ -101,6 +101,20 @@ class ShellMagic(Magic):
             shell.forget()
         return shell
 
+    def _expand(self, shell: PersistentShell, command: str) -> str:
+        """Return a command with the values of Python in it.
+
+        Of a bare ``$NAME`` that the shell does not have Colab's own ``%shell`` takes Python's.
+        """
+        names = visible_names(self.host.shell.user_ns, self.host.shell.user_ns_hidden)
+        used = (name for name in unset_variables(command) if name in names)
+        missing = [name for name in used if not shell.has_variable(name)]
+        if missing:
+            name, here = missing[0], "Python's is taken" if self.host.colab else "it is empty"
+            text = f"The shell has no variable {name}: {here}. Write {{{name}}} for Python's."
+            self.session.notices.once(text, key="%shell $")
+        return expand(command, names, missing if self.host.colab else ())
+
     def _run(self, shell: PersistentShell, options: Namespace, command: str, typed: str) -> Any:
         """Run a command, or start it as a job; ``typed`` is the text in the cell."""
         if options.background:
@@ -110,7 +124,8 @@ class ShellMagic(Magic):
         output = CommandOutput(self.host, quiet, captures)
         tty = output.view.tty and not options.no_tty
         try:
-            ended, notes = shell.run(command, output, options.timeout, tty)
+            # Only a result needs the streams apart: two have no order.
+            ended, notes = shell.run(command, output, options.timeout, tty, merged=not captures)
         except BaseException:
             output.close()
             raise
@@ -141,7 +156,7 @@ class ShellMagic(Magic):
 
     def _show_state(self, shell: PersistentShell) -> None:
         cwd = self.host.cwd
-        directory = self.host.spell(cwd) if cwd is not None else "a directory that is gone"
+        directory = self.host.spell_typed(".") if cwd is not None else "a directory that is gone"
         carried = [f"{kind}: {number}" for kind, number in shell.carried.counts.items() if number]
         rows = [("shell", shell.name), ("directory", directory)]
         rows.append(("carried", ", ".join(carried) or "-"))

@@ -1,8 +1,8 @@
 """What a command prints, made fit for a notebook: pure, fed with bytes and the time.
 
-Of each stream the first lines are shown, and where there are too many the last ones. Lines that are
-overwritten are one display, updated in place: see `Screen`. Pieces come at most ten times a second,
-however fast the bytes do.
+Of each stream, or of both as one, the first lines are shown, and where there are too many the last
+ones. Lines that are overwritten are one display, updated in place: see `Screen`. Pieces come at
+most ten times a second, however fast the bytes do.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from typing import Iterator, List, NamedTuple, Optional
 
 from .ansi import MOVES, Screen, plain_text, render
 
-#: Bytes in a saved notebook that the first lines of a stream may take, and characters of the last.
+#: Bytes in a saved notebook that the first lines of a stream may take, and characters of the last;
+#: how many lines each may be.
 HEAD, TAIL = 50_000, 10_000
+HEAD_LINES, TAIL_LINES = 250, 150
 #: A longer line is shown without its middle.
 LONG = 2_000
 #: Seconds between two updates; between two of the last lines; until an unfinished line is shown.
@@ -104,7 +106,7 @@ class Stream:
     def __init__(self, name: str, live: bool, pieces: List[Piece], places: Iterator[int]) -> None:
         self._name, self._live, self._pieces, self._places = name, live, pieces, places
         self._decoder = getincrementaldecoder("utf-8")("replace")
-        self._size, self._fed_at = 0, 0.0
+        self._size, self._lines, self._fed_at = 0, 0, 0.0
         #: The unfinished line, and how many characters of its middle were dropped.
         self._rest, self._dropped = "", 0
         #: Lines that may still be overwritten, and their display.
@@ -181,7 +183,11 @@ class Stream:
         if end:
             self._screen.end_line()
         gone = self._screen.scroll()
-        return not gone or self._settle([*gone, ""])
+        if not gone or self._settle([*gone, ""]):
+            return True
+        # What stays on the screen is not among the first lines; the caller counts this line.
+        self._after_head += len(self._screen.text()) - 1 - len(end)
+        return False
 
     def _overwrites(self, text: str) -> bool:
         active = self._screen is not None and self._screen.active
@@ -208,35 +214,44 @@ class Stream:
         return screen is None or self._settle(screen.text())
 
     def _settle(self, rows: List[str]) -> bool:
-        """Show rows for good, in their display where they have one, else as lines."""
+        """Show rows for good, in their display where they have one, else as lines.
+
+        The last row has no line end yet, so it is not counted here where there is no room.
+        """
         if self._display is not None:
-            fits = self._update_display(rows)
+            fits, held = self._update_display(rows), self._display.text.count("\n") + 1
         else:
-            fits = self._write("\n".join(map(_clip, rows)))
+            fits, held = self._write("\n".join(map(_clip, rows))), 0
+        if not fits:
+            if held:
+                self._update_display(rows[:held])
+            self._after_head += max(0, len(rows) - 1 - held)
         self._display = None
-        self._after_head += 0 if fits else len(rows)
         return fits
 
     def _write(self, text: str) -> bool:
         """Show text among the first lines; return whether there is room for it."""
-        size = _size(text)
-        if self._size + size > HEAD:
+        size, lines = _size(text), text.count("\n")
+        if not self._has_room(size, lines):
             return False
         self._pieces.append(Piece(self._name, text))
-        self._size += size
+        self._size, self._lines = self._size + size, self._lines + lines
         return True
+
+    def _has_room(self, size: int, lines: int) -> bool:
+        return self._size + size <= HEAD and self._lines + lines <= HEAD_LINES
 
     def _update_display(self, rows: List[str]) -> bool:
         """Show rows in the display, which may have to be made; return whether there is room."""
         text = "\n".join(map(_clip, rows)).rstrip("\n")
         size, before = _size(text), self._display or _Display(0, "", -_DISPLAY)
-        grows = not before.place or text.count("\n") > before.text.count("\n")
-        if grows and self._size + size - before.size > HEAD:
+        new_lines = text.count("\n") - (before.text.count("\n") if before.place else -1)
+        if new_lines > 0 and not self._has_room(size - before.size, new_lines):
             return False  # it is shown as lines, when it is finished
         if text and text != before.text:
-            self._size += max(0, size - before.size)
+            self._size, self._lines = self._size + size - before.size, self._lines + new_lines
             place = before.place or next(self._places)
-            self._display = _Display(place, text, max(before.size, size))
+            self._display = _Display(place, text, size)
             self._pieces.append(Piece("bar", text, place))
         return True
 
@@ -245,12 +260,12 @@ class Stream:
         lines = self._recent[-TAIL:].split("\n")
         lines = lines[1:] if len(self._recent) > TAIL and len(lines) > 1 else lines
         lines = lines if lines[-1] else lines[:-1]
-        return lines[-self._after_head :] if self._after_head else []
+        return lines[-min(self._after_head, TAIL_LINES) :] if self._after_head else []
 
     def _tail_text(self) -> str:
         lines = [_clip(render(line)) for line in self._tail()]
         if self.omitted:
-            lines.insert(0, f"⋮ {self.omitted:,} lines of {self._name} are omitted; the last ones:")
+            lines.insert(0, f"⋮ {self.omitted:,} lines are omitted; the last ones:")
         return "\n".join(lines)
 
 

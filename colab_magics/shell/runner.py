@@ -80,7 +80,9 @@ def run(
 
     Ctrl-C goes to all processes of that session, and is no exception here: pressed again, it ends
     them, those too that have left the session and carry the mark (see `processes`). ``tty``: each
-    stream is a terminal of its own, else a pipe; ``merged``: both are the same.
+    stream is a terminal of its own, else a pipe. ``merged``: both are the same one, named
+    ``stdout``, which alone keeps the order in which a program writes to them: the system keeps none
+    between two. How a program buffers depends on ``tty`` alone, so that it stays as it was.
     """
     started, others = time.monotonic(), list_pids()
     with _Interrupts() as interrupts:

@@ -72,12 +72,17 @@ class PersistentShell:
         #: The log of the last command that had one.
         self.log: Optional[Path] = None
 
+    def has_variable(self, name: str) -> bool:
+        """Return whether the next command has it, as far as that is known before."""
+        known = (os.environ, self._own_variables, _PAGERS, self.carried.names)
+        return any(name in names for names in known) or bool(_SHELLS_OWN.match(name))
+
     def forget(self) -> None:
         """Begin anew; directory and environment are the kernel's and stay."""
         self.carried = Carried(self._dialect)
 
     def run(
-        self, command: str, listener: Listener, timeout: Optional[float], tty: bool
+        self, command: str, listener: Listener, timeout: Optional[float], tty: bool, merged: bool
     ) -> Tuple[Exit, List[str]]:
         """Run a command in the state that the last one left; return notes on its end, too."""
         with self._lock:
@@ -91,7 +96,7 @@ class PersistentShell:
             words = [_find_program(self.name), *self._dialect.arguments, *script]
             reaper = self._reapers[-1]
             try:
-                ended = run(words, environment, listener, reaper.add, timeout, tty)
+                ended = run(words, environment, listener, reaper.add, timeout, tty, merged)
                 reaper.end_command(ended.remains)
             finally:
                 partial = (folder / "after").exists()
@@ -205,6 +210,11 @@ class Carried:
             "aliases": len({*self._last.aliases.splitlines()} - {*self._base.aliases.splitlines()}),
             "options": len(self._options()),
         }
+
+    @property
+    def names(self) -> Collection[str]:
+        """The variables that the last shell had at its end, the environment's left out."""
+        return self._last.variables.keys()
 
     @property
     def _base(self) -> ShellState:

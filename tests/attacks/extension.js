@@ -17,6 +17,7 @@
       cell_type: 'code',
       text,
       getSource() { return this.text; },
+      getMetadata: () => undefined,
       setSource(now) { // as with an editor, which has other places than a text of two line ends
         const before = this.text;
         this.text = now;
@@ -41,28 +42,31 @@
     const notebook = notebookOf(texts, metadata);
     let saves = 0;
     const run = { msg: { header: { msg_id: 'run' } } };
-    const node = { querySelectorAll: () => [] };
-    const widgets = [{ node, outputArea: { future: when === 'never' ? null : run } }];
+    const model = { sharedModel: notebook.cells[0] };
+    const widgets = [{ model, outputArea: { future: when === 'never' ? null : run } }];
     const kernel = { clientId: 'page', iopubMessage: signal(), registerCommTarget() {} };
     const answered = new Promise(done => { kernel.sendInputReply = content => done(content.value); });
     const context = {
       path: 'x.ipynb', saveState: signal(), save: async () => { saves += 1; }, contentsModel: { writable: true },
-      model: { readOnly: false, sharedModel: notebook, toJSON: () => ({ cells: notebook.cells.map(cell => cell.toJSON()), metadata }) }
+      model: { readOnly: false, contentChanged: signal(), sharedModel: notebook, toJSON: () => ({ cells: notebook.cells.map(cell => cell.toJSON()), metadata }) }
     };
     const panel = {
-      context, content: { widgets },
+      context, content: { widgets }, disposed: signal(),
       sessionContext: { statusChanged: signal(), kernelChanged: signal(), session: { kernel } }
     };
     const actions = { executionScheduled: signal(), executed: signal() };
     const container = window._JUPYTERLAB['colab-magics'];
     container.init({
       '@jupyterlab/notebook': shared({ NotebookActions: actions, INotebookTracker: {} }),
-      '@jupyterlab/apputils': shared({ Notification: null })
+      '@jupyterlab/apputils': shared({ Notification: null }),
+      '@jupyterlab/statusbar': shared({}),
+      '@jupyterlab/settingregistry': shared({}),
+      '@lumino/widgets': shared({ Widget: class { node = document.createElement('div'); } })
     });
     const plugin = (await container.get('./extension'))().default;
     plugin.activate(
-      { serviceManager: { kernelspecs: {} } },
-      { forEach: call => call(panel), widgetAdded: signal() }
+      { serviceManager: { kernelspecs: {} }, commands: { addCommand() {} }, shell: { add() {} } },
+      { forEach: call => call(panel), widgetAdded: signal(), currentChanged: signal() }
     );
     const about = { notebook: panel.content, cell: widgets[0] };
     if (when !== 'never') actions.executionScheduled.emit(about);

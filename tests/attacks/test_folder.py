@@ -11,7 +11,7 @@ from doubles.index import make_wheel
 from doubles.watched import Watched, watch
 
 from colab_magics.core.errors import input_errors
-from colab_magics.pin.installer import Job
+from colab_magics.pin.job import Job
 from colab_magics.pin.requirements import read_file
 from colab_magics.pin.uv import Uv
 

@@ -22,6 +22,7 @@ from colab_magics.cli import write
 from colab_magics.core.arguments import split
 from colab_magics.core.controls import has_controls
 from colab_magics.core.errors import NotebookError, input_errors
+from colab_magics.core.origin import Source
 from colab_magics.core.steps import STEPS
 from colab_magics.core.steps import parse as parse_step
 from colab_magics.github import gists
@@ -237,11 +238,17 @@ def test_a_cell_that_holds_such_a_line_already(line: str, char: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["https://h/a b", "https://h/a\u2028b", "https://h/{X}", "https://h/'", "h?"]
+    ("url", "mount"),
+    [
+        *((f"https://h/{text}", "") for text in ("a b", "a\u2028b", "{X}", "'", "$X", "a&b")),
+        *((f"./{text}", "") for text in ('a" b', "a\u2028b", "{X}", "`a` b", "$X b", "a\nb")),
+        *(("/drive/a", f"/drive{text}") for text in ("')", "\n", " a", "{X}")),
+        ("h?", ""),
+    ],
 )
-def test_the_line_that_installs_us(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A ``direct_url.json`` with more than an address in it gives a cell no line."""
-    monkeypatch.setattr(cell, "portable_requirement", lambda: url)
+def test_the_line_that_installs_us(url: str, mount: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ``direct_url.json`` with more than an address or a path in it gives a cell no line."""
+    monkeypatch.setattr(cell, "portable_source", lambda host: Source(url, mount))
     (line,) = cell.bootstrap_lines()
     assert line.startswith("#") and line.isascii() and line.isprintable()
 
@@ -252,7 +259,7 @@ def test_what_cannot_be_a_line_is_not_written(tmp_path: Path) -> None:
     path.write_text(json.dumps({"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
     before = path.read_bytes()
     for char in SEPARATORS + UNSEEN:
-        with pytest.raises(NotebookError):
+        with pytest.raises(input_errors()):
             write(path, [f"%env_persist 'A=1{char}{CODE}'"])
     assert path.read_bytes() == before
 

@@ -22,7 +22,7 @@ from colab_magics.jobs import store as jobs
 from colab_magics.jobs.job import find_job, list_jobs
 from colab_magics.jobs.store import FACTS, folder, list_names
 from colab_magics.pin.environments import store
-from colab_magics.shell.interpolation import expand
+from colab_magics.shell.interpolation import expand, visible_names
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere: Linux")
 
@@ -136,7 +136,7 @@ def test_a_record_that_is_not_ours_is_no_environment(run: Cells, record: Dict[st
     """Each field is what we write, and the name that of the folder: nothing else is ready."""
     ready("one", **record)
     assert store.find("one") is None and store.find_all() == []
-    assert "There are none" in run("%pin environments")
+    assert "There is no other Python here" in run("%pin environments")
 
 
 # ---------------------------------------------------------------------- jobs
@@ -284,14 +284,14 @@ def test_names_of_ipython_are_left_to_the_shell(run: Cells, text: str) -> None:
     """What only IPython has named is no variable of the user's; nothing of it is evaluated."""
     run("x = 5")
     run("1 + 1")
-    assert expand(text, run.shell.user_ns, run.shell.user_ns_hidden) == text
+    assert expand(text, visible_names(run.shell.user_ns, run.shell.user_ns_hidden)) == text
 
 
 def test_a_name_of_the_user_s_own_is_python(run: Cells) -> None:
     """Also where IPython had one like it before."""
     run("open = 'a'; In = ['b']; _mine = 8; exit = 7")
     text = "{exit} {open} {In[0]} {_mine} {len(In)}"
-    assert expand(text, run.shell.user_ns, run.shell.user_ns_hidden) == "7 a b 8 1"
+    assert expand(text, visible_names(run.shell.user_ns, run.shell.user_ns_hidden)) == "7 a b 8 1"
 
 
 # ---------------------------------------------------------------------- what a session holds

@@ -12,7 +12,7 @@ from support.notebooks import notebook
 
 from colab_magics.__main__ import main
 from colab_magics.core.controls import visible
-from colab_magics.core.display import Bar, Report
+from colab_magics.core.display import Bar, Mark, Preformatted, Report
 from colab_magics.core.errors import ColabMagicsError, usage_error
 from colab_magics.core.host import Host
 from colab_magics.extension.output import Status
@@ -50,8 +50,10 @@ def _errors(text: str) -> List[str]:
 
 
 def _reports(text: str) -> List[str]:
-    report = Report((text,), ((text, Bar.of(text, 0.5, drawn=True)),), (text,))
-    return [str(report), *report._repr_mimebundle_().values()]
+    row = (text, Bar.of(text, 0.5), Mark.of(text))
+    report = Report((text, Mark.of(text)), (row,), (text,), row)
+    texts = [str(report), report.text(width=40), *report._repr_mimebundle_().values()]
+    return [*texts, *Preformatted(text)._repr_mimebundle_().values()]
 
 
 @each
@@ -67,9 +69,13 @@ def test_each_door_shows_it_as_text(door: Callable[[str], List[str]], sent: str)
 def test_a_report_is_text_in_html() -> None:
     """Nothing of a text is a tag, an attribute or an entity; a cell is one row."""
     nasty = '<img src=x onerror=alert(1)>" onload="x\' & \n<script>'
-    html = Report((nasty,), ((nasty, nasty),), (nasty,))._repr_mimebundle_()["text/html"]
-    assert set(re.findall(r"<(\w+)", html)) == {"div", "table", "tr", "td"}
-    assert html.count("<tr>") == 1 and '" onload' not in html
+    long = nasty * 9  # is shortened, and whole in an attribute
+    row = (nasty, long, Mark.of(nasty), Bar.of(nasty, 0.5))
+    html = Report((nasty,), (row,), (nasty,), row)._repr_mimebundle_()["text/html"]
+    tags = {"div", "table", "thead", "tbody", "tr", "th", "td", "span"}
+    assert set(re.findall(r"<(\w+)", html)) == tags
+    assert html.count("<tr ") == 2 and '" onload' not in html
+    assert {*re.findall(r" ([a-z]+)=\"", html)} == {"style", "title"}
     assert len(Report(rows=(("a\nb", "c"),)).text().splitlines()) == 1
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import socket
 import time
 from pathlib import Path
@@ -14,8 +15,11 @@ from support.notebooks import notebook
 
 from colab_magics.__main__ import main
 from colab_magics.core import files
+from colab_magics.core.exit_status import ExitStatus
 
 CANARY = "canary-in-the-file"
+#: How a check of lines ends that are read: none of them need be true here.
+HOLDS_OR_NOT = (ExitStatus.OK, ExitStatus.DIFFERS, ExitStatus.UNKNOWN)
 #: The commands that read a notebook without a kernel; the last one is refused before it has one.
 COMMANDS = (
     ("setup", "show"),
@@ -195,6 +199,15 @@ def test_an_odd_notebook_is_read_and_written(name: str, home: Path, capsys: Any)
     assert path.read_text(encoding="utf-8") == READ[name]
 
 
+def test_a_program_that_calls_the_command_keeps_its_signals(home: Path, capsys: Any) -> None:
+    """Ctrl-C is the program's own before and after: the handlers that end a process are not set."""
+    path = home / "work" / "x.ipynb"
+    notebook(path, "1")
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    assert main(["setup", "write", str(path), "%cd_persist data"]) == 0
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
 def _pins(count: int) -> List[str]:
     return [f"%pin package{n}==1.{n}" for n in range(count)]
 
@@ -223,7 +236,7 @@ def test_reading_is_linear(
     def taken(count: int) -> float:
         notebook(path, "\n".join([*marker, *lines(count)]))
         started = time.process_time()
-        assert main(["setup", "check", str(path)]) == 0
+        assert main(["setup", "check", str(path)]) in HOLDS_OR_NOT
         assert capsys.readouterr().out
         return time.process_time() - started
 
@@ -249,5 +262,5 @@ def test_a_setup_cell_names_what_has_no_end(home: Path, capsys: Any, line: str) 
     os.mkfifo(home / "pipe")
     lines = ["# colab_magics:setup v1", "%reload_ext colab_magics", line.format(hash="a" * 64)]
     path = notebook(home / "x.ipynb", "\n".join(lines))
-    assert main(["setup", "check", str(path)]) == 0
-    assert lines[2] in capsys.readouterr().out
+    assert main(["setup", "check", str(path)]) in HOLDS_OR_NOT
+    assert lines[2][:44] in capsys.readouterr().out

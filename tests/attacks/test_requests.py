@@ -13,7 +13,7 @@ from typing import Callable, Iterator, List, Optional, Tuple
 import pytest
 from doubles.certificate import self_signed
 
-from colab_magics.core import errors, redact
+from colab_magics.core import errors, redact, web
 from colab_magics.core.errors import SourceError
 from colab_magics.core.host import Host
 from colab_magics.fetch import http
@@ -349,8 +349,8 @@ def test_no_number_of_a_servers_is_more_than_one(number: str) -> None:
         0,
         2,
     )
-    assert http._seconds(number) in (0.0, 1.0)
-    assert http._seconds(f"Mon, 01 Jan {number} 00:00:00 GMT") == 0.0
+    assert web.retry_after(number) in (0.0, 1.0)
+    assert web.retry_after(f"Mon, 01 Jan {number} 00:00:00 GMT") == 0.0
     for until in (number, "9" * 18):
         assert (
             api._explain_limit({"X-RateLimit-Reset": until}, True)[1]
@@ -364,4 +364,4 @@ def test_numbers_of_a_servers() -> None:
     """What makes sense counts."""
     assert http.total_size({"Content-Length": "12"}, 5) == 17
     assert http.total_size({"Content-Range": "bytes 5-9/10", "Content-Length": "5"}, 5) == 10
-    assert http._seconds(" 7 ") == 7.0
+    assert web.retry_after(" 7 ") == 7.0

@@ -21,7 +21,7 @@ from colab_magics.core.redact import holds_secret, redact, register_secret
 from colab_magics.core.secret_scan import find
 from colab_magics.extension.session import get_session
 from colab_magics.pin.git_login import without_logins
-from colab_magics.pin.installer import Job
+from colab_magics.pin.job import Job
 from colab_magics.pin.options import authenticated
 from colab_magics.pin.pip import Pip
 from colab_magics.pin.requirements import carries_secret

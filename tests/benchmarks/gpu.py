@@ -33,13 +33,13 @@ IDLE = 10.0
 def look() -> None:
     """``%gpu`` once loaded, and one sample of two cards."""
     from colab_magics.gpu.devices import take_snapshot
-    from colab_magics.gpu.format import describe_gpus, list_names
+    from colab_magics.gpu.format import draw_rows, list_names
     from colab_magics.gpu.frameworks import describe_frameworks
     from colab_magics.gpu.nvidia import open_nvml, read_gpus
 
     def show() -> None:
         gpus = take_snapshot().gpus
-        describe_gpus(gpus), describe_frameworks(gpus)
+        draw_rows(gpus), describe_frameworks(gpus)
 
     cards = list_names(take_snapshot().gpus)
     print(f"%gpu, {cards}: {milliseconds(show):.2f} ms (promised: under 20)")

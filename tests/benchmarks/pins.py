@@ -83,13 +83,13 @@ def lock() -> None:
 
 def verdict() -> None:
     """Which distributions own what is loaded, with 2,000 modules in ``sys.modules``."""
-    from colab_magics.pin.loaded import owned
+    from colab_magics.pin.loaded import loaded_versions
 
     for at in range(MODULES - len(sys.modules)):
         module = types.ModuleType(f"made_{at}")
         module.__file__ = f"/made/{at}.py"
         sys.modules[module.__name__] = module
-    taken = milliseconds(owned)
+    taken = milliseconds(loaded_versions)
     print(f"restart verdict, {len(sys.modules)} modules: {taken:.0f} ms (promise: < 150 ms)")
 
 

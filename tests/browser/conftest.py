@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Tuple
+from typing import Any, Callable, Dict, Iterator, List, Optional, Tuple
 
 import pytest
 from support.notebooks import notebook
 from support.window import KERNEL, Server, Window
 
-#: The kinds of front end: ``rtc`` is with jupyter-collaboration, ``bare`` without our extension.
+#: The kinds of front end: ``rtc`` is with jupyter-collaboration, ``server`` with a package that
+#: runs the cells on the server, ``bare`` without our extension.
 PLAIN = ("lab", "notebook")
 TOGETHER = ("lab-rtc", "notebook-rtc")
 EVERY = (*PLAIN, *TOGETHER)
+
+VIEWPORT = {"width": 1200, "height": 1000}
 
 Open = Callable[..., Window]
 Servers = Callable[[str], Server]
@@ -54,6 +58,12 @@ def _collaboration() -> bool:
     return True
 
 
+def executor() -> str:
+    """The package that runs cells on the server, where one is installed; it replaces the page."""
+    names = ("jupyter_server_nbmodel", "jupyter_server_documents")
+    return next(filter(find_spec, names), "")
+
+
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     """One server of each kind, started when it is first asked for."""
@@ -62,12 +72,13 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
     def of(front: str) -> Server:
         if front not in running:
             app, *kind = front.split("-")
+            if "server" in kind and not executor():
+                pytest.skip("elsewhere: no package that runs cells on the server in this version")
             if "rtc" in kind and not _collaboration():
                 pytest.skip("jupyter-collaboration is not installed")
             make = tmp_path_factory.mktemp
-            running[front] = Server(
-                app, make("work"), make("home"), "bare" not in kind, "rtc" in kind
-            )
+            together = bool({"rtc", "server"} & {*kind})
+            running[front] = Server(app, make("work"), make("home"), "bare" not in kind, together)
             running[front].start()
         return running[front]
 
@@ -85,19 +96,37 @@ def server(request: pytest.FixtureRequest, servers: Servers) -> Iterator[Server]
 
 
 @pytest.fixture
-def open_notebook(chromium: Any, request: pytest.FixtureRequest, server: Server) -> Iterator[Open]:
+def open_notebook(server: Server, open_window: Open) -> Open:
+    """Open a notebook on the server of the front end: see `open_window`."""
+    return open_window
+
+
+@pytest.fixture(scope="session")
+def pages() -> List[Any]:
+    """Pages that no test uses now.
+
+    A page loads a front end for the second time at half the cost: it has compiled its scripts.
+    """
+    return []
+
+
+@pytest.fixture
+def open_window(chromium: Any, pages: List[Any], request: pytest.FixtureRequest) -> Iterator[Open]:
     """Open a notebook of these cells in a window of its own: ``open_notebook(server, *cells)``.
 
-    Without cells the notebook ``name`` is opened as it is. ``before(page)`` is called first.
+    Without cells the notebook ``name`` is opened as it is. ``before(page)`` is called first, with a
+    page that no other test gets.
     """
-    contexts = []
+    windows: List[Window] = []
+    used: List[Any] = []
+    own: List[Any] = []
 
     def opened(
         server: Server,
         *cells: str,
         minor: int = 5,
         name: str = "",
-        before: Callable[[Any], Any] = lambda page: None,
+        before: Optional[Callable[[Any], Any]] = None,
         kernel: str = "python3",
     ) -> Window:
         stem = name or "".join(c if c.isalnum() else "-" for c in request.node.name)
@@ -105,17 +134,39 @@ def open_notebook(chromium: Any, request: pytest.FixtureRequest, server: Server)
         if cells:
             spec = {**KERNEL["kernelspec"], "name": kernel}
             notebook(path, *cells, minor=minor, kernelspec=spec)
-        context = chromium.new_context(viewport={"width": 1200, "height": 1000})
-        contexts.append(context)
-        page = context.new_page()
-        before(page)
+        reuse = pages and not before
+        page = pages.pop() if reuse else chromium.new_context(viewport=VIEWPORT).new_page()
+        used.append(page)
+        if before:
+            own.append(page)
+            before(page)
         window = Window(server, page, Path(path))
+        windows.append(window)
         as_it_says(window)
         return window
 
     yield opened
-    for context in contexts:
-        context.close()
+    for window in windows:
+        window.leave()
+    for page in used:
+        if page in own or not _is_left(page):
+            page.context.close()
+        else:
+            pages.append(page)
+
+
+def _is_left(page: Any) -> bool:
+    """Leave the notebook, and what the test has opened and stored; false where the page is dead."""
+    try:
+        page.evaluate("localStorage.clear(); sessionStorage.clear()")
+        page.goto("about:blank")
+        for other in page.context.pages:
+            if other != page:
+                other.close()
+        page.context.clear_cookies()
+    except Exception:  # playwright's own, of a page that was killed
+        return False
+    return True
 
 
 def as_it_says(window: Window) -> None:

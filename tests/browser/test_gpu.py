@@ -50,13 +50,13 @@ def test_the_cost_of_a_cell_is_drawn(server: Server, busy: str, open_notebook: O
         "const image = panel.content.widgets[3].node.querySelector('.jp-OutputArea img');"
         "return image && image.complete ? [image.naturalWidth, image.naturalHeight] : null"
     )
-    until(lambda: window.js(drawn) == [480, 80], "the picture is drawn")
+    until(lambda: window.js(drawn) == [560, 64], "the picture is drawn")
     assert window.dialogs == 0
     window.save()
     until(lambda: "image/svg+xml" in window.path.read_text(), "the picture is on disk")
     window.page.close()
     window = open_notebook(server, name=window.path.stem)
-    until(lambda: window.js(drawn) == [480, 80], "the picture is drawn again")
+    until(lambda: window.js(drawn) == [560, 64], "the picture is drawn again")
 
 
 @on("lab-rtc", long=EVERY)
@@ -74,7 +74,7 @@ def test_a_request_is_kept_where_colab_reads_it(server: Server, open_notebook: O
     assert "Colab is asked for a T4 GPU from now on" in window.run(0, "Colab")
     expected = {"accelerator": "GPU", "colab": {"toc": True, "gpuType": "T4"}}
     until(lambda: about(window) == expected, "it is on disk")
-    assert "already, nothing to do" in window.run(1, "Colab")
+    assert "already" in window.run(1, "Colab")
     window.run(2, "Colab is asked for no GPU from now on")
     until(lambda: about(window) == {"colab": {"toc": True}}, "it is gone from disk")
     assert "['refused', 'refused']" in window.run(3, "refused")
@@ -88,12 +88,12 @@ def test_a_watch_follows_the_card(
     """One display changes with the card while nothing runs, until it is stopped."""
     window = open_notebook(server, f"{LOAD}\n%gpu watch", "%gpu watch stop", kernel=busy)
     watch = window.start(0)
-    window.finish(watch, "13.6 of 15.0 GiB free")
+    window.finish(watch, "1.4 of 15.0 GiB")
     scenario = tmp_path / "scenario.json"
     text = scenario.read_text().replace('"used": 1178', '"used": 9178')
     (tmp_path / "new.json").write_text(text)
     (tmp_path / "new.json").replace(scenario)
-    until(lambda: "5.8 of 15.0 GiB free" in window.shown(watch), "the display has changed")
+    until(lambda: "9.2 of 15.0 GiB" in window.shown(watch), "the display has changed")
     shown = window.shown(watch)
     assert shown.count("Tesla T4") == 1 and "stop: %gpu watch stop" in shown
     window.finish(window.start(1))

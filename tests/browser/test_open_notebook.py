@@ -73,7 +73,7 @@ def test_nothing_typed_meanwhile_is_lost(server: Server, open_notebook: Open) ->
     assert window.texts[-1] == text
     window.save()
     until(lambda: window.on_disk()[-1:] == [text], "what was typed is on disk")
-    assert window.dialogs == 0
+    assert window.dialogs == 0, window.page.locator(".jp-Dialog").all_inner_texts()
 
 
 @on("notebook", long=EVERY)

@@ -75,13 +75,13 @@ def test_switched_and_gone_on(
     until(lambda: "humanize-4.10.0-py3" in lock_of(window), "the set is locked there")
     assert "python_version == '3.8'" in lock_of(window)
     assert window.dialogs == 0
-    assert "Switched to Python 3.8. Running cells 1-5." in window.page.inner_text("body")
+    assert "Switched to Python 3.8, to Run All again." in window.page.inner_text("body")
 
     window.page.close()
     server.end_kernels()
     before = (environment / "pyvenv.cfg").stat().st_mtime
     window = open_notebook(server, name=window.path.stem)
-    assert "1 pin already holds" in window.run(0, "already holds")
+    assert "already installed" in window.run(0, "already installed")
     assert "(3, 8) 4.10.0" in window.run(3, "(3")
     assert (environment / "pyvenv.cfg").stat().st_mtime == before
     if not long:
@@ -98,3 +98,29 @@ def test_switched_and_gone_on(
     settled(window)
     assert window.saved() == ["%pin humanize==4.10.0 --python 3.8"]
     assert kernel_of(window) == environment.name
+
+
+@pytest.mark.long
+@on("lab")
+def test_a_notebook_of_2020_is_revived(
+    server: Server, made: Path, kernel: str, open_notebook: Open
+) -> None:
+    """Its line is proposed and applied from today's Python; Run All then ends on 3.8."""
+    ran = Ran(server)
+    imports = "import numpy as np, pandas as pd, matplotlib\nimport matplotlib.pyplot as plt"
+    shows = (
+        "plt.plot(pd.DataFrame({'x': [1]}).append({'x': np.float(2)}, ignore_index=True).x)\n"
+        "import sys; print(sys.version_info[:2], np.__version__, pd.__version__)"
+    )
+    revive = f"{LOAD}\n%setup revive --as-of 2020-07-11 --apply"
+    window = open_notebook(server, revive, imports, shows, log("c"), kernel=kernel)
+    window.run(0, "The line goes into the setup cell")
+    line = "%pin numpy pandas matplotlib --as-of 2020-07-11 --python 3.8"
+    until(lambda: window.saved() == [line], "the line is saved", 30)
+    assert list(made.glob("*")) == []
+    run_all(window)
+    until(lambda: ran.names.endswith("c"), "the cells have run to the end", 240)
+    settled(window)
+    shown = window.shown(window.js("return panel.content.widgets[3].model.id"))
+    assert "(3, 8) 1.19.0 1.0.5" in shown
+    assert window.saved() == [line]

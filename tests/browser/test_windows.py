@@ -147,7 +147,7 @@ def test_a_frozen_tab(server: Server, open_notebook: Open, known: bool) -> None:
     ``known``: the kernel has found out before that the extension is there.
     """
     go = server.folder / f"go-{known}"
-    ask = "\n%setup where" if known else ""
+    ask = "\n%setup where -v" if known else ""
     cells = [LOAD + ask, WAIT.format(go) + "%drive mount", "%cd_persist drive:", ASKS]
     window = open_notebook(server, *cells)
     window.run(0, "front end" if known else "")

@@ -13,6 +13,7 @@ import pytest
 PLACE = Path(sys.prefix, "share", "jupyter", "labextensions", "colab-magics")
 
 
+@pytest.mark.once
 def test_jupyterlab_lists_the_extension() -> None:
     """After ``pip install colab-magics`` JupyterLab calls it enabled and OK."""
     if importlib.util.find_spec("jupyterlab") is None:

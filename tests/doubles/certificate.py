@@ -10,13 +10,14 @@ from typing import Tuple
 import pytest
 
 
-def self_signed(folder: Path) -> Tuple[Path, Path]:
-    """A certificate for 127.0.0.1 and its key, made in a folder."""
+def self_signed(folder: Path, *hosts: str) -> Tuple[Path, Path]:
+    """A certificate for 127.0.0.1 and these hosts, and its key, made in a folder."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("no openssl to make a certificate with")
     command = [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
-    command += ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
+    names = ",".join(["IP:127.0.0.1", *(f"DNS:{host}" for host in hosts)])
+    command += ["-subj", "/CN=127.0.0.1", "-addext", f"subjectAltName={names}"]
     command += ["-addext", "basicConstraints=critical,CA:FALSE"]
     command += ["-keyout", str(folder / "key"), "-out", str(folder / "cert")]
     subprocess.run(command, check=True, capture_output=True)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import io
 import json
 import re
+import tarfile
 import zipfile
 from contextlib import contextmanager
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Dict, Iterable, Iterator, List, Mapping, Optional
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional
 
 
 def make_wheel(
@@ -46,6 +48,41 @@ def make_wheel(
     return target
 
 
+#: The backend of an sdist: it needs no other, and says in a file that it was called.
+_BACKEND = """\
+import pathlib, shutil
+
+def build_wheel(folder, settings=None, metadata=None):
+    pathlib.Path({built!r}).touch()
+    (wheel,) = pathlib.Path(__file__).parent.glob("*.whl")
+    shutil.copy(wheel, folder)
+    return wheel.name
+
+build_editable = build_wheel
+"""
+
+
+def make_sdist(folder: Path, name: str, version: str, built: Path) -> Path:
+    """Write an sdist that makes the same wheel as `make_wheel`, and the file ``built``."""
+    stem = f"{re.sub(r'[-_.]+', '_', name).lower()}-{version}"
+    folder.mkdir(parents=True, exist_ok=True)
+    wheel = make_wheel(folder / "sources" / stem, name, version)
+    system = 'requires = []\nbuild-backend = "backend"\nbackend-path = ["."]'
+    members = {
+        "PKG-INFO": f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode(),
+        "pyproject.toml": f"[build-system]\n{system}\n".encode(),
+        "backend.py": _BACKEND.format(built=str(built)).encode(),
+        wheel.name: wheel.read_bytes(),
+    }
+    target = folder / f"{stem}.tar.gz"
+    with tarfile.open(target, "w:gz") as archive:
+        for path, data in members.items():
+            entry = tarfile.TarInfo(f"{stem}/{path}")
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return target
+
+
 @contextmanager
 def serve(folder: Path) -> Iterator[str]:
     """Serve a folder of wheels by PEP 503, as it is at each request; give the index URL."""
@@ -73,6 +110,9 @@ class _Handler(BaseHTTPRequestHandler):
     folder: Path
     #: Whether it answers in JSON, with the sizes of the files (PEP 700).
     sizes = False
+    #: Version → the day when it was uploaded, which is answered in JSON (PEP 700); without any,
+    #: nothing is said of that.
+    uploads: Mapping[str, str] = {}
 
     def do_HEAD(self) -> None:
         self._answer(body=False)
@@ -96,16 +136,16 @@ class _Handler(BaseHTTPRequestHandler):
         projects = self._projects()
         if parts == ["simple"]:
             return _page(f'<a href="/simple/{name}/">{name}</a>' for name in projects)
-        if self.sizes and parts[0] == "simple" and parts[-1] in projects:
-            return _listed(parts[1], projects[parts[1]])
+        if (self.sizes or self.uploads) and parts[0] == "simple" and parts[-1] in projects:
+            return _listed(parts[1], projects[parts[1]], self.uploads)
         if parts[0] == "simple" and len(parts) == 2 and parts[1] in projects:
             return _page(_link(wheel) for wheel in projects[parts[1]])
         return "text/plain", None
 
     def _projects(self) -> Dict[str, List[Path]]:
         projects: Dict[str, List[Path]] = {}
-        for wheel in sorted(self.folder.glob("*.whl")):
-            projects.setdefault(wheel.name.split("-")[0].replace("_", "-"), []).append(wheel)
+        for file in sorted([*self.folder.glob("*.whl"), *self.folder.glob("*.tar.gz")]):
+            projects.setdefault(file.name.split("-")[0].replace("_", "-"), []).append(file)
         return projects
 
     def log_message(self, format: str, *args: object) -> None:
@@ -124,8 +164,8 @@ def _page(links: Iterable[str]) -> tuple[str, bytes]:
     ).encode()
 
 
-def _listed(name: str, wheels: Iterable[Path]) -> tuple[str, bytes]:
-    files = [
+def _listed(name: str, wheels: Iterable[Path], uploads: Mapping[str, str]) -> tuple[str, bytes]:
+    files: List[Dict[str, Any]] = [
         {
             "filename": wheel.name,
             "url": f"/files/{wheel.name}",
@@ -134,14 +174,20 @@ def _listed(name: str, wheels: Iterable[Path]) -> tuple[str, bytes]:
         }
         for wheel in wheels
     ]
+    for file in files:
+        version = file["filename"].split("-")[1].partition(".tar")[0]
+        if version in uploads:
+            file["upload-time"] = f"{uploads[version]}T12:00:00Z"
     page = {"meta": {"api-version": "1.1"}, "name": name, "files": files}
     return "application/vnd.pypi.simple.v1+json", json.dumps(page).encode()
 
 
 def _link(wheel: Path) -> str:
-    with zipfile.ZipFile(wheel) as archive:
-        name = next(one for one in archive.namelist() if one.endswith(".dist-info/METADATA"))
-        lines = archive.read(name).decode().splitlines()
+    lines: List[str] = []
+    if wheel.suffix == ".whl":
+        with zipfile.ZipFile(wheel) as archive:
+            name = next(one for one in archive.namelist() if one.endswith(".dist-info/METADATA"))
+            lines = archive.read(name).decode().splitlines()
     wanted = [one.split(": ", 1)[1] for one in lines if one.startswith("Requires-Python: ")]
     python = f' data-requires-python="{escape(wanted[0])}"' if wanted else ""
     digest = hashlib.sha256(wheel.read_bytes()).hexdigest()

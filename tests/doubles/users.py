@@ -25,7 +25,7 @@ root_only = pytest.mark.skipif(
 
 #: Imported as root, since another user may not read the interpreter's folder.
 _AS = """
-import fcntl, json, os, stat, sys, tempfile, time
+import fcntl, grp, json, os, stat, sys, tempfile, time
 from pathlib import Path
 import dotenv, platformdirs, encodings.idna
 from colab_magics.core import file_lock, files

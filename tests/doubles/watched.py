@@ -11,7 +11,7 @@ import ssl
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Event, Thread
-from typing import Iterator, List, Optional, Tuple
+from typing import Iterator, List, Mapping, Optional, Tuple
 
 from .index import IndexServer, _Handler
 
@@ -64,13 +64,15 @@ def watch(
     stalls: bool = False,
     certificate: Optional[Tuple[Path, Path]] = None,
     sizes: bool = False,
+    uploads: Optional[Mapping[str, str]] = None,
 ) -> Iterator[Watched]:
     """Serve a folder of wheels; ``user`` is ``name:password``, ``certificate`` its files.
 
-    With ``sizes`` in JSON, which says them.
+    With ``sizes`` in JSON, which says them; with ``uploads`` (version → day) also when each version
+    was uploaded.
     """
     watched = Watched(folder, user, stalls)
-    how = {"folder": folder, "watched": watched, "sizes": sizes}
+    how = {"folder": folder, "watched": watched, "sizes": sizes, "uploads": uploads or {}}
     handler = type("Handler", (_Handler_,), how)
     server = IndexServer(("127.0.0.1", 0), handler)
     server.handle_error = lambda request, address: None  # type: ignore[method-assign]

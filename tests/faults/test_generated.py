@@ -20,7 +20,7 @@ import pytest
 from support.cells import PACKAGE, TESTS
 
 from colab_magics.core.registry import load
-from colab_magics.extension.registration import AROUND, MAGICS
+from colab_magics.extension.registration import MAGICS, WATCHERS
 
 #: Lines for each magic with ``--long``, over all environments; in a slice.
 MANY, FEW = 500, 5
@@ -244,9 +244,9 @@ def lines_of(name: str, count: int, seed: str) -> Iterator[Tuple[str, str, objec
         body = None
         if rng.random() < 0.15:
             body = "\n".join(rng.choice(own + ODD) for _ in range(rng.randrange(4)))
-            body = "1" if name in AROUND else body  # a cell of Python, which may hold any error
+            body = "1" if name in WATCHERS else body  # a cell of Python, which may hold any error
         line = rng.choice([" ", " ", "  ", "\t", "="]).join(words)
-        if body is not None and name in AROUND and len(line.splitlines()) > 1:
+        if body is not None and name in WATCHERS and len(line.splitlines()) > 1:
             body = None  # what follows a line separator is the cell's code, with errors of its own
         yield name, line, body
 

@@ -6,13 +6,13 @@ import os
 import shutil
 import sys
 import tempfile
-import time
 from pathlib import Path
-from typing import Any, Callable, Iterator
+from typing import Iterator
 
 import pytest
 from doubles.small_disk import mounted
 from support.cells import Cells, new_shell
+from support.waiting import until
 
 from colab_magics.jobs import launch
 from colab_magics.jobs.job import find_job, list_jobs
@@ -51,15 +51,6 @@ def disk(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         for one in list_jobs():
             if one.running:
                 launch.stop(one, 0.1)
-
-
-def until(true: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """Wait for something to be true."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.01)
-    return true()
 
 
 @pytest.mark.parametrize("length", [1, 5000], ids=["short", "long"])

@@ -265,7 +265,7 @@ def test_what_was_done_by_hand_after_a_cut_stays(
     assert bool(text.splitlines()[1]) == bool(expected)
     assert version == ("1.0" if cut is cut_resolving else "2.0")
     assert leftovers(place.folder) == ["~own"]
-    assert place.pin("tinypkg==1.0").splitlines()[0] == "1 pin already holds, nothing to do"
+    assert place.pin("tinypkg==1.0").splitlines()[0] == "tinypkg 1.0 is already installed"
 
 
 def test_a_line_that_was_cut_is_finished_by_itself(place: Site) -> None:
@@ -326,7 +326,7 @@ def test_a_failure_takes_back_its_own(place: Site, fails: Callable[[Site], List[
     text = process.communicate(timeout=120)[0]
     assert process.returncode != 0, text
     assert place.contents() == made, text
-    assert place.pin("tinypkg==1.0").splitlines() == ["1 pin already holds, nothing to do", ""]
+    assert place.pin("tinypkg==1.0").splitlines() == ["tinypkg 1.0 is already installed", ""]
 
 
 def test_undo_takes_back_its_own(place: Site) -> None:
@@ -337,7 +337,7 @@ def test_undo_takes_back_its_own(place: Site) -> None:
     place.pip("install", "foreign")
     place.server.go_on.set()
     text = process.communicate(timeout=120)[0]
-    assert text.splitlines()[0] == "tinyold 1.0 -> 2.0 installed"
+    assert text.splitlines()[0] == "tinyold 2.0 installed (was 1.0)"
     history = next(place.folder.parents[2].glob(".colab-magics/*.history")).read_text()
     assert "tinyold" in history and "foreign" not in history
 

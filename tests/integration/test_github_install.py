@@ -47,16 +47,16 @@ def test_cloned_and_installed(make: Callable[..., Notebook], url: str, host: str
     assert names(found) == {"tinylocal": "1.0"}, answer
     lines = [f"%github clone {url} --commit {commit(start(found) / 'thing')}", "%pin -e thing"]
     assert answer.steps == lines
-    assert "1 pin already holds" in found.child(f"%github clone {url} --install")
-    assert "1 pin already holds" in found.child("%pin -e ./thing")
+    assert "already installed" in found.child(f"%github clone {url} --install")
+    assert "already installed" in found.child("%pin -e ./thing")
     found.restart()
     shutil.rmtree(start(found) / "thing")
     setup = "\n".join(["# colab_magics:setup v1", *lines])
     assert "cloned" in found.child(setup) and names(found) == {"tinylocal": "1.0"}
     found.restart()
     shown = found.child(setup)
-    assert "thing: already at" in shown and "1 pin already holds" in shown
-    assert "1 pin already holds" in found.child("%pin -e thing")  # the setup cell has the clone
+    assert "thing: already at" in shown and "already installed" in shown
+    assert "already installed" in found.child("%pin -e thing")  # the setup cell has the clone
 
 
 @pytest.mark.parametrize("spelled", ["{}/deep/er", "~/mine", "'sp ace'"])

@@ -166,7 +166,7 @@ def test_a_killed_install_is_repaired(environment: Environment, long: bool) -> N
         assert damage(environment.site) == {}, said
         assert theirs == by_hand(environment.site)
         assert leftovers(environment.site) == []
-        assert environment.pin(at).startswith("10 pins already hold")
+        assert environment.pin(at).startswith("10 packages are already installed")
         imports(environment.machine.python, environment.variables)
     if long and "PIP_SRC" not in environment.variables:
         bare_broken, fooled = _bare(environment, chance, rounds)
@@ -246,4 +246,4 @@ def test_the_installer_outlives_its_kernel(environment: Environment) -> None:
     process.kill()
     environment.pin(environment.one)
     assert damage(environment.site) == {}
-    assert environment.pin(environment.one).startswith("10 pins already hold")
+    assert environment.pin(environment.one).startswith("10 packages are already installed")

@@ -63,8 +63,7 @@ def test_a_dry_run_shows_the_table(either: Notebook, wheels: Path) -> None:
         for name in ("tinyparent", "tinypkg")
     }
     expected = [
-        "dry run: differs: tinyparent is not installed",
-        "tinyparent 1.0 and 1 more",
+        "Nothing was changed. Would install 2 packages:",
         "package     installed  wanted",
         "tinyparent             1.0",
         "tinypkg     2.0        1.0",
@@ -73,8 +72,7 @@ def test_a_dry_run_shows_the_table(either: Notebook, wheels: Path) -> None:
         expected
         if by_pip
         else [
-            "dry run: differs: tinyparent is not installed",
-            f"tinyparent 1.0 and 1 more, {amount(sum(size.values()))} to download",
+            f"Nothing was changed. Would install 2 packages ({amount(sum(size.values()))}):",
             "package     installed  wanted  download",
             f"tinyparent             1.0     {amount(size['tinyparent'])}",
             f"tinypkg     2.0        1.0     {amount(size['tinypkg'])}",
@@ -87,16 +85,16 @@ def test_a_dry_run_shows_the_table(either: Notebook, wheels: Path) -> None:
 def test_a_plan_of_one_package_is_one_line(notebook: Notebook) -> None:
     """No table for one package."""
     notebook.child("%pin tinypkg==1.0")
-    first, second = notebook.child("%pin --dry-run tinypkg==2.0").splitlines()
-    assert first == "dry run: differs: tinypkg 1.0 is installed, not ==2.0"
-    assert re.fullmatch(r"tinypkg 1\.0 -> 2\.0, \d+ B to download", second)
+    shown = notebook.child("%pin --dry-run tinypkg==2.0").rstrip()
+    message = r"Nothing was changed\. Would install tinypkg 2\.0 \(was 1\.0, \d+ B\)"
+    assert re.fullmatch(message, shown)
 
 
 def test_what_is_in_the_cache_is_not_downloaded(notebook: Notebook) -> None:
     """What was fetched before has no download in the plan."""
     notebook.child("%pin tinyparent==1.0\n%pin tinyparent==2.0")
     said = notebook.child("%pin --dry-run tinyparent==1.0")
-    assert "to download" not in said
+    assert said.startswith("Nothing was changed. Would install 2 packages:\n")
     assert said.count("in the cache") == 2
 
 
@@ -104,7 +102,7 @@ def test_a_dry_run_of_what_holds_asks_nobody(notebook: Notebook, index: Watched)
     """What holds is said in-process: no index is asked."""
     notebook.child("%pin tinypkg==1.0")
     index.asked.clear()
-    assert "already holds" in notebook.child("%pin --dry-run tinypkg==1.0")
+    assert "already installed" in notebook.child("%pin --dry-run tinypkg==1.0")
     assert index.asked == []
 
 
@@ -112,7 +110,7 @@ def test_a_dry_run_without_the_index(make: Callable[..., Notebook]) -> None:
     """Where no index answers, what differs is said all the same, and why there is no plan."""
     found = make(PIP_INDEX_URL="http://127.0.0.1:9/simple/")
     first, second, _ = found.child("%pin --dry-run tinypkg==1.0").splitlines()
-    assert first == "dry run: differs: tinypkg is not installed"
+    assert first == "Nothing was changed. tinypkg is not installed"
     assert "127.0.0.1 cannot be reached" in second
 
 
@@ -132,14 +130,15 @@ def test_an_index_with_a_password_says_sizes(
     clean = private.url.replace(f"{SECRET}@", "")
     line = f"%pin --dry-run tinyparent==1.0 --index-url {clean} --index-auth MY_INDEX"
     said = make(MY_INDEX=SECRET).child(line)
-    assert re.search(r"tinyparent 1\.0 and 1 more, .* to download", said)
+    assert re.search(r"Would install 2 packages \(.*B\):", said)
     assert "hunter2" not in said
 
 
 def test_an_index_without_sizes(make: Callable[..., Notebook], serve: Serve, wheels: Path) -> None:
     """An index that says no size: the table is without that column."""
     said = make(PIP_INDEX_URL=serve(wheels).url).child("%pin --dry-run tinyparent==1.0")
-    assert said.splitlines()[1:3] == ["tinyparent 1.0 and 1 more", "package     installed  wanted"]
+    first, second = said.splitlines()[:2]
+    assert first.endswith("Would install 2 packages:") and second.split()[-1] == "wanted"
 
 
 def test_the_plan_is_shown_before_it_is_done(notebook: Notebook, wheels: Path) -> None:
@@ -148,7 +147,7 @@ def test_the_plan_is_shown_before_it_is_done(notebook: Notebook, wheels: Path) -
     notebook.child("%pin --no-record tinypkg==2.0")
     tables, _ = shown(notebook, "tinylarge==1.0")
     assert tables[-1].splitlines() == [
-        "tinylarge 1.0 and 1 more, 3.0 MB or more to download",
+        "Installing 2 packages (at least 3.0 MB):",
         "package    installed  wanted  download",
         "tinylarge             1.0     3.0 MB",
         "tinypkg    2.0        1.0",
@@ -170,7 +169,7 @@ def test_a_folder_that_is_edited(
     start = Path(either.child("import os; print(os.getcwd())").strip())
     project(start / "mine")
     said = either.child("%pin --dry-run -e mine tinypkg==1.0")
-    assert said.splitlines()[0] == "dry run: differs: tinypkg is not installed"
+    assert re.match(r"Nothing was changed\. Would install 2 packages\b.*:", said)
     assert re.search(r"^tinylocal +(1\.0|from mine)$", said, flags=re.M), said
     assert names(either) == {}
 

@@ -32,7 +32,7 @@ def install(machine: Machine) -> Callable[[str], str]:
 def test_a_pin_that_has_drifted_is_named_once(page: Page, install: Callable[[str], str]) -> None:
     """After !pip install of another version one line says both versions and how to keep it."""
     shown = page.ok(install("tinypkg==2.0")).text
-    assert "tinypkg is now 2.0; the setup cell says 1.0. Keep: %pin tinypkg" in shown
+    assert "tinypkg is now 2.0; the setup cell says 1.0. To keep 2.0: %pin tinypkg" in shown
     page.ok(install("tinypkg==1.0"))
     assert "is now" not in page.ok(install("tinypkg==2.0")).text
     page.ok("%pin tinypkg")
@@ -43,7 +43,7 @@ def test_a_package_that_is_not_recorded_is_named_once(
     page: Page, install: Callable[[str], str]
 ) -> None:
     """What a cell installs by its name, and nothing pins, is said; what is there already is not."""
-    said = "tinyother 1.0 is installed, and not in the setup cell. Keep: %pin tinyother"
+    said = "tinyother 1.0 is not in the setup cell yet. To add it: %pin tinyother"
     assert said in page.ok(install("tinyother==1.0")).text
     assert "tinyother" not in page.ok(install("tinyother==1.0")).text
 

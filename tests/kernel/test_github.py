@@ -50,14 +50,15 @@ def test_run_saves_its_notebook_and_remembers_where(
         and "This is the file as it was before this run" in first
     )
     assert (
-        "nothing was sent" not in first and "me/work, branch main already has one.ipynb" in second
+        "nothing was sent" not in first
+        and "one.ipynb is already saved to me/work, branch main" in second
     )
     kept = whole(path)["metadata"]["colab_magics"]
     assert kept == {"github": "repository=me/work&branch=main&path=one.ipynb"}
     assert sent(github, "one.ipynb")["metadata"]["colab_magics"] == kept
     assert setup_text(path) is None, "it is no step"
     notebook(path, LOAD, "%github save", **whole(path)["metadata"])
-    assert machine.cli("run", path).returncode == 1, "nobody has said so in this run"
+    assert machine.cli("run", path).returncode == 4, "nobody has said so in this run"
     assert "Only the notebook says that" in "".join(shown(path))
     notebook(path, LOAD, "%github save me/work", **whole(path)["metadata"])
     assert machine.cli("run", path).returncode == 0
@@ -81,7 +82,7 @@ def test_colab_gives_the_notebook_and_an_executor_none(
         page.cells[1] += " --path a/b.ipynb"
         text = page.play_ok(1).text
         assert "a/b.ipynb saved to me/work" in text and "for this kernel" in text
-        assert "me/work, branch main already has b.ipynb like this" in page.play_ok(2).text
+        assert "b.ipynb is already saved to me/work, branch main" in page.play_ok(2).text
         found = sent(github, "a/b.ipynb")
         assert ["".join(cell["source"]) for cell in found["cells"]][1:] == page.cells
     with started(machine, folder, served=False) as kernel:

@@ -81,7 +81,7 @@ def relock(path: Path, old: str, new: str) -> None:
 def locked(make: Make, folder: Path) -> Path:
     """A notebook that pinned tinyapp 1.0 when tinydep 1.0 was the newest."""
     path = notebook(folder / "nb.ipynb", LOAD, "%pin tinyapp==1.0")
-    assert "Lock: 2 packages with their hashes" in run(make(), path)
+    assert "Lock updated (2 packages)" in run(make(), path)
     return path
 
 
@@ -97,15 +97,28 @@ def test_machines_a_release_apart_get_the_same_set(make: Make, wheels: Path, loc
     assert names(without) == ["tinyapp-1.0", "tinydep-2.0"]
 
 
+def test_lines_that_are_applied_together_are_held(make: Make, wheels: Path, folder: Path) -> None:
+    """Two lines of a setup cell, which are applied as one, are each a line of the lock."""
+    make_wheel(wheels, "tinyother", "1.0")
+    pins = ("%pin tinyapp==1.0", "%pin tinyother==1.0 --build")
+    path = notebook(folder / "nb.ipynb", LOAD, *pins)
+    run(make(), path)
+    assert [line for line in str(setup_text(path)).split("\n") if "%pin" in line] == [*pins]
+    make_wheel(wheels, "tinydep", "2.0")
+    later = make()
+    assert "without the lock" not in run(later, path)
+    assert names(later) == ["tinyapp-1.0", "tinydep-1.0", "tinyother-1.0"]
+
+
 def test_what_drifted_is_brought_back(make: Make, wheels: Path, locked: Path) -> None:
     """The setup cell changes what is not as the lock says; the second run changes nothing."""
     make_wheel(wheels, "tinydep", "2.0")
     machine = make()
     machine.install("tinyapp==1.0", "tinydep==2.0")
-    assert "tinydep 2.0 -> 1.0 installed" in run(machine, locked)
+    assert "tinydep 1.0 installed (was 2.0)" in run(machine, locked)
     run(machine, locked)
     before, installed = locked.read_bytes(), machine.installed()
-    assert "1 pin already holds, nothing to do" in run(machine, locked)
+    assert "already installed" in run(machine, locked)
     assert (locked.read_bytes(), machine.installed()) == (before, installed)
 
 
@@ -142,7 +155,7 @@ def test_elsewhere_the_lines_are_taken_and_that_is_said(
     relock(locked, old, new)
     before, machine = lock(locked), make()
     said = run(machine, locked)
-    assert "Lock: not used: " in said and why in said
+    assert "Lock not used: " in said and why in said
     assert names(machine) == ["tinyapp-1.0", "tinydep-2.0"]
     assert lock(locked) == before
     assert "Lock:" not in run(machine, locked)
@@ -162,8 +175,8 @@ def test_a_line_edited_by_hand_is_locked_anew(make: Make, wheels: Path, locked: 
     change(locked, edit)
     machine = make()
     said = run(machine, locked)
-    assert "Lock: not used: a line or a file was changed since it was made." in said
-    assert "Lock: 2 packages with their hashes" in said
+    assert "Lock not used: a line or a file was changed since it was made." in said
+    assert "Lock updated (2 packages)" in said
     assert names(machine) == ["tinyapp-2.0", "tinydep-2.0"]
     assert "tinyapp==2.0" in lock(locked) and "1.0.dist" not in lock(locked)
 
@@ -179,7 +192,7 @@ def test_a_file_that_was_edited_is_locked_anew(make: Make, wheels: Path, folder:
     assert names(machine) == ["tinyapp-1.0", "tinydep-1.0"]
     (folder / "req.txt").write_text("tinyapp==1.0\ntinydep==2.0\n")
     said = run(machine, path)
-    assert "Lock: not used: a line or a file was changed since it was made." in said
+    assert "Lock not used: a line or a file was changed since it was made." in said
     assert names(machine) == ["tinyapp-1.0", "tinydep-2.0"]
     assert "tinydep-2.0-py3" in lock(path)
 
@@ -208,7 +221,7 @@ def test_what_came_with_the_machine_is_left_out(make: Make, wheels: Path, folder
     machine = make()
     machine.install("tinytorch")
     path = notebook(folder / "nb.ipynb", LOAD, "%pin tinytorch")
-    assert "Lock: 2 packages with their hashes" in run(machine, path)
+    assert "Lock updated (2 packages)" in run(machine, path)
     next(wheels.glob("tinytorch*")).unlink()
     path = notebook(folder / "nb.ipynb", LOAD, "%pin tinytorch")
     fresh = make()
@@ -216,7 +229,7 @@ def test_what_came_with_the_machine_is_left_out(make: Make, wheels: Path, folder
     fresh.install("tinytorch")
     next(wheels.glob("tinytorch*")).unlink()
     said = run(fresh, path)
-    assert "Lock: 1 package with its hash; left out, in no index: tinytorch" in said
+    assert "Lock updated (1 package). Not in it, as no index has it: tinytorch" in said
     assert "tinydep-1.0-py3" in lock(path)
 
 
@@ -254,11 +267,11 @@ def test_no_lock_is_kept_where_none_is_wanted(make: Make, locked: Path) -> None:
         notebook(locked, *sources, **kept)
         return run(machine, locked)
 
-    assert "Lock: none in this notebook from now on" in add("%pin tinyapp --no-lock")
+    assert "This notebook keeps no lock from now on" in add("%pin tinyapp --no-lock")
     assert lock(locked) == "off"
     assert "Lock:" not in add("%pin tinydep")
     assert lock(locked) == "off"
-    assert "Lock: 2 packages with their hashes" in add("%pin lock")
+    assert "Lock updated (2 packages)" in add("%pin lock")
     assert "tinydep==1.0" in lock(locked)
 
 
@@ -270,13 +283,13 @@ def test_check_says_what_differs(make: Make, wheels: Path, locked: Path) -> None
     assert text is not None
     kept = whole(locked)["metadata"]
     notebook(locked, text, "%pin lock --check", **kept)
-    assert "The lock holds: 2 packages, made 20" in run(machine, locked)
+    assert "This machine is as the lock says (2 packages, made 20" in run(machine, locked)
     notebook(locked, text, LOAD, "%pin lock --check", **kept)
     change(locked, lambda found: found["cells"].pop(0))
     machine.install("tinydep==2.0")
     done = machine.cli("run", locked)
-    assert done.returncode == 1
-    assert "LockDiffers: The lock does not hold: " in done.stderr
+    assert done.returncode == 3
+    assert "LockDiffers: This machine differs from the lock: " in done.stderr
     assert "tinydep 2.0, locked 1.0" in done.stderr
     change(locked, lambda found: found["metadata"].clear())
     done = machine.cli("run", locked)

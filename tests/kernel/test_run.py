@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
 import stat
 import subprocess
 from pathlib import Path
-from typing import Iterator, Tuple
+from typing import Iterator, List, Tuple
 
 import pytest
 from doubles.small_disk import mounted
@@ -20,6 +21,11 @@ from support.notebooks import MARKER, notebook, setup_text, shown, source, state
 LOAD = "%load_ext colab_magics"
 PIN = LOAD + "\n%pin tinypkg==1.0"
 VERSION = "import tinypkg\nprint('version', tinypkg.__version__)"
+
+
+def results(text: str) -> List[str]:
+    """How each cell went, as the lines say."""
+    return [line.split("]")[1].split()[0] for line in text.splitlines() if line.startswith("[")]
 
 
 def test_first_run_adds_the_setup_cell_the_third_changes_no_byte(
@@ -37,7 +43,7 @@ def test_first_run_adds_the_setup_cell_the_third_changes_no_byte(
     second = machine.cli("run", path)
     assert second.returncode == 0, second.stderr
     assert setup_text(path) == text
-    assert "1 pin already holds, nothing to do" in shown(path)[0]
+    assert "already installed" in shown(path)[0]
     assert "Setup cell unchanged in" in second.stdout
 
     before = state(folder)
@@ -99,6 +105,7 @@ def test_a_restart_that_is_asked_for_is_made_once(machine: Machine, folder: Path
     done = machine.cli("run", path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count("restarting the kernel and running from the top") == 1
+    assert [result for result in results(done.stdout) if result != "ok"] == ["restart"]
     assert "%pin tinypkg==2.0" in (setup_text(path) or "")
     assert shown(path)[1] == shown(path)[3] == "version 2.0\n"
 
@@ -107,10 +114,70 @@ def test_a_notebook_that_always_asks_for_a_restart_ends(machine: Machine, folder
     """The same reason is followed once; the second time it is the error that ends the run."""
     path = notebook(folder / "nb.ipynb", PIN, VERSION, "%pin tinypkg==2.0")
     done = machine.cli("run", path)
-    assert done.returncode == 1
+    assert done.returncode == 5
     assert done.stdout.count("restarting the kernel and running from the top") == 1
-    assert "cell 3 failed: RestartRequired: tinypkg 1.0 is loaded" in done.stderr
+    assert "cell 3 failed: RestartRequired: tinypkg 2.0 is installed" in done.stderr
+    assert [result for result in results(done.stdout) if result != "ok"] == ["restart", "failed"]
     assert "RestartRequired" in shown(path)[3]
+
+
+@pytest.mark.once
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("%secret NO_SUCH_SECRET", 4),
+        ("%gpu require --count 99", 3),
+        ("%setup check --strict", 6),
+        ("%setup chek", 1),  # the command itself was right
+        ("class SetupDiffers(Exception): pass\nraise SetupDiffers", 1),
+    ],
+)
+def test_the_status_is_that_of_the_error(
+    line: str, status: int, machine: Machine, folder: Path
+) -> None:
+    """A script tells by it what to do: another machine, a person, or the notebook itself."""
+    cell = f"{MARKER}\n{LOAD}\nx = 1" if "strict" in line else LOAD
+    done = machine.cli("run", "-q", notebook(folder / "nb.ipynb", cell, line))
+    assert done.returncode == status, done.stderr
+
+
+@pytest.mark.once
+def test_what_the_magics_said_is_printed_below_their_cell(machine: Machine, folder: Path) -> None:
+    """A line for each message, and nothing of what the cells print; with ``-q`` no line at all."""
+    path = notebook(folder / "nb.ipynb", LOAD + "\n%env_persist A=1\nprint('much')\n2", "1/0")
+    done = machine.cli("run", path)
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("[  1/2] ok ") and lines[1].strip() == "A=1 set"
+    assert "much" not in done.stdout
+
+    quiet = machine.cli("run", "-q", path)
+    assert (quiet.returncode, quiet.stdout) == (1, "")
+    assert "cell 3 failed: ZeroDivisionError" in quiet.stderr
+
+
+@pytest.mark.once
+@pytest.mark.skipif(os.name == "nt", reason="pexpect needs a terminal of Unix")
+def test_on_a_terminal_the_running_cell_is_shown(machine: Machine, folder: Path) -> None:
+    """Its place and its first line stand below the lines, cut to the width, and go when it ends."""
+    import pexpect
+
+    path = notebook(folder / "nb.ipynb", "x = 1", f"input_file = '{'x' * 100}'\nopen('go').read()")
+    os.mkfifo(folder / "go")
+    child = pexpect.spawn(
+        str(machine.python),
+        ["-m", "colab_magics", "run", str(path)],
+        env=machine.variables,
+        encoding="utf-8",
+        dimensions=(24, 40),
+        timeout=60,
+    )
+    child.expect(r"\r\[#{10} {10}\] 2/2  \d+ s  input_")
+    (folder / "go").write_text("")
+    child.expect(pexpect.EOF)
+    drawn = [text for text in child.before.split("\r") if text.startswith("[##")]
+    assert all(len(text) < 40 for text in drawn)
+    assert re.search(r"\r +\r\[  2/2\] ok ", child.before)
+    assert not child.before.rstrip().split("\n")[-1].startswith("[")
 
 
 @pytest.mark.once
@@ -129,6 +196,7 @@ def test_output_leaves_the_source_alone(machine: Machine, folder: Path, long: bo
         assert state(folder)["nb.ipynb"] == before["nb.ipynb"]
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("output", ["no-such-folder/out.ipynb", ".", "read-only.ipynb"])
 def test_an_output_that_cannot_be_written_is_refused_first(
     output: str, machine: Machine, folder: Path
@@ -225,6 +293,7 @@ def _missing(path: Path) -> None:
     path.unlink()
 
 
+@pytest.mark.once
 @pytest.mark.parametrize(
     ("spoil", "says"),
     [
@@ -307,7 +376,7 @@ def test_what_a_run_does_not_concern_stays(machine: Machine, folder: Path) -> No
     after["cells"][1].pop("execution_count")
     for key in ("outputs", "execution_count"):
         before["cells"][1].pop(key)
-    assert list(after["metadata"].pop("colab_magics")) == ["lock"]
+    assert list(after["metadata"].pop("colab_magics")) == ["lock", "made_on"]
     assert after == before
     assert list(after) == list(before)
 
@@ -411,6 +480,16 @@ def test_a_kernel_that_dies_ends_the_run(machine: Machine, folder: Path) -> None
     assert shown(path)[0] == "so far\n"
 
 
+def test_what_a_kernel_prints_as_it_dies_is_shown(machine: Machine, folder: Path) -> None:
+    """What its process wrote to standard error is shown where it died, and only there."""
+    uncaptured = "getattr(sys.stderr, '_original_stdstream_copy', 2)"
+    write = f"import os, sys; os.write({uncaptured}, b'out of luck')"
+    path = notebook(folder / "nb.ipynb", f"{write}; os._exit(1)")
+    died = machine.cli("run", path)
+    assert died.returncode == 1 and "out of luck" in died.stderr
+    assert "out of luck" not in machine.cli("run", notebook(path, write)).stderr
+
+
 def test_a_cell_that_asks_fails_at_once(machine: Machine, folder: Path) -> None:
     """Nobody is there: input() raises, even where standard input is open and silent."""
     path = notebook(folder / "nb.ipynb", "input('name? ')")
@@ -420,7 +499,7 @@ def test_a_cell_that_asks_fails_at_once(machine: Machine, folder: Path) -> None:
     finally:
         os.close(reading)
         os.close(writing)
-    assert done.returncode == 1
+    assert done.returncode == 4
     assert "cell 1 failed: StdinNotImplementedError" in done.stderr
 
 

@@ -47,7 +47,7 @@ def test_what_is_typed_is_nowhere(machine: Machine, folder: Path) -> None:
     with started(machine, folder) as kernel:
         page = kernel.page()
         text = page.ok("%load_ext colab_magics\n%secret TOKEN").text
-        assert "TOKEN set, from your file of secrets" in text and CANARY not in text
+        assert "TOKEN is set, from your file of secrets" in text and CANARY not in text
     found = [
         p for p in folder.rglob("*") if p.is_file() and CANARY in p.read_text("utf-8", "replace")
     ]

@@ -18,19 +18,11 @@ from support.front_end import Page, started
 from support.machine import Machine
 from support.notebooks import notebook
 from support.serving import Ask, open_on, window
+from support.waiting import until
 
 LOAD = "%load_ext colab_magics"
 #: Somebody is there: VS Code is known by this.
 SOMEBODY = {"cellId": "vscode-notebook-cell:/x#W0"}
-
-
-def until(true: Any, seconds: float = 30.0) -> Any:
-    """Wait for something that tells of itself only when it is asked."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.05)
-    return true()
 
 
 def idle(ask: Ask) -> bool:

@@ -2,71 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Tuple
 
 from doubles.index import make_wheel, serve
 from support.machine import Machine
 from support.notebooks import notebook, setup_text, shown
 
-_CODE = '''"""``%hello``: a greeting that a notebook remembers."""
-
-from dataclasses import dataclass
-
-from colab_magics.core.steps import Outcome, Step, Verdict
-from colab_magics.extension.magic import Magic
+PAGE = (Path(__file__).resolve().parents[2] / "docs/extending.md").read_text(encoding="utf-8")
+#: A step of ours that another package claims.
+_CLAIM = "pin = hello_magic:parse\n"
 
 
-@dataclass(frozen=True)
-class Hello(Step):
-    """Somebody is greeted."""
-
-    name: str
-    word = "hello"
-    rank = 60
-
-    def arguments(self):
-        return (self.name,)
-
-    @property
-    def keys(self):
-        return frozenset({"hello"})
-
-    def check(self, host):
-        return Verdict("ok", f"{self.name} is greeted")
-
-    def apply(self, host, progress):
-        return Outcome("applied", f"hello {self.name}", self)
-
-
-def parse(words):
-    return Hello(words[0]) if words else None
-
-
-class HelloMagic(Magic):
-    """Greet somebody.
-
-    Examples
-    --------
-    ::
-
-        %hello world
-    """
-
-    name = "hello"
-'''
-_POINTS = """\
-[colab_magics.magics]
-hello = hello_magic:HelloMagic
-[colab_magics.steps]
-hello = hello_magic:parse
-pin = hello_magic:parse
-"""
+def read_page() -> Tuple[str, str]:
+    """The module and the entry points that the page shows, these as an installer writes them."""
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+    (project,) = re.findall(r"```toml\n(.*?)```", PAGE, re.S)
+    points = re.sub(r'\[project\.entry-points\."(.*?)"\]', r"[\1]", project)
+    return code, re.sub(r'= "(.*?)"', r"= \1", points)
 
 
 def test_a_magic_of_another_package(tmp_path: Path) -> None:
-    """It works as ours do, its line stands in the setup cell; a name of ours stays ours."""
+    """That of docs/extending.md works as ours do, and its line stands in the setup cell; a name of
+    ours stays ours.
+    """
     wheels = tmp_path / "wheels"
-    files = {"hello_magic.py": _CODE, "hello_magic-1.0.dist-info/entry_points.txt": _POINTS}
+    code, points = read_page()
+    assert "[colab_magics.steps]" in points
+    files = {
+        "hello_magic.py": code,
+        "hello_magic-1.0.dist-info/entry_points.txt": points + _CLAIM,
+    }
     make_wheel(wheels, "hello-magic", "1.0", files)
     make_wheel(wheels, "tinypkg", "1.0")
     with serve(wheels) as index:

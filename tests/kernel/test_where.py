@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Dict
 
@@ -11,7 +12,9 @@ from support.machine import Machine
 from support.notebooks import notebook, shown
 from support.serving import Ask, open_on, window
 
-WHERE = "%load_ext colab_magics\n%setup where"
+from colab_magics.core.origin import requirement
+
+WHERE = "%load_ext colab_magics\n%setup where -v"
 CELL = {"cellId": "cell-0"}
 
 
@@ -21,6 +24,7 @@ def rows(answer: Answer) -> Dict[str, str]:
     return {line.split("  ")[0]: line for line in found if not line.startswith(" ")}
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("ask", ["", "no token", "tls", "unix"], indirect=True)
 def test_the_server_knows_the_notebook_also_after_a_rename(
     ask: Ask, machine: Machine, folder: Path
@@ -38,6 +42,7 @@ def test_the_server_knows_the_notebook_also_after_a_rename(
         assert str(folder / "after.ipynb") in rows(page.run(WHERE, metadata=CELL))["notebook"]
 
 
+@pytest.mark.once
 def test_of_two_notebooks_on_a_kernel_the_one_with_the_cell(
     ask: Ask, machine: Machine, folder: Path
 ) -> None:
@@ -62,6 +67,7 @@ def test_a_run_knows_its_notebook(machine: Machine, folder: Path) -> None:
     assert str(path) in row
 
 
+@pytest.mark.once
 def test_the_environment_that_lacks_the_extension_is_named(
     ask: Ask, machine: Machine, folder: Path
 ) -> None:
@@ -69,12 +75,13 @@ def test_the_environment_that_lacks_the_extension_is_named(
     notebook(folder / "nb.ipynb", WHERE)
     with window(machine, open_on(ask, "nb.ipynb")) as page:
         shown = page.run(WHERE, metadata=CELL).text
-        assert f"beside the server: {machine.python} -m pip install colab-magics" in shown
+        install = f"{machine.python} -m pip install {shlex.quote(requirement())}"
+        assert f"beside the server: {install}" in shown
         place = machine.python.parent.parent / "share/jupyter/labextensions/colab-magics"
         place.mkdir(parents=True)
-        assert (
-            "this page has not loaded the extension" in page.run("%setup where", metadata=CELL).text
-        )
+        shown = page.run("%setup where -v", metadata=CELL).text
+        assert "this page has not loaded the extension" in shown
+        assert len(page.run("%setup where", metadata=CELL).text.split("\n")) == 2
 
 
 @pytest.mark.parametrize("holds", [True, False])

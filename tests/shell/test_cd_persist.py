@@ -26,7 +26,7 @@ def test_changes_the_directory_and_remembers_it(run: Cells, work: Path) -> None:
 
 
 def test_second_time_changes_nothing(run: Cells, work: Path) -> None:
-    """Run twice, it stays where it is and says so: the path counts from the start directory."""
+    """Run twice, as cells are, it stays where it is and says so."""
     run("%cd_persist data")
     assert run("%cd_persist data") == "already in data"
     assert Path.cwd() == work / "data"
@@ -36,18 +36,64 @@ def test_second_time_changes_nothing(run: Cells, work: Path) -> None:
 def test_a_later_one_takes_the_place_of_an_earlier(run: Cells, work: Path) -> None:
     """A notebook works in one directory: the last one is remembered."""
     run("%cd_persist data")
-    run("%cd_persist data/inner")
+    run("%cd_persist inner")
     assert run.steps() == ["%cd_persist data/inner"]
 
 
-def test_a_path_that_is_only_here_gets_a_hint(run: Cells, work: Path) -> None:
-    """A path that exists below the current directory, not below the start, is refused with why."""
-    os.chdir("data")
-    reply = run.attempt("%cd_persist inner")
-    assert type(reply.error) is UsageError
-    assert "data/inner" in str(reply.error)
+def test_counts_from_where_the_kernel_is(run: Cells, work: Path) -> None:
+    """As in any shell; what is recorded counts from the start directory."""
+    run("%cd_persist data")
+    assert run("%cd_persist inner").splitlines()[0] == "in data/inner"
+    assert Path.cwd() == work / "data" / "inner"
+    assert run.steps() == ["%cd_persist data/inner"]
+    run("%cd_persist ../..")
+    assert Path.cwd() == work and run.steps() == ["%cd_persist ."]
+
+
+def test_lines_of_one_notebook_run_again_lead_where_they_led(run: Cells, work: Path) -> None:
+    """One that is not below the current directory is the one below the start directory."""
+    for _ in range(2):
+        run("%cd_persist data")
+        run("%cd_persist inner")
+        assert Path.cwd() == work / "data" / "inner"
+        assert run.steps() == ["%cd_persist data/inner"]
+
+
+def test_a_line_that_never_led_elsewhere_counts_from_here(run: Cells, work: Path) -> None:
+    """A folder of that name where the kernel started is another one, with and without --make."""
+    (work / "sub").mkdir()
+    run("%cd_persist sub")
+    assert getattr(run.attempt("%cd_persist data").error, "code", "") == "no-folder"
+    assert Path.cwd() == work / "sub"
+    run("%cd_persist data --make")
+    assert Path.cwd() == work / "sub" / "data"
+    assert run.steps() == ["%cd_persist sub/data --make"]
+
+
+def test_a_folder_of_the_same_name_in_it(run: Cells, work: Path) -> None:
+    """The line that is run again stays; how to go in is said, and works."""
+    (work / "data" / "data").mkdir()
+    run("%cd_persist data")
+    shown = run("%cd_persist data")
     assert Path.cwd() == work / "data"
-    assert run.steps() == []
+    run(shown.partition("the one in it: ")[2])
+    assert Path.cwd() == work / "data" / "data"
+    assert run.steps() == ["%cd_persist data/data"]
+
+
+@pytest.mark.parametrize("place", ["out/deep", "drive:out"])
+def test_what_is_missing_is_made_with_make(run: Cells, work: Path, place: str) -> None:
+    """Only then; the error says how, and the option is recorded, for the next machine."""
+    run("%drive mount ~/mnt --provider folder")
+    reply = run.attempt(f"%cd_persist {place}")
+    assert getattr(reply.error, "code", "") == "no-folder"
+    assert not (work / "out").exists() and Path.cwd() == work
+    line = str(reply.error).partition("To make it: ")[2]
+    shown = run(line)
+    assert shown.splitlines()[0] == f"in {place}, created"
+    assert run.steps()[-1] == line == f"%cd_persist {place} --make"
+    assert run(f"%cd_persist {place}") == f"already in {place}"
+    assert run.steps()[-1] == line
 
 
 def test_bare_shows_and_changes_nothing(run: Cells, work: Path) -> None:
@@ -62,13 +108,14 @@ def test_bare_shows_and_changes_nothing(run: Cells, work: Path) -> None:
     ("typed", "recorded"),
     [
         ("~/project", "~/project"),
-        ("{home}/project", "{home}/project"),
+        ("{home}/project", "~/project"),
+        ("/usr", "/usr"),
         ("'with space'", "'with space'"),
-        ("./data/../data", "./data/../data"),
+        ("./data/../data", "data"),
         ("data   # why", "data"),
     ],
 )
-def test_is_remembered_as_typed(
+def test_is_remembered_so_that_it_means_the_same(
     run: Cells, work: Path, home: Path, typed: str, recorded: str
 ) -> None:
     """Under home, absolute, with spaces: the line reads back as the same folder."""
@@ -91,7 +138,7 @@ def test_under_the_drive_is_remembered_by_its_name(run: Cells, home: Path) -> No
 def test_goes_back(run: Cells, work: Path) -> None:
     """``%cd_persist -`` goes back, to where IPython's own ``%cd`` would, and remembers that."""
     run("%cd_persist data")
-    run("%cd_persist data/inner")
+    run("%cd_persist inner")
     assert "in data" in run("%cd_persist -")
     assert Path.cwd() == work / "data"
     assert run.steps() == ["%cd_persist data"]
@@ -153,7 +200,7 @@ def test_options(run: Cells, work: Path, options: str, shown: bool, remembered: 
 
 def test_dry_run_changes_nothing(run: Cells, work: Path) -> None:
     """``--dry-run`` says what differs, and neither moves nor remembers."""
-    assert run("%cd_persist --dry-run data").startswith("dry run: differs")
+    assert run("%cd_persist --dry-run data").startswith("Nothing was changed. ")
     assert Path.cwd() == work
     assert run.steps() == []
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
+import signal
 import sys
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Dict, Iterator, List, Optional
@@ -16,8 +19,10 @@ from support.cells import Cells
 from colab_magics.core.errors import DriveError
 from colab_magics.core.host import Host
 from colab_magics.core.registry import load
-from colab_magics.drive import colab, providers
+from colab_magics.drive import colab, local, providers, step
 from colab_magics.drive.providers import PROVIDERS, Provider, Request, root
+from colab_magics.gpu import nvidia
+from colab_magics.gpu.model import Snapshot
 
 COLABS_REQUEST: Dict[str, Any] = {
     "header": {"session": "one"},
@@ -259,33 +264,91 @@ def test_without_a_person_it_fails_at_once(
     assert run.steps() == []
 
 
-@pytest.mark.parametrize(
-    ("failure", "code", "hint"),
-    [
-        ("mount failed", "mount-failed", "Disconnect and delete runtime"),
-        ("Error: credential propagation was unsuccessful", "no-permission", "tick every box"),
-        ("something new", "drive", "again"),
-    ],
-)
+#: A failure of Colab's mount, as it is raised, and its code.
+FAILURES = [
+    ("ValueError: mount failed", "mount-failed"),
+    (
+        "ValueError: mount failed: timeout during initial read of root folder; for more info: "
+        "https://research.google.com/colaboratory/faq.html#drive-timeout",
+        "root-timeout",
+    ),
+    (
+        "ValueError: The domain policy has disabled Drive File Stream: "
+        "https://support.google.com/a/answer/7496409",
+        "domain-policy",
+    ),
+    ("ValueError: Mountpoint must not be a symlink", "mount-point-link"),
+    ("ValueError: Mountpoint must not already contain files", "mount-point-not-empty"),
+    ("ValueError: Mountpoint must either be a directory or not exist", "mount-point-file"),
+    ("ValueError: Mountpoint must be in a directory that exists", "mount-point-parent"),
+    ("MessageError: Error: credential propagation was unsuccessful", "no-permission"),
+    ("MessageError: [dfs_ephemeral] Credentials propagation unsuccessful", "no-permission"),
+    ("MessageError: User cancelled dfs_ephemeral authorization", "no-permission"),
+    ("TIMEOUT: Timeout exceeded.\n<pexpect.popen_spawn.PopenSpawn object>", "mount-failed"),
+    ("KeyError: something new", "mount-failed"),
+]
+
+
+@pytest.mark.parametrize(("failure", "code"), FAILURES)
+@pytest.mark.once
 def test_colabs_failures_become_advice(
-    person: Cells,
-    machine: Any,
-    home: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    failure: str,
-    code: str,
-    hint: str,
+    person: Cells, machine: Any, monkeypatch: pytest.MonkeyPatch, failure: str, code: str
 ) -> None:
     """Colab's known failures are said in words that help; nothing is remembered."""
-    from google.colab import _message
-
-    kind = _message.MessageError if "credential" in failure else ValueError
-    monkeypatch.setattr(machine, "FAILURE", kind(failure))
-    reply = person.attempt("%drive mount ~/d")
-    assert isinstance(reply.error, DriveError) and reply.error.code == code
-    assert hint in reply.error.hint
-    assert "Traceback" not in reply.shown
+    kind, text = failure.split(": ", 1)
+    monkeypatch.setattr(machine, "FAILURE", type(kind, (Exception,), {})(text))
+    error = person.attempt("%drive mount ~/d").error
+    assert isinstance(error, DriveError) and error.code == code
+    assert error.message and error.hint and "{" not in str(error)
+    assert bool(error.details) == (code == "mount-failed")
     assert person.steps() == []
+
+
+@pytest.mark.parametrize(
+    ("there", "code"),
+    [
+        ("link", "mount-point-link"),
+        ("files", "mount-point-not-empty"),
+        ("file", "mount-point-file"),
+        ("nothing", "mount-point-parent"),
+    ],
+)
+@pytest.mark.once
+def test_a_mount_point_is_checked_before_the_person_is_asked(
+    person: Cells, machine: Any, home: Path, there: str, code: str
+) -> None:
+    """Colab looks at the mount point after the permission; here it is said before, and stays."""
+    point = home / ("no/d" if there == "nothing" else "d")
+    if there == "link":
+        point.symlink_to(home / "work")
+    elif there == "file":
+        point.write_text("x")
+    elif there == "files":
+        (point / "MyDrive").mkdir(parents=True)
+    error = person.attempt(f"%drive mount {point}").error
+    assert isinstance(error, DriveError) and error.code == code and error.hint
+    assert machine.CALLS == [] and person.steps() == []
+
+
+@pytest.mark.once
+def test_in_vscode_the_advice_names_its_menus(
+    run: Cells, machine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Colab's machine in VS Code nothing speaks of menus of Colab's page."""
+    cell = {"cellId": "vscode-notebook-cell:/nb.ipynb#W0s"}
+    asked_by(run, {**COLABS_REQUEST, "metadata": cell})
+    monkeypatch.setattr(machine, "FAILURE", ValueError("mount failed"))
+    reply = run.attempt("%drive mount ~/d")
+    assert isinstance(reply.error, DriveError) and "Colab: Remove Server" in reply.error.hint
+    monkeypatch.setattr(machine, "FAILURE", ValueError("credential propagation"))
+    reply = run.attempt("%drive mount ~/d")
+    assert isinstance(reply.error, DriveError) and "VS Code" in reply.error.hint
+    monkeypatch.setattr(nvidia, "take_snapshot", lambda detailed: Snapshot())
+    monkeypatch.setitem(sys.modules, "google.colab.runtime", None)
+    for line in ("%gpu", "%session end"):
+        reply = run.attempt(line)
+        shown = reply.shown + str(reply.error or "")
+        assert "Runtime >" not in shown and "Colab" in shown, shown
 
 
 def dead(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -331,6 +394,25 @@ def test_unmounting_flushes(person: Cells, machine: Any, home: Path) -> None:
     assert Path.cwd() == home / "work"
 
 
+def test_a_machine_is_given_back_when_all_is_sent(
+    person: Cells, machine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The drive is flushed first; where that fails, the machine stays."""
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release")
+    from google.colab import runtime  # type: ignore[attr-defined]
+
+    def fail(*args: object, **options: object) -> None:
+        raise ValueError("flush_and_unmount failed")
+
+    person("%drive mount ~/d")
+    with monkeypatch.context() as patched:
+        patched.setattr(machine, "flush_and_unmount", fail)
+        error = person.attempt("%session end --yes").error
+    assert error.code == "not-flushed" and runtime.CALLS == []  # type: ignore[union-attr]
+    person("%session end --yes")
+    assert machine.CALLS[-1][0] == "flush_and_unmount" and runtime.CALLS == ["unassign"]
+
+
 def test_a_flush_on_colab_mounts_again(person: Cells, machine: Any, home: Path) -> None:
     """Colab flushes by unmounting: said before; then it is mounted again, and we are where we were.
 
@@ -348,6 +430,85 @@ def test_a_flush_on_colab_mounts_again(person: Cells, machine: Any, home: Path) 
     reply = asked_by(person, {}).attempt("%drive flush")
     assert isinstance(reply.error, DriveError) and reply.error.code == "no-person"
     assert machine.CALLS == [] and Path("file").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    ("failure", "unmounts", "code"),
+    [
+        (ValueError("flush_and_unmount failed"), False, "not-flushed"),
+        (ValueError("flush_and_unmount failed"), True, "flush-unknown"),
+        (NotImplementedError("google.colab.drive is unsupported"), False, "no-flush"),
+        (None, False, "still-mounted"),
+    ],
+)
+@pytest.mark.parametrize("command", ["flush", "unmount"])
+@pytest.mark.once
+def test_a_flush_that_fails_says_where_the_files_are(
+    person: Cells,
+    machine: Any,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    failure: Optional[Exception],
+    unmounts: bool,
+    code: str,
+) -> None:
+    """Sent, still on this machine, or not known: an error, and nothing is mounted after it.
+
+    The working directory is as before, where it is there.
+    """
+    person("%drive mount ~/d\n%cd -q ~/d/MyDrive")
+    machine.CALLS.clear()
+    monkeypatch.setattr(machine, "FLUSH_FAILURE", failure)
+    monkeypatch.setattr(machine, "FLUSH_UNMOUNTS", unmounts)
+    error = person.attempt(f"%drive {command}").error
+    assert isinstance(error, DriveError) and error.code == code and error.hint
+    assert machine.CALLS == [("flush_and_unmount", {})]
+    assert Path.cwd() == (home / "work" if unmounts else home / "d" / "MyDrive")
+
+
+def test_a_flush_shows_that_it_goes_on(
+    person: Cells, machine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Sending may take hours: the display counts, from the beginning, while it is waited for."""
+    person("%drive mount ~/d")
+    counted = threading.Event()
+    real = colab.duration
+    monkeypatch.setattr(colab, "duration", lambda seconds: (counted.set(), real(seconds))[1])
+    monkeypatch.setattr(machine, "FLUSHING", lambda: counted.wait(60))
+    shown = person("%drive unmount")
+    assert "so far" in shown and "no longer mounted" in shown
+
+
+def test_ctrl_c_during_a_flush(
+    person: Cells, machine: Any, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It ends the waiting at once, says that something may not be sent, and unmounts nothing."""
+    person("%drive mount ~/d\n%cd -q ~/d/MyDrive")
+    end = threading.Event()
+    monkeypatch.setattr(machine, "FLUSH_UNMOUNTS", False)
+
+    def flush() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        end.wait(60)
+
+    monkeypatch.setattr(machine, "FLUSHING", flush)
+    reply = person.attempt("%drive unmount")
+    end.set()
+    assert isinstance(reply.error, KeyboardInterrupt) and "may not be sent" in reply.shown
+    assert Path.cwd() == home / "d" / "MyDrive"
+
+
+@pytest.mark.once
+def test_a_flush_that_cannot_mount_again(
+    person: Cells, machine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was written is safe then, and that is said with the reason of the mount."""
+    person("%drive mount ~/d")
+    monkeypatch.setattr(machine, "FAILURE", ValueError("mount failed"))
+    error = person.attempt("%drive flush").error
+    assert isinstance(error, DriveError) and error.code == "mount-failed"
+    assert error.message.startswith("Google Drive has all that was written")
 
 
 def test_my_drive_with_a_space_is_the_same(person: Cells, machine: Any, home: Path) -> None:
@@ -472,6 +633,10 @@ def here(
         (home / "Library" / "CloudStorage" / "GoogleDrive-me@example.org" / "My Drive").mkdir(
             parents=True
         )
+    if request.param == "mirror":
+        monkeypatch.delenv("XDG_CONFIG_HOME", raising=False)
+        (home / ".config/colab-magics").mkdir(parents=True, mode=0o700)
+        (home / ".config/colab-magics/google-drive.json").touch()
     assert one.provider.available(one.host, Request(one.point)) is None
     yield one
     far.end(home)
@@ -572,3 +737,49 @@ def test_a_path_of_colabs_means_the_drive(run: Cells, home: Path, spelled: str) 
     assert run.steps() == ["%drive mount ~/d", "%cd_persist drive:x"]
     run(f"%cd_persist '{spelled}'")
     assert Path.cwd() == home / "d" / "MyDrive"
+
+
+class Memory(local.Folder):
+    """A provider of somebody else, which is used only where it is named."""
+
+    name = "memory"
+    by_name = True
+
+    def available(self, host: Host, request: Request) -> Optional[str]:
+        """See `Provider`."""
+        return None
+
+    def state(self, host: Host, request: Request) -> Optional[providers.State]:
+        """See `Provider`."""
+        if (request.files / ".memory").exists():
+            return providers.State(True, "Memory", str(request.point))
+        return None
+
+    def mount(self, host: Host, request: Request, progress: Any) -> str:
+        """See `Provider`."""
+        request.files.mkdir(parents=True)
+        (request.files / ".memory").touch()
+        return ""
+
+    def unmount(self, host: Host, request: Request, progress: Any) -> str:
+        """See `Provider`."""
+        (request.files / ".memory").unlink()
+        return "Memory is unmounted"
+
+
+def test_a_provider_by_name_is_used_where_it_is_named(
+    run: Cells, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It stands before ``folder``, mounts only where a line names it, and keeps its own mount."""
+    monkeypatch.setitem(sys.modules, "memory_drive", SimpleNamespace(Memory=Memory))  # type: ignore[arg-type]
+    table = {"memory": "memory_drive:Memory", **PROVIDERS}
+    for module in (providers, step):
+        monkeypatch.setattr(module, "PROVIDERS", table)
+    run("%drive mount ~/d")
+    assert not (home / "d" / "MyDrive" / ".memory").exists()
+    run("%drive mount ~/m --provider memory")
+    assert (home / "m" / "MyDrive" / ".memory").exists()
+    assert run.steps() == ["%drive mount ~/d", "%drive mount ~/m --provider memory"]
+    assert "Memory" in run("%drive")
+    run("%drive unmount ~/m")
+    assert not (home / "m" / "MyDrive" / ".memory").exists()

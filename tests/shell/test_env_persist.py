@@ -45,7 +45,7 @@ def test_set_and_remembered(run: Cells) -> None:
     command = [sys.executable, "-c", "import os; print(os.environ['COLOUR'])"]
     assert subprocess.run(command, stdout=subprocess.PIPE).stdout.strip() == b"blue"
     assert run.steps() == ["%env_persist COLOUR=blue"]
-    assert first(run("%env_persist COLOUR=blue")) == "COLOUR=blue already"
+    assert first(run("%env_persist COLOUR=blue")) == "COLOUR=blue already set"
     assert run.steps() == ["%env_persist COLOUR=blue"]
 
 
@@ -90,11 +90,13 @@ def test_put_into_a_list(run: Cells, home: Path) -> None:
 
 
 def test_folders_are_read_as_by_other_magics(run: Cells, home: Path) -> None:
-    """A relative one counts from where the kernel started; ``drive:`` is the drive."""
+    """A relative one counts from where the kernel is; ``drive:`` is the drive."""
     work = Path.cwd()
-    os.chdir("/")
+    (work / "deep").mkdir()
+    os.chdir("deep")
     run("%env_persist --append FOLDERS=tools")
-    assert os.environ["FOLDERS"] == str(work / "tools")
+    assert os.environ["FOLDERS"] == str(work / "deep" / "tools")
+    assert run.steps() == ["%env_persist --append FOLDERS=deep/tools"]
     assert "no drive is there" in str(run.attempt("%env_persist --append FOLDERS=drive:t").error)
     run("%drive mount")
     run("%env_persist --append FOLDERS=drive:tools")
@@ -108,7 +110,10 @@ def test_folders_are_read_as_by_other_magics(run: Cells, home: Path) -> None:
 def test_unset(run: Cells) -> None:
     """Out of the environment and of what is remembered; others on the line stay."""
     run("%env_persist COLOUR=blue SIZE=1")
-    assert first(run("%env_persist --unset COLOUR --dry-run")) == "dry run: would remove COLOUR"
+    assert (
+        first(run("%env_persist --unset COLOUR --dry-run"))
+        == "Nothing was changed. Would remove COLOUR"
+    )
     assert "COLOUR" in os.environ
     assert run("%env_persist --unset COLOUR").split("\n")[:2] == [
         "COLOUR removed",
@@ -173,7 +178,7 @@ def test_what_only_sounds_like_one_is_set(
     ("line", "hint"),
     [
         ("PATH=/x", "To add to it: --prepend PATH=FOLDER"),
-        ("--prepend PYTHONPATH=/x", "this kernel does not see the change"),
+        ("--prepend LD_LIBRARY_PATH=/x", "this kernel does not see the change"),
         ("CUDA_VISIBLE_DEVICES=0", "torch is imported already"),
         ("COLOUR=blue", ""),
     ],
@@ -182,12 +187,29 @@ def test_what_comes_too_late_is_said(
     run: Cells, line: str, hint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Set all the same, with a word on what will not see it; the second time nothing is said."""
-    for name in ("PATH", "PYTHONPATH", "CUDA_VISIBLE_DEVICES"):
+    for name in ("PATH", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES"):
         monkeypatch.setenv(name, os.environ.get(name, "7"))
     monkeypatch.setitem(sys.modules, "torch", ModuleType("torch"))
     shown = run(f"%env_persist {line}").split("\n")
     assert hint in shown[1] if hint else "Setup cell" in shown[1]
     assert run(f"%env_persist {line}").count("\n") == 0
+
+
+@pytest.mark.parametrize(("mode", "place"), [("prepend", 0), ("append", -1)])
+def test_a_folder_for_imports_is_one_of_this_kernel_too(
+    run: Cells, mode: str, place: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in sys.path at that end, once; --unset takes it out of both lists."""
+    monkeypatch.setenv("PYTHONPATH", "")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    line = f"%env_persist --{mode} PYTHONPATH={tmp_path}"
+    run(line)
+    run(line)
+    assert sys.path[place] == str(tmp_path) and sys.path.count(str(tmp_path)) == 1
+    sys.path.remove(str(tmp_path))
+    assert "put" in run(line) and str(tmp_path) in sys.path
+    run("%env_persist --unset PYTHONPATH")
+    assert str(tmp_path) not in [*sys.path, os.environ.get("PYTHONPATH")]
 
 
 @pytest.mark.parametrize(
@@ -236,6 +258,6 @@ def test_bare_shows_how_they_stand(run: Cells) -> None:
     assert "sets no variables yet" in run("%env_persist")
     run("%env_persist COLOUR=blue SIZE=1")
     os.environ["SIZE"] = "2"
-    rows = [line.split() for line in run("%env_persist").split("\n")]
+    rows = [line.split() for line in run("%env_persist").split("\n")[1:]]
     assert rows == [["ok", "COLOUR=blue"], ["differs", "SIZE=1", "SIZE", "has", "another", "value"]]
     assert os.environ["SIZE"] == "2"

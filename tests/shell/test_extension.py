@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any, Dict, List
 
+import IPython
 import pytest
 from IPython.core.error import UsageError
 from support.cells import Cells, new_shell
@@ -13,6 +14,7 @@ from support.cells import Cells, new_shell
 from colab_magics.core.registry import load
 from colab_magics.extension.registration import MAGICS
 from colab_magics.extension.session import get_session
+from colab_magics.secret.stores import choose_store
 
 from .conftest import Distribution
 
@@ -29,6 +31,7 @@ def state(shell: Any) -> Dict[str, Any]:
         "post": list(shell.input_transformers_post),
         "ast": list(shell.ast_transformers),
         "completers": {name: list(found) for name, found in completers.strs.items()},
+        "matchers": list(getattr(shell.Completer, "custom_matchers", ())),
         # The session stays: it outlives reloading, and goes with its shell.
         "attributes": {name for name in vars(shell) if "colab" in name and "session" not in name},
         "names": {name for name in shell.user_ns if "colab" in name},
@@ -114,7 +117,7 @@ def test_cell_magic_alone_reaches_the_magic(
 ) -> None:
     """``%%pin x==1`` alone in a cell is a pin, where IPython would complain of an empty body."""
     distribution("demo-thing", "1.0")
-    assert "1 pin already holds" in run(cell)
+    assert "already installed" in run(cell)
     assert run.steps() == ["%pin demo-thing==1.0"]
 
 
@@ -125,7 +128,7 @@ def test_cell_magic_with_a_body_reads_the_body(
     distribution("demo-thing", "1.0")
     distribution("other-thing", "2.0")
     shown = run("%%pin\ndemo-thing==1.0  # why\n# no\n\nother-thing>=1\n")
-    assert "2 pins already hold" in shown
+    assert "2 packages are already installed" in shown
     assert run.steps() == ["%pin demo-thing==1.0 other-thing>=1"]
 
 
@@ -139,7 +142,7 @@ def test_help_has_examples(run: Cells, name: str) -> None:
     """``%pin?`` and ``%pin --help`` show the magic's help, with examples to copy."""
     for cell in (f"%{name}?", f"%{name} --help", f"%{name} -h"):
         shown = run(cell)
-        assert "Examples" in shown
+        assert "Examples" in shown and "``" not in shown and "---" not in shown
         assert shown.count(f"%{name}") > 2
     assert run.steps() == []
 
@@ -153,8 +156,6 @@ def test_help_has_examples(run: Cells, name: str) -> None:
         ("%gpu req", "%gpu require"),
         ("%setup w", "%setup write"),
         ("%setup check --s", "%setup check --strict"),
-        ("%cd_persist da", "%cd_persist data/"),
-        ("%cd_persist data/in", "%cd_persist data/inner/"),
         ("%pin --d", "%pin --dry-run"),
         ("%env_persist --p", "%env_persist --prepend"),
         ("%env_persist IPYTHOND", "%env_persist IPYTHONDIR="),
@@ -162,12 +163,18 @@ def test_help_has_examples(run: Cells, name: str) -> None:
     ],
 )
 def test_tab_offers_what_fits(run: Cells, line: str, expected: str) -> None:
-    """Tab after a magic completes the word that was begun; folders count from the start."""
-    os.makedirs("data/inner")
-    os.chdir("/")  # where IPython itself completes no data/
+    """Tab after a magic completes the word that was begun."""
     assert expected in offered(run.shell, line)
     run("%unload_ext colab_magics")
     assert expected not in offered(run.shell, line)
+
+
+def test_tab_offers_folders_of_the_current_one(run: Cells) -> None:
+    """They count from where the kernel is, as what is typed does."""
+    os.makedirs("deep/data/inner")
+    os.chdir("deep")
+    for line, expected in (("da", "data/"), ("data/in", "data/inner/"), ("../de", "../deep/")):
+        assert f"%cd_persist {expected}" in offered(run.shell, f"%cd_persist {line}")
 
 
 def test_tab_after_a_bare_name_offers_all(run: Cells) -> None:
@@ -187,9 +194,8 @@ def test_help_and_tab_have_each_command(run: Cells, name: str) -> None:
     """``--help`` prints examples, and usage and options of each command; Tab offers them."""
     tree = load(MAGICS[name]).parser()
     shown = run(f"%{name} --help")
-    assert f"%{name} " in shown and "usage: " in shown
     for command, parser in tree.commands.items():
-        assert f"usage: %{name} {command}" in shown
+        assert f"\n%{name} {command}" in shown
         assert f"%{name} {command}" in offered(run.shell, f"%{name} {command[:2]}")
         for option in (text for action in parser._actions for text in action.option_strings[:1]):
             assert option in shown
@@ -207,6 +213,47 @@ def test_tab_offers_installed_versions(run: Cells, distribution: Distribution) -
     """Tab after a package's first letters offers it with the version that is installed."""
     distribution("demo-thing", "1.0")
     assert "%pin demo-thing==1.0" in offered(run.shell, "%pin demo-t")
+
+
+@pytest.mark.parametrize(
+    ("line", "expected", "kind"),
+    [
+        ("%setup fo", "forget", "command"),
+        ("%setup check --s", "--strict", "option"),
+        ("%cd_persist da", "data/", "folder"),
+        ("%cd_persist drive:my", "mydata/", "folder"),
+        ("%pin demo-thing==", "1.0", "package"),
+        ("%secret delete HF", "HF_TOKEN", "secret"),
+        ("%setup forget demo", "demo-thing", "name"),
+    ],
+)
+def test_tab_offers_ours_alone(
+    run: Cells, distribution: Distribution, line: str, expected: str, kind: str
+) -> None:
+    """What fits has its kind, and Python's names with that beginning are left out."""
+    from IPython.core.completer import provisionalcompleter
+
+    distribution("demo-thing", "1.0")
+    run("%pin demo-thing==1.0")
+    for folder in ("data", "drive/MyDrive/mydata"):
+        os.makedirs(Path.home() / "work" / folder)
+    run(f"%drive mount --provider folder {Path.home() / 'work' / 'drive'}")
+    choose_store("file").set("HF_TOKEN", "of-a-test")
+    run("forked = data = myself = HF_NAME = demonstration = 1")
+    with provisionalcompleter():
+        found = list(run.shell.Completer.completions(line, len(line)))
+    assert expected in [one.text for one in found]
+    if IPython.version_info >= (8, 6):
+        assert [(one.text, one.type) for one in found] == [(expected, kind)]
+
+
+def test_tab_leaves_files_to_ipython(run: Cells) -> None:
+    """Behind an option that takes a file, and in another program's line, IPython completes."""
+    for name in ("requests.txt", "requests-mine"):
+        Path(name).touch()
+    for line in ("%pin -r reque", "%jobs start -- cat reque"):
+        found = offered(run.shell, line)
+        assert f"{line}sts.txt" in found and not any("==" in one for one in found)
 
 
 def test_two_shells_share_nothing(run: Cells, home: Path) -> None:

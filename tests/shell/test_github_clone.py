@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import stat
@@ -19,6 +20,7 @@ from support.cells import Cells, Child
 
 from colab_magics.core import redact
 from colab_magics.core.errors import SourceError
+from colab_magics.core.exit_status import ExitStatus, status_of
 from colab_magics.github import git as program
 from colab_magics.github.git import Git
 
@@ -86,7 +88,7 @@ def test_update_moves_on_and_records_it(run: Cells, server: Server) -> None:
     assert run.steps() == [f"%github clone {url} --commit {new}"]
     assert "still at" in run(f"%github clone {url} --update")
     shown = run(f"%github clone {url} --commit {old}")
-    assert "to move on: --update" in shown and head("model") == old
+    assert "For the newest: --update" in shown and head("model") == old
     assert not Path("model/more").exists()
 
 
@@ -279,12 +281,13 @@ def test_a_private_one_needs_its_token(run: Cells, server: Server) -> None:
     url = server.make("private", README="hello")
     reply = run.attempt(f"%github clone {url}")
     assert isinstance(reply.error, SourceError) and "%secret set GH_TOKEN" in reply.error.hint
+    assert status_of(reply.error) == ExitStatus.NEEDS_PERSON
     os.environ["WRONG"] = "wrong-canary-9b1e4d"
     try:
         refused = run.attempt(f"%github clone {url} --token WRONG")
     finally:
         del os.environ["WRONG"]
-    assert isinstance(refused.error, SourceError) and refused.error.code == "refused"
+    assert isinstance(refused.error, SourceError) and refused.error.code == "login-needed"
     assert left() == [] and run.steps() == []
     shown = run(f"%github clone {url} --token GH_TOKEN")
     assert run.steps() == [f"%github clone {url} --token GH_TOKEN --commit {head('private')}"]
@@ -483,7 +486,7 @@ def test_no_folder_for_the_lock(
         ("clone", "usage", "%github clone: the following arguments are required: repository"),
         ("clone http://[x/y", "url", "%github: that is not a URL."),
         ("clone nothing", "repository", "%github: nothing is not a repository."),
-        ("clone o/n@a..b", "ref", "%github: a..b cannot be a ref."),
+        ("clone o/n@a..b", "ref", "%github: a..b cannot be a branch, tag or commit."),
         ("clone o/n --depth -1", "depth", "%github: --depth takes a number of commits."),
         ("clone o/n --commit 12ab", "commit", "%github: --commit takes a full commit."),
         ("clone -o/n", "usage", "%github clone: the following arguments are required"),
@@ -669,7 +672,8 @@ def test_bare_shows_what_is_remembered(run: Cells, server: Server) -> None:
     assert "%github clone owner/name" in run("%github")
     url = server.make("model", README="hello")
     run(f"%github clone {url}")
-    assert run("%github").split("  ") == [
+    _, row = run("%github").split("\n")
+    assert re.split(" {2,}", row) == [
         "ok",
         url,
         f"model: already at {head('model')[:7]} (main)",

@@ -14,7 +14,7 @@ from support.cells import Cells
 from support.notebooks import code, notebook, whole
 
 from colab_magics.core.errors import NotebookError, SourceError
-from colab_magics.github import contents
+from colab_magics.github import contents, magic_save
 
 LEAK = "ghp_" + "a1B2" * 9
 
@@ -94,7 +94,7 @@ def test_saved_remembered_and_not_sent_again(
     kept = read(repo, "work/nb.ipynb")["metadata"]["colab_magics"]["github"]
     assert kept == "repository=me/work&branch=main&path=work/nb.ipynb"
     shown = run("%github save").splitlines()
-    assert shown[0] == "me/work, branch main already has nb.ipynb like this; nothing was sent"
+    assert shown[0] == "nb.ipynb is already saved to me/work, branch main; nothing was sent"
     assert repo.branches["main"] == commit and len(github.changes) == 1
     nb.write_text(nb.read_text().replace("print(1)", "print(2)"))
     run('%github save --message "Second thoughts"')
@@ -148,7 +148,7 @@ def test_a_missing_branch_is_made_from_the_default_one(run: Cells, repo: Repo, n
     assert shown.splitlines()[0] == "Branch feature/x is new"
     assert set(repo.files("feature/x")) == {"README.md", "nb.ipynb"}
     assert "nb.ipynb" not in repo.files()
-    assert "branch feature/x already has nb.ipynb" in run("%github save")
+    assert "nb.ipynb is already saved to me/work, branch feature/x" in run("%github save")
     shown = run("%github save --path 'a b/ü.ipynb'")
     assert shown.splitlines()[1].endswith("/me/work/blob/feature/x/a%20b/%C3%BC.ipynb")
 
@@ -223,7 +223,7 @@ def test_a_repository_that_was_renamed(run: Cells, github: GitHub, repo: Repo, n
     """GitHub's own redirect is followed and the new name remembered; to another host it is not."""
     github.moved["/repos/me/old"] = "/repos/me/work"
     run("%github save me/old")
-    assert "me/work, branch main already has" in run("%github save")
+    assert "already saved to me/work, branch main" in run("%github save")
     github.moved["/repos/me/gone"] = "http://localhost:1/repos/me/gone"
     said = failed(run, "%github save me/gone")
     assert "GitHub redirects to localhost; that was not followed" in said
@@ -232,7 +232,9 @@ def test_a_repository_that_was_renamed(run: Cells, github: GitHub, repo: Repo, n
 def test_dry_run_sends_nothing(run: Cells, github: GitHub, repo: Repo, nb: Path) -> None:
     """It says what would go where."""
     shown = run("%github save me/work --dry-run")
-    assert shown.startswith("dry run: nb.ipynb (") and "me/work, the default branch" in shown
+    assert (
+        shown.startswith("Nothing was sent. nb.ipynb (") and "me/work, the default branch" in shown
+    )
     assert github.asked == []
 
 
@@ -274,7 +276,9 @@ def test_a_pull_request_is_opened_once(run: Cells, github: GitHub, repo: Repo, n
     assert read(repo, branch="save-nb")["cells"][1]["source"] == ["print(2)"]
     repo.branches["main"] = repo.branches["save-nb"]
     repo.pulls[0]["state"] = "closed"
-    assert "already has nb.ipynb like this; nothing to propose" in run("%github save")
+    assert "nb.ipynb is already saved to me/work, branch main; no pull request was made" in run(
+        "%github save"
+    )
     nb.write_text(nb.read_text().replace("print(2)", "print(3)"))
     assert "Pull request #2 opened" in run("%github save")
     assert "save-nb-2" in repo.branches
@@ -313,11 +317,10 @@ def test_a_repository_after_a_gist(run: Cells, github: GitHub, repo: Repo, nb: P
     """Both are remembered; what is named last is where it goes."""
     run("%github save --gist")
     run("%github save me/work")
-    assert "me/work, branch main already has" in run("%github save")
-    assert "The gist already has it" not in run(
-        "%github save --gist"
-    )  # it holds the repository now
-    assert "The gist already has it like this" in run("%github save")
+    assert "already saved to me/work, branch main" in run("%github save")
+    shown = run("%github save --gist")  # it holds the repository now
+    assert "Already saved to the gist" not in shown
+    assert "Already saved to the gist" in run("%github save")
     assert len(github.gists) == 1
 
 
@@ -471,8 +474,11 @@ def test_what_answers_is_not_github(
         github.close()
 
 
-def test_slips_of_the_line(run: Cells, github: GitHub, nb: Path) -> None:
-    """A ``UsageError`` each, before anything is asked."""
+def test_slips_of_the_line(
+    run: Cells, github: GitHub, nb: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ``UsageError`` each, before anything is asked, a token included."""
+    monkeypatch.setattr(magic_save, "sign_in", lambda *_: pytest.fail("a token was asked for"))
     for words, name in (
         ("", "unknown-repository"),
         ("me/work --branch a..b", "branch"),

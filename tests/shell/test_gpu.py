@@ -20,6 +20,8 @@ On = Callable[[str], Child]
 #: Numbers of architectures, such as 75.
 Kernels = List[int]
 
+_OLD_DRIVER = "450.80.02 (CUDA up to 11.0)"
+
 pytestmark = pytest.mark.skipif(
     not sys.platform.startswith("linux"), reason="the NVML double is a Linux shared library"
 )
@@ -54,32 +56,40 @@ def on(children: On) -> On:
     return clean
 
 
+def columns(row: str) -> List[str]:
+    """The cells of a row without their bars."""
+    return re.split(r"\s{2,}", re.sub(r"\[[# ]*\] ", "", row))
+
+
 def test_a_gpu_is_shown_and_remembered_with_its_name(on: On) -> None:
     """``%gpu`` shows the card, its memory and its driver, and the line notes what it was."""
     answer = on("t4").attempt("%gpu")
     assert not answer.error
-    assert answer.shown.splitlines()[0] == (
-        "0 Tesla T4 · 14.6 of 15.0 GiB free · 0 % · 41 °C · driver 550.54.14 (CUDA up to 12.4)"
-    )
+    head, row = answer.shown.splitlines()[:2]
+    assert head.split()[:2] == ["GPU", "memory"]
+    assert columns(row) == [
+        *("0 Tesla T4", "0.4 of 15.0 GiB", "0 %", "41 °C"),
+        "550.54.14 (CUDA up to 12.4)",
+    ]
     (line,) = answer.steps
     assert line.split("#") == [line.split("#")[0], " made on Tesla T4"]
     assert line.split() == ["%gpu", "#", "made", "on", "Tesla", "T4"]
 
 
-def test_in_html_memory_and_load_are_bars(on: On) -> None:
-    """The same parts in a table; the bar is as long as what is used."""
-    cell = "print(get_ipython().run_line_magic('gpu', '-q -o'))"
-    assert "Tesla T4" in on("two")(cell)
-    html = on("two")(
+def test_memory_and_load_are_bars(on: On) -> None:
+    """As long as what is used, in the colours of nvitop: up to 10 %, up to 75 or 80 %, above."""
+    bars = on("two")(
         "from colab_magics.gpu.devices import take_snapshot\n"
-        "from colab_magics.gpu.magic import GpuReport, draw_rows\n"
-        "print(GpuReport(('', '', 'news'), gpu_rows=draw_rows(take_snapshot().gpus)).html())"
+        "from colab_magics.gpu.format import draw_rows\n"
+        "for row in draw_rows(take_snapshot().gpus):\n"
+        "    for bar in row[1:3]: print(bar, round(bar.share, 2), bar.tone)"
     )
-    rows = [row.split("</tr>")[0] for row in html.split("<tr>")[1:]]
-    assert len(rows) == 2
-    assert "rgba(66,133,244,.35) 53%" in rows[1] and "rgba(66,133,244,.35) 87%" in rows[1]
-    assert "rgba(66,133,244,.35) 3%" in rows[0] and "14.6 of 15.0 GiB free" in rows[0]
-    assert html.endswith("<div>news</div>")
+    assert bars.splitlines() == [
+        "0.4 of 15.0 GiB 0.03 good",
+        "0 % 0.0 good",
+        "21.1 of 40.0 GiB 0.53 caution",
+        "87 % 0.87 bad",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -88,43 +98,43 @@ def test_in_html_memory_and_load_are_bars(on: On) -> None:
         (
             "mig",
             [
-                "0:0 NVIDIA A100-SXM4-40GB MIG 1g.5gb  · 3.6 of 4.8 GiB free   · load n/a",
-                "0:1 NVIDIA A100-SXM4-40GB MIG 3g.20gb · 17.4 of 19.5 GiB free · load n/a",
+                ["0:0 NVIDIA A100-SXM4-40GB MIG 1g.5gb", "1.2 of 4.8 GiB", "n/a"],
+                ["0:1 NVIDIA A100-SXM4-40GB MIG 3g.20gb", "2.1 of 19.5 GiB", "n/a"],
             ],
             "NVIDIA A100-SXM4-40GB MIG 1g.5gb, NVIDIA A100-SXM4-40GB MIG 3g.20gb",
         ),
-        ("vgpu", ["0 GRID A100D-20C · 18.2 of 20.0 GiB free · 12 % · n/a °C"], "GRID A100D-20C"),
+        ("vgpu", [["0 GRID A100D-20C", "1.8 of 20.0 GiB", "12 %", "n/a"]], "GRID A100D-20C"),
         (
             "old",
-            [
-                "0 Tesla V100-SXM2-16GB · 13.5 of 15.8 GiB free · 55 % · 58 °C · "
-                "driver 450.80.02 (CUDA up to 11.0)"
-            ],
+            [["0 Tesla V100-SXM2-16GB", "2.3 of 15.8 GiB", "55 %", "58 °C", _OLD_DRIVER]],
             "Tesla V100-SXM2-16GB",
         ),
     ],
 )
-def test_cards_that_are_unlike_others(on: On, scenario: str, lines: List[str], noted: str) -> None:
+def test_cards_that_are_unlike_others(
+    on: On, scenario: str, lines: List[List[str]], noted: str
+) -> None:
     """Each instance of a divided card is one; what a virtual card does not say is n/a; a driver
     without the newer calls is no error.
     """
     answer = on(scenario).attempt("%gpu")
     assert not answer.error
-    shown = answer.shown.splitlines()
-    assert [line[: len(start)] for line, start in zip(shown, lines)] == lines
+    shown = [columns(row) for row in answer.shown.splitlines()[1:]]
+    assert [row[: len(cells)] for row, cells in zip(shown, lines)] == lines
     assert answer.steps[0].endswith(f"# made on {noted}")
     assert not on(scenario).attempt("%gpu -v").error
 
 
 def test_a_card_that_is_divided_into_nothing(on: On) -> None:
     """Programs see no card there."""
-    assert on("mig_empty")("%gpu") == "No GPU assigned. GPU 0 is divided (MIG) into nothing"
+    assert on("mig_empty")("%gpu") == "No GPU found. GPU 0 is divided (MIG) into nothing"
 
 
 def test_a_card_without_memory_of_its_own(on: On) -> None:
     """It has the machine's, which is said; a process on it has no number of its own."""
-    line = on("unified")("%gpu").splitlines()[0]
-    assert re.match(r"0 NVIDIA GB10 · \d+\.\d of \d+\.\d GiB free \(the machine's\) · 4 %", line)
+    name, memory, load, *_ = columns(on("unified")("%gpu").splitlines()[1])
+    assert (name, load) == ("0 NVIDIA GB10", "4 %")
+    assert re.fullmatch(r"\d+\.\d of \d+\.\d GiB \(the machine's\)", memory)
     (gpu,) = json.loads(on("unified")("%gpu --json"))["gpus"]
     assert gpu["shared"] and gpu["total"] > gpu["free"] > 0
     assert gpu["processes"][0]["memory"] is None
@@ -133,7 +143,7 @@ def test_a_card_without_memory_of_its_own(on: On) -> None:
 def test_processes_of_the_machine_around_a_container(on: On) -> None:
     """Their numbers mean nothing here, and that is said."""
     shown = on("hostpids")("%gpu -v")
-    assert "6200 MiB, outside this container, or ended" in shown
+    assert "6.1 GiB, outside this container, or ended" in shown
     assert "memory n/a, outside this container, or ended" in shown
 
 
@@ -149,14 +159,14 @@ def test_a_tpu_is_named(on: On, tmp_path: Path) -> None:
     child(f"devices.DEVICES = Path({str(tmp_path)!r})")
     text = child("%gpu")
     child("devices.DEVICES = Path('/nowhere')")
-    assert text == "No GPU assigned. A TPU is here (2 x v5e), which is no GPU and is not measured"
+    assert text == "No GPU found. A TPU is here (2 x v5e), which is no GPU and is not measured"
 
 
 def test_a_lost_card_is_said_and_the_other_is_shown(on: On) -> None:
     """The one that answers keeps its number; the other is named with what to do."""
     lines = on("lost").attempt("%gpu").shown.splitlines()
-    assert lines[0].startswith("1 NVIDIA A100-SXM4-40GB · ")
-    assert lines[1].startswith("The driver has lost GPU 0: restart the machine")
+    assert lines[1].startswith("1 NVIDIA A100-SXM4-40GB  ")
+    assert lines[2].startswith("The driver has lost GPU 0: restart the machine")
     (gpu,) = json.loads(on("lost").attempt("%gpu --json").shown)["gpus"]
     assert (gpu["index"], gpu["power"]) == (1, 312.0)
 
@@ -167,10 +177,10 @@ def test_a_library_that_the_loader_does_not_find(library: Path, tmp_path: Path) 
     del variables["LD_LIBRARY_PATH"]
     variables.update(HOME=str(tmp_path), IPYTHONDIR=str(tmp_path))
     with Child(variables) as child:
-        assert child("%gpu").startswith("No GPU assigned.")
+        assert child("%gpu").startswith("No GPU found.")
         places = ("/nowhere", str(library))
         child(f"from colab_magics.gpu import nvidia; nvidia.PLACES = {places}")
-        assert child("%gpu").startswith("0 Tesla T4 · ")
+        assert child("%gpu").splitlines()[1].startswith("0 Tesla T4  ")
 
 
 def test_after_a_fork_it_is_asked_again(on: On) -> None:
@@ -191,14 +201,15 @@ def test_verbose_says_what_the_driver_says_and_no_more(on: On) -> None:
     lines = [[*re.split(r"\s{2,}", line)] for line in answer.shown.splitlines()]
     text = {line[0]: line[1:] for line in lines}
     assert text["power"] == ["10 W of 70 W", "312 W of 400 W"]
-    assert text["energy since the driver started"] == ["n/a", "5,123,457 J"]
-    assert text["clocks, of the memory"] == ["n/a, n/a", "1,215 MHz, 1,215 MHz"]
+    assert text["energy since the driver started"] == ["n/a", "5,123 kJ"]
+    assert text["clock of the processor"] == ["n/a", "1,215 MHz"]
+    assert text["clock of the memory"] == ["n/a", "1,215 MHz"]
     assert text["slowed down by"] == ["n/a", "power limit, heat (software)"]
-    assert text["memory errors (ECC)"] == ["n/a", "0"]
-    assert text["PCIe"] == ["n/a", "gen 4 x16"]
-    assert text["MIG"] == ["n/a", "off"]
+    assert text["memory errors not corrected"] == ["n/a", "0"]
+    assert text["bus"] == ["n/a", "PCIe generation 4, 16 lanes"]
+    assert text["divided (MIG)"] == ["n/a", "no"]
     assert text["processes"] == ["none", "1"]
-    assert "21000 MiB, outside this container, or ended" in answer.shown
+    assert "20.5 GiB, outside this container, or ended" in answer.shown
     assert [line.split("#")[0].strip() for line in answer.steps] == ["%gpu"]
 
 
@@ -215,6 +226,7 @@ def test_json_has_everything(on: On) -> None:
     assert answer.steps == []
     assert json.loads(on("mismatch").attempt("%gpu --json").shown)["reasons"]
     assert json.loads(on("nogpu").attempt("%gpu --json").shown) == {
+        "schema": 1,
         "gpus": [],
         "frameworks": [],
         "reasons": [],
@@ -255,9 +267,9 @@ def test_without_a_driver_that_works_it_is_started_once(on: On) -> None:
 def test_two_gpus_are_two_lines(on: On) -> None:
     """Each card has a line, and both are noted."""
     answer = on("two").attempt("%gpu")
-    first, second = answer.shown.splitlines()[:2]
-    assert first.startswith("0 Tesla T4              · 14.6 of 15.0 GiB free · 0 %  · 41 °C · ")
-    assert second.startswith("1 NVIDIA A100-SXM4-40GB · 18.9 of 40.0 GiB free · 87 % · 66 °C · ")
+    first, second = map(columns, answer.shown.splitlines()[1:3])
+    assert first[:4] == ["0 Tesla T4", "0.4 of 15.0 GiB", "0 %", "41 °C"]
+    assert second[:4] == ["1 NVIDIA A100-SXM4-40GB", "21.1 of 40.0 GiB", "87 %", "66 °C"]
     assert answer.steps[0].endswith("# made on Tesla T4, NVIDIA A100-SXM4-40GB")
 
 
@@ -268,7 +280,7 @@ def test_two_gpus_are_two_lines(on: On) -> None:
         ("notloaded", "The NVIDIA driver is installed but not loaded: restart the machine"),
         ("blocked", "The system blocks GPU: on WSL update the driver of Windows"),
         ("denied", "This user may not use the NVIDIA driver: check the rights of /dev/nvidia*"),
-        ("nogpu", "else go on without"),
+        ("nogpu", "You can continue without one"),
     ],
 )
 def test_without_a_gpu_it_says_why_and_never_raises(on: On, scenario: str, reason: str) -> None:
@@ -276,7 +288,7 @@ def test_without_a_gpu_it_says_why_and_never_raises(on: On, scenario: str, reaso
     answer = on(scenario).attempt("%gpu")
     assert not answer.error
     (line,) = answer.shown.splitlines()
-    assert line.startswith("No GPU assigned. ")
+    assert line.startswith("No GPU found. ")
     assert reason in line
     assert answer.steps == []
 
@@ -377,7 +389,7 @@ def test_a_card_that_programs_do_not_see(
     home = {"HOME": str(tmp_path), "IPYTHONDIR": str(tmp_path), "CUDA_VISIBLE_DEVICES": value}
     hidden = text.startswith(" · hidden")
     with Child({**nvml.environment(library, scenario), **home}) as child:
-        assert child("%gpu").splitlines()[0].endswith(f"driver 550.54.14 (CUDA up to 12.4){text}")
+        assert child("%gpu").splitlines()[1].endswith(f"  550.54.14 (CUDA up to 12.4){text}")
         answer = child.attempt("%gpu require T4")
         assert bool(answer.error) == hidden
         assert ("Set CUDA_VISIBLE_DEVICES otherwise" in answer.message) == hidden
@@ -418,7 +430,7 @@ def test_what_is_here_is_said_with_what_was_asked(on: On) -> None:
         ("requier", "unknown-command", "%gpu has no command requier. Did you mean require?"),
         ("watch stp", "unknown-choice", "%gpu watch: there is no action stp. Did you mean stop?"),
         ("free all", "usage", "%gpu free: all is one argument too many."),
-        ("request", "usage", "%gpu request: the following arguments are required: gpu."),
+        ("request", "usage", "%gpu request: the following arguments are required: NAME."),
         ("request T4 L4", "usage", "%gpu request: L4 is one argument too many."),
         ("request '<b>'", "no-gpu", "%gpu request: <b> is no GPU."),
         ("request TPU", "no-gpu", "%gpu request: TPU is no GPU."),
@@ -572,7 +584,7 @@ def test_setup_shows_how_the_line_stands(on: On) -> None:
     cell = "# colab_magics:setup v1\n%reload_ext colab_magics\n%gpu require T4"
     here, elsewhere = on("t4"), on("nogpu")
     here(cell)
-    assert "ok  %gpu require T4" in here("%setup")
+    assert "ok     %gpu require T4" in here("%setup")
     elsewhere.attempt(cell)
     assert "differs  %gpu require T4" in elsewhere("%setup")
 
@@ -582,3 +594,30 @@ def test_the_scenarios_are_all_used() -> None:
     files = Path(__file__).parent.glob("test_gpu*.py")
     text = "".join(path.read_text(encoding="utf-8") for path in files)
     assert [name for name in nvml.SCENARIOS if f'"{name}"' not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("scenario", "state", "note"),
+    [("t4", "same", ""), ("l4", "differs", "torch 2.8.0+cu126 has no kernels for sm_89")],
+)
+def test_a_check_compares_the_gpu_and_the_framework(
+    with_torch: Any, tmp_path: Path, scenario: str, state: str, note: str
+) -> None:
+    """Against the comment of the line and the pin, whose version need not name the build's CUDA.
+
+    A build that cannot use the card that is here says so, though it is the recorded one.
+    """
+    info = tmp_path / "packages" / "torch-2.8.0+cu126.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: torch\nVersion: 2.8.0+cu126\n")
+    child = with_torch(scenario, "2.8.0+cu126", [75])
+    cell = "# colab_magics:setup v1\n%gpu  # made on Tesla T4\n%pin torch==2.8.0"
+    child(
+        "from colab_magics.extension.session import get_session\n"
+        f"get_session(get_ipython()).setup_texts[''] = {cell!r}"
+    )
+    changes = {x["kind"]: x for x in json.loads(child("%setup check --json"))["changes"]}
+    assert (changes["gpu"]["recorded"], changes["gpu"]["state"]) == ("Tesla T4", state)
+    framework = changes["framework"]
+    assert (framework["now"], framework["state"]) == ("2.8.0+cu126", "same")
+    assert framework["note"].startswith(note) and bool(framework["note"]) == bool(note)

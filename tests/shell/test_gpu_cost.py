@@ -121,8 +121,8 @@ def test_the_picture(start: Start) -> None:
     assert len(data) == 1
     svg = ElementTree.fromstring(base64.b64decode(data[0]))
     kinds = [node.tag.rpartition("}")[2] for node in svg]
-    assert kinds == ["rect", "polygon", "polyline", "text", "text", "text"]
-    assert svg[3].text == "memory, 15.0 GiB"
+    assert kinds == ["rect", "polygon", "polyline"]
+    assert "● memory, of 15.0 GiB<" in html and "● load, of 100 %<" in html
     assert "▇" not in html
 
 
@@ -356,7 +356,7 @@ def test_free_gives_back_and_names_the_rest(start: Start) -> None:
     )
     child("Tensor(768)")
     lines = child("%gpu free").splitlines()
-    assert lines[0] == "0 Tesla T4 · 0.56 GiB freed · 14.2 of 15.0 GiB free"
+    assert lines[0] == "0 Tesla T4 · 0.56 GiB freed · 0.8 of 15.0 GiB used"
     assert re.sub(r"Out.\d+.", "Out", lines[1]) == (
         "still held: model 2.50 GiB, Out 0.75 GiB, batches 0.38 GiB, loader 0.06 GiB"
     )
@@ -376,7 +376,7 @@ def test_free_lets_old_errors_go(start: Start) -> None:
     )
     assert child.attempt("f()").error == "ZeroDivisionError"
     assert child("print(refs[0]() is None)") == "False", "an error keeps it"
-    assert child("%gpu free") == "0 Tesla T4 · nothing to free · 13.6 of 15.0 GiB free"
+    assert child("%gpu free") == "0 Tesla T4 · nothing to free · 1.4 of 15.0 GiB used"
     assert child("print(refs[0]() is None)") == "True"
     assert "No traceback" in child("%tb")
 
@@ -384,11 +384,11 @@ def test_free_lets_old_errors_go(start: Start) -> None:
 def test_free_and_watch_without_a_gpu(start: Start) -> None:
     """Each says so in a line; where nobody looks a watch shows once."""
     child = start("nogpu")
-    assert child("%gpu free").startswith("No GPU assigned. ")
-    assert child("%gpu watch").startswith("No GPU assigned. ")
-    assert child("%gpu watch stop") == "No GPU is watched, nothing to do"
+    assert child("%gpu free").startswith("No GPU found. ")
+    assert child("%gpu watch").startswith("No GPU found. ")
+    assert child("%gpu watch stop") == "No GPU is being watched"
     shown = start()("%gpu watch").splitlines()
-    assert shown[0].startswith("0 Tesla T4 · ") and shown[1].startswith("Not followed: ")
+    assert shown[1].startswith("0 Tesla T4  ") and shown[2].startswith("Not followed: ")
 
 
 @pytest.mark.once

@@ -11,10 +11,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import Any, Callable, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional
 
 import pytest
 from support.cells import Cells, Child
+from support.waiting import until
 
 from colab_magics.core.errors import CommandFailed
 from colab_magics.core.redact import register_secret
@@ -39,19 +40,17 @@ def nothing_left(home: Path) -> Iterator[None]:
             launch.stop(job, 0.1)
 
 
-def until(true: Callable[[], Any], seconds: float = 20.0) -> Any:
-    """Wait for something to be true."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.01)
-    return true()
-
-
 def known(run: Cells, name: str) -> Dict[str, Any]:
     """What ``--json`` says of a job."""
     found: List[Dict[str, Any]] = json.loads(run(f"%jobs {name} --json"))
     return found[0]
+
+
+def row(run: Cells, name: str = "") -> List[str]:
+    """The cells of the row of a job, below the headings."""
+    head, line, *_ = run(f"%jobs {name}").splitlines()
+    assert head.split() == ["job", "state", "last", "line"]
+    return line.split()
 
 
 def job(name: str) -> Job:
@@ -142,7 +141,7 @@ def test_the_cell_ends_before_the_job(run: Cells, tmp_path: Path) -> None:
     run(f"%%shell --background one\necho begun\nwhile [ ! -e {tmp_path}/go ]; do sleep 0.05; done")
     assert known(run, "one")["state"] == "running"
     until(lambda: log("one") == "begun\n")
-    assert run("%jobs one").split() == ["one", "running", "begun"]
+    assert row(run, "one") == ["one", "running", "begun"]
     (tmp_path / "go").touch()
     assert "one: done" in run("%jobs wait one")
 
@@ -243,7 +242,7 @@ def test_a_start_that_fails_loses_nothing(run: Cells) -> None:
         reply = run.attempt("%shell --background one --log /proc/nope/x echo third")
         assert isinstance(reply.error, CommandFailed)
     assert sorted(folder().rglob("*")) == before
-    assert run("%jobs one").split() == ["one", "done", "second"]
+    assert row(run, "one") == ["one", "done", "second"]
     assert run("%jobs log one --before") == "first"
 
 
@@ -274,7 +273,7 @@ def test_an_interrupted_start_is_none(run: Cells, tmp_path: Path, number: int) -
     finally:
         go.touch()
     until(lambda: not store.process_start(int(pid)))
-    assert run("%jobs one").split() == ["one", "done", "before"]
+    assert row(run, "one") == ["one", "done", "before"]
 
 
 def test_a_home_that_cannot_be_written_is_named(
@@ -309,7 +308,7 @@ def test_a_name_that_cannot_be_one_is_refused(run: Cells, name: str) -> None:
         ("%jobs stop", "usage", "%jobs stop: the following arguments are required: name."),
         ("%jobs --jsn", "unknown-option", "%jobs has no option --jsn. Did you mean --json?"),
         ("%jobs remove running", "job-running", "running is running."),
-        ("%jobs remove one --dry-run", "unknown-option", "%jobs has no option --dry-run."),
+        ("%jobs remove one --dry-run", "unknown-option", "%jobs remove has no option --dry-run."),
         ("%shell --background running true", "name-taken", "running runs already: sleep 60"),
     ],
 )
@@ -386,7 +385,7 @@ def test_killed_and_gone_with_the_machine_are_told_apart(run: Cells) -> None:
     os.kill(now.supervisor, signal.SIGKILL)
     os.killpg(now.family.session, signal.SIGKILL)
     until(lambda: not job("one").running)
-    assert run("%jobs one").split() == ["one", "killed"]
+    assert row(run, "one") == ["one", "killed"]
     facts = json.loads((now.folder / FACTS).read_text())
     (now.folder / FACTS).write_text(json.dumps({**facts, "boot": "another"}))
     assert "lost, the machine went away" in run("%jobs one")
@@ -501,7 +500,7 @@ def test_a_progress_bar_is_one_line_of_the_list(run: Cells) -> None:
     """Of a line that was written over, the list shows what is seen at last."""
     run(r"%shell --background one printf '10%%\r50%%\r100%%'")
     run("%jobs wait one")
-    assert run("%jobs one").split() == ["one", "done", "100%"]
+    assert row(run, "one") == ["one", "done", "100%"]
 
 
 def test_the_last_lines_of_a_long_log(run: Cells) -> None:
@@ -602,7 +601,7 @@ def test_a_slow_drive_holds_up_nothing(run: Cells, drive: Drive) -> None:
     copied = drive.read()
     until(lambda: not store.process_start(supervisor))
     assert "\nfirst\n" in copied and "second" not in copied
-    assert run("%jobs one").split() == ["one", "running", "second"]
+    assert row(run, "one") == ["one", "running", "second"]
 
 
 def test_waiting_is_for_the_copy_too(run: Cells, drive: Drive) -> None:
@@ -742,7 +741,7 @@ def test_what_cannot_be_read_hides_no_other_job(run: Cells) -> None:
         run(f"%jobs wait {name}")
     place = job("one").folder
     (place / FACTS).write_text('{"command": "echo one"}')
-    assert run("%jobs").split() == ["two", "done", "two"]
+    assert row(run) == ["two", "done", "two"]
     assert (place / "log").read_text() == "one\n"
 
 
@@ -803,3 +802,20 @@ def test_names_are_offered(run: Cells) -> None:
     assert "%jobs train" in offered(run.shell, "%jobs tr")
     assert "%jobs follow train" in offered(run.shell, "%jobs follow t")
     assert "%jobs follow" in offered(run.shell, "%jobs f")
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_report_is_written_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    """Also where the file system has no hard links, and after one that was cut off."""
+    if not links:
+        refuse = PermissionError(1, "Operation not permitted")
+        monkeypatch.setattr(os, "link", lambda *names, **options: (_ for _ in ()).throw(refuse))
+    (tmp_path / SEEN).with_suffix(".last").touch()
+    place = os.open(tmp_path, os.O_RDONLY)
+    for trouble in ("", "one", "two"):
+        store.rewrite_record(place, SEEN, {"trouble": trouble, "copied": False})
+        assert store.read_record(tmp_path, SEEN)["trouble"] == trouble
+        assert (tmp_path / SEEN).with_suffix(".new").stat().st_size
+    os.close(place)

@@ -18,7 +18,7 @@ def folders() -> None:
 def test_it_is_said_once_and_what_to_write(run: Cells) -> None:
     """The first ``!cd`` gets one line; the next ones, to other places too, get none."""
     shown = run("!cd data\nx = 1")
-    assert shown == "!cd data ended with its line. To stay there: %cd_persist data"
+    assert shown == "!cd lasts for one line only; %cd_persist data stays."
     assert run("!cd data") == run("!cd other") == ""
 
 
@@ -26,7 +26,7 @@ def test_what_it_says_works(run: Cells) -> None:
     """The line that it names goes there, from wherever the kernel is meanwhile."""
     run("%cd_persist other")
     shown = run("!cd ../data")
-    line = shown.partition("To stay there: ")[2]
+    line = shown.partition("; ")[2].partition(" stays.")[0]
     run(line)
     assert Path.cwd().name == "data"
 
@@ -49,7 +49,7 @@ def test_what_it_says_works_however_it_was_written(
 ) -> None:
     """Quotes, a line among others, a cell that failed because of it."""
     shown = run.attempt(cell).shown
-    line = shown.partition("To stay there: ")[2].splitlines()[0]
+    line = shown.partition("; ")[2].partition(" stays.")[0]
     run(line)
     assert Path.cwd() == (home if place == "home" else home / "work" / place)
 

@@ -25,8 +25,12 @@ pytestmark = pytest.mark.usefixtures("nothing_starts")
 
 @pytest.fixture
 def no_plan(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A dry run says only what differs: no installer is asked for its plan."""
-    monkeypatch.setattr("colab_magics.pin.install.rehearse", lambda *given: Report())
+    """A dry run says only what differs: no installer can be asked for its plan."""
+
+    def fail(*given: object) -> Report:
+        raise InstallFailed("No index answers.")
+
+    monkeypatch.setattr("colab_magics.pin.install.rehearse", fail)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +48,8 @@ def no_plan(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_holds_starts_no_process(run: Cells, distribution: Distribution, asked: str) -> None:
     """A pin that holds, in any spelling, is checked in-process and left alone."""
     distribution("demo-thing", "1.2.3")
-    assert "1 pin already holds, nothing to do" in run(f'%pin "{asked}"')
+    shown = run(f'%pin "{asked}"')
+    assert "already installed" in shown or "is not needed" in shown
     assert run.steps() == [f"%pin {quote(asked)}"]
 
 
@@ -65,7 +70,7 @@ def test_a_recorded_version_without_its_local_part_holds(
 ) -> None:
     """The line that is recorded for ``2.0+cu128`` holds where that is installed."""
     distribution("demo-thing", "2.0+cu128")
-    assert "already holds" in run("%pin demo-thing==2.0")
+    assert "already installed" in run("%pin demo-thing==2.0")
 
 
 @pytest.mark.usefixtures("no_plan")
@@ -77,7 +82,7 @@ def test_extras_hold_when_what_they_need_is_there(run: Cells, distribution: Dist
         more="Provides-Extra: more\nRequires-Dist: other-thing>=2; extra == 'more'\n",
     )
     older = distribution("other-thing", "1.0")
-    assert "other-thing 1.0 is installed, not >=2" in run("%pin --dry-run demo-thing[more]")
+    assert "other-thing 1.0 is installed; >=2 wanted" in run("%pin --dry-run demo-thing[more]")
     shutil.rmtree(older)
     distribution("other-thing", "2.0")
     run("%pin demo-thing[more]")
@@ -96,9 +101,11 @@ def test_a_repository_is_recorded_at_its_commit(run: Cells, distribution: Distri
     run("%pin demo-thing")
     line = f"%pin 'demo-thing @ git+https://127.0.0.1/demo.git@{commit}'"
     assert run.steps() == [line]
-    assert "already holds" in run(line)
-    assert "already holds" in run("%pin 'demo-thing @ git+https://127.0.0.1/demo.git@v1'")
-    assert "differs" in run("%pin --dry-run 'demo-thing @ git+https://127.0.0.1/demo.git@v2'")
+    assert "already installed" in run(line)
+    assert "already installed" in run("%pin 'demo-thing @ git+https://127.0.0.1/demo.git@v1'")
+    assert "is not from the URL" in run(
+        "%pin --dry-run 'demo-thing @ git+https://127.0.0.1/demo.git@v2'"
+    )
 
 
 def test_a_later_pin_takes_the_place_of_an_earlier(run: Cells, distribution: Distribution) -> None:
@@ -114,7 +121,7 @@ def test_a_file_is_kept_beside_the_notebook(run: Cells, distribution: Distributi
     """``-r FILE`` below the start directory is recorded as the file, however it was named."""
     distribution("demo-thing", "1.0")
     Path("r.txt").write_text("demo-thing==1.0  # why\n--find-links .\n")
-    assert "1 pin already holds" in run("%pin -r r.txt")
+    assert "already installed" in run("%pin -r r.txt")
     assert run.steps() == ["%pin -r r.txt"]
     run(f"%pin -r {Path('r.txt').resolve()}")
     assert run.steps() == ["%pin -r r.txt"]
@@ -127,7 +134,7 @@ def test_a_file_that_includes_another(run: Cells, distribution: Distribution) ->
     Path("sub").mkdir()
     Path("r.txt").write_text("-r sub/more.txt\ndemo-thing==1.0\n")
     Path("sub/more.txt").write_text("other-thing==2.0\n")
-    assert "2 pins already hold" in run("%pin -r r.txt")
+    assert "2 packages are already installed" in run("%pin -r r.txt")
 
 
 def test_a_file_that_a_wipe_takes_is_expanded(
@@ -202,8 +209,10 @@ def test_dry_run_changes_nothing(run: Cells, distribution: Distribution) -> None
     """``--dry-run`` says what differs, installs nothing and remembers nothing."""
     distribution("demo-thing", "1.0")
     shown = run("%pin --dry-run demo-thing==2.0")
-    assert shown == "dry run: differs: demo-thing 1.0 is installed, not ==2.0"
-    assert run("%pin --dry-run demo-thing==1.0").startswith("dry run: ok")
+    first, second = shown.splitlines()
+    assert first == "Nothing was changed. demo-thing 1.0 is installed; 2.0 wanted"
+    assert second == "No index answers."
+    assert run("%pin --dry-run demo-thing==1.0").startswith("Nothing was changed. ")
     assert "absent-thing is not installed" in run("%pin --dry-run absent-thing")
     assert run.steps() == []
 
@@ -211,7 +220,7 @@ def test_dry_run_changes_nothing(run: Cells, distribution: Distribution) -> None
 def test_quiet_says_nothing(run: Cells, distribution: Distribution) -> None:
     """``-q`` shows nothing of the pin, which is remembered all the same."""
     distribution("demo-thing", "1.0")
-    assert "hold" not in run("%pin -q demo-thing==1.0")
+    assert "installed" not in run("%pin -q demo-thing==1.0")
     assert run("%pin -q demo-thing==1.0") == ""
     assert run.steps() == ["%pin demo-thing==1.0"]
 
@@ -228,7 +237,7 @@ def test_output_is_returned(run: Cells, distribution: Distribution) -> None:
 def test_no_record_remembers_nothing(run: Cells, distribution: Distribution) -> None:
     """``--no-record`` checks the pin and remembers nothing."""
     distribution("demo-thing", "1.0")
-    assert "already holds" in run("%pin --no-record demo-thing==1.0")
+    assert "already installed" in run("%pin --no-record demo-thing==1.0")
     assert run.steps() == []
 
 
@@ -241,7 +250,7 @@ def test_bare_shows_the_pins(run: Cells, distribution: Distribution) -> None:
     (info / "METADATA").unlink()
     info.rmdir()
     head, held, lost = (line.split() for line in run("%pin").split("\n"))
-    assert head == ["wanted", "installed", "loaded", "in", "this", "kernel"]
+    assert head == ["state", "wanted", "installed", "loaded", "in", "this", "kernel", "why"]
     assert held == ["ok", "demo-thing==1.0", "1.0"]
     assert lost == ["differs", "other-thing==2.0", *["other-thing", "is", "not", "installed"]]
     assert run.steps() == ["%pin demo-thing==1.0 other-thing==2.0"]

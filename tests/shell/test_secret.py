@@ -14,10 +14,13 @@ from typing import Any, Dict, Iterator, List, Optional
 import doubles
 import pytest
 from support.cells import Cells, Child
+from support.colab_page import answer_secret
 
 from colab_magics.core import redact
 from colab_magics.core.errors import SourceError
+from colab_magics.core.host import Host
 from colab_magics.core.registry import load
+from colab_magics.extension.session import Session
 from colab_magics.secret import places, stores
 from colab_magics.secret.lookup import PLACES, value
 
@@ -34,7 +37,6 @@ def forgetful(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.setattr(redact, "_SECRETS", set())
-    monkeypatch.setattr(places, "_TIMEOUTS", [])
     yield
     for name in ("TOKEN", "OTHER"):
         os.environ.pop(name, None)
@@ -76,7 +78,7 @@ def test_from_a_file_of_the_project(run: Cells) -> None:
     """``.env`` beside the notebook: quotes and ``export`` are understood, nothing is expanded."""
     Path(".env").write_text(f"export OTHER=1\nTOKEN='{CANARY}$HOME'\n")
     shown = run("%secret TOKEN OTHER")
-    assert "TOKEN, OTHER set, from .env" in shown
+    assert "TOKEN, OTHER are set, from .env" in shown
     assert os.environ["TOKEN"] == CANARY + "$HOME" and os.environ["OTHER"] == "1"
     assert run.steps() == ["%secret TOKEN OTHER"]
     nowhere(shown)
@@ -118,68 +120,99 @@ def test_only_where_it_is_asked_for(run: Cells) -> None:
 
 
 # ---------------------------------------------------------------------- Colab, Kaggle, a person
+class Page:
+    """Colab's page as its package asks it, without a kernel: `secrets`, or another `answer`."""
+
+    def __init__(self) -> None:
+        self.secrets: Dict[str, Optional[str]] = {}
+        self.names: List[str] = []
+        self.answer: Any = self
+
+    def request(
+        self, kind: str, request: Any = "", timeout_sec: Any = 5, parent: Any = None
+    ) -> Any:
+        """Answer a request for a secret."""
+        assert kind == "GetSecret" and timeout_sec == 120
+        self.names.append(request["key"])
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return answer_secret(self.secrets, request["key"]) if self.answer is self else self.answer
+
+
 @pytest.fixture
-def userdata(run: Cells, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Any]:
-    """A machine that looks like Colab's, with the stub of its secrets and its page."""
+def page(run: Cells, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+    """A machine that looks like Colab's, and its page."""
     before = set(sys.modules)
     monkeypatch.syspath_prepend(str(Path(doubles.__file__).parent / "google_colab"))
     for name in [name for name in sys.modules if name.split(".")[0] == "google"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setenv("COLAB_RELEASE_TAG", "release-colab-external_20261101")
-    stub = importlib.import_module("google.colab.userdata")
+    stub, page = importlib.import_module("google.colab._message"), Page()
+    monkeypatch.setattr(stub, "blocking_request", page.request)
     run.shell.kernel = SimpleNamespace(get_parent=lambda channel: COLAB)
-    yield stub
+    yield page
     for name in [name for name in set(sys.modules) - before if name.startswith("google")]:
         del sys.modules[name]
 
 
-def test_from_colab(run: Cells, userdata: Any) -> None:
+def test_from_colab(run: Cells, page: Page) -> None:
     """Colab's own secrets, by the same name."""
-    userdata.SECRETS["TOKEN"] = CANARY
+    page.secrets["TOKEN"] = CANARY
     shown = run("%secret TOKEN")
-    assert "TOKEN set, from Colab's secrets" in shown
+    assert "TOKEN is set, from Colab's secrets" in shown
     assert os.environ["TOKEN"] == CANARY
     nowhere(shown)
 
 
+#: That a secret is there, but no value: another protocol.
+ODD = {"exists": True, "access": True}
+
+
 @pytest.mark.parametrize(
-    ("state", "says"),
+    ("answer", "code", "prompts"),
     [
-        ("absent", "searched the environment, Colab's secrets"),
-        ("none", "searched the environment, Colab's secrets"),
-        ("refused", "may not see it"),
+        ({"exists": False}, "secret-missing", 1),
+        ({**ODD, "access": False}, "secret-refused", 0),
+        (None, "secret-late", 0),
+        (RuntimeError("the page failed"), "secret-missing", 1),
+        ("odd", "secret-missing", 1),
+        ({**ODD, "payload": {"a": "b"}}, "secret-missing", 1),
     ],
 )
+@pytest.mark.once
 def test_colab_without_it(
-    run: Cells, userdata: Any, state: str, says: str, monkeypatch: pytest.MonkeyPatch
+    run: Cells, page: Page, monkeypatch: pytest.MonkeyPatch, answer: Any, code: str, prompts: int
 ) -> None:
-    """That it is not there, and that this notebook may not see it, are two things; what to do."""
-    monkeypatch.setattr(getpass, "getpass", lambda prompt="": "")
-    if state == "refused":
-        userdata.SECRETS["TOKEN"] = None
-    if state == "none":
-        monkeypatch.setattr(userdata, "get", lambda name: None)
+    """That it is not there, that this notebook may not see it, and that nobody has allowed it yet
+    are different things. Who has not allowed it there is not prompted for it; a file still counts.
+    """
+    typed: List[str] = []
+    monkeypatch.setattr(getpass, "getpass", lambda prompt="": typed.append(prompt) or "")
+    page.answer = answer
     reply = run.attempt("%secret TOKEN")
-    assert isinstance(reply.error, SourceError)
-    assert says in reply.error.message + reply.error.details
+    assert isinstance(reply.error, SourceError) and reply.error.code == code
     assert "the key at the left" in reply.error.hint and "TOKEN" not in os.environ
+    assert len(typed) == prompts
+    reply = run.attempt("%secret TOKEN --from colab")
+    assert isinstance(reply.error, SourceError) and reply.error.code == code
+    Path(".env").write_text(f"TOKEN={CANARY}\n")
+    assert "TOKEN is set, from .env" in run("%secret TOKEN")
+    assert page.names == ["TOKEN"] * 3 and len(typed) == prompts
 
 
-def test_colab_that_does_not_answer_is_asked_once(
-    run: Cells, userdata: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.once
+def test_github_takes_no_for_an_answer(
+    run: Cells, page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ten seconds of silence are enough for a kernel; without input allowed it is not asked."""
-    monkeypatch.setattr(getpass, "getpass", lambda prompt="": "")
-    userdata.SILENT = True
-    for _ in range(2):
-        reply = run.attempt("%secret TOKEN")
-        assert isinstance(reply.error, SourceError)
-        assert "do not answer outside Colab's own page" in reply.error.details
-    assert userdata.ASKED == ["TOKEN"]
-    quiet = {"metadata": {}, "content": {"allow_stdin": False}}
-    run.shell.kernel = SimpleNamespace(get_parent=lambda channel: quiet)
-    run.attempt("%secret OTHER")
-    assert userdata.ASKED == ["TOKEN"]
+    """A token that the person has not allowed is not asked for again, under no other name."""
+    from colab_magics.github.magic_token import sign_in
+
+    page.secrets = dict.fromkeys(("GH_TOKEN", "GITHUB_TOKEN"))
+    for name in page.secrets:
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(SourceError) as caught:
+        sign_in(Host(run.shell))
+    assert caught.value.code == "secret-refused" and page.names == ["GH_TOKEN"]
 
 
 def test_from_kaggle(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -189,7 +222,7 @@ def test_from_kaggle(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kaggle_secrets", stub)
     assert isinstance(run.attempt("%secret TOKEN").error, SourceError)
     monkeypatch.setenv("KAGGLE_KERNEL_RUN_TYPE", "Interactive")
-    assert "TOKEN set, from Kaggle's secrets" in run("%secret TOKEN")
+    assert "TOKEN is set, from Kaggle's secrets" in run("%secret TOKEN")
     reply = run.attempt("%secret OTHER")
     assert isinstance(reply.error, SourceError) and "Add-ons > Secrets" in reply.error.hint
 
@@ -197,7 +230,7 @@ def test_from_kaggle(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_typed_by_a_person_for_this_kernel(run: Cells, typed: List[str]) -> None:
     """Who is there is asked last; what is typed is kept for this kernel; how to keep it."""
     shown = run("%secret TOKEN")
-    assert "TOKEN set, from you" in shown and "To store it: %secret set TOKEN" in shown
+    assert "TOKEN is set for this kernel" in shown and "%secret set TOKEN" in shown
     assert os.environ["TOKEN"] == CANARY and typed == []
     nowhere(shown)
 
@@ -210,7 +243,7 @@ def test_in_a_terminal_the_question_has_its_own_line(
     monkeypatch.setattr(getpass, "getpass", lambda prompt: asked.append(prompt) or CANARY)
     for terminal in (True, False):
         monkeypatch.setattr(sys, "stdout", SimpleNamespace(isatty=lambda found=terminal: found))
-        places.ask("TOKEN")
+        places.ask_for(Host(), "TOKEN")
     assert asked == ["\r\x1b[KTOKEN (not shown): ", "TOKEN (not shown): "]
 
 
@@ -225,12 +258,24 @@ def test_nobody_is_asked_who_is_not_there(run: Cells, monkeypatch: pytest.Monkey
     assert isinstance(reply.error, SourceError) and reply.error.code == "nobody"
 
 
+def test_nobody_is_asked_where_the_server_runs_the_cells(
+    run: Cells, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent may have sent the cell: ``%secret set`` is an error at once, not a prompt."""
+    monkeypatch.setattr(getpass, "getpass", lambda prompt="": pytest.fail("asked"))
+    monkeypatch.setattr(Session, "runs_on_server", lambda session: True)
+    request = {"content": {"allow_stdin": True}}
+    run.shell.kernel = SimpleNamespace(get_parent=lambda channel: request)
+    reply = run.attempt("%secret set TOKEN")
+    assert isinstance(reply.error, SourceError) and reply.error.code == "nobody"
+
+
 # ---------------------------------------------------------------------- stored ones
 def test_a_new_value_counts_at_once(run: Cells, typed: List[str]) -> None:
     """Where the old one is set, which is looked at first, the new one takes its place here too."""
     os.environ["TOKEN"] = "expired"
     said = run("%secret set TOKEN --to file")
-    assert said.endswith("It replaces the value that TOKEN had in this kernel")
+    assert said.endswith("This kernel uses the new value too")
     assert os.environ["TOKEN"] == CANARY
     assert run("%secret TOKEN").splitlines()[0] == "TOKEN is already set"
     nowhere(said)
@@ -245,8 +290,8 @@ def test_kept_in_a_file_of_ones_own(run: Cells, typed: List[str], home: Path) ->
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert "TOKEN" not in os.environ
     listed = run("%secret list")
-    assert listed == "TOKEN  in your file of secrets"
-    assert "TOKEN set, from your file of secrets" in run("%secret TOKEN")
+    assert listed.split("\n")[1:] == ["TOKEN   in your file of secrets"]
+    assert "TOKEN is set, from your file of secrets" in run("%secret TOKEN")
     assert os.environ.pop("TOKEN") == CANARY
     assert run("%secret delete TOKEN") == "TOKEN is no longer in your file of secrets"
     assert isinstance(run.attempt("%secret delete TOKEN").error, SourceError)
@@ -278,8 +323,8 @@ def test_kept_in_the_keyring(
         monkeypatch.setattr(keyring, name, getattr(Ring(), name))
     assert "TOKEN is stored in the keyring" in run("%secret set TOKEN")
     assert held["colab-magics", "TOKEN"] == CANARY
-    assert run("%secret list") == "TOKEN  in the keyring"
-    assert "TOKEN set, from the keyring" in run("%secret TOKEN")
+    assert run("%secret list").split("\n")[1:] == ["TOKEN   in the keyring"]
+    assert "TOKEN is set, from the keyring" in run("%secret TOKEN")
     assert run("%secret delete TOKEN") == "TOKEN is no longer in the keyring"
     assert list(home.rglob("secrets.json")) == []
 
@@ -303,7 +348,7 @@ def test_a_keyring_that_is_switched_off(
     assert "TOKEN is stored in your file of secrets" in run("%secret set TOKEN")
     reply = run.attempt("%secret set TOKEN --to keyring")
     assert isinstance(reply.error, SourceError) and reply.error.code == "no-store"
-    assert "TOKEN set, from your file of secrets" in run("%secret TOKEN")
+    assert "TOKEN is set, from your file of secrets" in run("%secret TOKEN")
     assert os.environ["TOKEN"] == CANARY
     assert run("%secret delete TOKEN") == "TOKEN is no longer in your file of secrets"
 
@@ -361,7 +406,7 @@ def test_a_file_that_is_damaged_is_said(
         assert f"{path} cannot be read" in reply.error.details and str(path) not in str(reply.error)
     assert path.read_bytes() == held
     Path(".env").write_text(f"OTHER={CANARY}\n")
-    assert "OTHER set, from .env" in run("%secret OTHER")
+    assert "OTHER is set, from .env" in run("%secret OTHER")
 
 
 def test_a_place_for_files_that_is_none(
@@ -503,8 +548,8 @@ def test_for_other_magics_it_is_named(run: Cells, monkeypatch: pytest.MonkeyPatc
 
 def test_bare_shows_how_they_stand(run: Cells) -> None:
     """Each remembered name with whether it is set."""
-    assert "No secret is remembered" in run("%secret")
+    assert "This notebook uses no secret yet" in run("%secret")
     os.environ["TOKEN"] = CANARY
     run("%secret TOKEN")
     del os.environ["TOKEN"]
-    assert run("%secret") == "TOKEN  TOKEN is not set"
+    assert run("%secret").split("\n")[1:] == ["TOKEN   TOKEN is not set"]

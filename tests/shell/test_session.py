@@ -50,7 +50,7 @@ def test_as_json_it_has_units(run: Cells) -> None:
 def test_what_is_left_is_a_bar(run: Cells, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a limit its rest is shown, as text and as a bar; over is said as such."""
     monkeypatch.setenv("COLAB_MAGICS_SESSION_HOURS", "1e6")
-    assert "[################" in rows(run("%session"))["time left"]
+    assert "[##########]" in rows(run("%session"))["time left"]
     monkeypatch.setenv("COLAB_MAGICS_SESSION_HOURS", "0.001")
     assert rows(run("%session"))["time left"].endswith("are over")
 

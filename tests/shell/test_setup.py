@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
+import sys
 from pathlib import Path
-from typing import Any, Dict, List
+from types import SimpleNamespace
+from typing import Any, Dict, List, Optional
+from unittest.mock import Mock
 
 import pytest
 from IPython.core.error import UsageError
 from support.cells import Cells
 
 from colab_magics.core.errors import NotebookError, SetupDiffers
-from colab_magics.extension.session import get_session
+from colab_magics.core.host import Host
+from colab_magics.extension.session import Session, get_session
+from colab_magics.notebook import writers
+from colab_magics.notebook.locate import RunningCell, Site
+from colab_magics.notebook.writers.base import Writer
 from colab_magics.record.cell import is_setup
 
 MARKER = "# colab_magics:setup v1 - what is this?"
@@ -69,12 +77,12 @@ def test_bare_shows_each_line_and_the_next_command(run: Cells, data: Path, home:
 
 
 def test_bare_after_the_setup_cell_has_run_shows_its_lines(run: Cells, data: Path) -> None:
-    """Once the setup cell has run, its lines are shown, those of the user as cannot tell."""
+    """Once the setup cell has run, its lines are shown, those of the user as unknown."""
     run(f"{MARKER}\n%reload_ext colab_magics\n%cd_persist data\nx = 1")
     shown = run("%setup")
     assert "Setup cell, as it was last run:" in shown
-    assert "ok           %cd_persist data" in shown
-    assert "cannot tell  x = 1" in shown
+    assert re.search(r"ok +%cd_persist data", shown)
+    assert "unknown  x = 1" in shown
     assert run.steps() == []
 
 
@@ -82,8 +90,80 @@ def test_running_the_setup_cell_remembers_nothing_anew(run: Cells, data: Path) -
     """What the setup cell does itself is not pending: it stands there already."""
     shown = run(f"{MARKER}\n%cd_persist data")
     assert Path.cwd() == data
-    assert shown == "in data"
+    assert shown.startswith("in data\nSetup ready: ")
     assert run.steps() == []
+
+
+def test_a_setup_cell_that_has_run_ends_with_a_verdict(run: Cells, data: Path) -> None:
+    """How many lines, how long, and which have changed something; nothing on a second run."""
+    cell = f"{MARKER}\n%reload_ext colab_magics\n%env_persist A_B=1\n%cd_persist data"
+    first, again = run(cell).splitlines()[-1], run(cell).splitlines()[-1]
+    assert re.fullmatch(r"Setup ready: 2 lines, \d+\.\d s\. (.*)", first)
+    assert "%env_persist, %cd_persist" in first
+    assert again.startswith("Setup ready: 2 lines, 0.") and "%" not in again
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ("%env_persist A_B=1\n%cd_persist nowhere", "stopped after 1 of 2 lines"),
+        ("%cd_persist nowhere\n%env_persist A_B=1", "stopped after 0 of 2 lines"),
+        ("%env_persist A_B=1\n1 / 0", "stopped after 1 of 1 lines"),
+        ("%env_persist A_B=1\n!exit 3", "not ready"),
+    ],
+)
+def test_a_setup_cell_that_failed_is_not_called_ready(
+    run: Cells, lines: str, expected: str
+) -> None:
+    """Whichever line it was, also a command of a shell, which raises nothing."""
+    shown = run.attempt(f"{MARKER}\n%reload_ext colab_magics\n{lines}").shown
+    assert expected in shown.splitlines()[-1] and "Setup ready" not in shown
+
+
+def test_a_cell_that_needs_a_restart_has_no_verdict(run: Cells) -> None:
+    """What it raises says what to do, and is the last word."""
+    cell = "from colab_magics.core.errors import RestartRequired\nraise RestartRequired('x')"
+    assert "Setup" not in run.attempt(f"{MARKER}\n%env_persist A_B=1\n{cell}").shown
+
+
+def test_a_cell_that_cannot_be_run_has_no_verdict(run: Cells) -> None:
+    """It has to be edited, not run again."""
+    assert "Setup" not in run.attempt(f"{MARKER}\n%env_persist A_B=1\nif:").shown
+
+
+def test_a_command_before_the_setup_cell_does_not_count(run: Cells) -> None:
+    """Its status is the user's own, and is there afterwards."""
+    run("!exit 3")
+    assert "Setup ready: 1 line," in run(f"{MARKER}\n%env_persist A_B=1\ntext = '''\n!ls\n'''")
+    assert run("print(_exit_code)") == "3"
+
+
+def test_a_line_in_a_loop_is_one_line(run: Cells) -> None:
+    """The verdict counts what the cell has, not how often it was run."""
+    loop = "for _ in range(3):\n    get_ipython().run_line_magic('env_persist', 'C_D=1')"
+    assert "Setup ready: 1 line," in run(f"{MARKER}\n%env_persist A_B=1\n{loop}")
+
+
+def test_other_cells_have_no_verdict(run: Cells) -> None:
+    """Nor has a setup cell without a line of ours."""
+    assert "Setup ready" not in run("%env_persist A_B=1")
+    assert run(f"{MARKER}\n%reload_ext colab_magics") == ""
+
+
+def test_loading_what_is_loaded_says_nothing(run: Cells) -> None:
+    """IPython's two lines about a loaded extension stand below no cell; text stays as it is."""
+    assert run("%load_ext colab_magics") == ""
+    assert run("%load_ext colab_magics\nprint('a')") == "a"
+    shown = run("print('''\n%load_ext colab_magics\n''')\n%load_ext colab_magics")
+    assert shown.strip() == "%load_ext colab_magics"
+    run("%unload_ext colab_magics\n%load_ext colab_magics")
+    assert "Nothing is remembered" in run("%setup")
+
+
+def test_the_body_of_a_cell_magic_keeps_its_load_line(run: Cells, home: Path) -> None:
+    """It is a text like any other: what is written to a file has all of its lines."""
+    run("%%writefile out.ipy\nx = 1\n%load_ext colab_magics\n")
+    assert Path("out.ipy").read_text() == "x = 1\n%load_ext colab_magics\n"
 
 
 def test_check_changes_nothing(run: Cells, data: Path, home: Path) -> None:
@@ -102,6 +182,7 @@ def test_strict_check_raises_where_a_line_differs(run: Cells, data: Path) -> Non
     run("%cd -q ~")
     reply = run.attempt("%setup check --strict")
     assert isinstance(reply.error, SetupDiffers)
+    assert (reply.error.lines, reply.error.unknown) == (("%cd_persist data",), ())
     assert "%cd_persist data" in str(reply.error)
     assert "Traceback" not in reply.shown
     run("%cd_persist data")
@@ -111,7 +192,43 @@ def test_strict_check_raises_where_a_line_differs(run: Cells, data: Path) -> Non
 def test_strict_check_does_not_pass_what_it_cannot_tell(run: Cells) -> None:
     """A line that is none of our magics is not taken to hold."""
     run(f"{MARKER}\n%reload_ext colab_magics\nx = 1")
-    assert isinstance(run.attempt("%setup check --strict").error, SetupDiffers)
+    error = run.attempt("%setup check --strict").error
+    assert isinstance(error, SetupDiffers)
+    assert (error.code, error.lines, error.unknown) == ("setup-unknown", (), ("x = 1",))
+
+
+def test_doctor_names_the_writer(run: Cells, data: Path) -> None:
+    """In a shell: where it runs, the writer and why no other; the table says it may be shared."""
+    rows = json.loads(run("%setup doctor --json"))["rows"]
+    values = {row["name"]: row["value"] for row in rows}
+    assert values["runs in"].startswith("terminal")
+    assert "not run: not started by colab-magics run" in values["writer"]
+    assert [row for row in rows if row["state"] == "failed"] == []
+    assert "may be pasted into an issue" in run("%setup doctor")
+
+
+def test_diff_with_another_notebook(run: Cells, data: Path) -> None:
+    """What is pending counts too; Tab offers notebooks; the same set-up says so."""
+    magic = run.shell.find_line_magic("setup").magic
+    other = notebook(data / "other.ipynb", f"{MARKER}\n%reload_ext colab_magics\n%env_persist A=1")
+    run("%cd_persist data")
+    shown = run("%setup diff other.ipynb")
+    assert "only in this notebook" in shown and "only in other.ipynb" in shown
+    (first, second) = json.loads(run("%setup diff other.ipynb --json"))["lines"]
+    assert (first["state"], second["state"]) == ("first", "second")
+    assert magic.complete("%setup diff oth", "oth") == ["other.ipynb"]
+    run(f"%setup write {other}")
+    run(f"{MARKER}\n%reload_ext colab_magics\n%env_persist A=1\n%cd_persist data")
+    assert json.loads(run("%setup diff other.ipynb --json"))["state"] == "same"
+    assert run.attempt("%setup diff nothing.ipynb").error.code  # type: ignore[union-attr]
+
+
+def test_check_as_one_object(run: Cells, data: Path) -> None:
+    """``--json`` prints it, with what is pending too, and nothing else."""
+    assert json.loads(run("%setup check --json"))["lines"] == []
+    run("%cd_persist data")
+    (line,) = json.loads(run("%setup check --json"))["lines"]
+    assert (line["line"], line["state"]) == ("%cd_persist data", "ok")
 
 
 @pytest.mark.parametrize(
@@ -153,6 +270,16 @@ def test_auto_off_stops_remembering(run: Cells, data: Path) -> None:
     assert run.steps() == ["%cd_persist data"]
 
 
+def test_settings_of_the_editor_are_another_line(run: Cells) -> None:
+    """``auto on`` leaves them, and ``forget editor`` takes them alone."""
+    run("%setup editor --theme dark --record")
+    run("%setup auto off")
+    run("%setup auto on")
+    assert run.steps() == ["%setup editor --theme dark"]
+    run("%setup forget editor")
+    assert run.steps() == []
+
+
 def test_auto_off_in_the_setup_cell_counts(run: Cells, data: Path) -> None:
     """``%setup auto off`` as a line of the notebook's setup cell stops remembering."""
     run(f"{MARKER}\n%setup auto off")
@@ -188,6 +315,18 @@ def test_a_wrong_word_is_refused(run: Cells, line: str, code: str, text: str) ->
     assert type(error) is UsageError
     assert error.code == code and text in str(error)
     assert run.steps() == []
+
+
+def test_a_slip_in_what_is_to_be_forgotten(run: Cells, data: Path) -> None:
+    """A package, or a kind of line, that is recorded and reads nearly so, is named."""
+    cell = f"{MARKER}\n%reload_ext colab_magics\n%pin packaging\n%drive mount"
+    get_session(run.shell).setup_texts[""] = cell  # as if it had run
+    for word, meant in (("packagng", "packaging"), ("drve", "drive")):
+        error: Any = run.attempt(f"%setup forget {word}").error
+        assert (error.code, error.slip) == ("no-line", (word, meant))
+        assert f"Type: %setup forget {meant}" in str(error)
+    error = run.attempt("%setup forget something").error
+    assert error.slip is None
 
 
 def test_write_in_a_terminal_shows_the_cell(run: Cells, data: Path) -> None:
@@ -293,3 +432,148 @@ def test_an_interrupt_while_recording_loses_no_line(
         patch.setattr(get_session(run.shell), "writer", interrupted)
         run("%cd_persist data")
     assert run.steps() == ["%cd_persist data"]
+
+
+class SetupFile(Writer):
+    """A writer of somebody else, which keeps the setup cell in a file."""
+
+    name = "setup file"
+    target = "to setup.py"
+    path = Path("setup.py")
+    can_set_metadata = True
+    state, saved = "saved", False
+
+    def available(self, host: Host, site: Site, cell: RunningCell) -> Optional[str]:
+        """See `Writer`."""
+        return None
+
+    def read(self) -> Optional[str]:
+        """See `Writer`."""
+        return self.path.read_text() if self.path.exists() else None
+
+    def put(self, text: Optional[str], expected: Optional[str]) -> str:
+        """See `Writer`."""
+        self.path.write_text(text or "")
+        return self.state
+
+
+@pytest.fixture
+def setup_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file of a `SetupFile` that is the notebook's only writer; it is not there yet."""
+    monkeypatch.setitem(sys.modules, "setup_file", SimpleNamespace(SetupFile=SetupFile))  # type: ignore[arg-type]
+    monkeypatch.setattr(writers, "WRITERS", ("setup_file:SetupFile",))
+    monkeypatch.setattr(SetupFile, "path", home / "setup.py")
+    return SetupFile.path
+
+
+def test_forget_takes_out_what_is_gone_and_what_is_new(run: Cells, setup_file: Path) -> None:
+    """A line of a deleted cell is not brought back once its kind is forgotten."""
+    run("%env_persist A_B=1")
+    setup_file.unlink()
+    assert "gone" in run("%env_persist C_D=2")
+    shown = run("%setup forget env_persist")
+    assert "A_B=1" in shown and "C_D=2" in shown
+    run("%setup write")
+    assert not setup_file.exists()
+
+
+@pytest.mark.parametrize("line", ["", "%env_persist A_B=1"])
+def test_a_deleted_cell_with_lines_of_the_user_is_let_go(
+    run: Cells, setup_file: Path, line: str
+) -> None:
+    """``%setup forget --all``, which the notice names, leaves a notebook without a setup cell."""
+    setup_file.write_text(f"{MARKER}\nx = 1\n{line}")
+    run(setup_file.read_text())
+    setup_file.unlink()
+    if line:
+        assert "%setup forget --all" in run("%env_persist C_D=2")
+    run("%setup forget --all")
+    run("%env_persist E_F=3")
+    text = setup_file.read_text()
+    assert "E_F=3" in text and "x = 1" not in text and "A_B" not in text
+
+
+def test_a_setup_cell_that_another_cell_runs_is_not_the_notebooks(
+    run: Cells, setup_file: Path
+) -> None:
+    """Its lines are not missed in the notebook, and the next line is recorded."""
+    run(f"get_ipython().run_cell({MARKER + chr(10) + '%env_persist A_B=1'!r})")
+    run("%env_persist C_D=2")
+    assert "C_D=2" in setup_file.read_text() and "A_B" not in setup_file.read_text()
+
+
+def test_what_a_later_cell_has_saved_is_not_held(
+    run: Cells, setup_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a line is not saved yet, and the next is saved with it, both are done with."""
+    monkeypatch.setattr(SetupFile, "state", "written")
+    run("%env_persist A_B=1")
+    monkeypatch.setattr(SetupFile, "state", "saved")
+    run("%env_persist C_D=2")
+    assert run.steps() == [] and get_session(run.shell).pending.unsaved == []
+
+
+@pytest.mark.parametrize("source", ["", "colab-magics~=0.1.0"])
+def test_a_cell_that_cannot_install_us_is_said_when_it_is_made(
+    run: Cells, setup_file: Path, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next machine is the wrong place to learn it; where the cell can, nothing is said."""
+    monkeypatch.setattr("colab_magics.record.cell.portable_source", lambda host: (source, None))
+    assert ("On a new machine, install" in run("%env_persist A_B=1")) == (not source)
+    assert "On a new machine" not in run("%env_persist C_D=2")
+
+
+def test_a_line_deleted_before_it_was_saved_stays_deleted(
+    run: Cells, setup_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is in the open notebook, and not in its file, is not written a second time."""
+    monkeypatch.setattr(SetupFile, "state", "written")
+    run("%env_persist A_B=1")
+    run("%env_persist C_D=2")
+    setup_file.write_text(setup_file.read_text().replace("%env_persist A_B=1 C_D=2", ""))
+    run("%cd_persist .")
+    text = setup_file.read_text()
+    assert "%cd_persist" in text and "A_B" not in text and "C_D" not in text
+
+
+def test_lines_of_another_page_make_no_second_setup_cell(
+    run: Cells, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are left to the cell that is there; asked again, since it is gone, all is written."""
+    monkeypatch.setattr(Session, "site", Site("vscode", "a test"))
+    put = Mock()
+    monkeypatch.setattr(run.shell, "set_next_input", put)
+    monkeypatch.setattr(Host, "client", "other page")
+    run("%env_persist C_D=2")
+    monkeypatch.setattr(Host, "client", "this page")
+    run(f"{MARKER}\n%env_persist A_B=1")
+    assert "Run that one" in run("%setup write --all")
+    put.assert_not_called()
+    run("%setup write --all")
+    text = put.call_args[0][0]
+    assert "A_B=1" in text and "C_D=2" in text
+
+
+def test_a_writer_names_where_the_cell_is(
+    run: Cells, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is recorded through it goes there, the line says where, and ``%setup where`` too."""
+    monkeypatch.setitem(sys.modules, "setup_file", SimpleNamespace(SetupFile=SetupFile))  # type: ignore[arg-type]
+    monkeypatch.setattr(writers, "WRITERS", ("setup_file:SetupFile", *writers.WRITERS))
+    monkeypatch.setattr(SetupFile, "path", data / "setup.py")
+    shown = run("%cd_persist data")
+    assert SetupFile.target in shown and "on top" not in shown
+    assert "%cd_persist data" in SetupFile.path.read_text()
+    assert SetupFile.target in run("%setup where")
+
+
+def test_no_writer_is_asked_where_an_executor_runs(
+    run: Cells, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An executor saves or compares the notebook itself: a writer that takes all is not asked."""
+    monkeypatch.setitem(sys.modules, "setup_file", SimpleNamespace(SetupFile=SetupFile))  # type: ignore[arg-type]
+    monkeypatch.setattr(writers, "WRITERS", ("setup_file:SetupFile",))
+    cell = RunningCell("", True, is_setup)
+    for kind, writes in (("executor", False), ("jupyter", True)):
+        writer, reasons = writers.writer_for(Host(run.shell), Site(kind, "a test"), cell)
+        assert (isinstance(writer, SetupFile), reasons) == (writes, ())

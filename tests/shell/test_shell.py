@@ -256,8 +256,8 @@ def test_an_environment_that_is_too_large_is_said(run: Cells, home: Path) -> Non
 def test_a_shell_that_tells_its_lines_tells_only_the_users(run: Cells) -> None:
     """``set -v`` and ``set -x`` show what was typed, and nothing of what stands around it."""
     assert run("%shell set -v; echo one") == "one"
-    assert run("%shell echo two; set +v -x") == "two\necho two; set +v -x"
-    assert run("%shell echo three") == "three\n++ echo three"
+    assert run("%shell echo two; set +v -x") == "echo two; set +v -x\ntwo"
+    assert run("%shell echo three") == "++ echo three\nthree"
 
 
 def test_an_activated_environment_stays_active(run: Cells, home: Path) -> None:
@@ -331,6 +331,50 @@ def test_braces_are_pythons_where_they_are_clearly_so(run: Cells, line: str, sho
     run("name, files, n = 'data', ['a', 'b'], 2; HOME_OF = 'not this'")
     os.environ["HOME_OF"] = "there"
     assert run(f"%shell {line}") == shown
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("echo $name-$name $unknown ${name}", "data-data"),
+        ("printf '%s,' $n \"$n\" '$n' \\$n", "2,2,$n,$n,"),
+        ("echo $$n | tr -d 0-9", "n"),
+        ("echo $layout", "{n}"),
+        ("name=shell; echo $name", "shell"),
+        ("for name in a b; do echo -n $name; done", "ab"),
+        ("read -r name n < <(echo 1 x); echo $name$n", "1x"),
+        ("printf -v name %s set; echo $name", "set"),
+        ("echo name=$n", "name=2"),
+        (": ${name:=default}; echo $name", "default"),
+        ("eval 'na''me=set'; echo $name", "set"),
+        ("source /dev/stdin <<< 'na''me=read'; echo $name", "read"),
+        ("echo $SET $CARRIED", "there here"),
+    ],
+)
+def test_on_colab_a_name_that_only_python_has_is_pythons(
+    run: Cells, monkeypatch: pytest.MonkeyPatch, line: str, shown: str
+) -> None:
+    """As in Colab's own ``%shell``; what the shell has, or sets in the command, is the shell's."""
+    monkeypatch.setenv("COLAB_RELEASE_TAG", "release")
+    run("name, n, SET, CARRIED, layout = 'data', 2, 'not this', 'nor this', '{n}'")
+    os.environ["SET"] = "there"
+    run("%shell CARRIED=here")
+    assert run(f"%shell {line}").split("\n")[0] == shown
+
+
+@pytest.mark.parametrize("colab", [True, False])
+def test_a_name_that_the_shell_does_not_have_is_said_once(
+    run: Cells, monkeypatch: pytest.MonkeyPatch, colab: bool
+) -> None:
+    """Once in a kernel a line says which value it has, and how Python's is written anywhere."""
+    if colab:
+        monkeypatch.setenv("COLAB_RELEASE_TAG", "release")
+    run("name, other = 'data', 'more'")
+    first = run("%shell echo [$name]").split("\n")
+    assert first[0] == ("[data]" if colab else "[]")
+    assert len(first) == 2 and "{name}" in first[1]
+    assert run("%shell echo [$other]") == ("[more]" if colab else "[]")
+    assert run("%%shell\necho [$other]") == "[]"
 
 
 def test_an_expression_that_fails_runs_nothing(run: Cells) -> None:
@@ -440,9 +484,13 @@ def test_colabs_own_is_there_again_after_unloading(bare: Cells) -> None:
 
 
 # ---------------------------------------------------------------------- what comes of it
-def test_the_streams_are_told_apart(run: Cells) -> None:
-    """Errors of a program come on standard error, the rest on standard output, as it was."""
-    assert streams(run, "%shell echo out; echo err >&2; printf end") == ("out\nend", "err\n")
+def test_only_a_result_has_the_streams_apart(run: Cells) -> None:
+    """What is shown is one stream, in its order."""
+    command = "echo out; echo err >&2; printf end"
+    assert streams(run, f"%shell {command}") == ("out\nerr\nend", "")
+    run(f"found = %shell -q {command}")
+    found = run.shell.user_ns["found"]
+    assert (found.stdout, found.stderr) == ("out\nend", "err\n")
 
 
 def test_a_failure_is_an_error_with_the_last_lines(run: Cells) -> None:
@@ -602,7 +650,7 @@ def test_of_long_output_head_and_tail_are_shown_and_all_is_logged(run: Cells) ->
     """The first and the last lines are shown, the same each time; the log has every byte."""
     out, _ = streams(run, "%shell seq 200000")
     assert out.startswith("1\n2\n3\n") and out.rstrip().endswith("\n199999\n200000")
-    assert len(out) < 100_000 and "lines of stdout are omitted" in out
+    assert len(out) < 100_000 and "lines are omitted" in out
     assert streams(run, "%shell seq 200000")[0] == out
     run("found = %shell -q seq 200000")
     assert run.shell.user_ns["found"].log.read_text() == "".join(f"{n}\n" for n in range(1, 200001))
@@ -806,6 +854,15 @@ def test_output_comes_while_the_command_runs(kernel: Kernel, tmp_path: Path) -> 
     assert sent.text("stdout") == "first\non\n"
 
 
+@pytest.mark.parametrize("live", [True, False])
+def test_errors_stand_where_they_were_written(kernel: Kernel, live: bool) -> None:
+    """Both streams of a program are shown in the order in which it wrote to them."""
+    cell = "%shell for n in 1 2 3; do echo out $n; echo error $n >&2; done"
+    sent = kernel.run(cell, live=live)
+    lines = [f"{kind} {n}\n" for n in (1, 2, 3) for kind in ("out", "error")]
+    assert sent.text("stdout") == "".join(lines) and sent.text("stderr") == ""
+
+
 def test_a_progress_bar_is_one_line_in_place(kernel: Kernel, tmp_path: Path) -> None:
     """What is written over by carriage returns is one display, updated; colours are kept."""
     script = (
@@ -829,7 +886,7 @@ def test_bars_of_nested_loops_are_two_lines(kernel: Kernel, tmp_path: Path, live
     loops = "for n in tqdm(range(30), desc='outer'):\n    for m in tqdm(range(20), leave=False"
     (tmp_path / "loops.py").write_text(f"from tqdm import tqdm\n{loops}, mininterval=0): pass\n")
     sent = kernel.run(f"%shell {sys.executable} {tmp_path}/loops.py", live=live)
-    shown = [sent.text("stderr")] if sent.text("stderr") else []
+    shown = [sent.text("stdout")] if sent.text("stdout") else []
     shown += [one["data"]["text/plain"] for one in sent.of("display_data")][:1]
     for one in sent.of("update_display_data"):
         shown[0] = one["data"]["text/plain"]
@@ -871,7 +928,7 @@ def test_an_executor_gets_plain_streams(kernel: Kernel) -> None:
     assert not sent[0].of("update_display_data")
     assert sent[0].text("stdout") == sent[1].text("stdout")
     assert sent[0].text("stdout").startswith("2%\n1\n2\n")
-    assert sent[0].text("stdout").rstrip().endswith("50000\nno terminal")
+    assert sent[0].text("stdout").rstrip().endswith("50000\ne\nno terminal")
     notes = [one["data"]["text/plain"] for one in sent[0].of("display_data")]
     assert notes == ["Complete output: the log that %shell names"]
 

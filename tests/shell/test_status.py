@@ -17,7 +17,10 @@ PLAN = Report(("a plan",), (("package", "wanted"), ("numpy", "2.1.3")), ("and 3 
 
 
 def test_a_plan_stays_above_the_lines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Live: one display, in which the plan stands above the last line, until it is done."""
+    """Live: one display, in which the plan stands above the last line, until it is done.
+
+    A line that is shown already is not sent again.
+    """
     states: List[str] = []
 
     def show(report: Report, live: bool = False) -> Any:
@@ -27,7 +30,7 @@ def test_a_plan_stays_above_the_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(output, "show", show)
     host: Any = SimpleNamespace(live=True, may_ask=True)
     status = Status(host, quiet=False)
-    for said in ("resolving", PLAN, "downloading"):
+    for said in ("resolving", "resolving", PLAN, "downloading", "downloading"):
         status(said)
     status.done(Report(("done",)))
     assert states == ["resolving", PLAN.text(), f"{PLAN.text()}\ndownloading", "done"]

@@ -58,11 +58,12 @@ class Cells:
         return reply.shown
 
     def steps(self) -> List[str]:
-        """The lines that are remembered and not in a notebook yet."""
+        """The lines that are remembered and not in a notebook yet, each in one row."""
         from colab_magics.extension.session import get_session
         from colab_magics.record.cell import step_line
 
-        return [step_line(*entry).text for entry in get_session(self.shell).pending.entries]
+        texts = [step_line(*entry).text for entry in get_session(self.shell).pending.entries]
+        return [text.replace(" \\\n   ", "") for text in texts]
 
 
 def new_shell(instance: bool = True) -> Any:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import queue
+import tempfile
 import time
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional, TypeVar
 
-import zmq
 from jupyter_client import BlockingKernelClient, KernelManager
 from jupyter_client.kernelspec import KernelSpecManager
 
@@ -40,7 +40,8 @@ class Answer:
     @property
     def text(self) -> str:
         """What was printed or displayed; later states of a display stand after earlier ones."""
-        parts = [one["text"] for one in self.of("stream")]
+        printed = "".join(one["text"] for one in self.of("stream"))
+        parts = [printed] if printed else []
         for kind in ("display_data", "update_display_data", "execute_result"):
             parts += [one["data"]["text/plain"] for one in self.of(kind)]
         return "\n".join([*parts, *(f"{e['ename']}: {e['evalue']}" for e in self.of("error"))])
@@ -78,7 +79,7 @@ class Page:
         mine = request["header"]["msg_id"]
         messages: List[Dict[str, Any]] = []
         while not messages or messages[-1]["content"].get("execution_state") != "idle":
-            message = client.get_iopub_msg(timeout=PATIENCE)
+            message = self.next_message()
             if message["parent_header"].get("msg_id") == mine:
                 messages.append(message)
             if message["parent_header"].get("session") == client.session.session:
@@ -93,6 +94,26 @@ class Page:
         answer = self.run(code, allow_stdin)
         assert answer.reply["status"] == "ok", answer.text
         return answer
+
+    def begin(self, code: str) -> None:
+        """Have a cell run, and wait for nothing: the kernel may be killed in it."""
+        self._client.execute(code)
+
+    def next_message(self) -> Dict[str, Any]:
+        """Wait for the next message that the kernel publishes."""
+        message: Dict[str, Any] = self._client.get_iopub_msg(timeout=PATIENCE)
+        return message
+
+    def request(self, kind: str, **content: Any) -> Dict[str, Any]:
+        """Ask the kernel for what is no cell: ``complete``, ``inspect``; return its reply."""
+        client = self._client
+        request = client.session.msg(f"{kind}_request", content)
+        client.shell_channel.send(request)
+        while True:
+            reply = client.get_shell_msg(timeout=PATIENCE)
+            if reply["parent_header"].get("msg_id") == request["header"]["msg_id"]:
+                found: Dict[str, Any] = reply["content"]
+                return found
 
     def heard(self, message: Dict[str, Any]) -> None:
         """What this front end does when it hears a message."""
@@ -110,41 +131,22 @@ class Page:
 def _connected(connection: str, alive: Callable[[], bool]) -> BlockingKernelClient:
     """A client that the kernel answers, and that hears what the kernel publishes.
 
-    The ports are chosen before the kernel takes them. Where another program was faster, the server
-    starts the kernel again on other ones, which the connection file then names; and a socket that
-    has met that other program may block for ever. So each try connects anew.
-    """
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end and alive():
-        client = BlockingKernelClient(connection_file=connection)
-        client.load_connection_file()
-        client.start_channels()
-        client.shell_channel.socket.setsockopt(zmq.SNDTIMEO, 1000)
-        if _answers(client, alive):
-            return client
-        client.stop_channels()
-    raise RuntimeError("the kernel has died, or does not answer")
-
-
-def _answers(client: BlockingKernelClient, alive: Callable[[], bool]) -> bool:
-    """Whether the kernel answers within ten seconds.
-
     ``wait_for_ready`` of jupyter_client 7 takes a heartbeat that is late for a death, and in
     every version it listens a while longer for what may still come.
     """
-    end = time.monotonic() + 10
+    client = BlockingKernelClient(connection_file=connection)
+    client.load_connection_file()
+    client.start_channels()
+    end = time.monotonic() + PATIENCE
     while time.monotonic() < end and alive():
-        try:
+        with suppress(queue.Empty):
             client.kernel_info()
             reply = client.get_shell_msg(timeout=1)
             while not _ends(client.get_iopub_msg(timeout=0.2), reply):
                 pass
-            return True
-        except queue.Empty:
-            continue
-        except zmq.Again:
-            return False
-    return False
+            return client
+    client.stop_channels()
+    raise RuntimeError("the kernel has died, or does not answer")
 
 
 def _ends(message: Dict[str, Any], reply: Dict[str, Any]) -> bool:
@@ -185,33 +187,34 @@ def started(
 ) -> Iterator[Kernel]:
     """A fresh kernel of a machine, in a folder; ``served``: as a Jupyter server starts it.
 
-    ``hurried``: it does not wait as long as it would for an extension; see `HURRY`.
+    ``hurried``: it does not wait as long as it would for an extension; see `HURRY`. It answers at
+    files, as on Colab: ports are chosen before a kernel takes them, and another may be faster.
     """
     specs = str(Path(machine.variables["JUPYTER_PATH"], "kernels"))
-    connection = machine.home / f"kernel-{uuid.uuid4() if served else 4321}.json"
-    manager = _start(
-        lambda: KernelManager(
-            connection_file=str(connection),
-            kernel_name="python3",
-            kernel_spec_manager=KernelSpecManager(kernel_dirs=[specs]),
-        ),
-        HURRY if hurried else "",
-        env=machine.variables,
-        cwd=str(folder),
-    )
-    kernel = Kernel(str(connection))
-    try:
-        yield kernel
-    finally:
-        kernel.close()
-        manager.shutdown_kernel(now=True)
+    name = f"kernel-{uuid.uuid4() if served else 4321}.json"
+    with tempfile.TemporaryDirectory() as sockets:  # their paths have to be short
+
+        def make() -> KernelManager:
+            return KernelManager(
+                connection_file=str(machine.home / name),
+                transport="ipc",
+                ip=str(Path(sockets, "kernel")),
+                kernel_name="python3",
+                kernel_spec_manager=KernelSpecManager(kernel_dirs=[specs]),
+            )
+
+        first = HURRY if hurried else ""
+        manager = _start(make, first, env=machine.variables, cwd=str(folder))
+        kernel = Kernel(manager.connection_file)
+        try:
+            yield kernel
+        finally:
+            kernel.close()
+            manager.shutdown_kernel(now=True)
 
 
 def _start(make: Callable[[], KernelManager], first: str, **options: Any) -> KernelManager:
-    """Start a kernel; its ports are chosen before it takes them, and another may be faster.
-
-    A manager whose kernel has ended cannot start another one.
-    """
+    """Start a kernel that answers; one that does not, on a loaded machine, is started again."""
     for _ in range(3):
         manager = make()
         manager.start_kernel(**options)

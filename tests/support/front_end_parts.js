@@ -24,7 +24,12 @@ const notebookOf = metadata => ({
 
 const play = {
   isSetup: parts.isSetup,
+  wasSetup: parts.wasSetup,
   nameCells: parts.nameCells,
+  countLines: parts.countLines,
+  describeRun: parts.describeRun,
+  checkEditor: parts.checkEditor,
+  withValue: (object, path, value) => parts.withValue(object, path, value) ?? null,
   readMetadata: metadata => parts.readMetadata(notebookOf(metadata)),
   writeMetadata: (metadata, name, value) => {
     const { status } = parts.writeMetadata(notebookOf(metadata), name, value);

@@ -16,13 +16,12 @@ import sys
 import traceback
 from typing import Any, List, NoReturn, Tuple
 
-import uv
-
 from colab_magics.core.errors import input_errors
+from colab_magics.pin.uv import find_uv
 
 from .cells import Cells, Reply, new_shell
 
-OURS = {os.path.realpath(sys.executable), os.path.realpath(uv.find_uv_bin())}
+OURS = {os.path.realpath(sys.executable), os.path.realpath(str(find_uv()))}
 SHELLS = {"sh", "bash", "zsh", "dash"}
 
 

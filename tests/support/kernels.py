@@ -30,8 +30,9 @@ def environment(name: str, folder: Path) -> Path:
     project = os.environ.get("COLAB_MAGICS_WHEEL") or str(ROOT)
     fixed = versions()[name]
     _call(uv, "venv", "-q", "--seed", "--python", sys.executable, str(folder))
-    _call(uv, "pip", "install", "-q", "--python", str(python), *fixed)
-    _call(uv, "pip", "install", "-q", "--python", str(python), project, *fixed)
+    install = (uv, "pip", "install", "-q", "--python", str(python))
+    _call(*install, "--no-deps", *fixed)
+    _call(*install, project)
     return python
 
 

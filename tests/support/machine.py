@@ -25,9 +25,9 @@ nbclient.NotebookClient(notebook, kernel_name="python3", **json.loads(options)).
 nbformat.write(notebook, output)
 """
 
-#: What jsonschema imports if it is there, to check the form of addresses that no notebook has:
-#: building its grammars takes each process that reads a notebook more than a second.
-_SLOW = "rfc3987_syntax"
+#: What parts of a kernel import where it happens to be installed, and a machine has not: the first
+#: by jsonschema, which takes a second to build its grammars.
+_ABSENT = ("rfc3987_syntax", "colorama", "msgpack")
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,8 @@ class Machine:
         seen += [p for p in sys.path if Path(p).name in ("site-packages", "dist-packages")]
         site = next(folder.rglob("site-packages"))
         (site / "borrowed.pth").write_text("\n".join(dict.fromkeys(seen)) + "\n")
-        (site / f"{_SLOW}.py").write_text("raise ImportError('left out: it is slow')\n")
+        for name in _ABSENT:
+            (site / f"{name}.py").write_text("raise ModuleNotFoundError('not on this machine')\n")
         spec = folder / "share/jupyter/kernels/python3"
         spec.mkdir(parents=True)
         argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]

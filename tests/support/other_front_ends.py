@@ -17,6 +17,8 @@ class Notebook(Page):
     """A front end that shows the cells it was opened with."""
 
     replaces = True
+    #: How many cells it adds where it does not replace.
+    adds = 1
 
     def __init__(self, connection: str, *cells: str) -> None:
         super().__init__(connection)
@@ -35,7 +37,7 @@ class Notebook(Page):
             if payload["replace"] and self.replaces:
                 self.cells[at] = payload["text"]
             else:
-                self.cells.insert(at + 1, payload["text"])
+                self.cells[at + 1 : at + 1] = [payload["text"]] * self.adds
         return answer
 
     def play_ok(self, at: int) -> Answer:
@@ -86,3 +88,38 @@ class ReplacingNothing(Colab):
     """Colab, if it puts the new text into a cell of its own."""
 
     replaces = False
+
+
+class AddingTwo(ReplacingNothing):
+    """Colab as in colabtools #5176: the new text is there twice."""
+
+    adds = 2
+
+
+class ColabExec(Page):
+    """``colab exec`` of google-colab-cli: no cell is named, nobody answers, payloads are ignored.
+
+    With ``variables`` it puts into each cell what ``--env`` does. colab-mcp differs in
+    ``may_be_asked`` alone: its client allows input by default.
+    """
+
+    may_be_asked = False
+    variables: Dict[str, str] = {}
+
+    def run(
+        self,
+        code: str,
+        allow_stdin: bool = False,
+        metadata: Optional[Dict[str, Any]] = None,
+        silent: bool = False,
+    ) -> Answer:
+        """See `Page`."""
+        lines = [f"os.environ[{name!r}] = {value!r}" for name, value in self.variables.items()]
+        before = "".join(f"{line}\n" for line in ["import os", *lines]) if lines else ""
+        return super().run(before + code, self.may_be_asked, {}, silent)
+
+
+class ColabMcp(ColabExec):
+    """An agent's client of the kernel."""
+
+    may_be_asked = True

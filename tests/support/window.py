@@ -37,12 +37,16 @@ KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name
 
 
 def until(true: Callable[[], Any], what: str, seconds: float = 30.0) -> Any:
-    """Wait for something outside this process that tells of itself only when it is asked."""
+    """Wait for something outside this process that tells of itself only when it is asked.
+
+    A notebook may be read half written: Jupyter Server writes into the file that is there.
+    """
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        found = true()
-        if found:
-            return found
+        with suppress(json.JSONDecodeError):
+            found = true()
+            if found:
+                return found
         time.sleep(0.05)
     raise AssertionError(f"not within {seconds:.0f} s: {what}")
 
@@ -107,8 +111,11 @@ class Server:
         # An autosave behind our back is when front ends ask "overwrite or revert?".
         self._write("settings/@jupyterlab/docmanager-extension/plugin", {"autosaveInterval": 5})
         self._write("settings/@jupyterlab/apputils-extension/notification", {"fetchNews": "false"})
-        together = {"jpserver_extensions": {"jupyter_server_ydoc": self.collaboration}}
-        self._write("config/jupyter_server_config.json", {"ServerApp": together})
+        extensions = {"jupyter_server_ydoc": self.collaboration}
+        if not self.extension:
+            extensions["colab_magics.server"] = False
+        server = {"ServerApp": {"jpserver_extensions": extensions}}
+        self._write("config/jupyter_server_config.json", server)
         disabled = {} if self.extension else {"colab-magics": True}
         if not self.collaboration:
             disabled.update(dict.fromkeys(COLLABORATION, True), **dict.fromkeys(REPLACED, False))
@@ -179,11 +186,19 @@ class Window:
         self.server, self.page, self.path = server, page, path
         self.sockets: List[str] = []
         self.saves = 0
-        page.on("websocket", lambda socket: self.sockets.append(socket.url))
+        page.on("websocket", self._connects)
         page.on("request", self._count)
         page.goto(server.address(path.name))
         page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
         self.connected()
+
+    def leave(self) -> None:
+        """Heed the page no longer: another window may be opened on it."""
+        self.page.remove_listener("websocket", self._connects)
+        self.page.remove_listener("request", self._count)
+
+    def _connects(self, socket: Any) -> None:
+        self.sockets.append(socket.url)
 
     def _count(self, request: Any) -> None:
         self.saves += request.method == "PUT" and "/api/contents/" in request.url

@@ -19,11 +19,13 @@ import colab_magics
 from colab_magics.core import errors
 from colab_magics.core.errors import ColabMagicsError
 from colab_magics.core.host import PLACES as PLACES_OF_PATHS
+from colab_magics.core.host import Host
 from colab_magics.core.registry import choose, load
 from colab_magics.core.steps import STEPS, Step, parse
 from colab_magics.drive.providers import PROVIDERS, Provider
 from colab_magics.extension.hooks import HOOKS
 from colab_magics.extension.registration import MAGICS
+from colab_magics.fetch.drive_cache import STORES
 from colab_magics.fetch.urls import KINDS
 from colab_magics.notebook.writers import WRITERS
 from colab_magics.notebook.writers.base import Writer
@@ -42,6 +44,7 @@ TARGETS = [
     *PROVIDERS.values(),
     *PLACES.values(),
     *KINDS.values(),
+    *STORES.values(),
     *INSTALLERS,
     *WRITERS,
     *HOOKS,
@@ -215,12 +218,13 @@ def test_a_step_has_a_magic_that_shows_it(name: str) -> None:
 def test_a_step_keeps_the_contract(name: str, step: Step) -> None:
     """A step is its line: its words mean it again; it is its parts; joined to itself, itself."""
     assert step.word == name
+    assert step.effects(Host()) is not None  # its help says what it does: it is known before
     again = parse(name, step.arguments())
     assert again == step and hash(again) == hash(step)
     assert step.keys and isinstance(step.keys, frozenset)
     assert all(len(part.keys) == 1 and part.word == name for part in step.parts())
     assert frozenset().union(*(part.keys for part in step.parts())) == step.keys
-    assert step.joined(step) == step
+    assert step.merged_with(step) == step
     assert step.without(step.keys) is None
     assert step.without(frozenset({"nothing of it"})) == step
     assert [part.rank for part in step.parts()] == [step.rank] * len(step.parts())

@@ -13,10 +13,12 @@ from support.setup_cells import MARKER, STEP_LINES, cells, pin, step, steps, tex
 
 from colab_magics.core.arguments import split
 from colab_magics.core.errors import NotebookError
+from colab_magics.core.origin import newest
 from colab_magics.core.steps import Step
 from colab_magics.record.cell import (
     FORMAT,
     Line,
+    brief,
     is_replaceable,
     is_setup,
     new_cell,
@@ -25,6 +27,9 @@ from colab_magics.record.cell import (
     render_step,
     step_line,
 )
+
+TRY = "try:\n    import colab_magics\nexcept ModuleNotFoundError:\n"
+LIBRARY = "git+https://github.com/me/lib"
 
 
 def read(text: str) -> List[Step]:
@@ -152,7 +157,7 @@ def test_a_magic_in_the_first_column_is_a_step(before: str) -> None:
 @pytest.mark.parametrize(
     ("line", "problem"),
     [
-        ("%pin numpy ==1", "a space before ==1"),
+        ("%pin numpy ==1", "Did you mean numpy==1?"),
         ("%pin 'numpy", "quote is not closed"),
         ("%pin numpy=*  # why", "Not a requirement: numpy=*"),
         ('%pin ""', "Not a requirement"),
@@ -221,6 +226,24 @@ def test_an_option_stays_beside_its_value() -> None:
     assert read(render_step(one)) == [one]
 
 
+@pytest.mark.parametrize(
+    ("words", "rows"),
+    [
+        (["https://host/a", "--sha256", "0" * 64], 1),
+        (["https://host.example/data/train.csv", "data/", "--sha256", "0" * 64], 2),
+        (["https://host.example/data/train.csv", "--token", "T", "--sha256", "0" * 64], 3),
+        (["https://host.example/" + "a" * 100, "data/"], 1),
+    ],
+)
+def test_what_is_long_stands_below_its_line(words: List[str], rows: int) -> None:
+    """A line of more than 96 characters has its options below it, and means the same."""
+    one = step("fetch", *words)
+    text = render_step(one)
+    assert len(text.split("\n")) == rows
+    assert read(text) == [one] and as_ipython_reads(text) == list(one.arguments())
+    assert "\n" not in brief(text) and "0" * 9 not in brief(text)
+
+
 def test_a_note_stands_beside_a_new_line() -> None:
     """The note becomes the comment of the line, and is read back as one."""
     line = step_line(step("gpu"), "made on Tesla T4")
@@ -264,7 +287,7 @@ def test_a_newer_format_is_refused(version: int) -> None:
     assert is_setup(text)
     with pytest.raises(NotebookError, match=f"format v{version}.*reads v{FORMAT}") as caught:
         parse(text)
-    assert "pip install -U colab-magics" in caught.value.hint
+    assert f"pip install -U {newest()}," in caught.value.hint
 
 
 @pytest.mark.parametrize(
@@ -276,6 +299,10 @@ def test_a_newer_format_is_refused(version: int) -> None:
         ("%pin a==1  # why\n%setup write", False),
         ("%pip install -q colab-magics\n%load_ext colab_magics\n%setup write", True),
         ("%pip install numpy\n%setup write", False),
+        (f"{TRY}    %pip install -q {LIBRARY}\n%setup write", True),
+        (f"{TRY}    %pip install -q ./colab-magics\n    %pip install -q {LIBRARY}", False),
+        (f"{TRY}    %pip install -q {LIBRARY}\n    %pip install -q ./colab-magics", False),
+        (f"if 1:\n    %pip install -q {LIBRARY}\n%setup write", False),
         ("import os\n%setup write", False),
         ("%pin a ==1\n%setup write", False),
         ("%setup forget --all", False),

@@ -16,6 +16,8 @@ from colab_magics.core.errors import NotebookError
 from colab_magics.notebook.document import ROLE, Document
 from colab_magics.record.cell import is_setup
 
+pytestmark = pytest.mark.once
+
 TEXT = f"#@title Setup\n{MARKER}\n%pin numpy==2.1.3  # élan"
 OTHER = f"{MARKER}\n%gpu"
 

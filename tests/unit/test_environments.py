@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from IPython.core.error import UsageError
 from support.setup_cells import pin
 
+from colab_magics.core.host import Host
 from colab_magics.pin.environments import interpreters, store
 from colab_magics.pin.environments.store import Environment, name_of
 from colab_magics.pin.step import parse
@@ -78,3 +81,15 @@ def test_a_line_for_another_python_does_not_hold_here(tmp_path: Path) -> None:
     host = Host(None, tmp_path)
     assert pin("pytest", "--python", "3.99").check(host).state == "differs"
     assert pin("pytest", "--python", interpreters.platform()).check(host).state == "ok"
+
+
+@pytest.mark.parametrize(
+    ("version", "lists"), [("3.8", False), ("3.10.14", False), ("3.11", True), ("3.12.1", True)]
+)
+def test_on_colab_past_runtimes_are_named_for_what_they_have(version: str, lists: bool) -> None:
+    """They go back to Python 3.11; what runs there with any Python is named in each case."""
+    for vscode, menu in ((False, "Runtime version"), (True, "New Colab Server")):
+        host = cast(Host, SimpleNamespace(vscode=vscode))
+        advice = interpreters.on_colab(host, version)
+        assert (menu in advice) == lists
+        assert f"colab-magics run NOTEBOOK --python {version}" in advice

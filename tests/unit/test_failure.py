@@ -19,7 +19,7 @@ CASES = {
     "uv: no version": (
         f"cause: Because there is no version of demo==9.9 and you require demo==9.9{END}",
         "no-such-version",
-        "demo has no version ==9.9.",
+        "demo has no version 9.9.",
     ),
     "uv: no later version": (
         f"cause: Because only demo<=2.0 is available and you require demo>3,<4{END}",
@@ -30,7 +30,7 @@ CASES = {
         "ERROR: Could not find a version that satisfies the requirement demo==9.9 "
         f"(from versions: 1.0, 2.0)\n{PIP_END}",
         "no-such-version",
-        "demo has no version ==9.9.",
+        "demo has no version 9.9.",
     ),
     "pip: nothing": (
         "ERROR: Could not find a version that satisfies the requirement demo (from other) "

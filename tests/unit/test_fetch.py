@@ -129,7 +129,8 @@ def test_files_get_lines_of_their_own() -> None:
     lines = parse_cell(f"%fetch {A} {B} data/\n%cd_persist data")
     merged, changes = merge(lines, [(FetchStep(A, "data/", HASH), "")])
     assert render(merged).split("\n") == [
-        f"%fetch {A} data/ --sha256 {HASH}",
+        f"%fetch {A} data/ \\",
+        f"    --sha256 {HASH}",
         f"%fetch {B} data/",
         "%cd_persist data",
     ]

@@ -107,8 +107,8 @@ def test_a_finder_that_raises_where_nothing_is_said_is_no_matter() -> None:
         ("demo-thing>=1.0,<2", None),
         ("demo-thing==1.*", None),
         ("demo-thing>=1.0rc1", None),
-        ("demo-thing==2.0", "demo-thing 1.0rc2 is installed, not ==2.0"),
-        ("Demo_Thing>1.0", "Demo_Thing 1.0rc2 is installed, not >1.0"),
+        ("demo-thing==2.0", "demo-thing 1.0rc2 is installed; 2.0 wanted"),
+        ("Demo_Thing>1.0", "Demo_Thing 1.0rc2 is installed; >1.0 wanted"),
     ],
 )
 def test_a_version_is_compared_as_installers_do(
@@ -117,7 +117,7 @@ def test_a_version_is_compared_as_installers_do(
     """A pre-release that is installed counts; what differs is said with both versions."""
     distribution("demo-thing", "1.0rc2")
     if asked in {"demo-thing>=1.0,<2"}:
-        expected = "demo-thing 1.0rc2 is installed, not <2,>=1.0"
+        expected = "demo-thing 1.0rc2 is installed; <2,>=1.0 wanted"
     assert reason(asked) == expected
 
 
@@ -200,7 +200,7 @@ def test_a_url_holds_when_it_is_where_it_came_from(
 ) -> None:
     """A URL is compared with what the installer noted (PEP 610), without passwords."""
     distribution("demo", "1.0", files={"direct_url.json": text} if text else {})
-    said = None if holds else "demo 1.0 is not from the URL asked for"
+    said = None if holds else "demo 1.0 is not from the URL on the line"
     assert reason(f"demo @ {asked}") == said
 
 

@@ -77,8 +77,8 @@ def test_the_plan_is_shown_once_it_is_whole() -> None:
     """Not while uv is still telling it, and again only where it has changed."""
     assert watched([*RESOLVED, *TOLD]) == []
     first, second = watched([*RESOLVED, *TOLD, "Preparing", *FETCHES, *FETCHES])
-    assert first.startswith("tinynum 2.1.3 and 2 more\n")
-    assert second.startswith("tinynum 2.1.3 and 2 more, 16.4 MB or more to download\n")
+    assert first.startswith("Installing 3 packages:\n")
+    assert second.startswith("Installing 3 packages (at least 16.4 MB):\n")
 
 
 def test_a_table_never_costs_an_installation() -> None:
@@ -123,14 +123,14 @@ def test_the_table() -> None:
         )
     }
     assert table(plan, ["asked", "absent"], here, ["a note"]) == Report(
-        ("asked 3.0 and 3 more, 2.5 GB to download", "a note"),
+        ("Installing 4 packages (2.5 GB):", "a note"),
         (
-            ("package", "installed", "wanted", "download"),
             ("asked", "", "3.0", "1.2 MB"),
             ("other", "1.0", "2.0", "in the cache"),
             ("large", "", "1.0", "2.5 GB"),
             ("small", "", "1.0", "900 B"),
         ),
+        head=("package", "installed", "wanted", "download"),
     )
 
 
@@ -138,23 +138,21 @@ def test_a_long_table_is_cut() -> None:
     """Twelve rows below the head; the others are counted."""
     plan = {f"p{n:02}": Item(f"p{n:02}", "1.0") for n in range(40)}
     shown = table(plan, ["p39"], {})
-    assert len(shown.rows) == 13 and shown.rows[1][0] == "p39"
+    assert len(shown.rows) == 12 and shown.rows[0][0] == "p39"
     assert shown.after == ("and 28 more",)
-    assert shown.lines == ("p39 1.0 and 39 more",)
+    assert shown.lines == ("Installing 40 packages:",)
 
 
 def test_unknown_sizes_are_not_guessed() -> None:
     """A sum of which a part is unknown says so; one of which nothing is known is not said."""
     known, unknown = Item("a", "1", size=5_000_000), Item("b", "1")
-    assert (
-        table({"a": known, "b": unknown}, ["a"], {}).lines[0].endswith("5.0 MB or more to download")
-    )
-    assert "download" not in table({"b": unknown}, ["b"], {}).text()
+    assert table({"a": known, "b": unknown}, ["a"], {}).lines[0].endswith("(at least 5.0 MB):")
+    assert table({"b": unknown}, ["b"], {}, verb="Would install").text() == "Would install b 1"
 
 
 def test_nothing_to_do() -> None:
     """An empty plan is a line of its own."""
-    assert table({}, ["a"], {}).text() == "nothing to install"
+    assert table({}, ["a"], {}).text() == "Installing nothing"
 
 
 @pytest.mark.parametrize(

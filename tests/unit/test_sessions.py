@@ -10,6 +10,7 @@ from typing import Any, Dict, List, Optional
 import pytest
 from IPython.core.error import UsageError
 
+from colab_magics.core.arguments import parse_duration
 from colab_magics.gpu.model import DetailedGpu, Process, Snapshot
 from colab_magics.notebook.kernels import Running
 from colab_magics.session import hooks, limit, machine, magic
@@ -52,14 +53,14 @@ def test_hours_that_are_none_are_refused(monkeypatch: pytest.MonkeyPatch, text: 
 )
 def test_times_are_read(text: str, seconds: float) -> None:
     """A number and a unit."""
-    assert limit.parse_duration(text) == seconds
+    assert parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", "2", "h", "-2h", "2w", "2h30m"])
 def test_what_is_no_time_is_refused(text: str) -> None:
     """Without a unit, or with another one, it is an error."""
     with pytest.raises(UsageError) as error:
-        limit.parse_duration(text)
+        parse_duration(text)
     assert code_of(error) == "not-a-time"
 
 
@@ -68,12 +69,16 @@ def code_of(error: Any) -> str:
     return str(error.value.code)
 
 
-def notices_at(monkeypatch: pytest.MonkeyPatch, minutes: List[float]) -> List[str]:
+def notices_at(
+    monkeypatch: pytest.MonkeyPatch, minutes: List[float], live: bool = True
+) -> List[str]:
     """The notices below cells that end when so many minutes are left of an hour and a half."""
     monkeypatch.setenv(limit.VARIABLE, "1.5")
     now = [0.0]
-    host = SimpleNamespace(live=True)
-    session: Any = SimpleNamespace(depth=1, host=host)
+    host = SimpleNamespace(live=live)
+    calls: List[str] = []
+    listener = SimpleNamespace(time_is_short=lambda: calls.append("short"))
+    session: Any = SimpleNamespace(depth=1, host=host, hooks=[listener])
     hook = hooks.TimeLeft(session, clock=lambda: now[0])
     hook._started = 0.0
     notices: List[str] = []
@@ -82,7 +87,9 @@ def notices_at(monkeypatch: pytest.MonkeyPatch, minutes: List[float]) -> List[st
         now[0] = 60 * (90 - remaining)
         for session.depth in (1, 2):
             hook.cell_recorded(None)
-    return notices
+    if live:
+        assert len(calls) == len(notices), "other hooks hear of each, and of nothing else"
+    return notices if live else calls
 
 
 def test_an_hour_half_an_hour_and_ten_minutes_are_said_once(
@@ -94,6 +101,11 @@ def test_an_hour_half_an_hour_and_ten_minutes_are_said_once(
         "59 min", "29 min 30 s", "9 min"
     ]  # fmt: skip
     assert all("%drive flush" in line for line in notices)
+
+
+def test_where_nobody_reads_the_hooks_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A headless run gets its checkpoints before the end, and no notice among its outputs."""
+    assert notices_at(monkeypatch, [61, 59, 31, 29, 9, 5], live=False) == ["short"] * 3
 
 
 def test_only_the_nearest_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,4 +169,5 @@ def test_gpu_memory_is_that_of_the_kernels_own_processes(monkeypatch: pytest.Mon
     kernel = Running("0123456789", ("nb.ipynb",), "idle", 0.0, (), mine, 0)
     (row,) = magic.describe_kernels([kernel], "other")
     assert row["gpu_memory"] == 11 * 10**6
-    assert [line[4] for line in magic.make_table([row])] == ["GPU memory", "11.0 MB"]
+    table = magic.make_report([row])
+    assert [line[4] for line in (table.head, *table.rows)] == ["GPU memory", "11.0 MB"]

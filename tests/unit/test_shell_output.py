@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Dict, List
 
@@ -10,6 +11,8 @@ import pytest
 
 from colab_magics.shell.ansi import plain_text, render
 from colab_magics.shell.output import HEAD, Output, Piece
+
+pytestmark = pytest.mark.once
 
 GREEN, END = "\x1b[32m", "\x1b[0m"
 
@@ -146,10 +149,10 @@ def test_bars_of_nested_loops_fill_no_notebook() -> None:
 @pytest.mark.parametrize("live", [True, False])
 def test_what_is_written_above_bars_scrolls_away(live: bool) -> None:
     """Lines that a program writes above its bars, or below them, are all there, in order."""
-    said = b"".join(b"\x1b[A\r\x1b[Kline %d\n\rbar %d\n" % (n, n) for n in range(500))
-    pieces = fed(live, b"\rbar\n", said, b"".join(b"%d\n" % n for n in range(100)))
+    said = b"".join(b"\x1b[A\r\x1b[Kline %d\n\rbar %d\n" % (n, n) for n in range(150))
+    pieces = fed(live, b"\rbar\n", said, b"".join(b"%d\n" % n for n in range(90)))
     lines = "\n".join(piece.text.rstrip("\n") for piece in final(pieces)).split("\n")
-    wanted = [f"line {n}" for n in range(500)] + ["bar 499"] + [str(n) for n in range(100)]
+    wanted = [f"line {n}" for n in range(150)] + ["bar 149"] + [str(n) for n in range(90)]
     assert lines == wanted
     assert len({piece.place for piece in pieces}) < 20
 
@@ -209,11 +212,25 @@ def test_head_and_tail_are_kept_of_each_stream(live: bool) -> None:
     seen = shown([piece for piece in pieces if piece.kind == "stdout"])
     head = [line for line in seen.split("⋮")[0].split("\n") if line]
     assert head == [str(n) for n in range(len(head))]
-    tail = [piece.text for piece in pieces if "of stdout are omitted" in piece.text][-1]
+    tail = [piece.text for piece in pieces if "lines are omitted" in piece.text][-1]
     marker, *last = tail.partition("⋮")[2].strip().split("\n")
     left_out = int(marker.split()[0].replace(",", ""))
     assert last == [str(n) for n in range(100_000 - len(last), 100_000)]
     assert len(head) + left_out + len(last) == 100_000
+
+
+@pytest.mark.parametrize("live", [True, False])
+@pytest.mark.parametrize(("count", "left"), [(400, 400), (401, 400), (5000, 400)])
+def test_a_few_hundred_lines_are_shown(live: bool, count: int, left: int) -> None:
+    """All of as many lines; of more the first and the last ones, and how many are left out."""
+    data = "".join(f"{n}\n" for n in range(count)).encode()
+    output = Output(live)
+    output.feed("stdout", data, 1.0)
+    lines = shown(output.end()).rstrip("\n").split("\n")
+    numbers = [int(line) for line in lines if "⋮" not in line]
+    assert numbers == [*range(250), *range(count - 150, count)]
+    assert len(numbers) == left and output.cut is (count > left)
+    assert len(lines) == left + (count > left)
 
 
 @pytest.mark.parametrize(
@@ -257,3 +274,21 @@ def test_the_last_lines_are_those_of_the_errors() -> None:
     assert output.last_lines(2) == ["2", "3"]
     output.feed("stderr", f"{GREEN}bad{END}\n\n".encode(), 0.0)
     assert output.last_lines(2) == ["bad"]
+
+
+@pytest.mark.parametrize("live", [True, False])
+@pytest.mark.parametrize("size", [50, 1_000, 100_000])
+def test_of_lines_that_are_overwritten_none_is_lost(live: bool, size: int) -> None:
+    """Where they are too many, those in the middle are counted; no more lines than fit are."""
+    data = "".join(f"\repoch {k}\n" for k in range(600)).encode()
+    output, pieces = Output(live), []
+    for at in range(0, len(data), size):
+        output.feed("stdout", data[at : at + size], float(at))
+        pieces += output.tick(float(at))
+    text = "\n".join(piece.text for piece in final(pieces + output.end()))
+    first, gap, last = text.partition("⋮ ")
+    numbers = [int(word) for word in re.findall(r"epoch (\d+)", first)]
+    assert numbers == list(range(len(numbers))) and len(numbers) > 200
+    omitted = int(gap and last.split()[0])
+    assert re.findall(r"epoch (\d+)", last)[0] == str(len(numbers) + omitted)
+    assert last.rstrip().endswith("epoch 599")

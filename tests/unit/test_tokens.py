@@ -14,6 +14,8 @@ from colab_magics.core.secret_scan import assigned, find, looks_secret
 
 _ALNUM = "Zq3Xv7Lm9Tb2Kc5Wd8Rf1Hg4Jp6Ns0Yt7Uae"  # 36 characters
 
+pytestmark = pytest.mark.once
+
 #: Put together here, so that nothing in this file looks like a token to those who scan it.
 TOKENS = {
     "ghp" + "_" + _ALNUM: "a GitHub token",
@@ -204,13 +206,13 @@ def test_code_that_writes_out_no_secret(code: str) -> None:
 
 def test_a_long_text_takes_no_longer_for_what_it_holds() -> None:
     """Outputs are long: no shape makes the time grow by more than the length."""
-    start = time.monotonic()
+    start = time.process_time()
     for text in ("a." * 100000, "eyJ" * 100000, "http://" * 50000, "sk-" * 100000, "a" * 1000000):
         assert find(text) == ()
         assert assigned(text) == ""
     for text in ("a_token=" * 100000, "a_token = '" * 100000, "x1" * 500000 + "='", "=" * 1000000):
         assert assigned(text) == ""
-    assert time.monotonic() - start < 3
+    assert time.process_time() - start < 3
 
 
 def test_a_private_key_in_a_string() -> None:

@@ -298,6 +298,7 @@ def test_links_that_stay_inside(top: Path) -> None:
     assert os.readlink(str(top / "two" / "link")) == "a.txt"
 
 
+@pytest.mark.once
 def test_ten_thousand_files(top: Path) -> None:
     """They take seconds; what is going on is said a few times, not for each."""
     archive = put(top, "x.tgz", KINDS["tgz"]({f"d/{n % 99}/{n}": b"data" for n in range(10_000)}))
@@ -489,6 +490,7 @@ BOMBS: Dict[str, Callable[[], bytes]] = {
 }
 
 
+@pytest.mark.once
 @pytest.mark.parametrize("kind", list(BOMBS))
 def test_a_bomb_is_put_out(top: Path, small: None, kind: str) -> None:
     """A gigabyte in a megabyte: noticed while it grows, in seconds, and taken away."""
@@ -536,6 +538,7 @@ def test_members_that_share_their_bytes(top: Path) -> None:
     assert refused(top, "x.zip", data) == "archive-damaged"
 
 
+@pytest.mark.once
 def test_too_many_members(top: Path, small: None) -> None:
     """Files without content fill a disk too, and so do the folders that they need."""
     assert refused(top, "x", tar(dict.fromkeys(map(str, range(1001)), b""))) == "archive-too-large"

@@ -11,7 +11,7 @@ import pytest
 
 from colab_magics.core.errors import InstallFailed
 from colab_magics.pin import integrity, journal, transaction
-from colab_magics.pin.installer import Job
+from colab_magics.pin.job import Job
 from colab_magics.pin.journal import Journal
 
 Put = Callable[..., Path]

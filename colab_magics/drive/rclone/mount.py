@@ -20,10 +20,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import List, Optional
 
-from ...core.display import amount, files
+from ...core.display import files
 from ...core.errors import DriveError
 from ...core.process import run, start, within
 from ...core.steps import Progress
+from ...core.transfer import Transfer
 from ..providers import Refused, read_mounts
 from .cache import ASIDE, repair, restore, unsent
 from .config import label, program, remotes
@@ -42,6 +43,8 @@ SEND = 20.0
 STALLED = 60.0
 #: Seconds after which a file that is not being sent counts as open.
 _OPEN = 3.0
+#: Seconds between two messages of a flush.
+_INTERVAL = 0.2
 
 
 class Mount:
@@ -175,6 +178,7 @@ class Mount:
         """Wait until all is sent; `DriveError` where something will not be, which stays here."""
         last, changed = None, time.monotonic()
         idle: Optional[float] = None
+        transfer, total, reported = Transfer(), 0, 0.0
         while True:
             waiting = self.control.waiting()
             if waiting is None:
@@ -193,8 +197,11 @@ class Mount:
             last, changed = (last, changed) if sent == last else (sent, now)
             if now - changed > STALLED:
                 raise self._stalled_error(waiting)
-            rest = amount(max(0, self.size() - sent[1]))
-            progress(f"{files(waiting or len(unsent))} ({rest}) to send")
+            if now - reported >= _INTERVAL:
+                rest = max(0, self.size() - sent[1])
+                total, reported = max(total, rest), now
+                text = transfer.describe(total - rest, total, now)
+                progress(f"{files(waiting or len(unsent))} to send: {text}")
             time.sleep(0.05)
 
     def _open_error(self, unsent: List[str]) -> DriveError:

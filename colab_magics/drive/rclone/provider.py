@@ -38,6 +38,7 @@ class Rclone:
     name = "rclone"
     heals = True
     option = "--remote"
+    by_name = False
 
     def available(self, host: Host, request: Request) -> Optional[str]:
         """Return None where a remote is mounted, or can be."""

@@ -18,6 +18,7 @@ __all__ = ["WRITERS", "writer_for"]
 #: Adding a writer is one file and one line here.
 WRITERS = (
     "colab_magics.notebook.writers.run:RunWriter",
+    "colab_magics.notebook.writers.server:ServerWriter",
     "colab_magics.notebook.writers.frontend:FrontEndWriter",
     "colab_magics.notebook.writers.in_place:ColabWriter",
     "colab_magics.notebook.writers.in_place:InPlaceWriter",
@@ -28,5 +29,10 @@ WRITERS = (
 def writer_for(
     host: Host, site: Site, cell: RunningCell
 ) -> Tuple[Optional[Writer], Tuple[Tuple[str, str], ...]]:
-    """Return the first writer that applies (or None), and (name, reason) of those before it."""
+    """Return the first writer that applies (or None), and (name, reason) of those before it.
+
+    None is asked where an executor runs the notebook: it saves or compares that by itself.
+    """
+    if site.kind == "executor":
+        return None, ()
     return choose(WRITERS, lambda part: part.available(host, site, cell))

@@ -13,12 +13,14 @@ class Writer(ABC):
     """Reads and writes the setup cell of one notebook, and values in its metadata."""
 
     name: str
+    #: Where a new setup cell is put, as the line that reports it says.
+    target = "on top"
     #: Who has the text until the notebook is saved; empty: it goes into the notebook.
     kept_by = ""
     #: Whether it replaces the running cell, which takes effect only when that cell has ended.
     in_place = False
-    #: Whether `keep` can be called.
-    can_keep = False
+    #: Whether `set_metadata` can be called.
+    can_set_metadata = False
     #: Whether the front end reports that it has saved; it counts only where `saved` is None.
     reports_saving = False
 
@@ -34,7 +36,8 @@ class Writer(ABC):
     def put(self, text: Optional[str], expected: Optional[str]) -> str:
         """Replace the setup cell ``expected`` by the text (None: by nothing); return the result.
 
-        ``saved`` (read back from the file), ``written`` (not proved) or ``shown`` (to be copied).
+        ``saved`` (read back from the file), ``written`` (not proved), ``sent`` (to a front end that
+        may put it elsewhere: see `follow_up`) or ``shown`` (to be copied).
         `Conflict` where the cell is not ``expected`` any more.
         """
 
@@ -43,7 +46,7 @@ class Writer(ABC):
         """Whether the file is by now as it was put; None: not known."""
         return None
 
-    def keep(self, name: str, value: Optional[str]) -> str:
+    def set_metadata(self, name: str, value: Optional[str]) -> str:
         """Set a value of `metadata_keys` in the notebook (None: remove it); return the result.
 
         ``saved``, ``written`` or ``kept`` (by ``colab-magics run``, until its end).

@@ -35,7 +35,9 @@ class FrontEndWriter(Writer):
     """Writes through the extension in JupyterLab 4 and Notebook 7."""
 
     name = "front end"
-    can_keep = True
+    can_set_metadata = True
+    #: What to do where it did not answer as it should.
+    retry = "Reload the page, and run this again."
     host: Host
 
     def available(self, host: Host, site: Site, cell: RunningCell) -> Optional[str]:
@@ -43,7 +45,7 @@ class FrontEndWriter(Writer):
         if site.kind != "jupyter":
             return f"not a window of JupyterLab or Notebook ({site.kind})"
         if not present(host):
-            return absence()
+            return absence(host)
         self.host = host
         return None
 
@@ -71,7 +73,7 @@ class FrontEndWriter(Writer):
         """Whether the file that the front end names is by now as it was put; None: not known."""
         return self._check()
 
-    def keep(self, name: str, value: Optional[str]) -> str:
+    def set_metadata(self, name: str, value: Optional[str]) -> str:
         """Set a value in the metadata of the model; ``saved`` where the file has it."""
         answer = self._ask("keep", what=name, value=value)
         path, is_saved = str(answer["path"]), bool(answer["saved"])
@@ -98,8 +100,8 @@ class FrontEndWriter(Writer):
         message, hint = _REFUSALS.get(
             str(status),
             (
-                f"The front end did not take the setup cell ({status}).",
-                "Reload the page, and run this again.",
+                f"The {self.name} did not take the setup cell ({status}).",
+                self.retry,
             ),
         )
         raise NotebookError(message, hint, str(answer.get("why", "")), code=f"page-{status}")

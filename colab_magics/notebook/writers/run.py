@@ -20,6 +20,11 @@ CELL = "setup-cell"
 FILE = "notebook-file"
 #: The file with what a failed cell asks for: JSON of the error's name, its reason, and a Python.
 RESTART = "restart"
+#: The file with how a failed cell ended: JSON of the error's name, an `ExitStatus`, and its code.
+STATUS = "exit-status"
+#: The file that is there where cells which were done before are not to run again, and the one with
+#: the numbers of those: JSON.
+RESUME, RESUMED = "resume", "resumed"
 
 
 def exchange_read(shared: Path, name: str = CELL) -> Optional[str]:
@@ -44,7 +49,7 @@ class RunWriter(Writer):
 
     name = "run"
     kept_by = "colab-magics run"
-    can_keep = True
+    can_set_metadata = True
     shared: Path
 
     def available(self, host: Host, site: Site, cell: RunningCell) -> Optional[str]:
@@ -63,7 +68,7 @@ class RunWriter(Writer):
         exchange_write(self.shared, text)
         return "written"
 
-    def keep(self, name: str, value: Optional[str]) -> str:
+    def set_metadata(self, name: str, value: Optional[str]) -> str:
         """Write a value; ``kept`` until the run ends."""
         exchange_write(self.shared, value, name)
         return "kept"

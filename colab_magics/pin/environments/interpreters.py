@@ -13,12 +13,19 @@ from typing import Iterable, Iterator, List, Optional
 
 from ...core.errors import usage_error
 from ...core.host import Host
+from ...core.menus import menu
 from ...core.ownership import is_trusted
 from ...core.process import run
 
 _PRINT_VERSION = "import sys, venv, ensurepip; print('%d.%d.%d' % sys.version_info[:3])"
-#: The oldest Python that this package runs on.
-OLDEST = (3, 8)
+#: The oldest Python that this package runs on, and that of Colab's past runtimes (2025.07).
+OLDEST, OLDEST_ON_COLAB = (3, 8), (3, 11)
+#: How the kernel of another Python is started. The machine's configuration of IPython may name a
+#: kernel class and extensions that are installed for its own Python alone; Colab's does.
+KERNEL_OPTIONS = (
+    "--IPKernelApp.kernel_class=ipykernel.ipkernel.IPythonKernel",
+    "--InteractiveShellApp.extensions=[]",
+)
 
 
 def version_of(text: str) -> str:
@@ -52,17 +59,19 @@ def elsewhere(requirement: str, minors: Iterable[int]) -> str:
     if not fits:
         return ""
     version = f"3.{max(fits)}"
-    if Host().colab:
-        return f"Python {version} has it: {on_colab(version)}"
+    host = Host()
+    if host.colab:
+        return f"Python {version} has it: {on_colab(host, version)}"
     return f"Or on another Python: %pin {requirement} --python {version}"
 
 
-def on_colab(version: str) -> str:
+def on_colab(host: Host, version: str) -> str:
     """Return how to get another Python on Colab, which has no other kernels."""
-    return (
-        "Runtime > Change runtime type > Runtime version lists past ones; "
-        f"or, where there is a terminal: colab-magics run NOTEBOOK --python {version}"
-    )
+    run = f"colab-magics run NOTEBOOK --python {version}, in a terminal or behind !"
+    if tuple(map(int, version.split(".")[:2])) < OLDEST_ON_COLAB:
+        oldest = "{}.{}".format(*OLDEST_ON_COLAB)
+        return f"Colab's past runtimes go back to Python {oldest} only: {run}"
+    return f"{menu(host, 'python')} lists past ones; or {run}"
 
 
 def local(version: str) -> Optional[Path]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from contextlib import suppress
 from dataclasses import replace
@@ -19,12 +20,12 @@ from ...core.origin import requirement
 from ...core.process import SilenceError, run
 from ...core.steps import Progress
 from ..environment import canonical_name
-from ..installer import Job
+from ..job import Job
 from ..pip_config import read_settings
 from ..plan import table
 from ..requirements import key
 from ..uv import Uv, find_uv
-from .interpreters import local, platform
+from .interpreters import local, platform, runs
 from .store import Environment, find, interpreter_in, locked, name_of, register_kernel
 
 #: What has to work in an environment before anything runs there.
@@ -66,16 +67,32 @@ def ensure(
     return environment
 
 
+def make_fresh(folder: Path, version: str) -> Path:
+    """Make an environment with this package and a kernel in a new folder; return its interpreter.
+
+    Nothing knows it but the caller, who removes it. `InstallFailed` where it cannot be made.
+    """
+    if runs(version):  # the same interpreter, without its packages
+        _uv("venv", "--no-project", "--python", sys.executable, str(folder))
+    else:
+        _create(folder, version)
+    python = interpreter_in(folder)
+    _install_into(python, "ipykernel", requirement())
+    return python
+
+
 def preview(notebook: Path, version: str, texts: Sequence[str], line: Dict[str, str]) -> Report:
     """Return the plan of `ensure` and then of the line; make and fetch nothing."""
     environment = find(name_of(notebook, version))
     if environment is not None:
-        return _plan(environment.interpreter, version, [], texts, line)
+        verb = f"Nothing was changed. Would install for Python {version}"
+        return _plan(environment.interpreter, version, [], texts, line, verb)
     folder = scratch_folder("colab-magics-python-")
     try:
         _create(folder / "environment", version, UV_PYTHON_DOWNLOADS="never")
         python = interpreter_in(folder / "environment")
-        return _plan(python, version, ["ipykernel", requirement()], texts, line)
+        verb = f"Nothing was changed. Would make an environment with Python {version}, and install"
+        return _plan(python, version, ["ipykernel", requirement()], texts, line, verb)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -89,7 +106,8 @@ def _make(
     try:
         progress(f"making an environment with Python {version}")
         _create(folder, version)
-        progress(_plan(environment.interpreter, version, own, texts, line))
+        verb = f"Making an environment with Python {version}, and installing"
+        progress(_plan(environment.interpreter, version, own, texts, line, verb))
         progress("installing ipykernel and colab_magics into it")
         return _install(environment, *own)
     except BaseException:
@@ -99,14 +117,18 @@ def _make(
 
 def _install(environment: Environment, *texts: str) -> Environment:
     """Install requirements, verify that the kernel starts, and save that it is ready."""
-    python = str(environment.interpreter)
-    _uv("pip", "install", "--python", python, *texts)
-    done = run([python, "-I", "-c", _VERIFY], timeout=120)
-    if done.status:
-        raise _failed("the kernel in it does not start", lines=done.lines)
-    environment = replace(environment, version=done.lines[-1].strip() if done.lines else "")
+    environment = replace(environment, version=_install_into(environment.interpreter, *texts))
     environment.save()
     return environment
+
+
+def _install_into(python: Path, *texts: str) -> str:
+    """Install requirements, verify that the kernel starts, and return our version there."""
+    _uv("pip", "install", "--python", str(python), *texts)
+    done = run([str(python), "-I", "-c", _VERIFY], timeout=120)
+    if done.status:
+        raise _failed("the kernel in it does not start", lines=done.lines)
+    return done.lines[-1].strip() if done.lines else ""
 
 
 def _create(folder: Path, version: str, **variables: str) -> None:
@@ -161,7 +183,12 @@ def _failed(reason: str, hint: str = "", lines: Sequence[str] = ()) -> InstallFa
 
 
 def _plan(
-    python: Path, version: str, own: Sequence[str], texts: Sequence[str], line: Dict[str, str]
+    python: Path,
+    version: str,
+    own: Sequence[str],
+    texts: Sequence[str],
+    line: Dict[str, str],
+    verb: str,
 ) -> Report:
     """Return the plan of ``own``, what the kernel needs, and ``texts`` for an environment.
 
@@ -170,13 +197,13 @@ def _plan(
     """
     job = Job(lambda message: None, (), line, hold=False, installer=Uv(str(python)))
     try:
-        plan = job.rehearse([*own, *texts]) or {}
+        # What the kernel needs may be newer than the line's day.
+        first = (job.without_day().rehearse(own) or {}) if job.day and own else {}
+        plan = {**(job.rehearse(texts if job.day else [*own, *texts]) or {}), **first}
     except InstallFailed as error:
         raise _unresolved(version, error) from None
     names = [*(key(text).split(";")[0] for text in texts), *map(canonical_name, own[:1])]
-    report = table(plan, names, {}, job.advise(plan))
-    first = f"Python {version}, in an environment of this notebook's own: {report.lines[0]}"
-    return replace(report, lines=(first, *report.lines[1:]))
+    return table(plan, names, {}, job.advise(plan), verb)
 
 
 def _unresolved(version: str, error: InstallFailed) -> InstallFailed:

@@ -22,6 +22,7 @@ from ...core.file_lock import alone
 from ...core.files import read_own, save
 from ...core.folders import user_path
 from ...core.ownership import is_own, is_trusted, others_write
+from .interpreters import KERNEL_OPTIONS
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def register_kernel(environment: Environment) -> None:
     """Have Jupyter offer an environment as a kernel."""
     start = ["-m", "ipykernel_launcher", "-f", "{connection_file}"]
     spec = {
-        "argv": [str(environment.interpreter), *start],
+        "argv": [str(environment.interpreter), *start, *KERNEL_OPTIONS],
         "display_name": environment.title,
         "language": "python",
         "metadata": {"colab_magics": {"notebook": environment.notebook}},

@@ -1,16 +1,14 @@
 """A stub of ``google.colab.userdata``, with the signature and the errors that colabtools has.
 
-`SECRETS` maps a name to its value; to None where this notebook may not see it. `SILENT`: no browser
-answers. `ASKED` are the names that were asked for.
+The page is asked, by the real protocol: see ``_message.py``, and `support.colab_page` for a page.
 """
 
 from __future__ import annotations
 
-from typing import Dict, List, Optional
+from . import _message
 
-SECRETS: Dict[str, Optional[str]] = {}
-SILENT = False
-ASKED: List[str] = []
+#: Seconds until it gives up, while the page goes on waiting for the person.
+PATIENCE = 10.0
 
 
 class SecretNotFoundError(Exception):
@@ -22,17 +20,17 @@ class NotebookAccessError(Exception):
 
 
 class TimeoutException(Exception):
-    """Nobody has answered in ten seconds."""
+    """Nobody has answered in time."""
 
 
 def get(key: str) -> str:
-    """The value of a secret."""
-    ASKED.append(key)
-    if SILENT:
+    """Return the value of a secret."""
+    answer = _message.blocking_request("GetSecret", request={"key": key}, timeout_sec=PATIENCE)
+    if not answer:
         raise TimeoutException(f"Requesting secret {key} timed out.")
-    if key not in SECRETS:
+    if not answer.get("exists", False):
         raise SecretNotFoundError(f"Secret {key} does not exist.")
-    value = SECRETS[key]
-    if value is None:
+    if not answer.get("access", False):
         raise NotebookAccessError(f"Notebook does not have access to secret {key}")
+    value: str = answer.get("payload", "")
     return value

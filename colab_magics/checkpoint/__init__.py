@@ -1,0 +1,1 @@
+"""``%checkpoint``: files, variables and finished cells, kept where a wipe does not reach them."""

@@ -1,0 +1,1 @@
+"""Files to and from a drive, by the mount or by Google's interface: resumed, verified, retried."""

@@ -1,0 +1,1 @@
+"""Turn hand-written setup of a notebook into the lines of a setup cell; nothing is executed."""
