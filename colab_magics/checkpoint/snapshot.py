@@ -32,11 +32,8 @@ from .spool import FinishedCell, SnapshotInfo, SpoolWriter, choose_place, read_p
 #: Seconds that the beginning of a cell waits for variables that are being read; then reading them
 #: is stopped, which takes a moment too: together not more than a second.
 PATIENCE = 0.9
-#: The part of the time that cells wait in all: 1 / 100. After a try that a cell has cut, the next
-#: one may wait so long a part of the time since the last checkpoint, in one stretch.
-_SHARE = 100.0
 #: After a try that a cell has cut, the kernel must be idle for so many seconds; twice as long
-#: after each further one, up to the second number. Else it is made once `_SHARE` allows it.
+#: after each further one, up to the second number.
 _CALM, _CALMEST = 2.0, 30.0
 #: The part of the machine's memory that a spool in memory leaves free.
 _RESERVE = 8
@@ -134,8 +131,8 @@ class Keeper:
         self._thread: Optional[threading.Thread] = None
         self._attempt: Optional[_Attempt] = None
         self._is_idle, self._is_changed = False, False
-        self._idle_since, self._saved, self._rested = 0.0, time.monotonic(), 0.0
-        self._due, self._cuts, self._is_explained, self._failure = 0.0, 0, False, ""
+        self._idle_since, self._due = 0.0, 0.0
+        self._cuts, self._is_explained, self._failure = 0, False, ""
 
     def begin(self, settings: Settings) -> None:
         """Keep checkpoints from the end of the running cell on."""
@@ -144,8 +141,7 @@ class Keeper:
             values = (self._shell.user_ns[name] for name in self._names(settings))
             is_filled = any(not isinstance(value, ModuleType) for value in values)
             self._is_changed = self.restored is None and bool(is_filled or settings.roots)
-            self._saved = time.monotonic()
-            self._due = self._saved + (settings.every if self.restored else 0)
+            self._due = time.monotonic() + (settings.every if self.restored else 0)
         if self._thread is None:
             self._thread = threading.Thread(target=self._watch, daemon=True)
             self._thread.start()
@@ -159,21 +155,17 @@ class Keeper:
 
     # ------------------------------------------------------------------ around cells
     def cell_begins(self) -> None:
-        """Note that a cell begins; wait for variables that are being read: see `_SHARE`."""
+        """Note that a cell begins; wait for variables that are being read, up to `PATIENCE`."""
         with self._change:
             self._is_idle = False
-        began = time.monotonic()
-        share = (began - self._saved) / _SHARE if self._cuts else 0.0
-        was_cut = self._interrupt(max(PATIENCE, share))
-        waited = time.monotonic() - began
+        was_cut = self._interrupt(PATIENCE)
         self._is_changed = True  # not before: what was being read is a checkpoint by now
-        if was_cut:
-            self._cuts, self._rested = self._cuts + 1, began + waited * _SHARE
-        if not self._is_explained and (self._cuts == 2 or (waited > PATIENCE and not was_cut)):
+        self._cuts += was_cut
+        if was_cut and not self._is_explained:
             self._is_explained = True
             self.messages.append(
-                "The variables take longer than a second to read. Cells wait for that 1 % of the "
-                "time at most; to choose when: %checkpoint now"
+                "The variables take longer than a second to read: a checkpoint is made once no "
+                "cell is waiting. To make one at once: %checkpoint now"
             )
 
     def cell_ended(self) -> None:
@@ -186,7 +178,7 @@ class Keeper:
     def hurry(self) -> None:
         """Make one as soon as no cell runs: the machine may be gone soon."""
         with self._change:
-            self._due, self._cuts, self._rested = 0.0, 1, 0.0  # the next cell may wait longer
+            self._due, self._cuts = 0.0, 0
             self._change.notify_all()
 
     def pause(self) -> None:
@@ -294,7 +286,7 @@ class Keeper:
         if not self._cuts or self.settings is None:
             return self._due
         calm = min(_CALM * 2.0 ** (self._cuts - 1), _CALMEST)
-        return max(self._due, min(self._idle_since + calm, self._rested))
+        return max(self._due, self._idle_since + calm)
 
     def _until_due(self) -> Optional[float]:
         """Return the seconds after which a checkpoint may be due; None: not before a cell ends."""
@@ -316,8 +308,7 @@ class Keeper:
             return
         self.writing, attempt.spool = Writing(self._fill_spool(settings, states, attempt)), None
         self._is_changed, self._failure = not self._is_idle, ""  # a cell may go on to change them
-        self._saved = time.monotonic()
-        self._due = self._saved + settings.every
+        self._due = time.monotonic() + settings.every
 
     def _fill_spool(
         self, settings: Settings, states: Mapping[str, object], attempt: _Attempt

@@ -73,7 +73,7 @@ def work():
         except queue.Empty:
             return
         large = path.stat().st_size > 5e6
-        media = MediaFileUpload(str(path), "application/octet-stream", 64 << 20, resumable=large)
+        media = MediaFileUpload(str(path), "application/octet-stream", 256 << 20, resumable=large)
         body = {"name": path.name, "parents": [parent]}
         service.files().create(body=body, media_body=media).execute()
 threads = [threading.Thread(target=work) for _ in range(8 if len(files) > 1 else 1)]
@@ -226,7 +226,7 @@ class Rclone:
         """Copy a file or a folder, eight at once, in chunks as large as ours."""
         command = [self._program, "--config", str(self._folder / "rclone.conf")]
         command += ["--ca-cert", str(self._cert), "--drive-pacer-min-sleep", "0"]
-        command += ["--transfers", "8", "--drive-chunk-size", "64M", "copy"]
+        command += ["--transfers", "8", "--drive-chunk-size", "256M", "copy"]
         target = f"fake:rclone-{source.name}-{at}"
         return measure([*command, str(source), target], self._variables, self._folder)
 

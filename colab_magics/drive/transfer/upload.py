@@ -23,7 +23,7 @@ from .retry import Passing
 from .store import SMALL, Entry, Source, new_md5
 
 #: Bytes of a chunk, of which few are in memory: each costs one request. A multiple of 256 KiB.
-CHUNK = 64 << 20
+CHUNK = 256 << 20
 #: What is asked of each file.
 FIELDS = "id,name,mimeType,size,md5Checksum,modifiedTime,trashed,shortcutDetails"
 _VERIFIED = "md5Checksum,modifiedTime,trashed"
