@@ -35,3 +35,17 @@ def test_a_stranger_is_asked_about_once(server: Server, open_notebook: Open) -> 
     window.save()
     until(lambda: len(signatures(window)) == 1, "the signature is in the file")
     assert "Setup ready" in window.run(1, "Setup ready"), "nothing is asked"
+
+
+@on(*PLAIN)
+def test_a_later_line_is_asked_about(server: Server, open_notebook: Open) -> None:
+    """A danger that the cell has got since is asked about in its next run."""
+    window = open_notebook(server, LOAD, CELL)
+    window.run(0, "")
+    cell = window.start(1)
+    window.answer("y")
+    window.finish(cell, "Setup ready")
+    window.type(1, "\n%env_persist PIP_INDEX_URL=https://other.example/simple")
+    cell = window.start(1)
+    window.answer("y")
+    window.finish(cell, "Setup ready")
