@@ -156,10 +156,11 @@ class Resume(Hook):
         if shared is not None:
             exchange_write(shared, json.dumps([cells[at].number for at in made.done]), RESUMED)
         state, action = describe(made, cells)
-        if made.done and made.run:
+        if made.done:
             self._replay = Replay(cells, made)
             self._install()
-            state += f". {action}: Run All shows those that are done, and runs the others"
+            rest = ", and runs the others" if made.run else ""
+            state += f". {action}: Run All shows those that are done{rest}"
         say(f"{state}.")
 
     def end(self) -> None:
@@ -220,6 +221,8 @@ class Resume(Hook):
                 code="other-cell",
             )
         self.session.hooks.of(CellLog).mark_replayed()
+        if replay is not None and replay.is_over:
+            self.end()
         publish(decode_outputs(run), host.shell.kernel)
 
 

@@ -37,6 +37,11 @@ class Replay:
         del self._left[at]
         return self._plan.done.get(at)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether each cell was taken."""
+        return not self._left
+
     def is_past(self, identity: str, source: str) -> bool:
         """Tell whether a cell stands behind all that were done."""
         return self._find(identity, source) in self._plan.rest

@@ -324,7 +324,7 @@ class _Planner:
 
     def match(self) -> None:
         """See which cells are done: those that had the values which they would have."""
-        ids = {cell.id for cell in self._cells}
+        ids = {cell.id for cell in self._cells if cell.id}
         free = [(run, key) for run, key in self._runs if run.state == "finished"]
         for at, cell in enumerate(self._cells):
             same = [x for x in free if x[1] == self._keys[at]]

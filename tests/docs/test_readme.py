@@ -13,13 +13,15 @@ from typing import List
 
 import pytest
 from support.machine import Machine
-from support.notebooks import notebook, setup_text, shown
+from support.notebooks import notebook, setup_text, shown, source, whole
 
 from colab_magics.record.cell import new_cell, parse
 
 ROOT = Path(__file__).resolve().parents[2]
 #: What a clone has that installing it, or running the tour, needs.
 PARTS = ("colab_magics", "notebooks", "pyproject.toml", "README.md", "LICENSE")
+#: What the setup cell of the tour has.
+TOUR = ["%drive mount", "%pin humanize==4.9.0", "%checkpoint --to drive:tour", "%cd_persist drive:"]
 
 
 def blocks(language: str, page: str = "README.md") -> List[str]:
@@ -40,16 +42,25 @@ def clone(tmp_path: Path) -> Path:
     return folder
 
 
-def shell(command: str, folder: Path, *first: Path) -> subprocess.CompletedProcess[str]:
+def shell(
+    command: str, folder: Path, *first: Path, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Run a command as a person does, with these folders first on PATH; it must succeed."""
     env = {k: v for k, v in os.environ.items() if k not in ("VIRTUAL_ENV", "PYTHONPATH")}
     env["PIP_NO_COMPILE"] = "1"  # what is imported is compiled then
     env["PATH"] = os.pathsep.join([*map(str, first), env["PATH"]])
+    env.update(variables)
     done = subprocess.run(
         ["bash", "-c", command], cwd=folder, env=env, capture_output=True, text=True, timeout=280
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done
+
+
+def shown_by_cells(path: Path) -> List[str]:
+    """What the cells show that a resumed run does not run: all but our own bookkeeping."""
+    pairs = zip(whole(path)["cells"], shown(path))
+    return [text for cell, text in pairs if not re.search("setup v1|%checkpoint", source(cell))]
 
 
 @pytest.fixture
@@ -60,15 +71,32 @@ def machine(tmp_path: Path) -> Machine:
 
 @pytest.mark.once
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="elsewhere: once is enough")
-def test_the_first_command_ends_with_the_setup_cell_that_it_saved(clone: Path) -> None:
-    """In a copy of the checkout the first command works, and prints what is then in the file."""
-    command = blocks("bash")[0]
-    assert command.count("\n") == 1, "it is one command"
-    done = shell(command, clone, Path(sys.base_prefix) / "bin")
-    text = setup_text(clone / "notebooks/quickstart.ipynb")
-    assert text is not None and done.stdout.endswith(text + "\n")
-    for line in ("%drive mount", "%pin humanize==4.9.0", "%cd_persist drive:"):
-        assert line in text.split("\n")
+def test_the_first_command_and_the_tour(clone: Path, tmp_path: Path) -> None:
+    """The first command prints the setup cell that it has saved. After a wipe all is back.
+
+    The tour's page begins with the same command; its others follow, in a home of their own. In the
+    new machine no cell runs but the setup cell, and a second run changes nothing.
+    """
+    first, wipe, again, second = blocks("bash", "docs/tour.md")
+    assert first == blocks("bash")[0] and first.count("\n") == 1, "it is one command"
+    path, home = clone / "notebooks/quickstart.ipynb", tmp_path / "home"
+
+    def run(command: str) -> str:
+        return shell(command, clone, Path(sys.base_prefix) / "bin", HOME=str(home)).stdout
+
+    home.mkdir()
+    printed = run(first)
+    text = setup_text(path)
+    assert text is not None and printed.endswith(text + "\n")
+    assert text.split("\n")[-4:] == TOUR
+    outputs = shown_by_cells(path)
+    run(wipe)
+    assert not (clone / ".venv").exists()
+    for command in (again, second):
+        printed = run(command)
+        assert "11 of 11 cells were done" in printed
+        assert ("humanize 4.9.0 installed" in printed) is (command is again)
+        assert printed.count("done before") == 11 and shown_by_cells(path) == outputs
 
 
 @pytest.mark.once

@@ -53,6 +53,7 @@ CASES = (
     Case("all of it", LINE, LINE, []),
     Case("a part", LINE, LINE[:4], [4, 5]),
     Case("nothing", LINE, [], range(6)),
+    Case("ids in some cells", ["a:: x = 1", "y = 2", "b:: z = 3"], ["x = 1", "y = 2"], [2]),
     Case("ids of another page", [f"{i}:: {c}" for i, c in enumerate(LINE)], LINE[:4], [4, 5]),
     Case(
         "a changed cell, and what depends on it",
