@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Dict, Iterator, List, Set
+from urllib.parse import urlsplit
 
 import pytest
 from IPython.core.error import UsageError
@@ -58,6 +60,21 @@ def test_the_repository_has_one_address() -> None:
     shown = {address for text in TEXTS.values() for address in named.findall(text)}
     assert len(shown) == 1
     assert shown == {project.get("urls", {}).get("Repository", *shown)}
+
+
+def test_each_notebook_opens_in_colab() -> None:
+    """Its badge, and the gallery, lead to it in the repository that pyproject names."""
+    import tomllib
+
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    name = urlsplit(project["urls"]["Repository"]).path
+    base = f"https://colab.research.google.com/github{name}/blob/main/notebooks/"
+    paths = sorted(ROOT.glob("notebooks/*.ipynb"))
+    for path in paths:
+        first = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
+        assert f"colab-badge.svg)]({base}{path.name})" in first
+    linked = re.findall(r"Open in Colab\]\(([^)]+)\)", TEXTS[ROOT / "docs/gallery.md"])
+    assert sorted(linked) == [base + path.name for path in paths]
 
 
 def test_no_page_installs_a_name_that_is_not_ours() -> None:
