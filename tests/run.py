@@ -182,7 +182,7 @@ def check(version: Version, python: Path, built: Path, options: argparse.Namespa
             [folder / "lint-imports"],
             [python, "tests/types/check.py"],
         ]
-        commands += [[python, "tests/benchmarks/satisfied.py"]]
+        commands += [[python, "tests/benchmarks/table.py", "--only", "satisfied"]]
     failed: List[str] = []
     with tempfile.TemporaryDirectory(prefix="home-") as home:
         env = {**os.environ, "HOME": home, "COLAB_MAGICS_WHEEL": str(built)}

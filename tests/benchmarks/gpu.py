@@ -19,9 +19,9 @@ import threading
 import time
 import types
 from pathlib import Path
-from typing import Any, List
+from typing import Any, Dict, List
 
-from timing import milliseconds
+from timing import milliseconds, record
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -42,15 +42,23 @@ def look() -> None:
         draw_rows(gpus), describe_frameworks(gpus)
 
     cards = list_names(take_snapshot().gpus)
-    print(f"%gpu, {cards}: {milliseconds(show):.2f} ms (promised: under 20)")
-    command = [sys.executable, "-m", "gpustat"]
-    if importlib.util.find_spec("gpustat"):
-        theirs = milliseconds(lambda: subprocess.run(command, capture_output=True, check=True), 5)
-        print(f"gpustat, a process each time: {theirs:.0f} ms")
+    ours, peers = milliseconds(show), {}
+    print(f"%gpu, {cards}: {ours:.2f} ms (promised: under 20)")
+    for name, *words in (("gpustat",), ("nvitop", "--once", "--colorful")):
+        command = [sys.executable, "-m", name, *words]
+        if importlib.util.find_spec(name):
+            peers[f"!{name}"] = each = milliseconds(lambda: silent(command), 5)  # noqa: B023
+            print(f"{name}, a process each time: {each:.0f} ms")
+    record("the table of two GPUs", "ms", ours, peers)
     with open_nvml() as nvml:
         devices = read_gpus(nvml)[1]
         read = milliseconds(lambda: [device.sample() for device in devices])
         print(f"one sample: {read:.3f} ms (promised: under 1, of two cards)")
+
+
+def silent(command: List[str]) -> None:
+    """Run a command that must succeed."""
+    subprocess.run(command, capture_output=True, check=True)
 
 
 def cells() -> Any:
@@ -98,17 +106,18 @@ def hold(shell: Any) -> None:
     done.set()
     thread.join()
     print(f"  a thread at 10 Hz: {_gap(times):.2f} s, {len(times) - 1} samples")
-    peer(shell, cell)
+    subject = "the longest gap of samples while C code holds the GIL"
+    record(subject, "s", cost.samples.gap, {"a thread": _gap(times), **peer(shell, cell)})
 
 
-def peer(shell: Any, cell: str) -> None:
+def peer(shell: Any, cell: str) -> Dict[str, float]:
     """The peer ipyexperiments follows the memory of each cell from a thread.
 
     Here without its GPU part, which needs a torch that has CUDA.
     """
     if importlib.util.find_spec("ipyexperiments") is None:
         print("  ipyexperiments: not installed here")
-        return
+        return {}
     from ipyexperiments import IPyExperimentsCPU, cell_logger
 
     looked, look = [time.monotonic()], cell_logger.cpu_ram_used
@@ -123,6 +132,7 @@ def peer(shell: Any, cell: str) -> None:
         used = 200 * (time.process_time() - before) / IDLE
         del experiment
     print(f"  ipyexperiments: {gap:.2f} s, {count} samples; {used:.1f} % of a core when idle")
+    return {"ipyexperiments": gap}
 
 
 def _gap(times: List[float]) -> float:

@@ -17,7 +17,7 @@ from typing import Any, Callable, Dict
 
 import cloudpickle
 import numpy as np
-from timing import milliseconds
+from timing import milliseconds, record
 
 from colab_magics.checkpoint.manifest import Variables
 from colab_magics.checkpoint.namespace import dump, load
@@ -83,11 +83,14 @@ def main() -> None:
         for title, make in (("10,000 small variables", small), ("1 GB of arrays", large)):
             namespace = make()
             print(title)
+            seconds = {}
             for way in (ours, with_cloudpickle, *([with_dill] if dill else [])):
                 taken = milliseconds(lambda: way(namespace, Path(name)), 3)  # noqa: B023
+                seconds[way.__name__.replace("with_", "")] = taken / 1000
                 print(f"  {way.__name__:20} {taken / 1000:7.3f} s", flush=True)
                 for file in Path(name).iterdir():
                     file.unlink()
+            record(f"keeping {title}", "s", seconds.pop("ours"), seconds)
             print(f"  {'ours, back':20} {milliseconds(restored(namespace), 3) / 1000:7.3f} s")
 
 

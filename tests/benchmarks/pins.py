@@ -17,7 +17,7 @@ import types
 from pathlib import Path
 from typing import Callable, List
 
-from timing import milliseconds
+from timing import milliseconds, record
 
 PINS = ("packaging", "requests", "nbformat", "platformdirs", "ipykernel")
 HEAVY = ("numpy==2.1.3", "pandas==2.2.3", "scikit-learn==1.5.2", "matplotlib==3.9.2")
@@ -41,6 +41,8 @@ def no_op() -> None:
     """Five pins that hold: ours in-process, pip as ``%pip install`` runs it."""
     from importlib.metadata import version
 
+    from uv import find_uv_bin
+
     from colab_magics.core.host import Host
     from colab_magics.pin.step import parse
 
@@ -50,7 +52,10 @@ def no_op() -> None:
     ours = milliseconds(lambda: step.check(host))
     command = [sys.executable, "-m", "pip", "install", "-q", *words]
     theirs = milliseconds(lambda: subprocess.run(command, check=True), rounds=3)
+    command = [find_uv_bin(), "pip", "install", "-q", "--python", sys.executable, *words]
+    by_uv = milliseconds(lambda: subprocess.run(command, check=True))
     print(f"no-op, 5 pins: %pin {ours:.1f} ms, pip {theirs:.0f} ms; ratio {theirs / ours:.0f}")
+    record("5 packages that are installed", "ms", ours, {"pip": theirs, "uv": by_uv})
 
 
 def lock() -> None:
@@ -79,6 +84,8 @@ def lock() -> None:
         f"lock of {len(made.packages)} packages: {ours:.0f} ms, uv pip compile {theirs:.0f} ms; "
         f"ratio {theirs / ours:.1f}; {len(text)} bytes; does it hold: {asked:.1f} ms"
     )
+    subject = f"a lock of {len(made.packages)} installed packages"
+    record(subject, "ms", ours, {"uv pip compile": theirs})
 
 
 def verdict() -> None:
@@ -107,6 +114,8 @@ def cold() -> None:
     seconds = {name: statistics.median(one[name] for one in rounds) for name in ways}
     for name, taken in seconds.items():
         print(f"cold install, {name}: {taken:.1f} s; ratio to %pin {taken / seconds['%pin']:.2f}")
+    subject = "numpy, pandas, scikit-learn, matplotlib; empty cache"
+    record(subject, "s", seconds.pop("%pin"), {name.split()[0]: x for name, x in seconds.items()})
 
 
 def _cold(uv: str, make: Callable[[str], List[str]]) -> float:

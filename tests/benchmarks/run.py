@@ -17,6 +17,8 @@ import time
 from pathlib import Path
 from typing import Dict, List, NamedTuple
 
+from timing import record
+
 PRINT = "print('x' * {})"
 EXECUTE = "from nbclient.cli import main; main()"
 LOAD_AND_DUMP = (
@@ -85,7 +87,11 @@ def compare(title: str, commands: Dict[str, List[str]], sources: List[str], text
             notebook(Path(place) / "nb.ipynb", sources, text)
             costs[name] = cost(words, Path(place))
     print(title)
-    ours = next(iter(costs.values()))
+    ours, *others = costs.values()
+    for unit in ("s", "MB"):
+        at = 0 if unit == "s" else 2
+        peers = {name: other[at] for name, other in zip(list(costs)[1:], others)}
+        record(title, unit, ours[at], peers)
     for name, other in costs.items():
         parts = [f"{theirs:9.1f}{mine / theirs:6.2f}" for mine, theirs in zip(ours, other)]
         print(f"  {name:<20}{''.join(parts)}", flush=True)

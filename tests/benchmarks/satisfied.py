@@ -14,6 +14,7 @@ import time
 from typing import List
 
 from jupyter_client.manager import start_new_kernel
+from timing import record
 
 ROUNDS = 7
 PINS = ("packaging", "requests", "nbformat", "platformdirs", "ipykernel")
@@ -65,6 +66,7 @@ def main() -> None:
             manager.shutdown_kernel(now=True)
     print(f"setup cell: {first:.0f} ms the first time, {ours:.0f} ms satisfied (promise: < 100 ms)")
     print(f"by hand (!pip install -q, os.chdir): {hand:.0f} ms; ratio {hand / ours:.1f}")
+    record("a setup cell where all holds", "ms", ours, {"!pip and os.chdir": hand})
     print(f"{len(PINS)} pins, median of {ROUNDS}, Python {sys.version.split()[0]}")
 
 

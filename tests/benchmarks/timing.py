@@ -1,10 +1,16 @@
-"""How long something takes, for the scripts of this folder."""
+"""How long something takes, for the scripts of this folder, and the rows of `table`."""
 
 from __future__ import annotations
 
+import json
+import os
 import statistics
 import time
-from typing import Callable, List
+from pathlib import Path
+from typing import Callable, Dict, List
+
+#: The file that `record` adds to; `table` sets it.
+ROWS = "BENCHMARK_ROWS"
 
 
 def milliseconds(do: Callable[[], object], rounds: int = 7) -> float:
@@ -15,3 +21,11 @@ def milliseconds(do: Callable[[], object], rounds: int = 7) -> float:
         do()
         taken.append(1000 * (time.perf_counter() - started))
     return statistics.median(taken[1:])
+
+
+def record(subject: str, unit: str, ours: float, peers: Dict[str, float]) -> None:
+    """Note a row of the table, where `table` runs the script: less is better in each."""
+    if ROWS in os.environ:
+        row = {"subject": subject, "unit": unit, "ours": ours, "peers": peers}
+        with Path(os.environ[ROWS]).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps(row) + "\n")

@@ -20,6 +20,8 @@ import time
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
 
+from timing import record
+
 TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
 ROUNDS = 3
@@ -131,11 +133,18 @@ def measure(command: List[str], variables: Dict[str, str], folder: Path) -> Tupl
     return seconds, usage.ru_maxrss / 1024
 
 
-def tell(name: str, run: Callable[[int], Tuple[float, float]]) -> None:
-    """Print the medians of a few rounds."""
+def tell(name: str, run: Callable[[int], Tuple[float, float]]) -> Tuple[float, float]:
+    """Print the medians of a few rounds, seconds and megabytes, and return them."""
     runs = [run(at) for at in range(ROUNDS)]
     seconds, memory = (statistics.median(column) for column in zip(*runs))
     print(f"  {name:34} {seconds:6.2f} s  {memory:5.0f} MB", flush=True)
+    return seconds, memory
+
+
+def note(title: str, ours: Tuple[float, float], peers: Dict[str, Tuple[float, float]]) -> None:
+    """Note the rows of `table`."""
+    for at, unit in enumerate(("s", "MB")):
+        record(title, unit, ours[at], {name: both[at] for name, both in peers.items()})
 
 
 def main() -> None:
@@ -148,13 +157,13 @@ def main() -> None:
         folder = Path(name)
         server = Server(folder, chosen.delay)
         try:
-            compare(server, folder, chosen.jobs)
+            compare(server, folder, chosen.jobs, chosen.delay)
         finally:
             server.close()
     print()
 
 
-def compare(server: Server, folder: Path, jobs: int) -> None:
+def compare(server: Server, folder: Path, jobs: int, delay: float) -> None:
     """Print what each program takes."""
     large, many = folder / "large", folder / "many"
     with large.open("wb") as stream:
@@ -189,18 +198,23 @@ def compare(server: Server, folder: Path, jobs: int) -> None:
     cases = ("256 MB", large), ("2,000 files of 10 kB", many), ("300 folders of a file", tree)
     for title, source in cases:
         print(title)
-        tell("colab_magics", ours(str(source), "ours"))
-        tell("rclone, pacer off", lambda at, source=source: rclone.run(source, at))
+        subject = f"to the drive: {title}" + (f", {delay:g} s for each request" if delay else "")
+        mine = tell("colab_magics", ours(str(source), "ours"))
+        peers = {"rclone": tell("rclone, pacer off", lambda at, of=source: rclone.run(of, at))}
         if has_official and source != tree:
-            tell("google-api-python-client", official(source))
+            client = "google-api-python-client"
+            peers[client] = tell(client, official(source))
+        note(subject, mine, peers)
     print("2,000 files of 10 kB as one")
-    tell("colab_magics --pack", ours("--pack", str(many), "packed"))
+    packed = tell("colab_magics --pack", ours("--pack", str(many), "packed"))
     tar = shutil.which("tar")
     assert tar is not None
     command = [tar, "-cf", str(folder / "bare.tar"), "-C", str(folder), "many"]
     tell("tar, to the disk", lambda at: measure(command, variables, folder))
     bare = str(folder / "bare.tar")
-    tell("colab_magics, that tar", ours(bare, "tar"))
+    sent = tell("colab_magics, that tar", ours(bare, "tar"))
+    if not delay:
+        record("to the drive: the 2,000 by --pack", "s", packed[0], {"that tar alone": sent[0]})
     print(f"  {server.count()['files']} files in the end")
 
 
