@@ -1,9 +1,9 @@
 """All that is measured beside peers, as one table: ``python tests/benchmarks/table.py``.
 
-Each script of the list runs alone, with the peers in the same run; that takes about ten minutes. It
-needs the extra ``test``, rclone and the package index. ``--only NAME`` runs one
-script; ``--write`` puts the table between the marks of docs/benchmarks.md. Less is better in every
-row; the last column is ours as a part of the best peer's.
+Each script of the list runs alone, with the peers in the same run; that takes half an hour. It
+needs the extra ``test``, rclone and the package index. ``--only NAME`` runs one script;
+``--write`` puts the table into docs/benchmarks.md, and those of its rows that the README has into
+that. Less is better in every row; the last column is ours as a part of the best peer's.
 """
 
 from __future__ import annotations
@@ -83,6 +83,14 @@ def write(page: Path, table: str) -> None:
     page.write_text(text, encoding="utf-8")
 
 
+def refresh(page: Path, table: str) -> None:
+    """Let the rows of a page that the table has too be those of the table."""
+    rows = {line.split("|")[1]: line for line in table.splitlines() if line.count("|") > 2}
+    lines = page.read_text(encoding="utf-8").split("\n")
+    new = [rows.get(x.split("|")[1], x) if x.startswith("| ") else x for x in lines]
+    page.write_text("\n".join(new), encoding="utf-8")
+
+
 def main() -> None:
     """Measure, print and write."""
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -94,6 +102,7 @@ def main() -> None:
     print(table, end="")
     if chosen.write:
         write(PAGE, table)
+        refresh(PAGE.parents[1] / "README.md", table)
 
 
 if __name__ == "__main__":
