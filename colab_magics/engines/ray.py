@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import re
 import shutil
@@ -68,13 +69,14 @@ class Ray(Engine):
                 message, "Type ray.shutdown(), and this again.", code="connected"
             )
         data = job.data(pins=[], gpus=[], secrets=pack(secrets))
-        if self.target.startswith("ray://"):
-            _connect_client(ray, self.target, env, data)
+        address = os.environ.get("RAY_ADDRESS") if self.target == "ray" else self.target
+        if address and address.startswith("ray://"):
+            _connect_client(ray, address, env, data)
         else:
             # Ray keeps the hook beside the job's functions, and runs it in each worker process
             # before its tasks; env_vars are shown by its dashboard.
             env["worker_process_setup_hook"] = _make_hook(make_space(data))
-            ray.init(None if self.target == "ray" else self.target, runtime_env=env)
+            ray.init(address, runtime_env=env)
         _connected[:] = [now]
         return True
 
@@ -99,7 +101,7 @@ def _connect_client(ray: Any, address: str, env: Dict[str, Any], data: Dict[str,
             ray.init(address, runtime_env={**env, "py_modules": [str(module)]})
         except ConnectionAbortedError as error:  # the environment of its driver there
             message = "Ray cannot start a driver there with these packages and variables."
-            hint = "Look into ray_client_server*.err and runtime_env_setup*.log there."
+            hint = "Its logs there are ray_client_server*.err and runtime_env_setup*.log."
             raise ColabMagicsError(message, hint, str(error)[-2000:], code="refused") from None
     key = worker.RAY_KEY.format(ray.get_runtime_context().get_job_id())
     space = ray_constants.KV_NAMESPACE_FUNCTION_TABLE

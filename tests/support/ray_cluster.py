@@ -21,9 +21,7 @@ def ray_machine(folder: Path, index: str) -> Iterator[Machine]:
 
     That place has a short name, since the names of sockets have a limit.
     """
-    machine = Machine.make(folder / "environment", folder / "home", index)
-    for path in (folder / "environment").rglob("site-packages/msgpack.py"):
-        path.unlink()  # which Ray needs
+    machine = Machine.make(folder / "environment", folder / "home", index, absent=())
     machine.variables.update(UV_INDEX_URL=index, UV_CACHE_DIR=str(folder / "cache"))
     machine.variables.update(RAY_USAGE_STATS_ENABLED="0", RUNTIME_ENV_RETRY_TIMES="1")
     machine.variables["RAY_TMPDIR"] = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
