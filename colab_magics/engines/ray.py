@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 import re
+import shutil
+import tempfile
+from pathlib import Path
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..core.errors import ColabMagicsError
 from ..export.formats import NotHeld, make
 from ..export.recipe import Pins
+from . import worker
 from .engine import Engine, Result
 from .job import APPLY, Job, make_space, pack
 
@@ -62,16 +68,44 @@ class Ray(Engine):
             raise ColabMagicsError(
                 message, "Type ray.shutdown(), and this again.", code="connected"
             )
-        # Ray keeps the hook beside the job's functions, and runs it in each worker process before
-        # its tasks; env_vars are shown by its dashboard.
         data = job.data(pins=[], gpus=[], secrets=pack(secrets))
-        hook = {"worker_process_setup_hook": _make_hook(make_space(data))}
-        if self.target.startswith("ray://"):  # that client sends JSON, which has no function
-            hook = {}
-        address = None if self.target == "ray" else self.target
-        ray.init(address, runtime_env={**env, **hook})
+        address = os.environ.get("RAY_ADDRESS") if self.target == "ray" else self.target
+        if address and address.startswith("ray://"):
+            _connect_client(ray, address, env, data)
+        else:
+            # Ray keeps the hook beside the job's functions, and runs it in each worker process
+            # before its tasks; env_vars are shown by its dashboard.
+            env["worker_process_setup_hook"] = _make_hook(make_space(data))
+            ray.init(address, runtime_env=env)
         _connected[:] = [now]
         return True
+
+
+def _connect_client(ray: Any, address: str, env: Dict[str, Any], data: Dict[str, Any]) -> None:
+    """Connect by Ray's client: what its driver would do with the hook, it leaves out.
+
+    So the hook is a module that Ray sends, named as Ray's worker looks for it; it has no secret.
+    The set-up is put where Ray keeps a hook: its workers read it, and it goes with the job.
+    """
+    from ray._private import ray_constants
+    from ray.experimental.internal_kv import _internal_kv_put
+
+    with tempfile.TemporaryDirectory() as folder:
+        module = Path(folder, "colab_magics_worker")
+        module.mkdir()
+        shutil.copyfile(worker.__file__, module / "__init__.py")
+        name = f"{module.name}.{worker.set_up_ray.__name__}"
+        variables = {ray_constants.WORKER_PROCESS_SETUP_HOOK_ENV_VAR: name}
+        env = {**env, "env_vars": {**env.get("env_vars", {}), **variables}}
+        try:
+            ray.init(address, runtime_env={**env, "py_modules": [str(module)]})
+        except ConnectionAbortedError as error:  # the environment of its driver there
+            message = "Ray cannot start a driver there with these packages and variables."
+            hint = "Its logs there are ray_client_server*.err and runtime_env_setup*.log."
+            raise ColabMagicsError(message, hint, str(error)[-2000:], code="refused") from None
+    key = worker.RAY_KEY.format(ray.get_runtime_context().get_job_id())
+    space = ray_constants.KV_NAMESPACE_FUNCTION_TABLE
+    _internal_kv_put(key, pickle.dumps(data), namespace=space)
 
 
 def _make_hook(space: Dict[str, Any]) -> Callable[[], None]:

@@ -11,10 +11,12 @@ import hashlib
 import importlib
 import json
 import os
+import pickle
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 import zlib
 from contextlib import contextmanager, suppress
@@ -304,3 +306,25 @@ def make_plugin(job: Dict[str, Any]) -> Any:
             self.result = await asyncio.get_event_loop().run_in_executor(None, apply, job)
 
     return Plugin()
+
+
+# ---------------------------------------------------------------------- Ray
+#: What Ray's client leaves for its workers: beside the job's functions, which go with the job.
+RAY_KEY = "FunctionsToRun:{}:colab_magics"
+
+
+def set_up_ray() -> None:
+    """Set a worker process up before its tasks; no task can be sent from here."""
+    import ray
+    from ray._private.ray_constants import KV_NAMESPACE_FUNCTION_TABLE
+    from ray.experimental.internal_kv import _internal_kv_get
+
+    key = RAY_KEY.format(ray.get_runtime_context().get_job_id())
+    end = time.monotonic() + _ANSWER
+    data = None
+    while data is None and time.monotonic() < end:  # it may start before the driver has left it
+        data = _internal_kv_get(key, namespace=KV_NAMESPACE_FUNCTION_TABLE)
+        if data is None:
+            time.sleep(0.1)
+    if data is not None:  # else what is missing is told by the task that looks
+        apply(pickle.loads(data))  # noqa: S301 - our own, as Ray's functions are

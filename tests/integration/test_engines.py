@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
-import venv
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -16,8 +14,11 @@ from typing import Any, Callable, Dict, Iterator, List, Sequence, Tuple
 import pytest
 from doubles.index import make_wheel, serve
 from support.cells import Cells, new_shell
+from support.machine import Machine
 from support.notebooks import MARKER, notebook
+from support.training import make_humanize, run_training
 from support.waiting import until
+from support.workers import Workers
 from uv import find_uv_bin
 
 import colab_magics
@@ -36,57 +37,15 @@ READ = (
 )
 
 
-def make_python(folder: Path) -> Path:
-    """An environment of its own, which sees the engines that are installed here, and not us."""
-    venv.EnvBuilder(symlinks=os.name != "nt", with_pip=False).create(folder)
-    packages = [path for path in sys.path if Path(path).name == "site-packages"]
-    site = next(folder.rglob("site-packages"))
-    (site / "borrowed.pth").write_text("\n".join(packages) + "\n")
-    (site / "colab_magics.py").write_text("raise ImportError('not on this machine')\n")
-    return folder / "bin" / "python"
-
-
 @pytest.fixture(scope="module")
 def index(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """An index with a tiny package in two versions, which serves files too."""
     folder = tmp_path_factory.mktemp("wheels")
     for version in ("1.0", "2.0"):
         make_wheel(folder, "tinypkg", version)
+    make_humanize(folder)
     with serve(folder) as url:
         yield url
-
-
-class Workers:
-    """Processes, each in a folder and an environment of its own, and what they print."""
-
-    def __init__(self, folder: Path, index: str) -> None:
-        self.folder, self.processes = folder, []
-        self.variables = {**os.environ, "PIP_INDEX_URL": index, "UV_INDEX_URL": index}
-        self.variables.update(UV_CACHE_DIR=str(folder / "uv"), PYTHONWARNINGS="ignore")
-        for name in ("HF_TOKEN", "VIRTUAL_ENV", "PYTHONPATH"):
-            self.variables.pop(name, None)
-
-    def start(self, name: str, *words: str) -> None:
-        """Start a module."""
-        folder = self.folder / name
-        folder.mkdir()
-        with (folder / "log").open("wb") as log:
-            command = [str(make_python(folder / "environment")), "-m", *words]
-            process: Any = subprocess.Popen(
-                command, cwd=folder, env=self.variables, stdout=log, stderr=log
-            )
-        self.processes.append(process)
-
-    def stop(self) -> None:
-        """End all of them."""
-        for process in self.processes:
-            process.terminate()
-        for process in self.processes:
-            process.wait(30)
-
-    def printed(self) -> str:
-        """What all of them have printed."""
-        return "".join(path.read_text(errors="replace") for path in self.folder.glob("*/log"))
 
 
 @pytest.fixture(scope="module")
@@ -288,6 +247,35 @@ def test_ipyparallel(
     values = controller[0].apply_sync(eval, READ)
     assert values[:4] == ("1.0", "fast", CANARY, b"PK")
     assert commands == [] and CANARY not in workers.printed()
+
+
+# ---------------------------------------------------------------------- the notebooks
+@pytest.fixture
+def machine(tmp_path: Path, index: str) -> Machine:
+    """Where a notebook runs: an environment in which both engines can be imported."""
+    return Machine.make(tmp_path / "environment", tmp_path / "home", index, absent=())
+
+
+def test_a_notebook_trains_over_dask(
+    client: Any, workers: Workers, machine: Machine, tmp_path: Path
+) -> None:
+    """docs/engines/dask.ipynb: the workers hold, and the result is that of one machine."""
+    machine.variables["DASK_SCHEDULER_ADDRESS"] = client.scheduler.address
+    table, _ = run_training("dask", machine, tmp_path)
+    assert len(re.findall(r"^holds ", table, re.M)) == len(client.nthreads())
+    places = client.run(eval, "__import__('humanize').__file__")
+    assert all(path.startswith(str(workers.folder)) for path in places.values())
+
+
+def test_a_notebook_trains_over_ipyparallel(
+    controller: Any, workers: Workers, machine: Machine, tmp_path: Path
+) -> None:
+    """docs/engines/ipyparallel.ipynb: the engines hold, and the result is that of one machine."""
+    machine.variables["IPYTHONDIR"] = workers.variables["IPYTHONDIR"]
+    table, _ = run_training("ipyparallel", machine, tmp_path)
+    assert len(re.findall(r"^holds +engine", table, re.M)) == len(controller.ids)
+    (path,) = controller[:].apply_sync(eval, "__import__('humanize').__file__")
+    assert path.startswith(str(workers.folder))
 
 
 # ---------------------------------------------------------------------- as it is typed

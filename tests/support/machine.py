@@ -39,7 +39,7 @@ class Machine:
     home: Path
 
     @classmethod
-    def make(cls, folder: Path, home: Path, index: str) -> Machine:
+    def make(cls, folder: Path, home: Path, index: str, absent: Sequence[str] = _ABSENT) -> Machine:
         """An empty environment that also sees what the running interpreter has installed."""
         venv.EnvBuilder(symlinks=os.name != "nt", with_pip=False).create(folder)
         python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -49,7 +49,7 @@ class Machine:
         seen += [p for p in sys.path if Path(p).name in ("site-packages", "dist-packages")]
         site = next(folder.rglob("site-packages"))
         (site / "borrowed.pth").write_text("\n".join(dict.fromkeys(seen)) + "\n")
-        for name in _ABSENT:
+        for name in absent:
             (site / f"{name}.py").write_text("raise ModuleNotFoundError('not on this machine')\n")
         spec = folder / "share/jupyter/kernels/python3"
         spec.mkdir(parents=True)
