@@ -23,6 +23,8 @@ PAGES = {
     "CONTRIBUTING.md": "contributing.md",
     "SECURITY.md": "security-policy.md",
 }
+#: A picture of a page; with a dark twin beside it, see docs/pictures.py, both are on the site.
+_PICTURE = re.compile(r"(!\[[^\]]*\]\()([\w-]+)\.png\)")
 _LINK = re.compile(r"(?<=\]\()([^)\s#]+)((?:#[^)\s]*)?)(?=\))")
 
 
@@ -46,7 +48,7 @@ def on_files(files: Any, config: Any) -> Any:
 
 
 def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
-    """Let links lead to pages of the site, else to the repository."""
+    """Let links lead to pages of the site, else to the repository; show pictures by theme."""
     path = page.file.src_uri
     names = {page: name for name, page in PAGES.items()}
     source = names.get(path, f"docs/{path}")
@@ -61,4 +63,12 @@ def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
             return posixpath.relpath(place, posixpath.dirname(path) or ".") + anchor
         return f"{config.repo_url}/blob/HEAD/{name}{anchor}"
 
-    return _LINK.sub(turn, markdown)
+    return _LINK.sub(turn, _PICTURE.sub(add_dark, markdown))
+
+
+def add_dark(picture: re.Match[str]) -> str:
+    """Return a picture of a page, for the light theme, and its twin for the dark one."""
+    shown, name = picture.groups()
+    if not (ROOT / f"docs/{name}-dark.png").exists():
+        return picture[0]
+    return f"{shown}{name}.png#only-light)\n{shown}{name}-dark.png#only-dark)"

@@ -1,10 +1,14 @@
 """Take pictures of what the magics show: in JupyterLab and Notebook 7, on light and dark pages.
 
     python docs/pictures.py [FOLDER] [--only SCENE ...] [--app lab|notebook]
+    python docs/pictures.py --pages
 
 It needs the extras ``lab``, ``browser`` and ``test``, Chromium, a C compiler, and the wheel
 installed. A real server and real kernels run each scene; the GPU's driver and the package index are
 the doubles of the tests. The pictures are ``FOLDER/SCENE-APP-THEME.png``.
+
+``--pages`` takes those that the pages of the documentation show, ``docs/NAME.png`` and
+``docs/NAME-dark.png``, and needs Pillow too. On the site each page shows the one of its theme.
 """
 
 from __future__ import annotations
@@ -16,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any, Dict, Iterator, Tuple
+from typing import Any, Dict, Iterator, Sequence, Tuple
 
 from uv import find_uv_bin
 
@@ -99,6 +103,14 @@ SCENES: Dict[str, Tuple[str, ...]] = {
     "help": (LOAD, "%gpu --help", "%setup help"),
     "wrong": (LOAD, "%gpu requre", "%pin numpy=2.2.6", "%jobs log nothing", "%session list --jsn"),
 }
+#: The pictures that pages show, each with its scene and its front end.
+SHOWN = {
+    "jupyterlab": ("first", "lab"),
+    "notebook7": ("first", "notebook"),
+    "restart": ("restart", "lab"),
+    "checkpoint": ("checkpoint", "lab"),
+    "cost": ("gpu-cost", "lab"),
+}
 #: A scene, and its cell before which the kernel is restarted: the setup cell runs, and no other.
 CUT = ("checkpoint", 3)
 
@@ -111,21 +123,44 @@ def main() -> None:
     parser.add_argument(
         "--app", choices=("lab", "notebook"), nargs="*", default=["lab", "notebook"]
     )
+    parser.add_argument("--pages", action="store_true", help="those that docs/*.md show")
     options = parser.parse_args()
+    if options.pages:
+        with tempfile.TemporaryDirectory() as folder:
+            take_all(Path(folder), [*SHOWN.values()])
+            for name, (scene, app) in SHOWN.items():
+                for theme, end in (("light", ""), ("dark", "-dark")):
+                    place = ROOT / "docs" / f"{name}{end}.png"
+                    save_small(Path(folder, f"{scene}-{app}-{theme}.png"), place)
+        return
     options.folder.mkdir(parents=True, exist_ok=True)
+    take_all(options.folder, [(scene, app) for app in options.app for scene in options.only])
+
+
+def take_all(folder: Path, scenes: Sequence[Tuple[str, str]]) -> None:
+    """Run scenes in their front ends, with one index and one environment."""
     with tempfile.TemporaryDirectory() as place, serve(make_index(Path(place))) as url:
         variables = make_variables(Path(place), url)
         python = environment("ipykernel-newest", Path(place) / "kernel")
-        for app in options.app:
-            for scene in options.only:
-                remove_packages(python)
-                work = Path(place, app, scene)
-                for folder in ("work", "home/data"):
-                    (work / folder).mkdir(parents=True)
-                model = nvml.SAMPLED.replace("sampled", "fit")
-                (work / "work" / "model.py").write_text(model, encoding="utf-8")
-                register(KIND, python, work / "home" / "data", variables)
-                take(Server(app, work / "work", work / "home"), scene, options.folder, url)
+        for scene, app in scenes:
+            remove_packages(python)
+            work = Path(place, app, scene)
+            for part in ("work", "home/data"):
+                (work / part).mkdir(parents=True)
+            model = nvml.SAMPLED.replace("sampled", "fit")
+            (work / "work" / "model.py").write_text(model, encoding="utf-8")
+            register(KIND, python, work / "home" / "data", variables)
+            take(Server(app, work / "work", work / "home"), scene, folder, url)
+            shutil.rmtree(work)  # or the next scene says that this notebook has other pins
+
+
+def save_small(source: Path, target: Path) -> None:
+    """Write a picture with 256 colours, the rare ones of code among them: half of its bytes."""
+    from PIL import Image
+
+    ways = {"method": Image.Quantize.MAXCOVERAGE, "dither": Image.Dither.NONE}
+    Image.open(source).convert("RGB").quantize(256, **ways).save(target, optimize=True)
+    print(target)
 
 
 def make_index(place: Path) -> Path:

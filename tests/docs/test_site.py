@@ -87,6 +87,23 @@ def test_links_to_the_repository_lead_to_files(site: Path) -> None:
     assert [path.name for path, text in texts.items() if re.search(loaded, text)] == []
 
 
+def test_a_picture_is_that_of_the_theme(site: Path) -> None:
+    """Each screenshot on a page has a dark twin of its size, taken with it; the site shows both."""
+    shown = {
+        (path.stem, name)
+        for path in ROOT.glob("docs/*.md")
+        for name in re.findall(r"!\[[^\]]*\]\(([\w-]+)\.png\)", path.read_text(encoding="utf-8"))
+    }
+    assert len(shown) >= 4
+    for page, name in shown:
+        light, dark = ((ROOT / f"docs/{name}{end}.png").read_bytes() for end in ("", "-dark"))
+        assert light[16:24] == dark[16:24] and light != dark, "the width and the height"
+        assert max(len(light), len(dark)) < 200_000
+        text = (site / page / "index.html").read_text(encoding="utf-8")
+        assert f'src="../{name}.png#only-light"' in text
+        assert f'src="../{name}-dark.png#only-dark"' in text
+
+
 # ---------------------------------------------------------------------- the tutorial
 _HUMANIZE = (
     "__version__ = '4.9.0'\n\ndef naturalsize(value, binary=False):\n    return '15.0 GiB'\n"
