@@ -9,7 +9,7 @@ import re
 import shutil
 import tempfile
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Tuple
 
 from ..core.errors import ColabMagicsError
 from ..export.formats import NotHeld, make
@@ -70,22 +70,17 @@ class Ray(Engine):
             )
         data = job.data(pins=[], gpus=[], secrets=pack(secrets))
         address = os.environ.get("RAY_ADDRESS") if self.target == "ray" else self.target
-        if address and address.startswith("ray://"):
-            _connect_client(ray, address, env, data)
-        else:
-            # Ray keeps the hook beside the job's functions, and runs it in each worker process
-            # before its tasks; env_vars are shown by its dashboard.
-            env["worker_process_setup_hook"] = _make_hook(make_space(data))
-            ray.init(address, runtime_env=env)
+        _start(ray, address, env, data)
         _connected[:] = [now]
         return True
 
 
-def _connect_client(ray: Any, address: str, env: Dict[str, Any], data: Dict[str, Any]) -> None:
-    """Connect by Ray's client: what its driver would do with the hook, it leaves out.
+def _start(ray: Any, address: Optional[str], env: Dict[str, Any], data: Dict[str, Any]) -> None:
+    """Connect, and leave the set-up where each worker process reads it before its tasks.
 
-    So the hook is a module that Ray sends, named as Ray's worker looks for it; it has no secret.
-    The set-up is put where Ray keeps a hook: its workers read it, and it goes with the job.
+    Their hook is a module without secrets, which Ray sends, and which is named as its worker looks
+    for it: the client of ``ray://`` sends no function, and Ray 2.60 never deletes one. The set-up
+    is beside the job's functions, and goes with the job; the dashboard shows neither.
     """
     from ray._private import ray_constants
     from ray.experimental.internal_kv import _internal_kv_put
@@ -106,15 +101,6 @@ def _connect_client(ray: Any, address: str, env: Dict[str, Any], data: Dict[str,
     key = worker.RAY_KEY.format(ray.get_runtime_context().get_job_id())
     space = ray_constants.KV_NAMESPACE_FUNCTION_TABLE
     _internal_kv_put(key, pickle.dumps(data), namespace=space)
-
-
-def _make_hook(space: Dict[str, Any]) -> Callable[[], None]:
-    def colab_magics() -> None:
-        eval(expression, dict(space))  # noqa: S307 - our own text
-
-    expression = APPLY  # a global would be missing there
-    colab_magics.__module__ = "__main__"  # so that it is sent as it is
-    return colab_magics
 
 
 def _inspect(ray: Any, job: Job, is_new: bool) -> List[Result]:

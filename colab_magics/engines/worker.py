@@ -309,7 +309,7 @@ def make_plugin(job: Dict[str, Any]) -> Any:
 
 
 # ---------------------------------------------------------------------- Ray
-#: What Ray's client leaves for its workers: beside the job's functions, which go with the job.
+#: What is left for the workers of a job: beside its functions, which go with it.
 RAY_KEY = "FunctionsToRun:{}:colab_magics"
 
 
