@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Dict, List, Tuple
 
@@ -24,7 +25,6 @@ from timing import record
 
 TESTS = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(TESTS))
-ROUNDS = 3
 
 #: Ours: paths of this machine, then the target; ``--pack`` first for one stream.
 _OURS = """
@@ -133,9 +133,11 @@ def measure(command: List[str], variables: Dict[str, str], folder: Path) -> Tupl
     return seconds, usage.ru_maxrss / 1024
 
 
-def tell(name: str, run: Callable[[int], Tuple[float, float]]) -> Tuple[float, float]:
-    """Print the medians of a few rounds, seconds and megabytes, and return them."""
-    runs = [run(at) for at in range(ROUNDS)]
+def median_of(
+    rounds: int, name: str, run: Callable[[int], Tuple[float, float]]
+) -> Tuple[float, float]:
+    """Print the medians of some rounds, seconds and megabytes, and return them."""
+    runs = [run(at) for at in range(rounds)]
     seconds, memory = (statistics.median(column) for column in zip(*runs))
     print(f"  {name:34} {seconds:6.2f} s  {memory:5.0f} MB", flush=True)
     return seconds, memory
@@ -152,19 +154,21 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--delay", type=float, default=0.0)
     options.add_argument("--jobs", type=int, default=8)
+    options.add_argument("--rounds", type=int, default=3)
     chosen = options.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         server = Server(folder, chosen.delay)
         try:
-            compare(server, folder, chosen.jobs, chosen.delay)
+            compare(server, folder, chosen.jobs, chosen.delay, chosen.rounds)
         finally:
             server.close()
     print()
 
 
-def compare(server: Server, folder: Path, jobs: int, delay: float) -> None:
+def compare(server: Server, folder: Path, jobs: int, delay: float, rounds: int) -> None:
     """Print what each program takes."""
+    tell = partial(median_of, rounds)
     large, many = folder / "large", folder / "many"
     with large.open("wb") as stream:
         for _ in range(256):

@@ -84,13 +84,6 @@ def test_each_subject_of_attacks_and_faults_has_its_figures() -> None:
     assert sorted(rows) == sorted(f"{path.parent.name}/{path.stem}" for path in paths)
 
 
-def test_the_readme_shows_figures_that_were_measured() -> None:
-    """Each row of its table is one of the page that ``tests/benchmarks/table.py`` writes."""
-    section = TEXTS[ROOT / "README.md"].split("## How fast it is")[1].split("##")[0]
-    rows = [line for line in section.split("\n") if line.startswith("|")]
-    assert len(rows) > 3 and set(rows) <= set(TEXTS[ROOT / "docs/benchmarks.md"].split("\n"))
-
-
 def test_no_page_installs_a_name_that_is_not_ours() -> None:
     """Until the package is on an index, whoever registers its name would run code."""
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
