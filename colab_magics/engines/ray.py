@@ -96,7 +96,9 @@ def _start(ray: Any, address: Optional[str], env: Dict[str, Any], data: Dict[str
             ray.init(address, runtime_env={**env, "py_modules": [str(module)]})
         except ConnectionAbortedError as error:  # the environment of its driver there
             message = "Ray cannot start a driver there with these packages and variables."
-            hint = "Its logs there are ray_client_server*.err and runtime_env_setup*.log."
+            hint = (
+                "Type this again; the logs there: ray_client_server*.err, runtime_env_setup*.log."
+            )
             raise ColabMagicsError(message, hint, str(error)[-2000:], code="refused") from None
     key = worker.RAY_KEY.format(ray.get_runtime_context().get_job_id())
     space = ray_constants.KV_NAMESPACE_FUNCTION_TABLE
